@@ -1,0 +1,55 @@
+"""The shell round every command: one-line errors, honest exit codes.
+
+``run(main)`` parses absl flags and calls ``main(argv)``. Exit codes: 0 done,
+1 the input or the machine is at fault (one line on stderr), 2 the command line
+is at fault, 130 interrupted. A traceback means a defect of this program.
+"""
+
+import sys
+from collections.abc import Callable
+
+from absl import app, flags
+
+from loggrad_tf.errors import LogGradError
+
+
+def _parse(argv: list[str]) -> list[str]:
+    try:
+        positional = flags.FLAGS(argv)
+    except flags.Error as error:
+        reason = " ".join(str(error).split())
+        _fail(2, f"{reason} (see --help)")
+    if len(positional) > 1:
+        _fail(2, f"unexpected argument '{positional[1]}': every option is a --flag (see --help)")
+    return positional
+
+
+def _fail(code: int, message: str) -> None:
+    sys.stdout.flush()
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    sys.exit(code)
+
+
+def _describe(error: OSError) -> str:
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}"
+
+
+def run(main: Callable[[list[str]], int | None]) -> None:
+    """Parse the flags, run ``main`` and exit with its code.
+
+    ``--help`` prints the flags of the calling module only.
+    """
+
+    def guarded(argv: list[str]) -> int | None:
+        try:
+            return main(argv)
+        except LogGradError as error:
+            _fail(1, str(error))
+        except OSError as error:
+            _fail(1, _describe(error))
+        except KeyboardInterrupt:
+            _fail(130, "interrupted")
+        return None
+
+    app.run(guarded, flags_parser=_parse)

@@ -1,0 +1,1 @@
+"""Networks as data: op graphs, their Keras form, training and saved bundles."""
