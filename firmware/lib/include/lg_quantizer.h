@@ -1,0 +1,84 @@
+/* Streaming log-gradient quantiser: RAW camera lines in, level lines out, one line later.
+ *
+ *   P = clip(raw - black, 0, white - black)
+ *   q = sum_i [(U+c)(L+c) 2^S > K_i (D+c)(R+c)] - sum_i [(D+c)(R+c) 2^S > K_i (U+c)(L+c)]
+ *
+ * U D L R are the neighbours of a pixel, c the offset, K_i / 2^S the thresholds as ratios. Exact in
+ * integers: no logarithm, division or float. A neighbour outside the image takes the value of the
+ * opposite one; an image one pixel wide (high) has no gradient across (down).
+ * The caller owns all memory. One frame: lg_quantizer_push for each of `height` lines (the first one
+ * returns LG_NO_LINE, the others write the level line before), then lg_quantizer_flush for the last
+ * level line; after that the next frame may be pushed. Every configuration error is a status. */
+#ifndef LG_QUANTIZER_H
+#define LG_QUANTIZER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lg_pack.h"
+#include "lg_status.h"
+
+#define LG_MAX_THRESHOLDS 3u
+
+/* Bytes of line memory for a quantiser (or table gradient) of this width: two lines of codes. */
+#define LG_QUANTIZER_BYTES(width, code_bytes) (2u * (uint32_t)(width) * (uint32_t)(code_bytes))
+
+/* What the camera sends. */
+typedef struct {
+    uint16_t width;     /* pixels a line, 1..65535 */
+    uint16_t height;    /* lines a frame, 1..65535 */
+    uint8_t bits;       /* B, 8..16 */
+    uint8_t code_bytes; /* 1: lines are uint8_t[width] (B = 8 only); 2: uint16_t[width], native byte order */
+    uint16_t black;     /* code of no light */
+    uint16_t white;     /* code of saturation, black < white <= 2^B - 1 */
+} lg_raw_format;
+
+typedef struct {
+    lg_raw_format raw;
+    uint32_t ratios[LG_MAX_THRESHOLDS]; /* K_i, 2^shift < K_1 < K_2 < K_3 < 2^32 */
+    uint8_t ratio_count;                /* n = 1, 2, 3: levels -n..n */
+    uint8_t shift;                      /* S, 0..24, usually 12 */
+    uint16_t offset;                    /* c, 1..65535, usually 1 */
+    lg_packing packing;                 /* layout of the level lines; LG_PACK_S8 for int8_t[width] */
+} lg_quantizer_config;
+
+/* Line store shared by the quantiser and the table gradient. Fields are private. */
+typedef struct {
+    lg_raw_format raw;
+    void *memory;
+    uint16_t lines; /* lines pushed in this frame */
+    uint8_t newest; /* which of the two stored lines is the newest, 0 or 1 */
+} lg_line_store;
+
+/* State. Fields are private. */
+typedef struct {
+    lg_line_store store;
+    uint32_t ratios[LG_MAX_THRESHOLDS];
+    uint8_t ratio_count;
+    uint8_t shift;
+    uint8_t arithmetic;
+    uint16_t offset;
+    lg_packing packing;
+} lg_quantizer;
+
+/* Check a configuration without touching anything: LG_OK or the reason it is refused. */
+lg_status lg_quantizer_check(const lg_quantizer_config *config);
+
+/* Bytes of one level line in the configured packing. */
+uint32_t lg_quantizer_line_bytes(const lg_quantizer_config *config);
+
+/* Make `state` ready for a frame. config is copied. memory: at least LG_QUANTIZER_BYTES(width, code_bytes)
+ * bytes, aligned to code_bytes, the caller's to keep until the last use of `state`. */
+lg_status lg_quantizer_init(lg_quantizer *state, const lg_quantizer_config *config, void *memory, size_t memory_size);
+
+/* Forget the lines of an unfinished frame. */
+void lg_quantizer_restart(lg_quantizer *state);
+
+/* Push a line of `width` codes (uint8_t or uint16_t as configured). Line 0: LG_NO_LINE. Line y > 0: LG_OK,
+ * and `levels` (lg_quantizer_line_bytes bytes) holds level line y - 1. `line` must not overlap `levels`. */
+lg_status lg_quantizer_push(lg_quantizer *state, const void *line, uint32_t width, void *levels);
+
+/* After the last push: write level line height - 1 and make ready for the next frame. */
+lg_status lg_quantizer_flush(lg_quantizer *state, void *levels);
+
+#endif

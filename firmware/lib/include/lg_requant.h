@@ -1,0 +1,33 @@
+/* Fixed-point rescaling of accumulators: x * multiplier * 2^(shift - 31), in the two roundings of TFLite. */
+#ifndef LG_REQUANT_H
+#define LG_REQUANT_H
+
+#include <stdint.h>
+
+/* Portable arithmetic shift right (floor), 0 <= n <= 31. */
+static inline int32_t lg_floor_shift(int32_t x, int32_t n)
+{
+    return x >= 0 ? x >> n : ~(~x >> n);
+}
+
+/* Double rounding: saturating rounding doubling high multiply (ties away from zero), then division by a
+ * power of two (ties away from zero). 0 <= multiplier < 2^31, -31 <= shift <= 30. x * 2^shift wraps for shift > 0. */
+static inline int32_t lg_requant_double(int32_t x, int32_t multiplier, int32_t shift)
+{
+    const int32_t left = shift > 0 ? shift : 0;
+    const int32_t right = shift > 0 ? 0 : -shift;
+    const int64_t product = (int64_t)(int32_t)((uint32_t)x << left) * multiplier;
+    const int64_t nudge = product >= 0 ? (int64_t)1 << 30 : 1 - ((int64_t)1 << 30);
+    const int32_t high = (int32_t)((product + nudge) / ((int64_t)1 << 31));
+    const int32_t mask = (int32_t)((1u << right) - 1u);
+    const int32_t remainder = high & mask;
+    const int32_t threshold = (mask >> 1) + (high < 0 ? 1 : 0);
+    return lg_floor_shift(high, right) + (remainder > threshold ? 1 : 0);
+}
+
+static inline int8_t lg_clamp_s8(int32_t x, int32_t low, int32_t high)
+{
+    return (int8_t)(x < low ? low : x > high ? high : x);
+}
+
+#endif

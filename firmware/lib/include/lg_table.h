@@ -1,0 +1,40 @@
+/* Front ends made of a table: the input formats that are not levels.
+ *
+ *   per pixel  (jpeg8, raw16):  out = table[P],                         table int8_t[span + 1]
+ *   gradient   (loggrad_fp):    g   = T[U] + T[L] - T[D] - T[R],        T int16_t[span + 1], 2^11 per unit of ln
+ *                               out = clamp((g + 32) >> 6, -128, 127)   (floor shift)
+ *
+ * with P = clip(raw - black, 0, span), span = white - black. Borders, delay and life cycle of the gradient
+ * are those of lg_quantizer.h. */
+#ifndef LG_TABLE_H
+#define LG_TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lg_quantizer.h"
+#include "lg_status.h"
+
+/* line: raw->width codes; table: int8_t[table_length], table_length = span + 1; out: int8_t[width].
+ * raw->height is not looked at. Line in, line out, no state. */
+lg_status lg_table_line(const lg_raw_format *raw, const int8_t *table, uint32_t table_length, const void *line,
+                        uint32_t width, int8_t *out);
+
+/* State. Fields are private. */
+typedef struct {
+    lg_line_store store;
+    const int16_t *table;
+} lg_table_gradient;
+
+/* table: int16_t[table_length], table_length = span + 1, kept by the caller (flash); any values.
+ * memory as for lg_quantizer_init: LG_QUANTIZER_BYTES(width, code_bytes). */
+lg_status lg_table_gradient_init(lg_table_gradient *state, const lg_raw_format *raw, const int16_t *table,
+                                 uint32_t table_length, void *memory, size_t memory_size);
+
+void lg_table_gradient_restart(lg_table_gradient *state);
+
+/* As lg_quantizer_push and lg_quantizer_flush; out: int8_t[width]. */
+lg_status lg_table_gradient_push(lg_table_gradient *state, const void *line, uint32_t width, int8_t *out);
+lg_status lg_table_gradient_flush(lg_table_gradient *state, int8_t *out);
+
+#endif
