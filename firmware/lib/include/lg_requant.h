@@ -25,6 +25,17 @@ static inline int32_t lg_requant_double(int32_t x, int32_t multiplier, int32_t s
     return lg_floor_shift(high, right) + (remainder > threshold ? 1 : 0);
 }
 
+/* Single rounding: the product is rounded once, ties away from zero. Same ranges, any shift in -31..30; a
+ * result beyond int32_t saturates. */
+static inline int32_t lg_requant_single(int32_t x, int32_t multiplier, int32_t shift)
+{
+    const uint64_t magnitude = (uint64_t)(x < 0 ? -(int64_t)x : (int64_t)x) * (uint32_t)multiplier;
+    const int32_t total = 31 - shift;
+    const uint64_t rounded = (magnitude + ((uint64_t)1 << (total - 1))) >> total;
+    const int32_t limited = rounded > (uint64_t)INT32_MAX ? INT32_MAX : (int32_t)rounded;
+    return x < 0 ? -limited : limited;
+}
+
 static inline int8_t lg_clamp_s8(int32_t x, int32_t low, int32_t high)
 {
     return (int8_t)(x < low ? low : x > high ? high : x);

@@ -1,0 +1,16 @@
+#include "lg_nn.h"
+#include "lg_requant.h"
+
+enum { LEFT_SHIFT = 20 };
+
+void lg_add_s8(const lg_add_layer *layer, const int8_t *a, const int8_t *b, uint32_t n, int8_t *out)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const int32_t left = (a[i] - layer->a_zero_point) * (1 << LEFT_SHIFT);
+        const int32_t right = (b[i] - layer->b_zero_point) * (1 << LEFT_SHIFT);
+        const int32_t sum = lg_requant_double(left, layer->a_multiplier, layer->a_shift) +
+                            lg_requant_double(right, layer->b_multiplier, layer->b_shift);
+        const int32_t scaled = lg_requant_double(sum, layer->out_multiplier, layer->out_shift);
+        out[i] = lg_clamp_s8(scaled + layer->out_zero_point, layer->act_min, layer->act_max);
+    }
+}
