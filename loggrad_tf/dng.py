@@ -10,6 +10,7 @@ Reading is :mod:`loggrad_tf.raw`'s work.
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -22,13 +23,14 @@ LINEAR = "linear"
 _PHOTOMETRIC = 262
 _MIN_IS_BLACK, _PHOTOMETRIC_CFA, _PHOTOMETRIC_LINEAR_RAW = 1, 32803, 34892
 _BYTE, _SHORT, _LONG, _RATIONAL, _SRATIONAL = 1, 3, 4, 5, 10
+Tag = tuple[int | str, int | str, int | None, Any, bool]
 _COLOURS = "RGB"
 # XYZ (D65) -> linear sRGB, in units of 1e-4: IEC 61966-2-1.
 _COLOUR_MATRIX = (32405, -15371, -4985, -9693, 18760, 416, 556, -2040, 10572)
 _D65 = 21
 
 
-def _tag(code: int, kind: int, values: Sequence[int]) -> tuple[int, int, int, object, bool]:
+def _tag(code: int, kind: int, values: Sequence[int]) -> Tag:
     count = len(values) // 2 if kind in (_RATIONAL, _SRATIONAL) else len(values)
     return (code, kind, count, tuple(values) if len(values) > 1 else values[0], True)
 
@@ -79,9 +81,9 @@ def write_dng(
             f" not {codes.dtype} of shape {list(codes.shape)}"
         )
     blacks = [black] if isinstance(black, int) else list(black)
-    if not (0 <= min(blacks) and max(blacks) < white < 2**16):
+    if not (min(blacks) >= 0 and max(blacks) < white < 2**16):
         raise LogGradError(f"{path}: levels black={black}, white={white}: need 0 <= black < white < 65536")
-    tags = [
+    tags: list[Tag] = [
         _tag(50706, _BYTE, (1, 4, 0, 0)),
         _tag(50707, _BYTE, (1, 1, 0, 0)),
         (271, "s", 0, "LogGrad", True),
@@ -125,10 +127,10 @@ def write_dng(
                 subfiletype=0,
                 metadata=None,
                 software=False,
-                extratags=sorted(tags, key=lambda tag: tag[0]),
+                extratags=tags,
             )
         if cfa == MONO:  # tifffile writes linear RAW with three samples only
-            with tifffile.TiffFile(partial, mode="r+b") as written:
+            with tifffile.TiffFile(partial, mode="r+") as written:
                 written.pages.first.tags[_PHOTOMETRIC].overwrite(photometric)
         partial.replace(path)
     finally:

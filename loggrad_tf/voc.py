@@ -17,6 +17,7 @@ from pathlib import Path
 
 from loggrad_tf.errors import LogGradError
 
+Box = tuple[float, float, float, float]
 MAX_BYTES = 4 * 2**20
 
 
@@ -162,7 +163,7 @@ def write_voc(path: Path, annotation: Annotation, *, image_suffix: str = ".dng")
         partial.unlink(missing_ok=True)
 
 
-def scale_box(item: Object, frame: tuple[int, int], image: tuple[int, int]) -> tuple[float, float, float, float]:
+def scale_box(item: Object, frame: tuple[int, int], image: tuple[int, int]) -> Box:
     """A box in an image's own pixels: left, top, right, bottom, from 0, half open.
 
     Args:
