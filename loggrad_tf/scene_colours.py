@@ -27,12 +27,12 @@ def paint(rng: np.random.Generator) -> Colour:
         return grey(rng, 0.45, 0.85)
     if kind < 0.65:
         return grey(rng, 0.12, 0.35)
-    return tint(rng, float(rng.uniform(0.06, 0.4)), 0.8)
+    return tint(rng, float(rng.uniform(0.06, 0.4)), 0.6)
 
 
 def cloth(rng: np.random.Generator) -> Colour:
     """Clothing: every lightness, often coloured."""
-    return tint(rng, float(np.exp(rng.uniform(np.log(0.03), np.log(0.75)))), float(rng.choice([0.1, 0.6])))
+    return tint(rng, float(np.exp(rng.uniform(np.log(0.03), np.log(0.75)))), float(rng.choice([0.1, 0.45])))
 
 
 def skin(rng: np.random.Generator) -> Colour:
