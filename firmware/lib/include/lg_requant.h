@@ -36,6 +36,15 @@ static inline int32_t lg_requant_single(int32_t x, int32_t multiplier, int32_t s
     return x < 0 ? -limited : limited;
 }
 
+/* clamp(x + zero_point, low, high) without leaving int32_t. */
+static inline int8_t lg_output_s8(int32_t x, int32_t zero_point, int32_t low, int32_t high)
+{
+    if (x < low - zero_point) {
+        return (int8_t)low;
+    }
+    return (int8_t)(x > high - zero_point ? high : x + zero_point);
+}
+
 static inline int8_t lg_clamp_s8(int32_t x, int32_t low, int32_t high)
 {
     return (int8_t)(x < low ? low : x > high ? high : x);

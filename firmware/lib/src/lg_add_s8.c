@@ -11,6 +11,6 @@ void lg_add_s8(const lg_add_layer *layer, const int8_t *a, const int8_t *b, uint
         const int32_t sum = lg_requant_double(left, layer->a_multiplier, layer->a_shift) +
                             lg_requant_double(right, layer->b_multiplier, layer->b_shift);
         const int32_t scaled = lg_requant_double(sum, layer->out_multiplier, layer->out_shift);
-        out[i] = lg_clamp_s8(scaled + layer->out_zero_point, layer->act_min, layer->act_max);
+        out[i] = lg_output_s8(scaled, layer->out_zero_point, layer->act_min, layer->act_max);
     }
 }

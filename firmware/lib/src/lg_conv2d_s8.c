@@ -51,7 +51,7 @@ void lg_conv2d_s8_row(const lg_conv_layer *layer, const int8_t *ring, int32_t ri
             int32_t acc = filter_sum(layer, ring, ring_rows, y0, x0, layer->weights + c * filter_bytes);
             acc += layer->bias != 0 ? layer->bias[c] : 0;
             acc = lg_requant_double(acc, layer->multiplier[c], layer->shift[c]);
-            *out_row++ = lg_clamp_s8(acc + layer->out_zero_point, layer->act_min, layer->act_max);
+            *out_row++ = lg_output_s8(acc, layer->out_zero_point, layer->act_min, layer->act_max);
         }
     }
 }

@@ -37,7 +37,7 @@ void lg_depthwise_conv2d_s8_row(const lg_conv_layer *layer, const int8_t *ring, 
                 int32_t acc = channel_sum(layer, ring, ring_rows, y0, x0, channel, c);
                 acc += layer->bias != 0 ? layer->bias[c] : 0;
                 acc = lg_requant_double(acc, layer->multiplier[c], layer->shift[c]);
-                *out_row++ = lg_clamp_s8(acc + layer->out_zero_point, layer->act_min, layer->act_max);
+                *out_row++ = lg_output_s8(acc, layer->out_zero_point, layer->act_min, layer->act_max);
             }
         }
     }

@@ -21,7 +21,7 @@ void lg_mean_s8_finish(const lg_mean_layer *layer, const int32_t *acc, int8_t *o
 {
     for (int32_t c = 0; c < layer->channels; c++) {
         const int32_t mean = lg_requant_double(acc[c], layer->multiplier, layer->shift);
-        out[c] = lg_clamp_s8(mean + layer->out_zero_point, INT8_MIN, INT8_MAX);
+        out[c] = lg_output_s8(mean, layer->out_zero_point, INT8_MIN, INT8_MAX);
     }
 }
 

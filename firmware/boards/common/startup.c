@@ -1,0 +1,53 @@
+/* Vector table and reset of every Cortex-M. A fault, or any interrupt nobody asked for, ends the program
+ * with exit code 64 + exception number (67 hard fault, 68 memory, 69 bus, 70 usage fault). */
+#include <stdint.h>
+
+#include "lg_board.h"
+
+extern uint32_t lg_data_load[], lg_data_start[], lg_data_end[], lg_bss_start[], lg_bss_end[], lg_stack_top[];
+
+int main(void);
+void lg_reset(void) __attribute__((noreturn));
+void lg_systick(void);
+
+static void unexpected(void)
+{
+    uint32_t exception;
+    __asm__ volatile("mrs %0, ipsr" : "=r"(exception));
+    lg_board_exit(64 + (int)(exception & 0x3Fu));
+}
+
+/* A board that uses the SysTick exception defines lg_systick. */
+void __attribute__((weak)) lg_systick(void)
+{
+    unexpected();
+}
+
+void lg_reset(void)
+{
+#if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
+    *(volatile uint32_t *)0xE000ED88u |= 0xFu << 20; /* CPACR: coprocessors 10 and 11, FPU and MVE */
+    __asm__ volatile("dsb\n\tisb" ::: "memory");
+#endif
+    const uint32_t *from = lg_data_load;
+    for (uint32_t *to = lg_data_start; to < lg_data_end; to++) {
+        *to = *from++;
+    }
+    for (uint32_t *to = lg_bss_start; to < lg_bss_end; to++) {
+        *to = 0u;
+    }
+    lg_board_exit(main());
+}
+
+typedef union {
+    void (*handler)(void);
+    uint32_t *stack;
+} vector;
+
+extern const vector lg_vectors[16];
+const vector lg_vectors[16] __attribute__((section(".vectors"), used)) = {
+    {.stack = lg_stack_top},  {.handler = lg_reset},    {.handler = unexpected}, {.handler = unexpected},
+    {.handler = unexpected},  {.handler = unexpected},  {.handler = unexpected}, {.handler = unexpected},
+    {.handler = unexpected},  {.handler = unexpected},  {.handler = unexpected}, {.handler = unexpected},
+    {.handler = unexpected},  {.handler = unexpected},  {.handler = unexpected}, {.handler = lg_systick},
+};

@@ -1,0 +1,17 @@
+/* Arm MPS2, AN500: CMSDK timer 0 as the counter. */
+#include "cmsdk_timer.h"
+#include "host_channel.h"
+#include "lg_board.h"
+
+#define TIMER0 0x40000000u
+
+void lg_board_init(void)
+{
+    host_channel_open();
+    cmsdk_timer_start(TIMER0);
+}
+
+uint32_t lg_board_ticks(void)
+{
+    return cmsdk_timer_ticks(TIMER0);
+}

@@ -1,0 +1,67 @@
+# What every firmware project needs. Include it after project(... C), with LG_BOARD set:
+#
+#   include(cmake/loggrad.cmake)
+#   loggrad_image(<name> <sources...>)
+#
+# Defines `lg` (the library), `lg_flags` (the flags of everything) and loggrad_image(), which links sources, library
+# and board into <name>.elf and writes <name>.map. Directories, beside the project's CMakeLists.txt unless
+# LG_ROOT names another place: lib/, boards/common/, boards/<LG_BOARD>/ with its board.json.
+if(NOT LG_ROOT)
+  set(LG_ROOT "${CMAKE_CURRENT_SOURCE_DIR}")
+endif()
+set(LG_BOARD "" CACHE STRING "Board: a folder of boards/")
+set(LG_BOARD_DIR "${LG_ROOT}/boards/${LG_BOARD}")
+if(LG_BOARD STREQUAL "" OR NOT EXISTS "${LG_BOARD_DIR}/board.json")
+  message(FATAL_ERROR "LG_BOARD='${LG_BOARD}' is no folder of ${LG_ROOT}/boards: give -DLG_BOARD=<name> or a preset")
+endif()
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+set(CMAKE_C_FLAGS_RELEASE "-O2" CACHE STRING "" FORCE)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+# A list of strings of board.json.
+function(lg_board_list out key)
+  set(items)
+  string(JSON count LENGTH "${LG_BOARD_JSON}" ${key})
+  if(count GREATER 0)
+    math(EXPR last "${count} - 1")
+    foreach(index RANGE ${last})
+      string(JSON item GET "${LG_BOARD_JSON}" ${key} ${index})
+      list(APPEND items "${item}")
+    endforeach()
+  endif()
+  set(${out} "${items}" PARENT_SCOPE)
+endfunction()
+
+file(READ "${LG_BOARD_DIR}/board.json" LG_BOARD_JSON)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${LG_BOARD_DIR}/board.json")
+lg_board_list(LG_BOARD_FLAGS flags)
+lg_board_list(LG_BOARD_COMMON common)
+lg_board_list(LG_BOARD_LINK link)
+list(TRANSFORM LG_BOARD_COMMON PREPEND "${LG_ROOT}/boards/common/")
+
+add_library(lg_flags INTERFACE)
+target_compile_features(lg_flags INTERFACE c_std_99)
+target_compile_options(lg_flags INTERFACE
+  ${LG_BOARD_FLAGS} -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes -pedantic -Werror
+  -ffunction-sections -fdata-sections "-ffile-prefix-map=${LG_ROOT}=." "-ffile-prefix-map=${CMAKE_SOURCE_DIR}=.")
+target_link_options(lg_flags INTERFACE ${LG_BOARD_FLAGS} ${LG_BOARD_LINK} -Wl,--gc-sections -Wl,--build-id=none)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_C_ARCHIVE_CREATE "<CMAKE_AR> qcD <TARGET> <LINK_FLAGS> <OBJECTS>")
+set(CMAKE_C_ARCHIVE_FINISH "<CMAKE_AR> sD <TARGET>")
+
+add_subdirectory("${LG_ROOT}/lib" lib)
+
+function(loggrad_image name)
+  add_executable(${name} ${ARGN} "${LG_BOARD_DIR}/board.c" ${LG_BOARD_COMMON})
+  target_include_directories(${name} PRIVATE "${LG_ROOT}/boards/common")
+  target_link_libraries(${name} PRIVATE lg lg_flags)
+  target_link_options(${name} PRIVATE "-Wl,-Map=${CMAKE_CURRENT_BINARY_DIR}/${name}.map")
+  set_target_properties(${name} PROPERTIES SUFFIX .elf)
+  if(EXISTS "${LG_BOARD_DIR}/board.ld")
+    target_link_options(${name} PRIVATE "-L${LG_ROOT}/boards/common" "-T${LG_BOARD_DIR}/board.ld")
+    set_property(TARGET ${name} APPEND PROPERTY LINK_DEPENDS
+      "${LG_BOARD_DIR}/board.ld" "${LG_ROOT}/boards/common/sections.ld")
+  endif()
+endfunction()
