@@ -57,7 +57,7 @@ def square(box: Box, width: int, height: int) -> Box:
 
 
 def _weights(start: float, end: float, length: int, size: int) -> tuple[slice, np.ndarray]:
-    """The pixels a window touches and what each gives to each output: float64 [size, pixels], rows sum to 1."""
+    """The pixels a window touches, and their shares in each output: [size, pixels], rows sum to 1."""
     ratio = (end - start) / size
     edges = start + ratio * np.arange(size + 1)
     if ratio >= 1:
@@ -96,8 +96,11 @@ def resize(plane: np.ndarray, box: Box, size: int) -> np.ndarray:
 
 
 def to_codes(values: np.ndarray, span: int) -> np.ndarray:
-    """Real values -> P, uint16: rounded half up, clipped to 0..span."""
-    return np.clip(np.floor(values + 0.5), 0, span).astype(np.uint16)
+    """Real values -> P, uint16: rounded half up, clipped to 0..span.
+
+    A tie goes up even if the order of a sum left it a little below: the same crop on every machine.
+    """
+    return np.clip(np.floor(values + (0.5 + 1e-7)), 0, span).astype(np.uint16)
 
 
 def crop_gray(pixels: np.ndarray, box: Box, size: int, span: int) -> np.ndarray:
