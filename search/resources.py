@@ -1,0 +1,288 @@
+"""What a network costs, counted as muNAS counts it: peak memory, size and MACs.
+
+Peak memory: one byte an element; the input buffer is not counted (it may be streamed);
+batch norm and ReLU happen in place, flatten moves nothing; an Add may overwrite an operand
+of exactly its output's shape that nothing needs later. The figure is the exact minimum over
+all execution orders of
+
+    max over ops of  sum of live maps + output - (output, if an Add works in place).
+
+Size: kernels and biases at one byte each. MACs: :func:`models.graph.macs`.
+
+The order search. Wherever a single map is alive every order passes, so the graph is cut there
+and each section solved alone: parallel chains between a fork and a join (all that
+:mod:`search.assembly` makes) by :func:`_chains_peak`, anything else by a best-first search
+over the sets of executed ops, which refuses sections that are too tangled.
+"""
+
+import dataclasses
+import heapq
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.sensor import from_fields
+from models.graph import Graph, macs, weight_count
+
+MAX_STATES = 200_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Resources:
+    """Costs of one network: bytes of peak memory, bytes of weights, multiply-accumulates."""
+
+    peak_memory: int
+    size: int
+    macs: int
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Resources":
+        resources: Resources = from_fields(cls, data)
+        return resources
+
+
+def resources(graph: Graph) -> Resources:
+    """The costs of ``graph``."""
+    return Resources(peak_memory(graph), size(graph), sum(macs(graph, op) for op in graph.ops))
+
+
+def size(graph: Graph) -> int:
+    """Bytes of all kernels and biases at one byte an element."""
+    return sum(weight_count(graph, op) for op in graph.ops)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Task:
+    """An op that owns memory: its operands (input and flatten resolved away) and bytes.
+
+    ``shareable`` holds the operands whose memory it may take over.
+    """
+
+    inputs: tuple[int, ...]
+    bytes: int
+    shareable: tuple[int, ...]
+
+
+def _tasks(graph: Graph) -> list[_Task]:
+    """Task 0 is the input (0 bytes); the rest follow in the graph's order."""
+    owner: dict[int, int] = {}
+    tasks: list[_Task] = []
+    for i, op in enumerate(graph.ops):
+        if op.kind == "flatten":
+            owner[i] = owner[op.inputs[0]]
+            continue
+        owner[i] = len(tasks)
+        count = 1
+        for extent in op.shape:
+            count *= extent
+        sources = tuple(dict.fromkeys(owner[j] for j in op.inputs))
+        shareable = tuple(
+            dict.fromkeys(
+                owner[j]
+                for j in op.inputs
+                if op.kind == "add" and graph.ops[j].shape == op.shape and graph.ops[j].kind != "input"
+            )
+        )
+        tasks.append(_Task(sources, 0 if op.kind == "input" else count, shareable))
+    return tasks
+
+
+def peak_memory(graph: Graph) -> int:
+    """Bytes alive at the worst moment of the best execution order (see the module's head)."""
+    tasks = _tasks(graph)
+    last_use = list(range(len(tasks)))
+    for i, task in enumerate(tasks):
+        for source in task.inputs:
+            last_use[source] = i
+    peak, start, reach = 0, 0, 0
+    for i in range(1, len(tasks)):
+        reach = max(reach, last_use[i - 1])
+        if reach <= i:
+            peak = max(peak, _section_peak(tasks, start, i))
+            start = i
+    return peak
+
+
+def _section_peak(tasks: Sequence[_Task], start: int, end: int) -> int:
+    """Peak between two cuts: only task ``start`` alive before, only ``end`` after."""
+    if end == start + 1:
+        return tasks[start].bytes + tasks[end].bytes - _saved_in_place(tasks[end])
+    chains = _chains(tasks, start, end)
+    if chains is None:
+        return _any_peak(tasks, start, end)
+    join = sum(chain[-1] for chain in chains) + tasks[end].bytes - _saved_in_place(tasks[end])
+    return _chains_peak(tasks[start].bytes, chains, join)
+
+
+def _saved_in_place(task: _Task) -> int:
+    """What an Add saves whose operands nothing else uses."""
+    return task.bytes if task.shareable else 0
+
+
+def _chains(tasks: Sequence[_Task], start: int, end: int) -> list[tuple[int, ...]] | None:
+    """Bytes along each chain from ``start`` to the operands of ``end``; None if it is not chains."""
+    tails: dict[int, list[int]] = {}
+    for i in range(start + 1, end):
+        if len(tasks[i].inputs) != 1 or tasks[i].shareable:
+            return None
+        source = tasks[i].inputs[0]
+        if source == start:
+            tails[i] = [tasks[i].bytes]
+        elif source in tails:
+            tails[i] = [*tails.pop(source), tasks[i].bytes]
+        else:
+            return None
+    if set(tails) != set(tasks[end].inputs):
+        return None
+    return [tuple(chain) for chain in tails.values()]
+
+
+def _chains_peak(fork: int, chains: list[tuple[int, ...]], join: int) -> int:
+    """The least peak of running every chain from the shared map ``fork`` to its end, then the join.
+
+    A limit is raised from what no order avoids to the least cost that was turned away, until some
+    order stays within it.
+    """
+    smallest = sum(min(c) for c in chains)
+    limit = max(
+        join,
+        max(fork + c[0] for c in chains),
+        max((a + b for c in chains for a, b in itertools.pairwise(c)), default=0),
+        min(fork + c[0] + smallest - min(c) for c in chains),
+    )
+    while True:
+        search = _Chains(fork, [(0, *c) for c in chains], limit)
+        if search.fit():
+            return limit
+        limit = search.least
+
+
+class _Chains:
+    """Can parallel chains run within ``limit`` bytes?
+
+    Position p of a chain means that map p is alive; at 0 it has not started, owns nothing and
+    needs the fork, which is freed once every chain has started. Memory as a function of the set
+    of executed ops is submodular, so a run of steps that stays within the limit and ends at no
+    more memory than it began with makes no later step dearer: it can be done at once. The same
+    holds backward in time. Chains that only ever move by such runs *fall*, and need no search:
+
+    * backward from the end, fork gone, the chains fall to a state ``target``;
+    * forward from the moment when the last chain has started, they must fall to the target,
+      so at that moment each lies where nothing up to its target is smaller (from ``low``);
+    * backward from that moment, fork alive, all others must fall to 0.
+
+    What is left to choose is that moment: the last chain to start, and the chains that wait
+    before their target for the fork to be freed, because they cannot pass a hill beside it.
+    """
+
+    def __init__(self, fork: int, chains: list[tuple[int, ...]], limit: int) -> None:
+        self.fork, self.chains, self.limit = fork, chains, limit
+        self.least = 2**63
+        ones = [1] * len(chains)
+        self.target = self._fall([len(c) - 1 for c in chains], ones, -1, 0)
+        self.low = []
+        for chain, end in zip(chains, self.target, strict=True):
+            low = end
+            while low > 1 and chain[low - 1] >= chain[end]:
+                low -= 1
+            self.low.append(low)
+
+    def fit(self) -> bool:
+        last_ones = {c: i for i, c in enumerate(self.chains) if self.low[i] == 1}
+        for last in last_ones.values():
+            moment = list(self.target)
+            moment[last] = 1
+            if self._feasible(moment, last, set()):
+                return True
+        return False
+
+    def _allows(self, cost: int) -> bool:
+        if cost <= self.limit:
+            return True
+        self.least = min(self.least, cost)
+        return False
+
+    def _fall(self, start: list[int], stop: list[int], way: int, base: int) -> list[int]:
+        """Where chains rest that move by ``way`` towards ``stop`` to maps no larger than their own."""
+        at = list(start)
+        total = base + sum(c[p] for c, p in zip(self.chains, at, strict=True))
+        moved = True
+        while moved:
+            moved = False
+            for i, chain in enumerate(self.chains):
+                p, others = at[i], total - chain[at[i]]
+                for q in range(at[i] + way, stop[i] + way, way):
+                    if not self._allows(others + chain[q - way] + chain[q]):
+                        break
+                    if chain[q] <= chain[p]:
+                        p = q
+                if p != at[i]:
+                    total += chain[p] - chain[at[i]]
+                    at[i] = p
+                    moved = True
+        return at
+
+    def _feasible(self, moment: list[int], last: int, seen: set[tuple[int, ...]]) -> bool:
+        """Does some order pass through ``moment``, or one with more chains waiting?"""
+        if tuple(moment) in seen:
+            return False
+        seen.add(tuple(moment))
+        if not self._allows(self.fork + sum(c[p] for c, p in zip(self.chains, moment, strict=True))):
+            return False
+        before = list(moment)
+        before[last] = 0
+        rest = self._fall(before, [0] * len(self.chains), -1, self.fork)
+        stuck = [i for i, p in enumerate(rest) if p]
+        if not stuck:
+            return self._fall(moment, self.target, 1, 0) == self.target
+        alive = self.fork + sum(c[p] for c, p in zip(self.chains, rest, strict=True))
+        for i in stuck:
+            chain, hill = self.chains[i], rest[i]
+            others = alive - chain[hill]
+            while others + chain[hill] + chain[hill - 1] <= self.limit:
+                hill -= 1
+            for position in range(hill - 1, self.low[i] - 1, -1):
+                if self._feasible([*moment[:i], position, *moment[i + 1 :]], last, seen):
+                    return True
+        return False
+
+
+def _any_peak(tasks: Sequence[_Task], start: int, end: int) -> int:
+    """Best-first search over the sets of executed tasks (bit masks) of a section."""
+    inside = range(start + 1, end + 1)
+    users = {i: [j for j in inside if i in tasks[j].inputs] for i in range(start, end + 1)}
+    full = sum(1 << i for i in inside)
+    reached = {0: 0}
+    heap: list[tuple[int, int, int]] = [(0, 0, 0)]
+    while heap:
+        peak, _, done = heapq.heappop(heap)
+        if done == full:
+            return peak
+        if peak > reached[done]:
+            continue
+        alive = {
+            i
+            for i in range(start, end + 1)
+            if (i == start or done >> i & 1) and any(not done >> j & 1 for j in users[i])
+        }
+        held = sum(tasks[i].bytes for i in alive)
+        for i in inside:
+            task = tasks[i]
+            if done >> i & 1 or any(s != start and not done >> s & 1 for s in task.inputs):
+                continue
+            free = any(all(j == i or done >> j & 1 for j in users[s]) for s in task.shareable)
+            after = done | 1 << i
+            cost = max(peak, held + task.bytes - (task.bytes if free else 0))
+            if cost < reached.get(after, 2**63):
+                reached[after] = cost
+                if len(reached) > MAX_STATES:
+                    raise LogGradError(
+                        f"peak memory: {end - start} interlocked ops have more than {MAX_STATES} partial"
+                        " orders; split the network at a single map between them"
+                    )
+                heapq.heappush(heap, (cost, -after.bit_count(), after))
+    raise AssertionError("a graph in topological order can always be executed")
