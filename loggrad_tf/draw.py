@@ -15,8 +15,8 @@ from PIL import Image, ImageDraw
 SUPERSAMPLE = 2
 NEAREST = 0.4
 PEAK = 2.0
-_TURN = np.linspace(0.0, 2.0 * np.pi, 12, endpoint=False)
-_UNIT = np.stack([np.cos(_TURN), np.sin(_TURN)], axis=1)
+_TURN = np.linspace(0.0, 2.0 * np.pi, 24, endpoint=False)
+_DIRECTIONS = np.stack([np.cos(_TURN), np.sin(_TURN)])
 
 Colour = tuple[float, float, float]
 
@@ -147,21 +147,11 @@ def circle(centre: np.ndarray, radius: float, axis: np.ndarray, count: int = 28)
     return centre + radius * (np.cos(angle) * first + np.sin(angle) * second)
 
 
-def convex_hull(points: np.ndarray) -> list[tuple[float, float]]:
-    """Corners of the convex hull of [n, 2] points, in order (monotone chain)."""
-    ordered = sorted(map(tuple, points.tolist()))
-    outline: list[tuple[float, float]] = []
-    for sequence in (ordered, ordered[::-1]):
-        chain: list[tuple[float, float]] = []
-        for x, y in sequence:
-            while len(chain) > 1:
-                (ax, ay), (bx, by) = chain[-2], chain[-1]
-                if (bx - ax) * (y - ay) - (by - ay) * (x - ax) > 0:
-                    break
-                chain.pop()
-            chain.append((x, y))
-        outline += chain[:-1]
-    return outline
+def outline(centres: np.ndarray, radii: np.ndarray) -> np.ndarray:
+    """Corners of the convex hull of discs [n, 2], [n]: the farthest point in each of 24 directions."""
+    reach = centres @ _DIRECTIONS + radii[:, None]
+    farthest = reach.argmax(axis=0)
+    return centres[farthest] + radii[farthest, None] * _DIRECTIONS.T
 
 
 def encode(linear: np.ndarray) -> np.ndarray:
@@ -206,13 +196,13 @@ class Canvas:
             if normal @ (np.array([0.0, 0.0, self._view.eye]) - part.points[0]) < 0:
                 normal = -normal
             shade = 1.0 - part.lit + part.lit * self._light.on(normal)
-            self._polygon([tuple(p) for p in spot.tolist()], _paint(part.colour, shade), number)
+            self._polygon(spot, _paint(part.colour, shade), number)
         elif isinstance(part, Wire):
             along = part.points[-1] - part.points[0]
             across = np.array([0.0, -0.8, 0.6]) if np.linalg.norm(along) < 1e-6 else _across(along)
             colour = _paint(part.colour, self._light.on(across))
             width = max(1, round(float(2 * part.radius * scale.mean())))
-            line = [tuple(p) for p in spot.tolist()]
+            line = _corners(spot)
             self._brush.line(line, fill=colour, width=width, joint="curve")
             self._marker.line(line, fill=number, width=width, joint="curve")
         else:
@@ -226,13 +216,12 @@ class Canvas:
                 self._hull(shifted, radii * 0.62, _paint(part.colour, bright), number)
 
     def _hull(self, spot: np.ndarray, radii: np.ndarray, colour: tuple[int, ...], number: int) -> None:
-        rim = (spot[:, None] + np.maximum(radii, 0.6)[:, None, None] * _UNIT).reshape(-1, 2)
-        self._polygon(convex_hull(rim), colour, number)
+        self._polygon(outline(spot, np.maximum(radii, 0.6)), colour, number)
 
-    def _polygon(self, corners: list, colour: tuple[int, ...], number: int) -> None:
-        if len(corners) > 2:
-            self._brush.polygon(corners, fill=colour)
-            self._marker.polygon(corners, fill=number)
+    def _polygon(self, spot: np.ndarray, colour: tuple[int, ...], number: int) -> None:
+        corners = _corners(spot)
+        self._brush.polygon(corners, fill=colour)
+        self._marker.polygon(corners, fill=number)
 
     def numbers(self) -> np.ndarray:
         """Figure numbers at the painter's resolution, uint8 [height*SUPERSAMPLE, width*SUPERSAMPLE]."""
@@ -259,19 +248,21 @@ def cast_shadow(view: View, light: Light, figures: list[Figure]) -> np.ndarray:
         spot, depth = view.project(ground)
         scale = view.focal / depth
         if isinstance(part, Face):
-            brush.polygon([tuple(p) for p in spot.tolist()], fill=255)
+            brush.polygon(_corners(spot), fill=255)
         elif isinstance(part, Wire):
             width = max(1, round(float(1.5 * part.radius * scale.mean())))
-            brush.line([tuple(p) for p in spot.tolist()], fill=255, width=width)
+            brush.line(_corners(spot), fill=255, width=width)
         else:
-            flat = _UNIT * np.array([1.0, min(1.0, view.eye / float(depth.mean()))])
-            rim = (spot[:, None] + (part.radii * scale)[:, None, None] * flat).reshape(-1, 2)
-            brush.polygon(convex_hull(rim), fill=255)
+            brush.polygon(_corners(outline(spot, part.radii * scale * 0.7)), fill=255)
     return np.asarray(mask, dtype=np.float32) / np.float32(255)
 
 
 def _paint(colour: Colour, shade: float) -> tuple[int, ...]:
-    return tuple(int(code) for code in encode(np.asarray(colour) * shade))
+    return tuple(round(255.0 * min(channel * shade / PEAK, 1.0) ** (1 / 2.2)) for channel in colour)
+
+
+def _corners(spot: np.ndarray) -> list[tuple[float, ...]]:
+    return [tuple(corner) for corner in spot.tolist()]
 
 
 def _across(along: np.ndarray) -> np.ndarray:
@@ -285,7 +276,8 @@ def _across(along: np.ndarray) -> np.ndarray:
 
 def _normal(points: np.ndarray) -> np.ndarray:
     """Unit normal of a polygon by Newell's method; zero for a degenerate one."""
-    following = np.roll(points, -1, axis=0)
-    normal = np.cross(points, following).sum(axis=0)
-    size = float(np.linalg.norm(normal))
+    x, y, z = points.T
+    xn, yn, zn = np.concatenate([points[1:], points[:1]]).T
+    normal = np.array([(y - yn) @ (z + zn), (z - zn) @ (x + xn), (x - xn) @ (y + yn)])
+    size = float(np.sqrt(normal @ normal))
     return normal / size if size > 0 else normal

@@ -31,6 +31,7 @@ def bicycle(rng: np.random.Generator) -> Figure:
     head_low = head_top + np.array([0.045, 0.0, -0.13]) * size
 
     steer = float(rng.normal(0.0, 0.3))
+
     def turned(points: np.ndarray) -> np.ndarray:
         c, s = np.cos(steer), np.sin(steer)
         offset = points - head_top
@@ -95,7 +96,9 @@ def _saddle(
     leather: Colour = dark if rng.random() < 0.7 else (0.2, 0.09, 0.04)
     nose, back = top + np.array([0.15, 0.0, 0.01]), top + np.array([-0.11, 0.0, 0.03])
     wide = np.array([0.0, 0.06, 0.0])
-    cover = Hull(np.stack([nose, back + wide, back - wide]), np.array([0.02, 0.035, 0.035]), leather, bias=0.02)
+    cover = Hull(
+        np.stack([nose, back + wide, back - wide]), np.array([0.02, 0.035, 0.035]), leather, bias=0.02
+    )
     return [tube(seat, top, 0.014, metal), cover]
 
 

@@ -98,7 +98,16 @@ def _body(s: _Shape, body: Colour, black: Colour) -> list[Part]:
         (end, 0.74 * half, low + 0.08, 0.5, s.bonnet - 0.22),
     ]
     rings = [
-        np.array([[x, 0.93 * w, b], [x, w, mid], [x, 0.92 * w, top], [x, -0.92 * w, top], [x, -w, mid], [x, -0.93 * w, b]])
+        np.array(
+            [
+                [x, 0.93 * w, b],
+                [x, w, mid],
+                [x, 0.92 * w, top],
+                [x, -0.92 * w, top],
+                [x, -w, mid],
+                [x, -0.93 * w, b],
+            ]
+        )
         for x, w, b, mid, top in stations
     ]
     parts: list[Part] = []
@@ -124,7 +133,9 @@ def _greenhouse(s: _Shape, body: Colour, glass: Colour, black: Colour) -> list[P
         Face(left[::-1], body, bias=up, cull=True),
         Face(right[::-1], body, bias=up, cull=True),
     ]
-    pillars = [0.05, 0.48, 0.53, 0.95] if s.rear_foot > -0.2 * s.length else [0.04, 0.33, 0.36, 0.66, 0.69, 0.96]
+    pillars = (
+        [0.05, 0.48, 0.53, 0.95] if s.rear_foot > -0.2 * s.length else [0.04, 0.33, 0.36, 0.66, 0.69, 0.96]
+    )
     for side in (left, left * flip):
         for a, b in zip(pillars[::2], pillars[1::2], strict=True):
             pane = _pane(side, a, b, 0.06, 0.86)
@@ -172,7 +183,9 @@ def _wheels(s: _Shape, chrome: Colour, black: Colour, rng: np.random.Generator) 
             if spokes >= 4:
                 hole = circle(out, 0.72 * wide * s.wheel, facing, 4 * spokes)
                 for k in range(spokes):
-                    gap = np.concatenate([hole[4 * k : 4 * k + 3], 0.75 * out[None] + 0.25 * hole[4 * k + 1][None]])
+                    gap = np.concatenate(
+                        [hole[4 * k : 4 * k + 3], 0.75 * out[None] + 0.25 * hole[4 * k + 1][None]]
+                    )
                     parts.append(Face(gap, black, bias=1.35, cull=True))
     return parts
 
@@ -233,13 +246,23 @@ def _details(
             parts.append(_flank_line(np.array(line[3 * k : 3 * k + 3]), 0.008, shade))
             handle = np.array([[door_x[k] - 0.3, y, s.belt - 0.13], [door_x[k] - 0.15, y, s.belt - 0.13]])
             parts.append(_flank_line(handle, 0.018, shade if k else body))
-        sill = np.array([[rear_axle + 1.2 * s.wheel, y, s.clearance + 0.08], [front_axle - 1.2 * s.wheel, y, s.clearance + 0.08]])
+        sill = np.array(
+            [
+                [rear_axle + 1.2 * s.wheel, y, s.clearance + 0.08],
+                [front_axle - 1.2 * s.wheel, y, s.clearance + 0.08],
+            ]
+        )
         parts.append(_flank_line(sill, 0.035, shade))
         mirror = np.array([[s.front_foot - 0.35, sign * (half + 0.1), s.belt + 0.06]])
         parts.append(Hull(mirror, np.array([0.075]), body if rng.random() < 0.7 else black, bias=0.3))
     if rng.random() < 0.15:
         for sign in (1.0, -1.0):
-            rail = np.array([[s.rear_top + 0.1, sign * 0.6 * half, s.roof], [s.front_top - 0.1, sign * 0.6 * half, s.roof]])
+            rail = np.array(
+                [
+                    [s.rear_top + 0.1, sign * 0.6 * half, s.roof],
+                    [s.front_top - 0.1, sign * 0.6 * half, s.roof],
+                ]
+            )
             parts.append(tube(rail[0], rail[1], 0.025, black))
     return parts
 

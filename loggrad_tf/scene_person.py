@@ -8,7 +8,7 @@ import dataclasses
 
 import numpy as np
 
-from loggrad_tf.draw import Colour, Figure, Hull, Part, Wire, circle
+from loggrad_tf.draw import Colour, Figure, Hull, Part, Wire, box, circle
 from loggrad_tf.scene_colours import cloth, grey, hair, skin
 
 
@@ -22,6 +22,7 @@ class _Pose:
     elbow: tuple[float, float]
     spread: tuple[float, float]
     stoop: float
+    seated: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +54,9 @@ def person(rng: np.random.Generator) -> Figure:
         + _head(points, stature, clothes, rng)
         + _baggage(points, stature, rng)
     )
+    if pose.seated:
+        low = 0.06 * stature * girth
+        figure += box((-0.25, -0.25, -0.26 * stature), (0.18, 0.25, -low), grey(rng))
     lowest = min(float((p.points[:, 2] - (p.radii if isinstance(p, Hull) else 0.0)).min()) for p in figure)
     lift = np.array([0.0, 0.0, -lowest])
     return tuple(dataclasses.replace(part, points=part.points + lift) for part in figure)
@@ -96,7 +100,7 @@ def _posture(rng: np.random.Generator) -> _Pose:
     def pair(values: np.ndarray) -> tuple[float, float]:
         return float(values[0]), float(values[1])
 
-    return _Pose(pair(thigh), pair(knee), pair(arm), pair(elbow), pair(spread), stoop)
+    return _Pose(pair(thigh), pair(knee), pair(arm), pair(elbow), pair(spread), stoop, kind == "sit")
 
 
 def _dress(rng: np.random.Generator) -> _Clothes:
@@ -136,7 +140,9 @@ def _skeleton(stature: float, pose: _Pose, girth: float, twist: float) -> dict[s
         )
         points |= {"hip" + name: hip, "knee" + name: knee, "ankle" + name: ankle}
         points |= {"shoulder" + name: shoulder, "elbow" + name: elbow, "wrist" + name: wrist}
-        points["toe" + name] = ankle + 0.1 * stature * _swing(pose.thigh[k] - pose.knee[k] + 1.45, 0.15 * sign)
+        points["toe" + name] = ankle + 0.1 * stature * _swing(
+            pose.thigh[k] - pose.knee[k] + 1.45, 0.15 * sign
+        )
     return points
 
 
@@ -204,7 +210,9 @@ def _arms(points: dict[str, np.ndarray], stature: float, girth: float, clothes: 
         parts.append(_limb(points, "elbow" + side, "wrist" + side, 0.9 * wide, 0.7 * wide, fore))
         reach = points["wrist" + side] - points["elbow" + side]
         hand = points["wrist" + side] + 0.22 * reach
-        parts.append(Hull(np.stack([points["wrist" + side], hand]), np.array([0.018, 0.02]) * stature, clothes.skin))
+        parts.append(
+            Hull(np.stack([points["wrist" + side], hand]), np.array([0.018, 0.02]) * stature, clothes.skin)
+        )
     return parts
 
 
@@ -230,8 +238,14 @@ def _head(
     elif style > 0.78:
         hat = cloth(rng)
         dome = head + np.array([0.0, 0.0, 0.55 * size])
-        parts.append(Hull(np.stack([dome, dome + [0.05 * size, 0, 0.25 * size]]), np.array([0.95, 0.75]) * size,
-                          hat, bias=0.1))
+        parts.append(
+            Hull(
+                np.stack([dome, dome + [0.05 * size, 0, 0.25 * size]]),
+                np.array([0.95, 0.75]) * size,
+                hat,
+                bias=0.1,
+            )
+        )
         brim = dome + np.array([1.3 * size, 0.0, -0.05 * size])
         parts.append(Hull(np.stack([dome, brim]), np.array([0.4, 0.25]) * size, hat, bias=0.15))
     for side in (-1.0, 1.0):
@@ -251,17 +265,25 @@ def _baggage(points: dict[str, np.ndarray], stature: float, rng: np.random.Gener
     hand = points["wrist" + side] + 0.2 * (points["wrist" + side] - points["elbow" + side])
     if kind < 0.27 and hand[2] < 0.1:
         bottom = hand - [0.0, 0.0, 0.33]
-        spots = np.stack([bottom + [0.1, 0, 0], bottom - [0.1, 0, 0], bottom + [0.09, 0, 0.17], bottom - [0.09, 0, -0.17]])
+        spots = np.stack(
+            [bottom + [0.1, 0, 0], bottom - [0.1, 0, 0], bottom + [0.09, 0, 0.17], bottom - [0.09, 0, -0.17]]
+        )
         straps = Wire(np.stack([spots[2], hand, spots[3]]), 0.008, colour)
         return [Hull(spots, np.full(4, 0.04), colour, bias=0.03), straps]
     if kind < 0.34:
         strap = np.stack([points["shoulderL"], points["hipR"] + [0.09, 0, 0]])
         pouch = points["hipR"] + np.array([[0.1, -0.06, -0.02], [-0.12, -0.06, -0.02], [0.0, -0.06, -0.16]])
-        return [Hull(strap, np.array([0.02, 0.02]), colour, bias=0.25), Hull(pouch, np.full(3, 0.05), colour, bias=0.1)]
+        return [
+            Hull(strap, np.array([0.02, 0.02]), colour, bias=0.25),
+            Hull(pouch, np.full(3, 0.05), colour, bias=0.1),
+        ]
     if kind < 0.39:
         grip = points["wrist" + side]
         top = np.array([grip[0], grip[1] * 0.5, points["head"][2] + 0.35])
         rim = circle(top - [0, 0, 0.2], 0.48, np.array([0.0, 0.0, 1.0]), 10)
         canopy = np.concatenate([rim, top[None]])
-        return [Wire(np.stack([grip, top]), 0.01, grey(rng)), Hull(canopy, np.full(11, 0.01), colour, round=False)]
+        return [
+            Wire(np.stack([grip, top]), 0.01, grey(rng)),
+            Hull(canopy, np.full(11, 0.01), colour, round=False),
+        ]
     return []
