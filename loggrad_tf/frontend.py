@@ -63,7 +63,9 @@ class FrontEnd:
         if self.border not in reference.BORDERS:
             raise LogGradError(f"border '{self.border}': choose one of {', '.join(reference.BORDERS)}")
         if not 1 <= self.offset <= 2**12:
-            raise LogGradError(f"offset c = {self.offset}: choose 1 to 4096 (the logarithm of 0 has no value)")
+            raise LogGradError(
+                f"offset c = {self.offset}: choose 1 to 4096 (the logarithm of 0 has no value)"
+            )
         if len(self.ratios) != self.levels:
             raise LogGradError(f"{self.format} needs {self.levels} threshold ratios, got {self.ratios}")
         if self.levels:

@@ -30,7 +30,9 @@ class _RawLayer(keras.layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         if len(input_shape) != 4 or input_shape[-1] != 1:
-            raise LogGradError(f"{self.name}: input shape {input_shape}; RAW pixels (batch, H, W, 1) are needed")
+            raise LogGradError(
+                f"{self.name}: input shape {input_shape}; RAW pixels (batch, H, W, 1) are needed"
+            )
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         if self.border == "mirror":

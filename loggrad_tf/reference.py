@@ -92,7 +92,9 @@ def check_ratios(ratios: tuple[int, ...], shift: int) -> None:
     if not ratios or list(ratios) != sorted(set(ratios)):
         raise LogGradError(f"threshold ratios {ratios}: give one or more, strictly increasing")
     if ratios[0] < 2**shift or ratios[-1] > 2**20:
-        raise LogGradError(f"threshold ratios {ratios}: must lie in 2^{shift} .. 2^20 (thresholds ln(K / 2^S) >= 0)")
+        raise LogGradError(
+            f"threshold ratios {ratios}: must lie in 2^{shift} .. 2^20 (thresholds ln(K / 2^S) >= 0)"
+        )
 
 
 def ratio_of(threshold: float, shift: int = DEFAULT_SHIFT) -> int:

@@ -73,9 +73,7 @@ def test_layers_survive_saving_inside_a_model(tmp_path: Path) -> None:
     gradient, levels = loaded(pixels)
     assert gradient.shape == (2, 12, 10, 1) and levels.shape == (2, 10, 8, 1)
     np.testing.assert_allclose(gradient[..., 0], reference.log_gradient(pixels[..., 0]), atol=2e-5)
-    np.testing.assert_array_equal(
-        levels[..., 0], reference.levels(pixels[..., 0], RATIOS[2], border="valid")
-    )
+    np.testing.assert_array_equal(levels[..., 0], reference.levels(pixels[..., 0], RATIOS[2], border="valid"))
     assert [tuple(o.shape) for o in loaded.outputs] == [(None, 12, 10, 1), (None, 10, 8, 1)]
 
 

@@ -123,9 +123,7 @@ def test_batches_and_valid_border() -> None:
     q = reference.levels(batch, RATIOS[1])
     assert q.shape == batch.shape
     np.testing.assert_array_equal(q[1, 2], reference.levels(batch[1, 2], RATIOS[1]))
-    np.testing.assert_array_equal(
-        reference.levels(batch, RATIOS[1], border="valid"), q[..., 1:-1, 1:-1]
-    )
+    np.testing.assert_array_equal(reference.levels(batch, RATIOS[1], border="valid"), q[..., 1:-1, 1:-1])
 
 
 def test_fixed_point_logarithm_is_within_its_bound() -> None:

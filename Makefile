@@ -1,0 +1,55 @@
+# The two commands are `make search` and `make test`; both set up what they need first.
+
+PYTHON ?= python3
+VENV ?= .venv
+RUN ?= runs/default
+BOARD ?= mps2-an386
+SEARCH_FLAGS ?=
+PY := $(VENV)/bin/python
+
+.PHONY: help setup search test test-all lint lock clean
+
+help:
+	@echo "make search    search, convert, build and verify on the embedded data (RUN=$(RUN), BOARD=$(BOARD))"
+	@echo "make test      the tests, without the slow ones"
+	@echo "make test-all  all tests"
+	@echo "make lint      ruff and mypy"
+	@echo "make setup     only install: virtual environment in $(VENV), ARM tools by apt"
+	@echo "make lock      renew requirements.lock from pyproject.toml"
+	@echo "make clean     remove the virtual environment; runs/ stays"
+
+setup: $(VENV)/.installed
+	@sh firmware/install_tools.sh || true
+
+$(VENV)/.installed: requirements.lock
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else "error: Python %d.%d found, 3.11 to 3.13 needed: make PYTHON=python3.12 ..." % v)'
+	@sh firmware/install_tools.sh --python "$(PYTHON)"
+	$(PYTHON) -m venv "$(VENV)"
+	"$(PY)" -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch "$@"
+
+search: setup
+	"$(PY)" -m search.evolve --input=loggrad_1p5 --out="$(RUN)" --resume $(SEARCH_FLAGS)
+	"$(PY)" -m export.convert --run="$(RUN)"
+	"$(PY)" -m export.firmware --model="$(RUN)/export/model.tflite" --board=$(BOARD) --out="$(RUN)/firmware"
+	@sh firmware/install_tools.sh --check
+	"$(PY)" -m firmware.build --project="$(RUN)/firmware"
+	"$(PY)" -m firmware.verify --project="$(RUN)/firmware"
+
+test: setup
+	"$(PY)" -m pytest -q -m "not slow"
+
+test-all: setup
+	"$(PY)" -m pytest -q
+
+lint: setup
+	"$(PY)" -m ruff check .
+	"$(PY)" -m ruff format --check .
+	"$(PY)" -m mypy
+
+lock:
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+		--no-header --no-annotate --quiet --output-file requirements.lock
+
+clean:
+	rm -rf "$(VENV)"

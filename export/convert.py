@@ -1,0 +1,147 @@
+"""``python -m export.convert --run DIR``: the best network of a run as an int8 flatbuffer.
+
+Writes ``model.tflite`` and ``model.json`` (what the flatbuffer means: input format, thresholds
+as integer ratios, sensor, classes, data set, accuracies, hashes) and prints what int8 costs
+in accuracy. ``DIR`` is a run of the search, or a directory with a saved network.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from loggrad_tf import cli, dataset, quiet
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.sensor import requantize
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string(
+    "run", None, "Directory of a search run (its best network is taken) or of a saved network."
+)
+flags.DEFINE_string("out", None, "Where to write model.tflite and model.json (default: RUN/export).")
+flags.DEFINE_integer(
+    "calibration", 512, "Training images that set the ranges of the activations.", lower_bound=1
+)
+
+VERSION = 1
+PACKAGES = ("tensorflow", "keras", "numpy", "ai-edge-litert")
+
+
+@dataclasses.dataclass(frozen=True)
+class Converted:
+    """A flatbuffer and its description, as written to disk."""
+
+    flatbuffer: bytes
+    description: dict[str, Any]
+
+
+def convert_bundle(directory: Path, calibration: int) -> Converted:
+    """Convert the network saved in ``directory`` and measure it on validation and test."""
+    # TensorFlow takes seconds to load; --help and a wrong --run must not wait for it.
+    quiet.import_tensorflow()
+    from export import quantize
+    from export.interpreter import ReferenceInterpreter
+    from models import bundle, keras_net, training
+
+    saved = bundle.load(directory)
+    data = dataset.load(saved.data.spec, size=saved.data.size, mode=saved.data.mode)
+    if data.manifest_sha256 != saved.data.manifest_sha256:
+        raise LogGradError(
+            f"data set {saved.data.spec} has changed since this network was trained"
+            f" (manifest {data.manifest_sha256[:12]}, was {saved.data.manifest_sha256[:12]}): search again"
+        )
+    front_end, model = saved.front_end, saved.model()
+    pixels, _ = data.subset("train")
+    sample = requantize(np.asarray(pixels[:: -(-len(pixels) // calibration)]), data.sensor, front_end.sensor)
+    weights = keras_net.fold(saved.graph, model)
+    ranges = quantize.calibrate(saved.graph, weights, front_end, front_end.encode(sample))
+    flatbuffer = quantize.convert(saved.graph, weights, front_end, ranges)
+
+    interpreter = ReferenceInterpreter(flatbuffer)
+    expected = (front_end.input_scale, front_end.input_zero_point)
+    if not np.allclose(interpreter.input_quantization, expected, rtol=1e-6):
+        raise LogGradError(
+            f"the converter gave the input scale and zero point {interpreter.input_quantization},"
+            f" {front_end.format} needs {expected}"
+        )
+    accuracy = {}
+    for split in ("val", "test"):
+        pixels, labels = data.subset(split)
+        codes = front_end.encode_int8(requantize(pixels, data.sensor, front_end.sensor))
+        scale, zero_point = interpreter.output_quantization
+        scores = scale * (interpreter.run(codes).astype(np.float64) - zero_point)
+        accuracy[f"float_{split}"] = 1 - training.evaluate(model, data, front_end, split)
+        accuracy[f"int8_{split}"] = float(np.mean(training.classify(scores) == labels))
+    description = {
+        "version": VERSION,
+        "model_sha256": hashlib.sha256(flatbuffer).hexdigest(),
+        "graph_sha256": saved.graph.sha256(),
+        "front_end": front_end.to_json(),
+        "class_names": list(saved.class_names),
+        "input_shape": list(saved.graph.input_shape),
+        "input_scale": front_end.input_scale,
+        "input_zero_point": front_end.input_zero_point,
+        "data": dataclasses.asdict(saved.data),
+        "accuracy": accuracy,
+        "seed": saved.seed,
+        "versions": _versions(),
+    }
+    return Converted(flatbuffer, description)
+
+
+def write(directory: Path, converted: Converted) -> None:
+    """``model.tflite`` and ``model.json`` in ``directory``, each whole or not at all."""
+    directory.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(converted.description, indent=1) + "\n"
+    for name, content in (("model.tflite", converted.flatbuffer), ("model.json", text.encode())):
+        with tempfile.NamedTemporaryFile(dir=directory, prefix=f".{name}-", delete=False) as file:
+            file.write(content)
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, directory / name)
+
+
+def find_bundle(run: Path) -> Path:
+    """RUN/best of a search run, or RUN itself if it is a saved network."""
+    if not run.is_dir():
+        raise LogGradError(f"--run={run}: no such directory; give the one that search.evolve printed")
+    for candidate in (run / "best", run):
+        if (candidate / "network.json").is_file():
+            return candidate
+    raise LogGradError(
+        f"--run={run}: no finished network there (best/network.json); finish the search with --resume"
+    )
+
+
+def _versions() -> dict[str, str]:
+    import importlib.metadata
+
+    return {"python": sys.version.split()[0], **{p: importlib.metadata.version(p) for p in PACKAGES}}
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    if FLAGS.run is None:
+        raise LogGradError("--run is missing: give the directory of a search run")
+    source = find_bundle(Path(FLAGS.run))
+    out = Path(FLAGS.out) if FLAGS.out else Path(FLAGS.run) / "export"
+    converted = convert_bundle(source, FLAGS.calibration)
+    write(out, converted)
+    accuracy = converted.description["accuracy"]
+    print(f"{'accuracy':12s} {'float':>8s} {'int8':>8s} {'change':>8s}")
+    for split, label in (("val", "validation"), ("test", "test")):
+        a, b = accuracy[f"float_{split}"], accuracy[f"int8_{split}"]
+        print(f"{label:12s} {a:8.2%} {b:8.2%} {100 * (b - a):+7.2f} points")
+    print(f"{out / 'model.tflite'}: {len(converted.flatbuffer):,} bytes, input format"
+          f" {converted.description['front_end']['format']}, scale {converted.description['input_scale']:g},"
+          f" zero point {converted.description['input_zero_point']}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    cli.run(main)

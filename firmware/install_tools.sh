@@ -1,0 +1,56 @@
+#!/bin/sh
+# Installs the Debian packages that building and emulating firmware needs.
+#
+#   install_tools.sh            install what is missing; exit 1 (after naming it) if that is not allowed
+#   install_tools.sh --check    install nothing; exit 1 and name what is missing
+#   install_tools.sh --python P install what `P -m venv` needs, if it is missing
+#
+# Works as root or with sudo that asks no password. Otherwise it prints the command to run.
+set -u
+
+missing=""
+need() { missing="$missing $1"; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+mode=${1:-install}
+if [ "$mode" = --python ]; then
+    "$2" -c 'import ensurepip, venv' 2>/dev/null ||
+        need "python$("$2" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
+    purpose="the virtual environment"
+else
+    have cmake || need cmake
+    have make || need make
+    have qemu-system-arm || need qemu-system-arm
+    if have arm-none-eabi-gcc; then
+        # newlib's specs file is found by full path only when the package is there.
+        case $(arm-none-eabi-gcc -print-file-name=nano.specs) in
+            */*) ;;
+            *) need libnewlib-arm-none-eabi ;;
+        esac
+    else
+        need gcc-arm-none-eabi
+        need libnewlib-arm-none-eabi
+    fi
+    have cc || need gcc
+    purpose="building and emulating firmware"
+fi
+[ -n "$missing" ] || exit 0
+
+command="apt-get install --yes --no-install-recommends$missing"
+if [ "$mode" != --check ] && have apt-get; then
+    if [ "$(id -u)" = 0 ]; then as=""; allowed=yes
+    elif have sudo && sudo -n true 2>/dev/null; then as="sudo"; allowed=yes
+    else allowed=no
+    fi
+    if [ "$allowed" = yes ]; then
+        echo "installing$missing" >&2
+        export DEBIAN_FRONTEND=noninteractive
+        # shellcheck disable=SC2086
+        if $as apt-get update -qq >/dev/null && $as $command -qq >/dev/null; then
+            exit 0
+        fi
+    fi
+fi
+echo "missing for $purpose:$missing" >&2
+echo "install with: sudo $command" >&2
+exit 1

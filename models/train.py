@@ -1,0 +1,83 @@
+"""``python -m models.train --net small_bn --input loggrad_1p5 --out DIR``: train one fixed network.
+
+Saves the network where ``export.convert --run DIR`` finds it, and prints its errors on
+validation and test. The defaults are the recipe that the hand-made baseline was measured with.
+"""
+
+import dataclasses
+import sys
+import time
+from pathlib import Path
+
+from absl import flags
+
+from loggrad_tf import cli, dataset, frontend, quiet
+from loggrad_tf.errors import LogGradError
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("net", "small_bn", "Name of a fixed network (models/zoo.py).")
+flags.DEFINE_string("data", "synthetic", "Data set: synthetic, pascalraw:DIR or folder:DIR.")
+flags.DEFINE_string("input", "loggrad_1p5", f"Input format: {', '.join(frontend.FORMATS)}.")
+flags.DEFINE_enum(
+    "mode", "gray", ["gray", "mosaic"], "What the network sees: binned gray or the Bayer mosaic itself."
+)
+flags.DEFINE_integer("size", 96, "Side of the square input in pixels.", lower_bound=8)
+flags.DEFINE_integer("epochs", 40, "Passes over the training images.", lower_bound=1)
+flags.DEFINE_integer("batch", 64, "Images per step.", lower_bound=1)
+flags.DEFINE_integer("shift", 4, "Augmentation: largest shift in pixels.", lower_bound=0)
+flags.DEFINE_bool("flip", True, "Augmentation: mirror half of the images.")
+flags.DEFINE_integer("seed", 0, "Decides weights, order and augmentation.", lower_bound=0)
+flags.DEFINE_string("out", None, "Directory for the trained network.")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    if FLAGS.out is None:
+        raise LogGradError("--out is missing: name a directory for the trained network")
+    frontend.check_format(FLAGS.input)
+    # TensorFlow takes seconds to load; wrong flags must not wait for it.
+    quiet.import_tensorflow()
+    from models import bundle, training, zoo
+
+    if FLAGS.net not in zoo.NETWORKS:
+        raise LogGradError(f"--net={FLAGS.net}: choose one of {', '.join(zoo.NETWORKS)}")
+    data = dataset.load(FLAGS.data, size=FLAGS.size, mode=FLAGS.mode)
+    front_end = frontend.fit(FLAGS.input, data.sensor, data.subset("train")[0])
+    graph = zoo.NETWORKS[FLAGS.net](FLAGS.size, len(data.class_names))
+    config = training.TrainConfig(
+        epochs=FLAGS.epochs, batch_size=FLAGS.batch, schedule="cosine", flip=FLAGS.flip, shift=FLAGS.shift
+    )
+    started = time.monotonic()
+
+    def show(epoch: int, values: dict[str, float]) -> None:
+        left = (time.monotonic() - started) / (epoch + 1) * (config.epochs - epoch - 1)
+        print(
+            f"\repoch {epoch + 1}/{config.epochs}  loss {values['loss']:.3f}  training error"
+            f" {values['error']:.1%}  {left:4.0f} s left ",
+            end="", file=sys.stderr, flush=True,
+        )  # fmt: skip
+
+    result = training.train(graph, data, front_end, config, FLAGS.seed, show)
+    print(file=sys.stderr)
+    trained = bundle.Bundle(
+        graph=graph,
+        front_end=front_end,
+        class_names=data.class_names,
+        weights=result.weights,
+        data=bundle.DataReference(data.spec, FLAGS.size, data.mode, data.manifest_sha256),
+        train=config,
+        seed=FLAGS.seed,
+        metrics={"val_error": result.val_error},
+    )
+    metrics = {"val_error": result.val_error}
+    metrics["test_error"] = training.evaluate(trained.model(), data, front_end, "test")
+    bundle.save(Path(FLAGS.out), dataclasses.replace(trained, metrics=metrics))
+    baseline = training.majority_error(data, "test")
+    print(
+        f"{FLAGS.net} on {FLAGS.input}: validation error {metrics['val_error']:.2%}, test error"
+        f" {metrics['test_error']:.2%} (always the largest class: {baseline:.2%}); saved in {FLAGS.out}"
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,260 @@
+"""Training a graph on a data set: one function, deterministic from its seed.
+
+Pixels stay linear RAW until the batch is drawn; flips and shifts act on the RAW, and the
+transform runs behind them, because a mirrored scene is not the mirrored level map (where
+the scene has h + v, its mirror image has -h + v). The paper's schedule (appendix C.1) is
+:class:`TrainConfig`'s default: SGDW, learning rate 0.03, momentum 0.9, weight decay 1e-4,
+batches of 128, 80 epochs.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from loggrad_tf import ops
+from loggrad_tf.dataset import DataSet
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.frontend import FrontEnd
+from loggrad_tf.sensor import from_fields, requantize
+from models import keras_net
+from models.graph import Graph, output_units
+
+SCHEDULES = ("constant", "cosine")
+Progress = Callable[[int, dict[str, float]], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """How to train.
+
+    Attributes:
+      epochs: passes over the training split.
+      batch_size: images per step.
+      learning_rate: of SGD with momentum, at the start.
+      momentum: of SGD.
+      weight_decay: share of each weight taken off per step at the starting rate (SGDW;
+        decoupled from the gradient, and scaled down with the learning rate by a schedule).
+      schedule: ``constant`` or ``cosine`` (to zero).
+      label_smoothing: 0 to 1.
+      flip: mirror half of the RAW images left to right.
+      shift: move the RAW image by up to this many pixels, mirrored at the border.
+    """
+
+    epochs: int = 80
+    batch_size: int = 128
+    learning_rate: float = 0.03
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    schedule: str = "constant"
+    label_smoothing: float = 0.0
+    flip: bool = False
+    shift: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0:
+            raise LogGradError(
+                f"training needs epochs and batch size of at least 1 and a positive learning rate, got"
+                f" {self.epochs}, {self.batch_size}, {self.learning_rate}"
+            )
+        if self.schedule not in SCHEDULES:
+            raise LogGradError(f"schedule '{self.schedule}': choose one of {', '.join(SCHEDULES)}")
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "TrainConfig":
+        return from_fields(cls, data)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainResult:
+    """Attributes:
+    val_error: share of the validation split classified wrongly, 0..1.
+    train_error: mean over the last epoch's (augmented) batches.
+    history: per epoch, ``loss`` and ``error`` on the training batches.
+    weights: in the order of ``keras_net.build(graph).get_weights()``.
+    """
+
+    val_error: float
+    train_error: float
+    history: tuple[dict[str, float], ...]
+    weights: tuple[np.ndarray, ...]
+
+
+def train(
+    graph: Graph,
+    data: DataSet,
+    front_end: FrontEnd,
+    config: TrainConfig,
+    seed: int,
+    on_epoch: Progress | None = None,
+) -> TrainResult:
+    """Train ``graph`` from scratch on the training split.
+
+    Same arguments and thread count give the same weights, bit for bit. ``data`` is brought
+    to the depth of ``front_end.sensor`` first.
+    """
+    if graph.output_units != output_units(len(data.class_names)):
+        raise LogGradError(
+            f"the network has {graph.output_units} outputs, {len(data.class_names)} classes need"
+            f" {output_units(len(data.class_names))}"
+        )
+    # Sets NumPy's, Python's and TensorFlow's seeds; initialisers and shuffles derive from it.
+    keras.utils.set_random_seed(seed)
+    model = keras_net.build(graph)
+    pixels, labels = data.subset("train")
+    rate: Any = config.learning_rate
+    if config.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(
+            config.learning_rate, steps_per_epoch(len(pixels), config) * config.epochs
+        )
+    binary = graph.output_units == 1
+    model.compile(
+        optimizer=keras.optimizers.SGD(
+            learning_rate=rate,
+            momentum=config.momentum,
+            # Keras multiplies the decay by the learning rate; SGDW does not.
+            weight_decay=config.weight_decay / config.learning_rate,
+        ),
+        loss=_loss(binary, config.label_smoothing),
+        metrics=[keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0) if binary else "accuracy"],
+        jit_compile=False,
+    )
+    batches = training_batches(
+        requantize(pixels, data.sensor, front_end.sensor),
+        labels,
+        len(data.class_names),
+        front_end,
+        config,
+        seed,
+    )
+    history: list[dict[str, float]] = []
+
+    def record(epoch: int, logs: dict[str, float] | None = None) -> None:
+        values = logs or {}
+        history.append({"loss": float(values["loss"]), "error": 1 - float(values["accuracy"])})
+        if on_epoch is not None:
+            on_epoch(epoch, history[-1])
+
+    model.fit(
+        batches,
+        epochs=config.epochs,
+        verbose=0,
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=record), keras.callbacks.TerminateOnNaN()],
+    )
+    return TrainResult(
+        val_error=evaluate(model, data, front_end, "val"),
+        train_error=history[-1]["error"],
+        history=tuple(history),
+        weights=tuple(np.asarray(w) for w in model.get_weights()),
+    )
+
+
+def _loss(binary: bool, label_smoothing: float) -> keras.losses.Loss:
+    kind = keras.losses.BinaryCrossentropy if binary else keras.losses.CategoricalCrossentropy
+    return kind(from_logits=True, label_smoothing=label_smoothing)
+
+
+def training_batches(
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    front_end: FrontEnd,
+    config: TrainConfig,
+    seed: int,
+) -> tf.data.Dataset:
+    """Shuffled, augmented, encoded batches: (float32 (batch, H, W, 1), one-hot or 0/1 labels).
+
+    The last, smaller batch of an epoch is left out (when there is a full one), so that the
+    compiled transform sees one shape.
+    """
+    count = len(pixels)
+    size = min(config.batch_size, count)
+    memory = tf.constant(pixels)
+    targets = tf.constant(one_hot(labels, classes))
+    transform = ops.encoder(front_end)
+
+    def batch(indices: tf.Tensor, randomness: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images = augment(tf.gather(memory, indices), randomness, config.flip, config.shift)
+        return transform(images), tf.gather(targets, indices)
+
+    order = tf.data.Dataset.range(count).shuffle(count, seed=seed, reshuffle_each_iteration=True)
+    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
+    zipped = tf.data.Dataset.zip(order.batch(size, drop_remainder=True), seeds)
+    return zipped.map(batch, deterministic=True).prefetch(2)
+
+
+def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Training targets, float32: (N, classes), or (N, 1) of 0 and 1 for two classes."""
+    if classes == 2:
+        return labels[:, None].astype(np.float32)
+    return np.eye(classes, dtype=np.float32)[labels]
+
+
+def augment(pixels: tf.Tensor, randomness: tf.Tensor, flip: bool, shift: int) -> tf.Tensor:
+    """Random mirror images and shifts of linear RAW pixels, per image, before the transform.
+
+    Args:
+      pixels: (batch, H, W), integer.
+      randomness: two int64 that decide everything.
+      flip: mirror each image left to right with probability 1/2.
+      shift: largest displacement in pixels, each axis; the border is mirrored.
+    """
+    batch, height, width = pixels.shape
+    count = batch if batch is not None else tf.shape(pixels)[0]
+    if flip:
+        mirrored = tf.random.stateless_uniform([count, 1, 1], randomness) < 0.5
+        pixels = tf.where(mirrored, pixels[:, :, ::-1], pixels)
+    if shift:
+        reach = [[0, 0], [shift, shift], [shift, shift]]
+        padded = tf.pad(pixels, reach, mode="SYMMETRIC")
+        corner = tf.random.stateless_uniform(
+            [2, count, 1], randomness + 1, maxval=2 * shift + 1, dtype=tf.int32
+        )
+        rows = tf.gather(padded, corner[0] + tf.range(height), axis=1, batch_dims=1)
+        pixels = tf.gather(rows, corner[1] + tf.range(width), axis=2, batch_dims=1)
+    return pixels
+
+
+def logits(model: keras.Model, data: DataSet, front_end: FrontEnd, split: str) -> np.ndarray:
+    """The float network's outputs on one split, (N, units)."""
+    pixels, _ = data.subset(split)
+    pixels = requantize(pixels, data.sensor, front_end.sensor)
+    size = 256
+    chunks = [
+        np.asarray(model(front_end.encode(pixels[i : i + size]), training=False))
+        for i in range(0, len(pixels), size)
+    ]
+    return np.concatenate(chunks) if chunks else np.zeros((0, model.output_shape[-1]), np.float32)
+
+
+def classify(scores: np.ndarray) -> np.ndarray:
+    """Class index per row: the largest logit, or the sign of the only one."""
+    return (scores[:, 0] > 0).astype(np.int64) if scores.shape[1] == 1 else scores.argmax(axis=1)
+
+
+def evaluate(model: keras.Model, data: DataSet, front_end: FrontEnd, split: str) -> float:
+    """Error rate 0..1 on one split; a network that diverged counts as always wrong."""
+    labels = data.subset(split)[1]
+    if not len(labels):
+        raise LogGradError(f"data set {data.spec}: the {split} split is empty; add photographs")
+    scores = logits(model, data, front_end, split)
+    if not np.isfinite(scores).all():
+        return 1.0
+    return float(np.mean(classify(scores) != labels))
+
+
+def majority_error(data: DataSet, split: str) -> float:
+    """The error of always answering the most frequent training class."""
+    counts = np.bincount(data.subset("train")[1], minlength=len(data.class_names))
+    return float(np.mean(data.subset(split)[1] != counts.argmax()))
+
+
+def steps_per_epoch(images: int, config: TrainConfig) -> int:
+    """Full batches in the training split; a split smaller than one batch is one step."""
+    return max(1, images // config.batch_size)

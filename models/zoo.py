@@ -1,0 +1,36 @@
+"""Fixed networks, as graphs: the paper's toy CNN and hand-made baselines.
+
+Each function returns a :class:`models.graph.Graph` for square single-channel inputs.
+"""
+
+from collections.abc import Callable
+
+from models.graph import Graph, GraphBuilder, output_units
+
+
+def two_conv_one_fc(size: int, classes: int, c1: int = 8, c2: int = 8, padding: str = "same") -> Graph:
+    """2conv1fc, paper figure 7: two 5x5 convolutions with ReLU and 2x2 max pooling, one dense layer."""
+    b = GraphBuilder()
+    x = b.input(size, size, 1)
+    for filters in (c1, c2):
+        x = b.max_pool(b.conv(x, filters, 5, padding=padding, relu=True), 2)
+    return b.build(b.dense(b.flatten(x), output_units(classes)))
+
+
+def small_bn(size: int, classes: int) -> Graph:
+    """A hand-made baseline of 0.95 MMAC and 7.2 k weights at 96 x 96 and three classes.
+
+    Four 3x3 convolutions (8, stride 2; 10; 16; 32) with batch norm, 2x2 max pooling between
+    them, global average, dense.
+    """
+    b = GraphBuilder()
+    x = b.conv(b.input(size, size, 1), 8, 3, stride=2, padding="same", bn=True, relu=True)
+    for filters in (10, 16, 32):
+        x = b.conv(b.max_pool(x, 2), filters, 3, padding="same", bn=True, relu=True)
+    return b.build(b.dense(b.global_avg(x), output_units(classes)))
+
+
+NETWORKS: dict[str, Callable[[int, int], Graph]] = {
+    "two_conv_one_fc": two_conv_one_fc,
+    "small_bn": small_bn,
+}
