@@ -158,16 +158,13 @@ def _source(
     folder: Path, pictures: list[Picture], names: tuple[str, ...], rejects: list[Reject], files: list[Path]
 ) -> Source:
     if not pictures:
-        first = f", the first of {len(rejects)} rejects: {rejects[0].file}: {rejects[0].reason}" if rejects else ""
-        raise LogGradError(f"{folder}: no picture in it{first}")
+        first = f", first reject {rejects[0].file}: {rejects[0].reason}" if rejects else ""
+        raise LogGradError(f"{folder}: no picture in it, {len(rejects)} rejects{first}: see the layouts")
     if len(names) < 2:
         raise LogGradError(f"{folder}: {len(names)} class in it, {', '.join(names)}: two or more are needed")
+    strange = [picture for picture in pictures if not set(picture.labels) <= set(names)]
+    rejects += [Reject(item.file, -1, f"class '{item.labels[0]}' is not in classes.txt") for item in strange]
     known = [picture for picture in pictures if set(picture.labels) <= set(names)]
-    rejects += [
-        Reject(picture.file, -1, f"class '{picture.labels[0]}' is not in classes.txt")
-        for picture in pictures
-        if picture not in known
-    ]
     known.sort(key=lambda picture: picture.file)
     return Source(tuple(known), names, tuple(rejects), tuple(files), cut)
 

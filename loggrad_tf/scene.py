@@ -39,7 +39,10 @@ class SceneObject:
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """``radiance`` float32 [H, W, 3], linear; ``numbers`` uint8 [2H, 2W]: which object a point shows, 0 none."""
+    """A picture with its objects.
+
+    ``radiance`` float32 [H, W, 3], linear; ``numbers`` uint8 [2H, 2W]: the object a point shows, or 0.
+    """
 
     radiance: np.ndarray
     numbers: np.ndarray
@@ -127,7 +130,7 @@ def _furniture(rng: np.random.Generator, view: View, depths: list[float], wall: 
     stands = []
     for _ in range(int(rng.integers(2, 8))):
         prop = PROPS[int(rng.integers(len(PROPS)))](rng)
-        depth = float(rng.uniform(min(depths) * 1.1, wall - 0.8))
+        depth = float(rng.uniform(min(1.1 * min(depths), wall - 1.0), wall - 0.8))
         stands.append((prop, depth))
     if rng.random() < 0.4:
         make = (post, fence, tree)[int(rng.integers(3))]

@@ -12,8 +12,9 @@ on the names alone.
 import dataclasses
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -67,6 +68,12 @@ class Cut:
     crops: tuple[np.ndarray | str, ...]
 
 
+class Cutter(Protocol):
+    """A module's function, so that another process can call it."""
+
+    def __call__(self, picture: Picture, size: int, mode: str) -> Cut: ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
     """A listed source.
@@ -76,14 +83,14 @@ class Source:
       class_names: in the order of the labels 0, 1, ...
       rejects: what the listing itself left out.
       files: every file that the crops depend on; a change of one makes another data set.
-      cut: ``cut(picture, size, mode)``, a module's function, so that another process can call it.
+      cut: decodes one picture and cuts its objects; raises LogGradError if the picture cannot be used.
     """
 
     pictures: tuple[Picture, ...]
     class_names: tuple[str, ...]
     rejects: tuple[Reject, ...]
     files: tuple[Path, ...]
-    cut: Callable[[Picture, int, str], Cut]
+    cut: Cutter
 
 
 def read_classes(folder: Path, default: tuple[str, ...]) -> tuple[str, ...]:
