@@ -1,0 +1,98 @@
+"""The journal: everything a search has decided, one JSON line per event, and its only state.
+
+Records are appended with a single write and an fsync, so after a crash at most the last line
+is torn. On opening, a torn last line is cut off with a warning (its candidate is simply done
+again); damage anywhere else is an error that names the line. A record holds nothing that
+depends on the clock or the machine: an uninterrupted journal and a resumed one are equal
+byte for byte. Durations go to ``timing.jsonl`` beside it, which nothing reads back.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from loggrad_tf.errors import LogGradError
+
+JOURNAL, TIMING = "journal.jsonl", "timing.jsonl"
+
+
+def encode(record: dict[str, Any]) -> bytes:
+    """One line of canonical JSON: sorted keys, no spaces, ASCII, newline at the end."""
+    return (json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False) + "\n").encode()
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+class Journal:
+    """An append-only file of records.
+
+    Example::
+
+        journal = Journal(directory / "journal.jsonl")
+        for record in journal.records: ...
+        journal.append({"event": "candidate", "index": 0})
+
+    Attributes:
+      path: the file; created if missing.
+      records: what it held when opened.
+      warning: what was cut off on opening, or None.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.warning: str | None = None
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            self.records = self._load()
+        except BaseException:
+            os.close(self._file)
+            raise
+        _sync_directory(path.parent)
+
+    def _load(self) -> list[dict[str, Any]]:
+        content = self.path.read_bytes()
+        lines = content.split(b"\n")
+        torn = lines.pop()  # empty after a complete last line
+        records = []
+        for number, line in enumerate(lines, 1):
+            record = _parse(line)
+            if record is None and number == len(lines) and not torn:
+                torn = line + b"\n"
+                break
+            if record is None:
+                raise LogGradError(
+                    f"{self.path}: line {number} is damaged; restore the file from a copy, or cut it"
+                    f" before line {number} to repeat the search from there"
+                )
+            records.append(record)
+        if torn:
+            self.warning = f"{self.path}: line {len(records) + 1} was cut off while it was written; it is dropped and done again"
+            os.ftruncate(self._file, len(content) - len(torn))
+            os.fsync(self._file)
+        return records
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Add one record; it is on the disk when this returns."""
+        line = encode(record)
+        written = os.write(self._file, line)
+        if written != len(line):
+            raise LogGradError(f"{self.path}: the disk is full; free some space and resume the search")
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        os.close(self._file)
+
+
+def _sync_directory(path: Path) -> None:
+    directory = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -1,0 +1,107 @@
+"""The front as a picture and as a table.
+
+``front.csv``: one line per member of the four-objective front, best error first.
+``front.png``: three panels, validation error against peak memory, size and MACs, with every
+trained candidate, the front, the bounds and the chosen candidate. Colours: Okabe and Ito's,
+told apart by the common forms of colour blindness; shapes differ too.
+"""
+
+import csv
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+
+from search.objectives import Bounds, Point
+
+GREY, BLUE, VERMILLION, BLACK = "#999999", "#0072B2", "#D55E00", "#000000"
+COLUMNS = ("candidate", "val_error", "peak_memory_bytes", "size_bytes", "macs")
+PANELS = (("peak memory (bytes)", 1), ("model size (bytes)", 2), ("multiply-accumulates", 3))
+
+
+def by_error(front: dict[int, Point]) -> list[int]:
+    """Members of the front, least error first."""
+    return sorted(front, key=lambda i: (*front[i].objectives(), i))
+
+
+def write_csv(path: Path, front: dict[int, Point]) -> None:
+    """``front.csv``, written whole or not at all."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([index, *front[index].objectives()] for index in by_error(front))
+    _write(path, text.getvalue().encode())
+
+
+def write_png(
+    path: Path,
+    points: dict[int, Point],
+    front: dict[int, Point],
+    bounds: Bounds,
+    chosen: int | None,
+    title: str,
+) -> None:
+    """``front.png``, 150 dpi, written whole or not at all."""
+    # The figure's own canvas, not pyplot: no display, no global state. Slow to import, used last.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import PercentFormatter
+
+    figure = Figure(figsize=(12, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, len(PANELS), sharey=True)
+    every, members = _array(points), _array(front)
+    limits = bounds.resources()
+    for panel, (name, column) in zip(axes, PANELS, strict=True):
+        panel.set_xscale("log")
+        panel.scatter(
+            every[:, column], every[:, 0], s=14, c=GREY, marker="o", alpha=0.5, label="trained", lw=0
+        )
+        stairs = _stairs(members[:, column], members[:, 0])
+        panel.step(stairs[:, 0], stairs[:, 1], where="post", c=BLUE, lw=1)
+        panel.scatter(members[:, column], members[:, 0], s=26, c=BLUE, marker="s", label="front", lw=0)
+        if chosen is not None:
+            at = points[chosen].objectives()
+            panel.scatter(
+                at[column],
+                at[0],
+                s=150,
+                c=VERMILLION,
+                marker="*",
+                edgecolors=BLACK,
+                lw=0.6,
+                label="best",
+                zorder=5,
+            )
+        if (limit := limits[column - 1]) is not None:
+            panel.axvline(limit, c=BLACK, ls="--", lw=1, label="bound")
+        if bounds.error is not None:
+            panel.axhline(bounds.error, c=BLACK, ls="--", lw=1)
+        panel.set_xlabel(name)
+        panel.grid(alpha=0.25)
+    axes[0].set_ylabel("validation error")
+    axes[0].set_ylim(bottom=0)
+    axes[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axes[-1].legend(loc="best", framealpha=0.9)
+    figure.suptitle(title)
+    image = io.BytesIO()
+    figure.savefig(image, dpi=150, metadata={"Software": None})
+    _write(path, image.getvalue())
+
+
+def _array(points: dict[int, Point]) -> np.ndarray:
+    return np.array([p.objectives() for p in points.values()], np.float64).reshape(-1, 4)
+
+
+def _stairs(cost: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """The least error to be had at each cost, (n, 2), cost ascending."""
+    order = np.lexsort((error, cost))
+    falling = np.minimum.accumulate(error[order])
+    return np.stack([cost[order], falling], axis=1)
+
+
+def _write(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_bytes(content)
+    os.replace(temporary, path)
