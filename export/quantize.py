@@ -49,6 +49,11 @@ def calibrate(graph: Graph, weights: FoldedWeights, front_end: FrontEnd, inputs:
     return Ranges({name: (low, max(high, low + 1e-3)) for name, (low, high) in limits.items()})
 
 
+def forward(graph: Graph, weights: FoldedWeights, front_end: FrontEnd, inputs: np.ndarray) -> np.ndarray:
+    """Logits of the folded float network, float32 (N, units), for float32 (N, H, W, C)."""
+    return _Forward(graph, weights, front_end, None)(tf.constant(inputs))[-1].numpy()
+
+
 def convert(graph: Graph, weights: FoldedWeights, front_end: FrontEnd, ranges: Ranges) -> bytes:
     """The int8 flatbuffer: int8 (1, H, W, C) in, int8 logits (1, units) out."""
     forward = _Forward(graph, weights, front_end, ranges)

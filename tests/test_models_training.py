@@ -1,0 +1,155 @@
+"""Training learns, repeats itself from its seed, and augments the RAW, not the levels."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from loggrad_tf import frontend
+from loggrad_tf.dataset import DataSet
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.sensor import Sensor
+from models import bundle, keras_net, training
+from models.graph import Graph, GraphBuilder
+from models.training import TrainConfig
+
+
+def stripes(classes: int = 3, each: int = 150, size: int = 16) -> DataSet:
+    """Noisy stripes whose direction is the class, at random brightness."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:size, :size]
+    patterns = [y % 4 < 2, x % 4 < 2, (x + y) % 4 < 2]
+    labels = np.repeat(np.arange(classes), each).astype(np.int32)
+    light = rng.uniform(100, 900, (len(labels), 1, 1))
+    shape = np.array([np.roll(patterns[k], rng.integers(4), axis=(0, 1)) for k in labels])
+    pixels = rng.poisson(light * (1 + shape)).astype(np.uint16)
+    split = np.tile(np.array([0, 0, 0, 1, 2], np.uint8), len(labels) // 5)
+    names = ("flat", "upright", "slanted")[:classes]
+    return DataSet(
+        pixels, labels, split, names, Sensor(12, 0, 4095), "gray", "synthetic", "0" * 64, Path("unused")
+    )
+
+
+def tiny(units: int = 3, size: int = 16) -> Graph:
+    b = GraphBuilder()
+    x = b.conv(b.input(size, size, 1), 8, 3, bn=True, relu=True)
+    x = b.conv(x, 8, 3, bn=True, relu=True)
+    return b.build(b.dense(b.global_avg(x), units))
+
+
+CONFIG = TrainConfig(epochs=8, batch_size=16, schedule="cosine", shift=1)
+
+
+@pytest.mark.parametrize(("classes", "units"), [(3, 3), (2, 1)])
+@pytest.mark.parametrize("name", ["loggrad_1p5", "raw16"])
+def test_learns_stripes(classes: int, units: int, name: str) -> None:
+    data = stripes(classes)
+    front_end = frontend.fit(name, data.sensor, data.subset("train")[0])
+    seen: list[int] = []
+    result = training.train(tiny(units), data, front_end, CONFIG, 0, lambda epoch, values: seen.append(epoch))
+    assert result.val_error < 0.1
+    assert seen == list(range(8)) and len(result.history) == 8
+    assert result.history[-1]["loss"] < result.history[0]["loss"]
+
+
+def test_same_seed_same_weights() -> None:
+    data = stripes()
+    front_end = frontend.fit("loggrad_1p5", data.sensor, data.subset("train")[0])
+    runs = [training.train(tiny(), data, front_end, CONFIG, seed) for seed in (1, 1, 2)]
+    for a, b in zip(runs[0].weights, runs[1].weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert runs[0].history == runs[1].history
+    assert any((a != b).any() for a, b in zip(runs[0].weights, runs[2].weights, strict=True))
+
+
+def test_wrong_number_of_outputs_is_refused() -> None:
+    data = stripes()
+    with pytest.raises(LogGradError, match="has 2 outputs, 3 classes need 3"):
+        training.train(tiny(2), data, frontend.fixed("loggrad_1p5", data.sensor), CONFIG, 0)
+
+
+def test_augmentation_moves_and_mirrors_pixels() -> None:
+    pixels = tf.constant(np.arange(2 * 9 * 9).reshape(2, 9, 9).astype(np.uint16))
+    seen = set()
+    for k in range(60):
+        randomness = tf.constant([k, 7], tf.int64)
+        moved = training.augment(pixels, randomness, flip=True, shift=2).numpy()
+        for image, original in zip(moved, pixels.numpy(), strict=True):
+            found = [
+                (mirrored, dy, dx)
+                for mirrored in (False, True)
+                for dy in range(5)
+                for dx in range(5)
+                if np.array_equal(
+                    np.pad(original[:, ::-1] if mirrored else original, 2, mode="symmetric")[
+                        dy : dy + 9, dx : dx + 9
+                    ],
+                    image,
+                )
+            ]
+            assert len(found) == 1
+            seen.add(found[0])
+    assert {s[0] for s in seen} == {False, True}
+    assert {s[1] for s in seen} == {s[2] for s in seen} == set(range(5))
+    untouched = training.augment(pixels, tf.constant([0, 0], tf.int64), flip=False, shift=0)
+    np.testing.assert_array_equal(untouched, pixels)
+
+
+def test_the_transform_follows_the_mirror() -> None:
+    """Training batches hold transforms of mirrored scenes, which differ from mirrored transforms."""
+    data = stripes(each=10)
+    front_end = frontend.fixed("loggrad_1p5", data.sensor)
+    pixels, labels = data.subset("train")
+    config = TrainConfig(epochs=1, batch_size=len(pixels), flip=True)
+    images, targets = next(iter(training.training_batches(pixels, labels, 3, front_end, config, 0)))
+    allowed = {front_end.encode(p).tobytes() for image in pixels for p in (image, image[:, ::-1])}
+    assert all(image.numpy().tobytes() in allowed for image in images)
+    flipped_levels = {front_end.encode(image)[:, ::-1].tobytes() for image in pixels}
+    assert flipped_levels - allowed
+    np.testing.assert_array_equal(np.sum(targets, axis=1), 1)
+
+
+def test_fused_batch_norm_is_keras_batch_norm() -> None:
+    x = np.random.default_rng(0).normal(3, 2, (8, 5, 5, 4)).astype(np.float32)
+    ours = keras_net.FusedBatchNorm()
+    theirs = keras.layers.BatchNormalization(momentum=keras_net.BN_MOMENTUM, epsilon=keras_net.BN_EPSILON)
+    for _ in range(3):
+        np.testing.assert_allclose(ours(x, training=True), theirs(x, training=True), atol=1e-5)
+    np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-2)
+    ours.moving_variance.assign(theirs.moving_variance)
+    np.testing.assert_allclose(ours(x), theirs(x), atol=1e-5)
+
+
+def test_bundle_round_trip_and_damage(tmp_path: Path) -> None:
+    data = stripes()
+    front_end = frontend.fit("loggrad_2p25", data.sensor, data.subset("train")[0])
+    graph = tiny()
+    saved = bundle.Bundle(
+        graph,
+        front_end,
+        data.class_names,
+        tuple(np.asarray(w) for w in keras_net.build(graph).get_weights()),
+        bundle.DataReference("synthetic", 16, "gray", "0" * 64),
+        CONFIG,
+        5,
+        {"val_error": 0.25},
+    )
+    where = tmp_path / "best"
+    for _ in range(2):
+        bundle.save(where, saved)
+    loaded = bundle.load(where)
+    x = front_end.encode(data.subset("val")[0])
+    np.testing.assert_array_equal(loaded.model()(x), saved.model()(x))
+    assert loaded.front_end == front_end and loaded.graph == graph and loaded.train == CONFIG
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["best"]
+
+    (where / "weights.npz").write_bytes(b"PK" + bytes(30))
+    with pytest.raises(LogGradError, match="damaged network"):
+        bundle.load(where)
+    with pytest.raises(LogGradError, match="no saved network"):
+        bundle.load(tmp_path / "nothing")
+    (tmp_path / "precious").mkdir()
+    with pytest.raises(LogGradError, match="is no saved network; choose another name"):
+        bundle.save(tmp_path / "precious", saved)
