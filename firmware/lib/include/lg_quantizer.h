@@ -35,7 +35,7 @@ typedef struct {
 
 typedef struct {
     lg_raw_format raw;
-    uint32_t ratios[LG_MAX_THRESHOLDS]; /* K_i, 2^shift < K_1 < K_2 < K_3 < 2^32 */
+    uint32_t ratios[LG_MAX_THRESHOLDS]; /* K_i, 2^shift <= K_1 < K_2 < K_3 < 2^32 - 1 */
     uint8_t ratio_count;                /* n = 1, 2, 3: levels -n..n */
     uint8_t shift;                      /* S, 0..24, usually 12 */
     uint16_t offset;                    /* c, 1..65535, usually 1 */

@@ -65,17 +65,17 @@ lg_status lg_quantizer_check(const lg_quantizer_config *config)
     if (config->ratio_count < 1u || config->ratio_count > LG_MAX_THRESHOLDS || config->shift > 24u) {
         return LG_ERROR_RATIOS;
     }
-    uint32_t below = (uint32_t)1 << config->shift;
+    uint32_t least = (uint32_t)1 << config->shift;
     for (uint32_t i = 0; i < config->ratio_count; i++) {
-        if (config->ratios[i] <= below) {
+        if (config->ratios[i] < least || config->ratios[i] == UINT32_MAX) {
             return LG_ERROR_RATIOS;
         }
-        below = config->ratios[i];
+        least = config->ratios[i] + 1u;
     }
     if (config->offset == 0u) {
         return LG_ERROR_OFFSET;
     }
-    if (!fits_64(largest_product(config), below)) {
+    if (!fits_64(largest_product(config), config->ratios[config->ratio_count - 1u])) {
         return LG_ERROR_RANGE;
     }
     if (lg_packing_limit(config->packing) < (int32_t)config->ratio_count) {
