@@ -93,7 +93,7 @@ def main(argv: list[str]) -> None:
                 rates[name].append(measured)
     median = {name: statistics.median(values) for name, values in rates.items()}
     print(
-        f"{FLAGS.input}, {FLAGS.size} x {FLAGS.size}, batches of {FLAGS.batch}; inexact levels of {exact.size:,}"
+        f"{FLAGS.input}, {FLAGS.size} x {FLAGS.size}, batches of {FLAGS.batch}, {exact.size:,} levels"
     )
     print(f"{'method':26s} {'images/s':>10s} {'this project is':>16s} {'inexact':>8s}")
     for name, value in median.items():
