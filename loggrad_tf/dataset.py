@@ -9,8 +9,8 @@ crop, in the arrays' order), ``rejects.csv`` (one line for everything left out) 
 name holds a hash of the source's file names, sizes and times, of size and mode, and of the version of the
 preparation, so a changed source is prepared anew. It is built under a lock beside its place and renamed.
 
-All crops of a set share one sensor, the one that most of its pictures have; others of another span are
-requantised to it, and in mode ``mosaic`` those with another colour filter are rejected.
+All crops of a set share one sensor, the one that most of its pictures have; those of another span are
+requantised to it.
 """
 
 import contextlib
@@ -37,8 +37,8 @@ from loggrad_tf.sources import SPLITS, Cut, Picture, Reject, Source, assign
 
 # Raised whenever the same source would give other crops than before.
 VERSION = 1
-# The synthetic archive: how many photographs, and the seed they are drawn from.
-SYNTHETIC_PHOTOGRAPHS, SYNTHETIC_SEED = 1500, 1
+# The synthetic archive is drawn anew when one of these has changed.
+_DRAWING = ("synthetic.py", "camera.py", "draw.py", "scene*.py")
 
 _PLANS: dict[str, Callable[[Path], Source]] = {"pascalraw": pascalraw.plan, "folder": folder.plan}
 _MANIFEST_HEAD = ("file", "item", "class", "split", "source", "box", "sha256")
@@ -53,7 +53,7 @@ class DataSet:
       labels: int32 [N], index into class_names.
       split: uint8 [N], 0 train, 1 val, 2 test.
       class_names: one or two words each.
-      sensor: what the pixels mean; cfa ``mono`` for gray, else the filter at a crop's top-left pixel.
+      sensor: what the pixels mean; its cfa is ``mono`` for gray, RGGB at a crop's top-left for a mosaic.
       mode: ``gray`` or ``mosaic``.
       spec: what the set was asked for by.
       manifest_sha256: of ``manifest.csv``, which holds the hash of every crop.
@@ -136,23 +136,20 @@ def _listing(source: Source, root: Path) -> list[list[str | int]]:
     return rows
 
 
-def _synthetic_fingerprint() -> list[Any]:
+def _synthetic_fingerprint() -> str:
     here = Path(__file__).parent
-    files = sorted([here / "synthetic.py", here / "draw.py", *here.glob("scene_*.py")])
-    code = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
-    return [SYNTHETIC_PHOTOGRAPHS, SYNTHETIC_SEED, code]
+    files = sorted(path for pattern in _DRAWING for path in here.glob(pattern))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
 def _synthetic_archive(cache: Path) -> Path:
     from loggrad_tf import synthetic  # the drawing code, which only this source needs
 
-    path = cache / "archives" / f"synthetic-{_hash(_synthetic_fingerprint())[:16]}"
+    path = cache / "archives" / f"synthetic-{_synthetic_fingerprint()[:16]}"
     with _lock(path):
         if not path.is_dir():
             with _building(path) as partial:
-                synthetic.write_archive(
-                    partial, SYNTHETIC_PHOTOGRAPHS, SYNTHETIC_SEED, workers=parallel.processors()
-                )
+                synthetic.write_archive(partial)
     return path
 
 
@@ -173,7 +170,7 @@ def load(spec: str, *, size: int = 96, mode: str = "gray", cache: Path | None = 
     kind, _, where = spec.partition(":")
     source: Source | None = None
     if spec == "synthetic":
-        listing: list[Any] = _synthetic_fingerprint()
+        listing: Any = _synthetic_fingerprint()
     elif kind in _PLANS and where:
         root = Path(where).expanduser().resolve()
         source = _PLANS[kind](root)
@@ -242,10 +239,8 @@ def _collect(
     """Crops in order, all of one sensor, and what was left out."""
     cuts = [result for result in results if isinstance(result, Cut)]
     sensors = Counter(cut.sensor for cut in cuts if any(not isinstance(crop, str) for crop in cut.crops))
-    if not sensors:
-        sensor = None
-    else:
-        sensor = min(sensors, key=lambda item: (-sensors[item], -item.span, item.black, item.cfa))
+    ranked = sorted(sensors, key=lambda item: (-sensors[item], -item.span, item.black))
+    sensor = ranked[0] if ranked else None
     rows: list[_Row] = []
     rejects: list[Reject] = []
     for picture, result in zip(pictures, results, strict=True):
@@ -256,11 +251,7 @@ def _collect(
         for place, crop in enumerate(result.crops):
             if isinstance(crop, str):
                 rejects.append(Reject(picture.file, picture.items[place], crop))
-            elif sensor is None or result.sensor.cfa != sensor.cfa:
-                wanted = sensor.cfa if sensor else ""
-                reason = f"colour filter {result.sensor.cfa}, most pictures have {wanted}"
-                rejects.append(Reject(picture.file, picture.items[place], reason))
-            else:
+            elif sensor is not None:
                 rows.append(_Row(picture, place, requantize(crop, result.sensor, sensor)))
     return rows, rejects, sensor
 

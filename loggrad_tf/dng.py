@@ -19,6 +19,8 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.sensor import MONO
 
 LINEAR = "linear"
+# LibRaw takes a smaller frame for no RAW file.
+MIN_SIDE = 22
 
 _PHOTOMETRIC = 262
 _MIN_IS_BLACK, _PHOTOMETRIC_CFA, _PHOTOMETRIC_LINEAR_RAW = 1, 32803, 34892
@@ -63,7 +65,8 @@ def write_dng(
 
     Args:
       path: where to; written under a temporary name and renamed.
-      codes: uint16 [H, W] sensor codes, pedestal included, or uint16 [H, W, 3] for ``linear``.
+      codes: uint16 [H, W] sensor codes, pedestal included, or uint16 [H, W, 3] for ``linear``;
+        both sides 22 pixels or more.
       cfa: ``RGGB GRBG GBRG BGGR``, 36 letters for a 6x6 filter, ``mono`` or ``linear``;
         row-major from the top-left pixel of the active area.
       black: code of no light; for a Bayer frame also four of them, one for each place of the 2x2 square.
@@ -80,6 +83,8 @@ def write_dng(
             f"{path}: a DNG with filter '{cfa}' holds uint16 of shape [H, W{', 3' if channels == 3 else ''}],"
             f" not {codes.dtype} of shape {list(codes.shape)}"
         )
+    if min(codes.shape[:2]) < MIN_SIDE:
+        raise LogGradError(f"{path}: {codes.shape[1]}x{codes.shape[0]} pixels: LibRaw needs {MIN_SIDE}")
     blacks = [black] if isinstance(black, int) else list(black)
     if not (min(blacks) >= 0 and max(blacks) < white < 2**16):
         raise LogGradError(f"{path}: levels black={black}, white={white}: need 0 <= black < white < 65536")
@@ -88,6 +93,7 @@ def write_dng(
         _tag(50707, _BYTE, (1, 1, 0, 0)),
         (271, "s", 0, "LogGrad", True),
         (272, "s", 0, camera, True),
+        _tag(274, _SHORT, (1,)),
         (50708, "s", 0, camera, True),
         _tag(50717, _LONG, [white] * channels),
         _tag(50721, _SRATIONAL, _ratios(_COLOUR_MATRIX, 10000)),

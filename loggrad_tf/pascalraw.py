@@ -6,8 +6,9 @@
     DIR/classes.txt                       optional: class names, one a line; else bicycle, car, person
 
 A photograph is decoded to linear P, in mode ``gray`` binned to one value a 2x2 square, in mode ``mosaic``
-left as it is, and each box becomes a crop (:mod:`loggrad_tf.crops`). The archive's own lists halve it into
-even and odd numbers with no test part, so photographs are dealt anew (:mod:`loggrad_tf.sources`).
+left as it is from its first red photosite on, so that every crop's filter is RGGB; each box becomes a crop
+(:mod:`loggrad_tf.crops`). The archive's own lists halve it into even and odd numbers with no test part, so
+photographs are dealt anew (:mod:`loggrad_tf.sources`).
 """
 
 from collections import defaultdict
@@ -139,6 +140,7 @@ def cut(picture: Picture, size: int, mode: str) -> Cut:
     check_frame(picture.frame, width, height)
     flat = raw.to_gray(image) if mode == "gray" else raw.to_mosaic(image)
     scale = height // flat.pixels.shape[0]
+    above, aside = raw.red_corner(image.pattern) if mode == "mosaic" else (0, 0)
     results: list[np.ndarray | str] = []
     for item in picture.boxes:
         box = voc.scale_box(item, picture.frame, (width, height))
@@ -147,8 +149,9 @@ def cut(picture: Picture, size: int, mode: str) -> Cut:
             results.append(reason)
             continue
         rows, columns = flat.pixels.shape
-        left, top, right, bottom = (edge / scale for edge in box)
-        within = (min(left, columns - 1), min(top, rows - 1), min(right, columns), min(bottom, rows))
+        left, right = ((edge - aside) / scale for edge in box[::2])
+        top, bottom = ((edge - above) / scale for edge in box[1::2])
+        within = (max(left, 0), max(top, 0), min(right, columns), min(bottom, rows))
         window = crops.square(within, columns, rows)
         crop = crops.crop_gray if mode == "gray" else crops.crop_mosaic
         results.append(crop(flat.pixels, window, size, flat.sensor.span))

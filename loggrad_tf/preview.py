@@ -59,7 +59,8 @@ def sheet(data: DataSet, rows: int, columns: int) -> Image.Image:
         train, val, test = counts[label]
         draw.text((_GAP, top + 1), f"{name}: {train} train, {val} val, {test} test", fill=(_INK,) * 3)
         members = np.flatnonzero(data.labels == label)
-        chosen = members[np.linspace(0, len(members) - 1, min(rows * columns, len(members))).round().astype(int)]
+        count = min(rows * columns, len(members))
+        chosen = members[np.linspace(0, len(members) - 1, count).round().astype(int)]
         for place, index in enumerate(chosen):
             crop = data.pixels[index]
             seen = shown(crop if data.mode == "gray" else colours(crop, data.sensor.cfa))

@@ -12,6 +12,7 @@ are not of R, G and B. Nothing is demosaiced, white-balanced or denoised.
 """
 
 import dataclasses
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -152,7 +153,7 @@ def _inspect(path: Path, head: bytes) -> str:
                         " copy it again from the camera"
                     )
             return _camera(tiff.pages.first.tags)
-    except (tifffile.TiffFileError, ValueError, KeyError, IndexError, TypeError):
+    except (tifffile.TiffFileError, struct.error, ValueError, KeyError, IndexError, TypeError):
         return ""
 
 
@@ -311,11 +312,21 @@ def to_gray(image: RawImage) -> RawImage:
     return RawImage(gray.astype(np.uint16), sensor, MONO, image.camera)
 
 
+def red_corner(pattern: str) -> tuple[int, int]:
+    """Row and column, 0 or 1, of the first red photosite of a Bayer frame."""
+    return divmod(pattern.index("R"), 2)
+
+
 def to_mosaic(image: RawImage) -> RawImage:
-    """A Bayer frame cut to an even height and width; any other frame is refused."""
+    """A Bayer frame from its first red photosite on, with an even height and width: its filter is RGGB.
+
+    Frames of cameras with different filters so become alike. Any other kind of frame is refused.
+    """
     if image.pattern not in BAYER:
         kinds = {MONO: "a monochrome frame", LINEAR: "a demosaiced frame"}
         kind = kinds.get(image.pattern, "an X-Trans frame")
         raise LogGradError(f"{kind} has no Bayer mosaic: use mode gray")
-    height, width = (image.pixels.shape[0] // 2) * 2, (image.pixels.shape[1] // 2) * 2
-    return dataclasses.replace(image, pixels=image.pixels[:height, :width])
+    row, column = red_corner(image.pattern)
+    pixels = image.pixels[row:, column:]
+    pixels = pixels[: pixels.shape[0] // 2 * 2, : pixels.shape[1] // 2 * 2]
+    return RawImage(pixels, dataclasses.replace(image.sensor, cfa=BAYER[0]), BAYER[0], image.camera)

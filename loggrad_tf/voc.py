@@ -171,5 +171,6 @@ def scale_box(item: Object, frame: tuple[int, int], image: tuple[int, int]) -> B
       frame: width, height of the annotation's frame.
       image: width, height of the photograph, in any unit the answer is wanted in.
     """
-    across, down = image[0] / frame[0], image[1] / frame[1]
-    return ((item.xmin - 1) * across, (item.ymin - 1) * down, item.xmax * across, item.ymax * down)
+    (width, height), (wide, high) = frame, image
+    left, top = (item.xmin - 1) * wide / width, (item.ymin - 1) * high / height
+    return (left, top, item.xmax * wide / width, item.ymax * high / height)
