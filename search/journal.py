@@ -73,7 +73,8 @@ class Journal:
                 )
             records.append(record)
         if torn:
-            self.warning = f"{self.path}: line {len(records) + 1} was cut off while it was written; it is dropped and done again"
+            number = len(records) + 1
+            self.warning = f"{self.path}: line {number} was torn by a crash; it is dropped and done again"
             os.ftruncate(self._file, len(content) - len(torn))
             os.fsync(self._file)
         return records

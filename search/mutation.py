@@ -11,6 +11,7 @@ pooling on/off, kind or size, add or remove a dense layer, its units +-1, 3, 5.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -18,11 +19,12 @@ import numpy as np
 
 from models.graph import Graph
 from search import space
-from search.space import Block, Genotype, Layer
+from search.space import Genotype, Layer
 
 STEPS = (-5, -3, -1, 1, 3, 5)
 
-Change = Callable[[np.random.Generator], Genotype]
+Layers = tuple[Layer, ...]
+ChangeLayers = Callable[[np.random.Generator], Layers]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +32,11 @@ class Morph:
     """One applicable step: what it is called and how it changes the genotype."""
 
     name: str
-    apply: Change
+    apply: Callable[[np.random.Generator], Genotype]
+
+
+def _fixed(name: str, child: Genotype) -> Morph:
+    return Morph(name, lambda _: child)
 
 
 def _replaced(items: Sequence[Any], i: int, *new: Any) -> tuple[Any, ...]:
@@ -46,51 +52,51 @@ def morphs(genotype: Genotype) -> list[Morph]:
     return [*_block_morphs(genotype), *_pooling_morphs(genotype), *_dense_morphs(genotype)]
 
 
+def _add_block(genotype: Genotype, i: int, rng: np.random.Generator) -> Genotype:
+    new = space.random_block(rng, first=i == 0)
+    return dataclasses.replace(genotype, blocks=_inserted(genotype.blocks, i, new))
+
+
+def _change_layers(genotype: Genotype, i: int, change: ChangeLayers, rng: np.random.Generator) -> Genotype:
+    block = dataclasses.replace(genotype.blocks[i], layers=change(rng))
+    return dataclasses.replace(genotype, blocks=_replaced(genotype.blocks, i, block))
+
+
 def _block_morphs(genotype: Genotype) -> Iterator[Morph]:
-    blocks = genotype.blocks
-
-    def with_blocks(new: tuple[Block, ...]) -> Genotype:
-        return dataclasses.replace(genotype, blocks=new)
-
+    blocks, replace = genotype.blocks, dataclasses.replace
     if len(blocks) < space.MAX_BLOCKS:
         for i in range(len(blocks) + 1):
-            yield Morph(
-                f"add block {i}",
-                lambda rng, i=i: with_blocks(_inserted(blocks, i, space.random_block(rng, first=i == 0))),
-            )
+            yield Morph(f"add block {i}", functools.partial(_add_block, genotype, i))
     if len(blocks) > 1:
         for i in range(len(blocks)):
-            rest = _replaced(blocks, i)
-            rest = _replaced(rest, 0, dataclasses.replace(rest[0], branch=False))
-            yield Morph(f"remove block {i}", lambda _, rest=rest: with_blocks(rest))
+            first, *rest = _replaced(blocks, i)
+            yield _fixed(f"remove block {i}", replace(genotype, blocks=(replace(first, branch=False), *rest)))
     for i, block in enumerate(blocks):
         if i > 0:
-            flipped = dataclasses.replace(block, branch=not block.branch)
-            yield Morph(
-                f"block {i}: flip branch",
-                lambda _, i=i, flipped=flipped: with_blocks(_replaced(blocks, i, flipped)),
-            )
+            flipped = replace(block, branch=not block.branch)
+            yield _fixed(f"block {i}: flip branch", replace(genotype, blocks=_replaced(blocks, i, flipped)))
         for name, change in _layers_morphs(block.layers):
-            yield Morph(
-                f"block {i}: {name}",
-                lambda rng, i=i, block=block, change=change: with_blocks(
-                    _replaced(blocks, i, dataclasses.replace(block, layers=change(rng)))
-                ),
-            )
+            yield Morph(f"block {i}: {name}", functools.partial(_change_layers, genotype, i, change))
 
 
-def _layers_morphs(
-    layers: tuple[Layer, ...],
-) -> Iterator[tuple[str, Callable[[np.random.Generator], tuple[Layer, ...]]]]:
+def _add_layer(layers: Layers, j: int, rng: np.random.Generator) -> Layers:
+    return _inserted(layers, j, space.random_layer(rng))
+
+
+def _put(layers: Layers, _: np.random.Generator) -> Layers:
+    return layers
+
+
+def _layers_morphs(layers: Layers) -> Iterator[tuple[str, ChangeLayers]]:
     if len(layers) < space.MAX_LAYERS:
         for j in range(len(layers) + 1):
-            yield f"add layer {j}", lambda rng, j=j: _inserted(layers, j, space.random_layer(rng))
+            yield f"add layer {j}", functools.partial(_add_layer, layers, j)
     if len(layers) > 1:
         for j in range(len(layers)):
-            yield f"remove layer {j}", lambda _, j=j: _replaced(layers, j)
+            yield f"remove layer {j}", functools.partial(_put, _replaced(layers, j))
     for j, layer in enumerate(layers):
         for name, changed in _layer_morphs(layer):
-            yield f"layer {j}: {name}", lambda _, j=j, changed=changed: _replaced(layers, j, changed)
+            yield f"layer {j}: {name}", functools.partial(_put, _replaced(layers, j, changed))
 
 
 def _layer_morphs(layer: Layer) -> Iterator[tuple[str, Layer]]:
@@ -113,43 +119,40 @@ def _layer_morphs(layer: Layer) -> Iterator[tuple[str, Layer]]:
     yield "flip prepool", replace(layer, prepool=not layer.prepool)
 
 
+def _add_pooling(genotype: Genotype, rng: np.random.Generator) -> Genotype:
+    return dataclasses.replace(genotype, pooling=space.random_pooling(rng))
+
+
 def _pooling_morphs(genotype: Genotype) -> Iterator[Morph]:
-    replace = dataclasses.replace
-    pooling = genotype.pooling
+    replace, pooling = dataclasses.replace, genotype.pooling
     if pooling is None:
-        yield Morph("pooling on", lambda rng: replace(genotype, pooling=space.random_pooling(rng)))
+        yield Morph("pooling on", functools.partial(_add_pooling, genotype))
         return
-    yield Morph("pooling off", lambda _: replace(genotype, pooling=None))
+    yield _fixed("pooling off", replace(genotype, pooling=None))
     for kind in space.POOL_KINDS:
         if kind != pooling.kind:
-            other = replace(pooling, kind=kind)
-            yield Morph(f"pooling {kind}", lambda _, other=other: replace(genotype, pooling=other))
+            yield _fixed(f"pooling {kind}", replace(genotype, pooling=replace(pooling, kind=kind)))
     for size in space.POOL_SIZES:
         if size != pooling.size:
-            other = replace(pooling, size=size)
-            yield Morph(f"pooling {size}", lambda _, other=other: replace(genotype, pooling=other))
+            yield _fixed(f"pooling {size}", replace(genotype, pooling=replace(pooling, size=size)))
+
+
+def _add_dense(genotype: Genotype, i: int, rng: np.random.Generator) -> Genotype:
+    return dataclasses.replace(genotype, dense=_inserted(genotype.dense, i, space.random_units(rng)))
 
 
 def _dense_morphs(genotype: Genotype) -> Iterator[Morph]:
-    dense = genotype.dense
-
-    def with_dense(new: tuple[int, ...]) -> Genotype:
-        return dataclasses.replace(genotype, dense=new)
-
+    dense, replace = genotype.dense, dataclasses.replace
     if len(dense) < space.MAX_DENSE:
         for i in range(len(dense) + 1):
-            yield Morph(
-                f"add dense {i}", lambda rng, i=i: with_dense(_inserted(dense, i, space.random_units(rng)))
-            )
+            yield Morph(f"add dense {i}", functools.partial(_add_dense, genotype, i))
     for i, units in enumerate(dense):
         if len(dense) > 1:
-            yield Morph(f"remove dense {i}", lambda _, i=i: with_dense(_replaced(dense, i)))
+            yield _fixed(f"remove dense {i}", replace(genotype, dense=_replaced(dense, i)))
         for step in STEPS:
             if space.MIN_UNITS <= units + step <= space.MAX_UNITS:
-                yield Morph(
-                    f"dense {i}: units {step:+d}",
-                    lambda _, i=i, units=units + step: with_dense(_replaced(dense, i, units)),
-                )
+                new = _replaced(dense, i, units + step)
+                yield _fixed(f"dense {i}: units {step:+d}", replace(genotype, dense=new))
 
 
 def mutate(

@@ -7,6 +7,7 @@ also replaced after ``RECYCLE_AFTER`` tasks, because TensorFlow leaks about 5 MB
 If the parent dies, its workers end at once. Nothing is ever forked: TensorFlow does not survive it.
 """
 
+import contextlib
 import dataclasses
 import multiprocessing
 import os
@@ -134,10 +135,8 @@ class Pool:
         """Give ``task`` to an idle worker."""
         worker = next(w for w in self._workers if w.index is None)
         worker.index, worker.begin = index, time.monotonic()
-        try:
+        with contextlib.suppress(OSError):  # it has died; wait() finds out and says how
             worker.connection.send(task)
-        except OSError:
-            pass  # it has died; wait() finds out and says how
 
     def wait(self) -> list[Finished]:
         """Block until tasks are done; the list is not empty.

@@ -1,0 +1,168 @@
+"""What a search is: every flag, resolved, plus all that its history depends on.
+
+A profile is a set of defaults. ``quick`` is an evening's walk scaled down to minutes: few
+candidates, short training with augmentation, and only networks that fit their bounds are
+trained. ``paper`` is the paper's appendix C.1 on muNAS' evolution: days on a small machine.
+"""
+
+import dataclasses
+import importlib.metadata
+import platform
+from pathlib import Path
+from typing import Any
+
+from loggrad_tf.dataset import DataSet
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.frontend import FrontEnd, fit
+from loggrad_tf.sensor import Sensor, from_fields, requantize
+from search.evaluator import TrainingSpec
+from search.evolution import Settings
+from search.objectives import Bounds
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """Defaults of a search.
+
+    Attributes:
+      rounds, population, sample, max_overrun: see :class:`search.evolution.Settings`.
+      train: JSON form of :class:`models.training.TrainConfig`.
+    """
+
+    rounds: int
+    population: int
+    sample: int
+    max_overrun: float | None
+    train: dict[str, Any]
+
+
+_PAPER_TRAINING: dict[str, Any] = {
+    "epochs": 80,
+    "batch_size": 128,
+    "learning_rate": 0.03,
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "schedule": "constant",
+    "label_smoothing": 0.0,
+    "flip": False,
+    "shift": 0,
+}
+PROFILES = {
+    "quick": Profile(
+        rounds=60,
+        population=20,
+        sample=8,
+        max_overrun=1.0,
+        train={
+            **_PAPER_TRAINING,
+            "epochs": 8,
+            "batch_size": 64,
+            "schedule": "cosine",
+            "flip": True,
+            "shift": 4,
+        },
+    ),
+    "paper": Profile(rounds=2000, population=100, sample=25, max_overrun=None, train=_PAPER_TRAINING),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A search, self-contained; ``config.json`` of its directory.
+
+    Attributes:
+      profile: where the values of flags that were not given come from.
+      data, input, mode, bits, size: what the networks see (bits 0: the data set's own depth).
+      rounds, population, sample, seed, workers, max_overrun, bounds: see ``Settings``.
+      train: JSON form of :class:`models.training.TrainConfig`.
+      front_end: JSON form of the fitted front end, thresholds included.
+      class_names: of the data set.
+      manifest_sha256: of the data set.
+      onednn: the flag TF_ENABLE_ONEDNN_OPTS that all training ran under.
+      threads: TensorFlow threads per worker.
+      versions: of what computes; a different one may round differently.
+    """
+
+    profile: str
+    data: str
+    input: str
+    mode: str
+    bits: int
+    size: int
+    rounds: int
+    population: int
+    sample: int
+    seed: int
+    workers: int
+    max_overrun: float | None
+    bounds: Bounds
+    train: dict[str, Any]
+    front_end: dict[str, Any]
+    class_names: tuple[str, ...]
+    manifest_sha256: str
+    onednn: str
+    threads: int
+    versions: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self) | {"class_names": list(self.class_names)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Config":
+        known = dict(data)
+        if isinstance(known.get("bounds"), dict):
+            known["bounds"] = Bounds.from_json(known["bounds"])
+        known["class_names"] = tuple(known.get("class_names", ()))
+        config: Config = from_fields(cls, known)
+        return config
+
+    def settings(self) -> Settings:
+        return Settings(
+            rounds=self.rounds,
+            population=self.population,
+            sample=self.sample,
+            workers=self.workers,
+            seed=self.seed,
+            bounds=self.bounds,
+            max_overrun=self.max_overrun,
+            input_shape=(self.size, self.size, 1),
+            classes=len(self.class_names),
+        )
+
+    def training(self, weights: Path) -> TrainingSpec:
+        front_end = FrontEnd.from_json(self.front_end)
+        return TrainingSpec(self.data, self.size, self.mode, front_end, self.train, weights)
+
+
+def target_sensor(data: DataSet, bits: int) -> Sensor:
+    """The sensor the networks are trained for: the data set's, or a full-range one of ``bits``."""
+    return Sensor(bits, 0, 2**bits - 1, data.sensor.cfa) if bits else data.sensor
+
+
+def fit_front_end(data: DataSet, name: str, bits: int) -> FrontEnd:
+    """Front end ``name`` with thresholds from the training split at the target depth."""
+    sensor = target_sensor(data, bits)
+    return fit(name, sensor, requantize(data.subset("train")[0], data.sensor, sensor))
+
+
+def versions() -> dict[str, str]:
+    """Python, NumPy, TensorFlow, Keras and the processor's architecture."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for package in ("numpy", "tensorflow", "keras"):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            raise LogGradError(f"package {package} is not installed: run make setup") from None
+    return found
+
+
+def differences(stored: dict[str, Any], given: dict[str, Any], prefix: str = "") -> list[str]:
+    """Dotted keys whose values differ, each with both values."""
+    found = []
+    for key in sorted(set(stored) | set(given)):
+        old, new = stored.get(key), given.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += differences(old, new, f"{prefix}{key}.")
+        elif old != new:
+            found.append(f"{prefix}{key} was {old}, now {new}")
+    return found

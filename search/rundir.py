@@ -1,0 +1,201 @@
+"""A search's directory, and the loop that fills it.
+
+    config.json     the search (search/config.py), written once
+    journal.jsonl   every finished candidate in order; the only state
+    timing.jsonl    seconds per candidate; read by nobody
+    candidates/     weights of the members of the front
+    best/           the chosen network, a bundle (models/bundle.py)
+    front.csv, front.png
+
+One process at a time holds the directory's lock. The journal's first record carries the hash
+of ``config.json``, so neither can be exchanged unnoticed.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from loggrad_tf.errors import LogGradError
+from search.config import Config
+from search.evaluator import weights_path
+from search.evolution import Candidate, Evolution, Record, propose
+from search.journal import JOURNAL, TIMING, Journal, encode
+from search.objectives import Point, extend_front, pareto_front
+from search.workers import Finished
+
+CONFIG = "config.json"
+WEIGHTS = "candidates"
+FORMAT = 1
+
+
+class Evaluators(Protocol):
+    """Who evaluates candidates: :class:`search.workers.Pool`, or a test's stand-in."""
+
+    @property
+    def idle(self) -> bool: ...
+    def submit(self, index: int, task: Any) -> None: ...
+    def wait(self) -> list[Finished]: ...
+
+
+@contextlib.contextmanager
+def lock(directory: Path) -> Iterator[None]:
+    """Hold ``directory`` for this process; a process that dies lets go of it.
+
+    Raises:
+      LogGradError: another search holds it.
+    """
+    with (directory / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LogGradError(
+                f"{directory}: another search is running there; wait for it or stop it"
+            ) from None
+        yield
+
+
+def create(directory: Path, config: Config) -> None:
+    """Make the directory of a new search.
+
+    Raises:
+      LogGradError: there is a search already.
+    """
+    if (directory / CONFIG).exists() or (directory / JOURNAL).exists():
+        raise LogGradError(
+            f"{directory} holds a search: go on with --resume={directory}, or choose another --out"
+        )
+    (directory / WEIGHTS).mkdir(parents=True, exist_ok=True)
+    temporary = directory / f".{CONFIG}.tmp"
+    temporary.write_text(json.dumps(config.to_json(), indent=1, sort_keys=True) + "\n")
+    os.replace(temporary, directory / CONFIG)
+
+
+def load_config(directory: Path) -> Config:
+    """The search of an existing directory."""
+    path = directory / CONFIG
+    if not path.is_file():
+        raise LogGradError(f"{directory}: no search there to resume ({CONFIG} is missing)")
+    try:
+        return Config.from_json(json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise LogGradError(f"{path}: damaged ({error}); restore it from a copy") from None
+
+
+def open_journal(directory: Path) -> tuple[Journal, list[Record]]:
+    """The journal and its candidates; a new one gets its first record.
+
+    Raises:
+      LogGradError: a damaged line, a journal of another search.
+    """
+    begin = {
+        "event": "begin",
+        "format": FORMAT,
+        "config_sha256": hashlib.sha256((directory / CONFIG).read_bytes()).hexdigest(),
+    }
+    journal = Journal(directory / JOURNAL)
+    try:
+        if not journal.records:
+            journal.append(begin)
+            return journal, []
+        if journal.records[0] != begin:
+            raise LogGradError(
+                f"{journal.path}: line 1 does not belong to {CONFIG} beside it; restore both from one copy"
+            )
+        return journal, list(_records(journal))
+    except BaseException:
+        journal.close()
+        raise
+
+
+def _records(journal: Journal) -> Iterator[Record]:
+    for place, data in enumerate(journal.records[1:]):
+        where = f"{journal.path}: line {place + 2}"
+        try:
+            record = Record.from_json(data)
+        except (LogGradError, TypeError, AttributeError) as error:
+            raise LogGradError(f"{where} is damaged ({error}); restore the file from a copy") from None
+        if record.candidate.index != place:
+            raise LogGradError(
+                f"{where} is candidate {record.candidate.index} where {place} belongs;"
+                " restore the file from a copy"
+            )
+        yield record
+
+
+def check_history(evolution: Evolution, path: Path) -> None:
+    """Propose the last candidate again: a journal of another version of this program shows here."""
+    records, settings = evolution.records, evolution.settings
+    if len(records) > settings.rounds:
+        raise LogGradError(f"{path}: {len(records)} candidates, but the search has {settings.rounds}")
+    if records:
+        last = records[-1].candidate
+        seen = max(last.index - settings.workers + 1, 0)
+        if propose(settings, last.index, records[:seen]) != last:
+            raise LogGradError(
+                f"{path}: candidate {last.index} would not come out again; the journal was changed, or"
+                " written by another version of this program: resume with that version, or start anew"
+            )
+
+
+class Front:
+    """The front so far, and the weights kept for it."""
+
+    def __init__(self, directory: Path, records: list[Record]) -> None:
+        self._weights = directory / WEIGHTS
+        self.points = {r.candidate.index: r.point for r in records if r.point is not None}
+        self.members: dict[int, Point] = pareto_front(self.points)
+        self._prune(len(records))
+
+    def add(self, record: Record) -> None:
+        """Take in the next record; drop the weights of candidates that left the front."""
+        if record.point is not None:
+            index = record.candidate.index
+            self.points[index] = record.point
+            self.members = extend_front(self.members, index, record.point)
+        self._prune(record.candidate.index + 1)
+
+    def _prune(self, committed: int) -> None:
+        keep = {weights_path(self._weights, i).name for i in self.members}
+        for path in self._weights.iterdir():
+            named = re.fullmatch(r"(\d+)\.npz", path.name)
+            if named and int(named[1]) < committed and path.name not in keep:
+                path.unlink()
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Delete half-written weights of workers that were killed."""
+    for path in (directory / WEIGHTS).glob(".*.tmp"):
+        path.unlink()
+
+
+def drive(
+    evolution: Evolution,
+    journal: Journal,
+    pool: Evaluators,
+    task_of: Callable[[Candidate], Any],
+    on_record: Callable[[Record, float], None],
+) -> None:
+    """Run a search to its end: evaluate what is ready, journal what is complete.
+
+    Args:
+      task_of: what the pool gets for a candidate.
+      on_record: called after a record is on the disk, with the seconds its candidate took.
+    """
+    seconds: dict[int, float] = {}
+    with (journal.path.parent / TIMING).open("ab") as timing:
+        while not evolution.finished:
+            while pool.idle and (candidate := evolution.ready()) is not None:
+                pool.submit(candidate.index, task_of(candidate))
+            for done in pool.wait():
+                seconds[done.index] = done.seconds
+                timing.write(encode({"index": done.index, "seconds": round(done.seconds, 3)}))
+                timing.flush()
+                for record in evolution.commit(done.index, done.outcome):
+                    journal.append(record.to_json())
+                    on_record(record, seconds.pop(record.candidate.index))
