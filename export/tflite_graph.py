@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
 
 from loggrad_tf.errors import LogGradError
 
@@ -194,7 +194,7 @@ class _Reader:
         self.sub = subgraphs[0]
         if len(self.sub.inputs) != 1 or len(self.sub.outputs) != 1:
             raise LogGradError(
-                f"{where}: {len(self.sub.inputs)} inputs, {len(self.sub.outputs)} outputs: one each is supported"
+                f"{where}: {len(self.sub.inputs)} inputs, {len(self.sub.outputs)} outputs: needs one each"
             )
         self.at = where
         self.tensors: dict[int, Tensor] = {}
@@ -404,7 +404,7 @@ class _Reader:
         found = (weights.shape[0], weights.shape[3]) if depthwise else (weights.shape[3], weights.shape[0])
         if found != expected or out_channels % (in_channels if depthwise else 1):
             raise self.fail(
-                f"weights {list(weights.shape)} do not fit {in_channels} input, {out_channels} output channels"
+                f"weights {list(weights.shape)} do not fit {in_channels} inputs, {out_channels} outputs"
                 " (no grouped convolutions)"
             )
         fields = self.weighted(packed, source, out, weights, 3 if depthwise else 0)

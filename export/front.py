@@ -1,0 +1,233 @@
+"""What the board does to a RAW row before the network: the C of the input tensor's four kinds.
+
+    levels     log-gradient levels, one line of delay       (lg_quantizer.h)
+    gradient   fixed-point log gradient, the same delay     (lg_table.h)
+    pixel      a table per pixel: jpeg8, raw16              (lg_table.h)
+    tensor     rows of the int8 input tensor as they are    (a network without model.json)
+
+All four give the same generated interface: ``net_push_row(net, codes, count)``.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.frontend import FrontEnd
+
+# sizeof on a 32-bit Arm (arm-none-eabi: short enums); the generated C checks them.
+_STRUCT = {
+    "levels": ("lg_quantizer", 40),
+    "gradient": ("lg_table_gradient", 24),
+    "pixel": ("", 0),
+    "tensor": ("", 0),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Input:
+    """The rows that a host or camera pushes, and what becomes of them.
+
+    Attributes:
+      kind: levels, gradient, pixel or tensor.
+      height, width, channels: of the input tensor.
+      front_end: None for ``tensor``.
+    """
+
+    kind: str
+    height: int
+    width: int
+    channels: int
+    front_end: FrontEnd | None = None
+
+    @property
+    def crop(self) -> int:
+        """Rows and columns that border ``valid`` takes off each side."""
+        cropped = self.kind in ("levels", "gradient") and self.front_end and self.front_end.border == "valid"
+        return 1 if cropped else 0
+
+    @property
+    def rows(self) -> int:
+        """Rows of a frame."""
+        return self.height + 2 * self.crop
+
+    @property
+    def row_codes(self) -> int:
+        """Codes of a row."""
+        return (self.width + 2 * self.crop) * self.channels
+
+    @property
+    def code_type(self) -> str:
+        """C type of a code."""
+        if self.front_end is None:
+            return "int8_t"
+        return "uint8_t" if self.front_end.sensor.bits == 8 else "uint16_t"
+
+    @property
+    def code_bytes(self) -> int:
+        return 2 if self.code_type == "uint16_t" else 1
+
+    @property
+    def delayed(self) -> bool:
+        return self.kind in ("levels", "gradient")
+
+    @property
+    def state_bytes(self) -> int:
+        """RAM that the fields of :meth:`members` take."""
+        lines = 2 * self.row_codes * self.code_bytes if self.delayed else 0
+        return _STRUCT[self.kind][1] + lines + (self.row_codes if self.crop else 0)
+
+    @property
+    def table(self) -> np.ndarray | None:
+        return self.front_end.table() if self.front_end else None
+
+    @property
+    def header(self) -> str:
+        return {"levels": "lg_quantizer.h", "tensor": "lg_status.h"}.get(self.kind, "lg_table.h")
+
+    @property
+    def text(self) -> str:
+        """One phrase for comments and reports."""
+        if self.front_end is None:
+            return f"int8 tensor, {self.rows} rows of {self.row_codes} values"
+        sensor = self.front_end.sensor
+        return (
+            f"{self.front_end.format} from {sensor.bits}-bit RAW, {self.rows} rows of {self.row_codes} codes"
+            f" (black {sensor.black}, white {sensor.white})"
+        )
+
+
+def describe(front_end: FrontEnd | None, shape: tuple[int, ...], scale: float, zero_point: int) -> Input:
+    """The input of a network whose int8 tensor has this shape, scale and zero point.
+
+    Raises:
+      LogGradError: the tensor is not the one that ``front_end`` fills.
+    """
+    height, width, channels = (1,) * (3 - len(shape)) + tuple(shape) if len(shape) > 1 else (1, 1, *shape)
+    if front_end is None:
+        return Input("tensor", height, width, channels)
+    if len(shape) != 3 or channels != 1:
+        raise LogGradError(
+            f"model.json: {front_end.format} fills one channel, the input tensor is {list(shape)}"
+        )
+    close = abs(scale - front_end.input_scale) <= 1e-6 * front_end.input_scale
+    if not close or zero_point != front_end.input_zero_point:
+        raise LogGradError(
+            f"model.json: {front_end.format} needs input scale {front_end.input_scale:g}, zero point"
+            f" {front_end.input_zero_point}; the flatbuffer has {scale:g}, {zero_point}: convert again"
+        )
+    kind = "gradient" if front_end.format == "loggrad_fp" else "pixel"
+    kind = "levels" if front_end.levels else kind
+    return Input(kind, height, width, channels, front_end)
+
+
+def members(source: Input) -> str:
+    """Fields of ``net_state``, the struct first, narrow arrays last (see :func:`tail`)."""
+    struct = _STRUCT[source.kind][0]
+    return f"    {struct} front;\n" if struct else ""
+
+
+def tail(source: Input) -> str:
+    """The arrays at the end of ``net_state``."""
+    lines = "    net_code lines[2u * NET_ROW_CODES]; /* the two newest rows */\n" if source.delayed else ""
+    return lines + ("    int8_t line[NET_ROW_CODES]; /* a line with its border */\n" if source.crop else "")
+
+
+def definitions(source: Input) -> str:
+    """Constants ahead of the functions in net.c."""
+    if source.front_end is None:
+        return ""
+    sensor = source.front_end.sensor
+    raw = (
+        f"{{.width = NET_ROW_CODES, .height = NET_ROWS, .bits = {sensor.bits},"
+        f" .code_bytes = {source.code_bytes}, .black = {sensor.black}, .white = {sensor.white}}}"
+    )
+    if source.kind != "levels":
+        return f"static const lg_raw_format raw_format = {raw};\n"
+    ratios = ", ".join(f"{k}u" for k in source.front_end.ratios)
+    thresholds = ", ".join(f"{t:.4f}" for t in source.front_end.thresholds)
+    return (
+        f"/* Thresholds {thresholds} in units of ln. */\n"
+        f"static const lg_quantizer_config front_config = {{\n    .raw = {raw},\n"
+        f"    .ratios = {{{ratios}}}, .ratio_count = {len(source.front_end.ratios)},\n"
+        f"    .shift = {source.front_end.shift}, .offset = {source.front_end.offset},"
+        f" .packing = LG_PACK_S8,\n}};\n"
+    )
+
+
+def initialise(source: Input) -> str:
+    """The last statement of net_init."""
+    if source.kind == "levels":
+        return "return lg_quantizer_init(&net->front, &front_config, net->lines, sizeof net->lines);"
+    if source.kind == "gradient":
+        return (
+            "return lg_table_gradient_init(&net->front, &raw_format, net_table, NET_TABLE_LENGTH,\n"
+            "                                  net->lines, sizeof net->lines);"
+        )
+    return "return LG_OK;"
+
+
+def restart(source: Input) -> str:
+    """What net_begin does to the front end."""
+    return f"    {_prefix(source)}_restart(&net->front);\n" if source.delayed else ""
+
+
+def push(source: Input, offset: int) -> str:
+    """The body of net_push_row between the row count check and the end of the frame."""
+    if source.kind == "tensor":
+        return f"""    if (count != NET_ROW_CODES) {{
+        return count < NET_ROW_CODES ? LG_ERROR_LINE_NARROW : LG_ERROR_LINE_WIDE;
+    }}
+    int8_t *const place = arena(net) + {offset} + net->rows * NET_ROW_CODES;
+    for (uint32_t i = 0; i < NET_ROW_CODES; i++) {{
+        place[i] = codes[i];
+    }}
+    net->rows++;
+"""
+    if source.kind == "pixel":
+        return f"""    int8_t *const place = arena(net) + {offset} + net->rows * NET_ROW_CODES;
+    const lg_status status = lg_table_line(&raw_format, net_table, NET_TABLE_LENGTH, codes, count, place);
+    if (status < 0) {{
+        return status;
+    }}
+    net->rows++;
+"""
+    # The line that comes out belongs to the row before.
+    line = "net->line" if source.crop else "place"
+    place = f"arena(net) + {offset} + (net->rows == 0u ? 0u : net->rows - 1u) * NET_ROW_CODES"
+    declare = "" if source.crop else f"    int8_t *const place = {place};\n"
+    keep = "    keep(net);\n" if source.crop else ""
+    last = "net->line" if source.crop else f"arena(net) + {offset} + (NET_ROWS - 1u) * NET_ROW_CODES"
+    name = _prefix(source)
+    return f"""{declare}    const lg_status status = {name}_push(&net->front, codes, count, {line});
+    if (status < 0) {{
+        return status;
+    }}
+{keep}    net->rows++;
+    if (net->rows == NET_ROWS) {{
+        (void){name}_flush(&net->front, {last});
+    }}
+"""
+
+
+def helpers(source: Input, offset: int) -> str:
+    """Functions that :func:`push` calls."""
+    if not source.crop:
+        return ""
+    return f"""
+/* Border `valid`: keep the inside of the level line of the row before; the first and last line go. */
+static void keep(net_state *net)
+{{
+    if (net->rows < 2u) {{
+        return;
+    }}
+    int8_t *const place = arena(net) + {offset} + (net->rows - 2u) * (NET_ROW_CODES - 2u);
+    for (uint32_t i = 0; i < NET_ROW_CODES - 2u; i++) {{
+        place[i] = net->line[i + 1u];
+    }}
+}}
+"""
+
+
+def _prefix(source: Input) -> str:
+    return "lg_quantizer" if source.kind == "levels" else "lg_table_gradient"
