@@ -61,13 +61,13 @@ class Footprint:
         if self.ram is not None and self.ram > board["ram"]["length"]:
             spare = board["ram"]["length"] - (self.ram - self.state)
             raise LogGradError(
-                f"RAM: the image needs {self.ram} B, {board['name']} has {board['ram']['length']} B: search with"
-                f" --max_ram={max(spare, 0)} or choose a larger board"
+                f"RAM: the image needs {self.ram} B, {board['name']} has {board['ram']['length']} B:"
+                f" bring the state from {self.state} to {max(spare, 0)} B or choose a larger board"
             )
         if self.flash is not None and self.flash > board["flash"]["length"]:
             raise LogGradError(
-                f"flash: the image needs about {self.flash} B, {board['name']} has {board['flash']['length']} B:"
-                " search with a smaller --max_size or choose a larger board"
+                f"flash: the image needs {self.flash} B, {board['name']} has {board['flash']['length']} B:"
+                " search for a smaller network or choose a larger board"
             )
 
 

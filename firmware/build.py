@@ -1,0 +1,101 @@
+"""Compile and link a firmware project, and say what the image takes.
+
+Out of source, in PROJECT/build, by CMake with the project's own preset. RAM is counted from the
+start of RAM to the top of the stack, flash is code, constants and the start values of variables.
+"""
+
+import dataclasses
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from firmware import project as projects
+from firmware.project import FirmwareError, Project
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """Bytes of the linked image; None on the host."""
+
+    ram: int | None
+    flash: int | None
+    state: int | None
+
+
+def build(project: Project) -> Path:
+    """Bring the image up to date and return its path."""
+    cmake = projects.tool("cmake")
+    projects.tool("gcc" if project.on_host else "arm-none-eabi-gcc")
+    folder = project.path / "build"
+    _forget_moved(folder, project.path)
+    generator = ["-G", "Ninja"]
+    if shutil.which("ninja") is None:
+        if shutil.which("make") is None:
+            projects.tool("ninja")
+        generator = ["-G", "Unix Makefiles"]
+    if not (folder / "CMakeCache.txt").is_file():
+        _step([cmake, "--preset", project.board["name"], *generator], project.path, "configure")
+    _step([cmake, "--build", str(folder)], project.path, "build")
+    return project.elf
+
+
+def sizes(project: Project) -> Sizes:
+    """Sizes of the linked image."""
+    if project.on_host:
+        return Sizes(None, None, None)
+    command = [projects.tool("arm-none-eabi-size"), "-A", "-d", str(project.elf)]
+    listing = subprocess.run(command, capture_output=True, text=True, check=False)
+    if listing.returncode != 0:
+        raise FirmwareError(f"{project.elf}: {listing.stderr.strip()}: build the project again")
+    sections = re.findall(r"^(\.\S+)\s+(\d+)\s+(\d+)$", listing.stdout, re.MULTILINE)
+    board = project.board
+    ram_end, flash, state = board["ram"]["origin"], 0, 0
+    for name, size, address in ((n, int(s), int(a)) for n, s, a in sections):
+        if _inside(address, board["ram"]) and size:
+            ram_end = max(ram_end, address + size)
+        if name == ".lg_state":
+            state = size
+        if (_inside(address, board["flash"]) and name.startswith((".text", ".ARM.exidx"))) or name == ".data":
+            flash += size
+    return Sizes(ram_end - board["ram"]["origin"], flash, state)
+
+
+def _inside(address: int, memory: dict[str, int]) -> bool:
+    return memory["origin"] <= address < memory["origin"] + memory["length"]
+
+
+def _forget_moved(folder: Path, home: Path) -> None:
+    """CMake refuses a build directory of a project that was moved or copied: start it afresh."""
+    cache = folder / "CMakeCache.txt"
+    if cache.is_file() and f"CMAKE_HOME_DIRECTORY:INTERNAL={home}\n" not in cache.read_text():
+        shutil.rmtree(folder)
+
+
+def _step(command: list[str], where: Path, name: str) -> None:
+    result = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        output = result.stdout + result.stderr
+        lines = [line.strip() for line in output.split("\n") if re.search(r"error|Error|overflowed", line)]
+        reason = lines[0] if lines else output.strip().split("\n")[-1]
+        raise FirmwareError(f"{name} failed: {reason[:300]} (all of it: cmake --build {where / 'build'})")
+
+
+def main() -> int:
+    arguments = projects.parser(__doc__).parse_args()
+    project = projects.load(arguments.project)
+    elf = build(project)
+    found = sizes(project)
+    print(elf)
+    if found.ram is not None and found.flash is not None:
+        for name, value, planned in (
+            ("RAM", found.ram, project.predicted["ram"]),
+            ("flash", found.flash, project.predicted["flash"]),
+        ):
+            bound = project.board[name.lower()]["length"]
+            print(f"{name:5s} {value:>9,} B of {bound:,} ({value / bound:.1%}), predicted {planned:,}")
+    return 0
+
+
+if __name__ == "__main__":
+    projects.run(main)
