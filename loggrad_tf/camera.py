@@ -56,8 +56,8 @@ def random_shot(rng: np.random.Generator) -> Shot:
         sensor=Sensor(BITS, BLACK, WHITE, str(rng.choice(BAYER))),
         exposure=float(2.0 ** rng.uniform(-EXPOSURE_STOPS, EXPOSURE_STOPS)),
         balance=(float(rng.uniform(0.4, 0.75)), 1.0, float(rng.uniform(0.45, 0.8))),
-        electrons=float(np.exp(rng.uniform(np.log(1.5), np.log(8.0)))),
-        read_noise=float(rng.uniform(0.8, 3.0)),
+        electrons=float(np.exp(rng.uniform(np.log(1.0), np.log(8.0)))),
+        read_noise=float(rng.uniform(0.8, 4.0)),
         blur=along,
     )
 

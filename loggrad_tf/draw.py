@@ -203,8 +203,8 @@ class Canvas:
             colour = _paint(part.colour, self._light.on(across))
             width = max(1, round(float(2 * part.radius * scale.mean())))
             line = _corners(spot)
-            self._brush.line(line, fill=colour, width=width, joint="curve")
-            self._marker.line(line, fill=number, width=width, joint="curve")
+            self._brush.line(line, fill=colour, width=width, joint="curve" if width > 3 else None)
+            self._marker.line(line, fill=number, width=width, joint="curve" if width > 3 else None)
         else:
             radii = part.radii * scale
             facing = np.array([0.0, -1.0, 0.0])
@@ -229,7 +229,7 @@ class Canvas:
 
     def linear(self) -> np.ndarray:
         """The picture in linear light, float32 [height, width, 3], averaged over sub-pixels."""
-        fine = DECODE[np.asarray(self._picture)]
+        fine = DECODE.take(np.asarray(self._picture))
         rows = fine[0::2] + fine[1::2]
         return (rows[:, 0::2] + rows[:, 1::2]) * np.float32(0.25)
 

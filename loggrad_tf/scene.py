@@ -69,7 +69,7 @@ def draw_scene(rng: np.random.Generator, width: int, height: int) -> Scene:
         roll=float(np.radians(rng.normal(0.0, 2.0))),
     )
     light = _daylight(rng)
-    names = [str(name) for name in rng.choice(CLASSES, int(rng.choice([1, 2, 3], p=[0.12, 0.33, 0.55])))]
+    names = [str(name) for name in rng.choice(CLASSES, int(rng.choice([1, 2, 3], p=[0.1, 0.25, 0.65])))]
     stands = [_pose(rng, view, name, k, len(names)) for k, name in enumerate(names)]
     street = random_street(rng, max(stand.depth for stand in stands) + 2.5)
     stands += _furniture(rng, view, [stand.depth for stand in stands], street.distance)
@@ -88,8 +88,8 @@ def draw_scene(rng: np.random.Generator, width: int, height: int) -> Scene:
     radiance = (
         canvas.linear() * _texture(rng, numbers)[..., None] * _illumination(rng, width, height)[..., None]
     )
-    if rng.random() < 0.35:
-        veil = float(rng.uniform(0.1, 0.6))
+    if rng.random() < 0.4:
+        veil = float(rng.uniform(0.15, 0.75))
         haze = radiance.mean() * np.array(tint(rng, float(rng.uniform(0.7, 1.3)), 0.06), dtype=np.float32)
         radiance = (1 - veil) * radiance + veil * haze
     return Scene(radiance.astype(np.float32), numbers, tuple(item for item in objects if item is not None))
@@ -114,13 +114,13 @@ def _pose(rng: np.random.Generator, view: View, name: str, index: int, count: in
     extent = max(tall, float(np.ptp(corner[:, 0])))
     largest = {1: 0.92, 2: 0.8, 3: 0.62}[count] * view.height
     size = float(np.exp(rng.uniform(np.log(0.38 * view.height), np.log(largest))))
-    cut = 0.0 if rng.random() < 0.75 else float(rng.uniform(0.0, 0.35))
+    cut = 0.0 if rng.random() < 0.6 else float(rng.uniform(0.1, 0.5))
     depth = max(
         view.focal * extent / size,
         view.focal * (view.eye - cut * tall) / (0.98 * view.height - view.horizon),
         float(np.ptp(corner[:, 1])) / 2 + 1.2,
     )
-    column = view.width * ((index + 0.5) / count + float(rng.normal(0.0, 0.09)))
+    column = view.width * ((index + 0.5) / count + float(rng.normal(0.0, 0.12)))
     x = (column - view.width / 2) / view.focal * depth
     return _Stand(placed(figure, (x, depth), yaw, lean), depth, index + 1)
 
@@ -132,7 +132,7 @@ def _furniture(rng: np.random.Generator, view: View, depths: list[float], wall: 
         prop = PROPS[int(rng.integers(len(PROPS)))](rng)
         depth = float(rng.uniform(min(1.1 * min(depths), wall - 1.0), wall - 0.8))
         stands.append((prop, depth))
-    if rng.random() < 0.4:
+    if rng.random() < 0.6:
         make = (post, fence, tree)[int(rng.integers(3))]
         depth = max(1.5, 0.75 * float(rng.choice(depths)))
         stands.append((make(rng), depth))

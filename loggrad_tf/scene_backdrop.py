@@ -109,7 +109,8 @@ def _sky(
 
 def _bands(x: np.ndarray, period: float, share: float, offset: float = 0.0) -> np.ndarray:
     """1 on the first ``share`` of every period, else 0."""
-    return ((x / period + offset) % 1.0 < share).astype(np.float32)
+    turns = x * np.float32(1.0 / period) + np.float32(offset)
+    return (turns - np.floor(turns) < share).astype(np.float32)
 
 
 def _grain(
@@ -125,7 +126,7 @@ def _mix(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 def _masonry(kind: str, t: np.ndarray, z: np.ndarray, fields: tuple, rng: np.random.Generator) -> np.ndarray:
     main, second = np.array(wall(rng)), np.array(wall(rng))
-    flat = np.broadcast_to(main.astype(np.float32), (*t.shape, 3))
+    flat: np.ndarray = np.broadcast_to(main.astype(np.float32), (*t.shape, 3))
     if kind == "bricks":
         tall, wide = float(rng.uniform(0.07, 0.14)), float(rng.uniform(0.22, 0.4))
         row = np.floor(z / tall)
@@ -201,7 +202,7 @@ def _ground(
 
 def _surface(kind: str, p: np.ndarray, q: np.ndarray, fields: tuple, rng: np.random.Generator) -> np.ndarray:
     tone = np.array(leaf(rng) if kind == "grass" else grey(rng, 0.07, 0.45))
-    flat = np.broadcast_to(tone.astype(np.float32), (*p.shape, 3))
+    flat: np.ndarray = np.broadcast_to(tone.astype(np.float32), (*p.shape, 3))
     if kind == "grass":
         return _grain(flat, p, q, fields, 0.3, 0.5)
     if kind == "gravel":

@@ -4,11 +4,14 @@ Axes as in :mod:`loggrad_tf.draw`: the bicycle rolls along +x and stands on z = 
 (that would be a person). Sizes in metres, ranges from ordinary town, touring and racing bicycles.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
-from loggrad_tf.draw import Colour, Face, Figure, Hull, Wire, circle, tube
+from loggrad_tf.draw import Colour, Face, Figure, Hull, Part, Wire, circle, tube
 from loggrad_tf.scene_colours import grey, paint
 
+Turn = Callable[[np.ndarray], np.ndarray]
 _AXLE = np.array([0.0, 1.0, 0.0])
 
 
@@ -33,6 +36,7 @@ def bicycle(rng: np.random.Generator) -> Figure:
     steer = float(rng.normal(0.0, 0.3))
 
     def turned(points: np.ndarray) -> np.ndarray:
+        """Points of the fork, wheel and bars after steering about the head tube."""
         c, s = np.cos(steer), np.sin(steer)
         offset = points - head_top
         x, y = offset[..., 0], offset[..., 1]
@@ -40,7 +44,7 @@ def bicycle(rng: np.random.Generator) -> Figure:
 
     step_through = bool(rng.random() < 0.35)
     low_joint = crank + (0.35 if step_through else 0.93) * (seat - crank)
-    parts: list = [
+    parts: list[Part] = [
         tube(crank, seat, thick, frame),
         tube(low_joint, head_top if not step_through else head_low, thick, frame),
         tube(crank, head_low, thick * 1.1, frame),
@@ -58,7 +62,7 @@ def bicycle(rng: np.random.Generator) -> Figure:
     parts += _wheel(rear, wheel, tyre, _AXLE, spokes, metal, dark, rng)
     parts += _wheel(turned(front), wheel, tyre, steered_axle, spokes, metal, dark, rng)
     parts += _saddle(seat, slope, size, metal, dark, rng)
-    parts += [tubepart for tubepart in _handlebar(head_top, size, metal, dark, turned, rng)]
+    parts += _handlebar(head_top, size, metal, dark, turned, rng)
     parts += _drive(crank, rear, size, metal, dark, rng)
     parts += _extras(rear, turned(front), steered_axle, seat, wheel, frame, dark, turned, head_top, rng)
     return tuple(parts)
@@ -73,25 +77,24 @@ def _wheel(
     metal: Colour,
     dark: Colour,
     rng: np.random.Generator,
-) -> list:
+) -> list[Part]:
     rim = circle(centre, radius - 2.4 * tyre, axle, 36)
     outer = circle(centre, radius - tyre, axle, 36)
-    parts: list = [
+    parts: list[Part] = [
         Wire(np.concatenate([rim, rim[:2]]), 0.008, metal, bias=-0.01),
         Wire(np.concatenate([outer, outer[:2]]), tyre, dark),
         tube(centre - 0.05 * axle, centre + 0.05 * axle, 0.024, metal),
     ]
     start = float(rng.uniform(0, 1))
     ends = circle(centre, radius - 2 * tyre, axle, 4 * spokes)[int(start * 4) :: 4]
-    for k, end in enumerate(ends):
-        hub = centre + (0.03 if k % 2 else -0.03) * axle
-        parts.append(Wire(np.stack([hub, end]), 0.0016, metal, bias=-0.02))
+    hubs = centre + np.where(np.arange(len(ends)) % 2, 0.03, -0.03)[:, None] * axle
+    parts.append(Wire(np.stack([hubs, ends], axis=1).reshape(-1, 3), 0.0016, metal, bias=-0.02))
     return parts
 
 
 def _saddle(
     seat: np.ndarray, slope: float, size: float, metal: Colour, dark: Colour, rng: np.random.Generator
-) -> list:
+) -> list[Part]:
     top = seat + float(rng.uniform(0.08, 0.2)) * size * np.array([-slope, 0.0, 1.0])
     leather: Colour = dark if rng.random() < 0.7 else (0.2, 0.09, 0.04)
     nose, back = top + np.array([0.15, 0.0, 0.01]), top + np.array([-0.11, 0.0, 0.03])
@@ -102,13 +105,15 @@ def _saddle(
     return [tube(seat, top, 0.014, metal), cover]
 
 
-def _handlebar(head: np.ndarray, size: float, metal: Colour, dark: Colour, turned, rng) -> list:  # noqa: ANN001
+def _handlebar(
+    head: np.ndarray, size: float, metal: Colour, dark: Colour, turned: Turn, rng: np.random.Generator
+) -> list[Part]:
     rise = float(rng.uniform(0.04, 0.14)) * size
     stem = head + np.array([-0.2 * rise, 0.0, rise])
     clamp = stem + np.array([rng.uniform(0.02, 0.1), 0.0, 0.02])
     half = float(rng.uniform(0.2, 0.33))
     kind = rng.choice(["flat", "drop", "swept"])
-    parts: list = [tube(head, stem, 0.016, metal), tube(turned(stem), turned(clamp), 0.014, metal)]
+    parts: list[Part] = [tube(head, stem, 0.016, metal), tube(turned(stem), turned(clamp), 0.014, metal)]
     for side in (-half, half):
         if kind == "drop":
             bend = [[0, 0, 0], [0, side * 0.8, 0], [0.09, side * 0.82, 0], [0.11, side * 0.83, -0.07]]
@@ -123,13 +128,15 @@ def _handlebar(head: np.ndarray, size: float, metal: Colour, dark: Colour, turne
     return parts
 
 
-def _drive(crank: np.ndarray, rear: np.ndarray, size: float, metal: Colour, dark: Colour, rng) -> list:  # noqa: ANN001
+def _drive(
+    crank: np.ndarray, rear: np.ndarray, size: float, metal: Colour, dark: Colour, rng: np.random.Generator
+) -> list[Part]:
     side = np.array([0.0, -0.055, 0.0])
     ring, sprocket = float(rng.uniform(0.075, 0.105)), 0.04
     disc = circle(crank + side, ring, _AXLE)
     angle = float(rng.uniform(0, 2 * np.pi))
     arm = 0.17 * size * np.array([np.cos(angle), 0.0, np.sin(angle)])
-    parts: list = [
+    parts: list[Part] = [
         Wire(np.concatenate([disc, disc[:2]]), 0.012, metal, bias=0.01),
         Wire(np.stack([crank + side + [0, 0, ring], rear + side + [0, 0, sprocket]]), 0.006, dark),
         Wire(np.stack([crank + side - [0, 0, ring], rear + side - [0, 0, sprocket]]), 0.006, dark),
@@ -152,11 +159,11 @@ def _extras(
     wheel: float,
     frame: Colour,
     dark: Colour,
-    turned,  # noqa: ANN001
+    turned: Turn,
     head: np.ndarray,
     rng: np.random.Generator,
-) -> list:
-    parts: list = []
+) -> list[Part]:
+    parts: list[Part] = []
     if rng.random() < 0.45:
         cover = frame if rng.random() < 0.5 else dark
         for centre, about, low, high in ((rear, _AXLE, 20, 190), (front, axle, 30, 170)):

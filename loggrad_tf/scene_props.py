@@ -104,7 +104,7 @@ def cart(rng: np.random.Generator) -> Figure:
             hub = np.array([x, y, radius])
             rim = circle(hub, radius - 0.02, _SIDE, 24)
             parts.append(Wire(np.concatenate([rim, rim[:2]]), 0.02, (0.02, 0.02, 0.02)))
-            parts += [Wire(np.stack([hub, end]), 0.004, metal) for end in rim[::4]]
+            parts.append(Wire(_spokes(hub, rim[::4]), 0.004, metal))
     low = radius * 1.3 + 0.05
     parts += list(box((-0.05, -0.2, low), (long, 0.2, low + float(rng.uniform(0.2, 0.45))), colour))
     handle = np.array(
@@ -138,8 +138,14 @@ def tyres(rng: np.random.Generator) -> Figure:
     hub = radius * _UP
     rim = circle(hub, radius - thick, axis, 30)
     parts: list[Part] = [Wire(np.concatenate([rim, rim[:2]]), thick, colour)]
-    spokes = circle(hub, radius - thick, axis, count) if count else []
-    return (*parts, *(Wire(np.stack([hub, end]), 0.008, grey(rng)) for end in spokes))
+    if count:
+        parts.append(Wire(_spokes(hub, circle(hub, radius - thick, axis, count)), 0.008, grey(rng)))
+    return tuple(parts)
+
+
+def _spokes(hub: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """One line from the hub to every end and back, [2 n, 3]."""
+    return np.stack([np.broadcast_to(hub, ends.shape), ends], axis=1).reshape(-1, 3)
 
 
 def dummy(rng: np.random.Generator) -> Figure:

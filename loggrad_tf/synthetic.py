@@ -23,7 +23,7 @@ from loggrad_tf.voc import Annotation, Object, write_voc
 
 WIDTH, HEIGHT = 432, 288
 FRAME = (600, 400)
-PHOTOGRAPHS = 1150
+PHOTOGRAPHS = 1080
 
 
 def name_of(index: int) -> str:
