@@ -108,19 +108,22 @@ def _pose(rng: np.random.Generator, view: View, name: str, index: int, count: in
     if rng.random() < 0.5:
         figure = mirrored(figure)
     yaw = float(rng.uniform(0, 2 * np.pi))
+    if name != "person" and rng.random() < 0.35:
+        yaw = float(rng.normal(np.pi / 2, 0.45)) * float(rng.choice([-1.0, 1.0]))
     lean = float(rng.normal(0.0, 0.07)) if name == "bicycle" else 0.0
     corner = np.concatenate([p.points for p in placed(figure, (0.0, 0.0), yaw, lean)])
     tall = float(corner[:, 2].max())
     extent = max(tall, float(np.ptp(corner[:, 0])))
     largest = {1: 0.92, 2: 0.8, 3: 0.62}[count] * view.height
     size = float(np.exp(rng.uniform(np.log(0.38 * view.height), np.log(largest))))
-    cut = 0.0 if rng.random() < 0.6 else float(rng.uniform(0.1, 0.5))
-    depth = max(
-        view.focal * extent / size,
-        view.focal * (view.eye - cut * tall) / (0.98 * view.height - view.horizon),
-        float(np.ptp(corner[:, 1])) / 2 + 1.2,
-    )
-    column = view.width * ((index + 0.5) / count + float(rng.normal(0.0, 0.12)))
+    below = 0.98 * view.height - view.horizon
+    depth = max(view.focal * extent / size, view.focal * view.eye / below)
+    if name != "car" and rng.random() < 0.25:
+        cut = float(rng.uniform(0.05, 0.45))
+        nearest = view.focal * extent / (1.4 * view.height)
+        depth = max(view.focal * (view.eye - cut * tall) / below, nearest)
+    depth = max(depth, float(np.ptp(corner[:, 1])) / 2 + 1.2)
+    column = view.width * ((index + 0.5) / count + float(rng.normal(0.0, 0.13)))
     x = (column - view.width / 2) / view.focal * depth
     return _Stand(placed(figure, (x, depth), yaw, lean), depth, index + 1)
 
@@ -164,10 +167,10 @@ def _annotate(numbers: np.ndarray, name: str, number: int, painted: int) -> Scen
 
 def _texture(rng: np.random.Generator, numbers: np.ndarray) -> np.ndarray:
     """Fine structure of cloth, paint and dirt: a factor for every pixel, float32 [H, W]."""
-    amplitude = np.concatenate([[0.05], rng.uniform(0.0, 0.22, 255)]).astype(np.float32)
+    amplitude = np.concatenate([[0.05], rng.uniform(0.0, 0.17, 255)]).astype(np.float32)
     coarse = numbers[::SUPERSAMPLE, ::SUPERSAMPLE]
     y, x = np.mgrid[: coarse.shape[0], : coarse.shape[1]].astype(np.float32) * np.float32(
-        rng.uniform(0.4, 2.0)
+        rng.uniform(0.7, 2.0)
     )
     return np.exp(amplitude[coarse] * at(noise(rng, 0.7), x, y))
 

@@ -63,7 +63,7 @@ def person(rng: np.random.Generator) -> Figure:
 
 
 def _posture(rng: np.random.Generator) -> _Pose:
-    kind = str(rng.choice(["stand", "walk", "run", "sit", "crouch"], p=[0.38, 0.36, 0.08, 0.12, 0.06]))
+    kind = str(rng.choice(["stand", "walk", "run", "sit", "crouch"], p=[0.36, 0.28, 0.1, 0.17, 0.09]))
     swing = float(rng.uniform(0.15, 0.55)) * float(rng.choice([-1.0, 1.0]))
     if kind == "run":
         swing *= 1.8

@@ -5,9 +5,11 @@ them through one program start and returns the answers, cut where the cases say.
 """
 
 import dataclasses
+import functools
 import json
 import struct
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +19,25 @@ FIRMWARE = REPOSITORY / "firmware"
 BOARDS = tuple(
     sorted(p.parent.name for p in (FIRMWARE / "boards").glob("*/board.json") if p.parent.name != "host")
 )
-STRICT = (
-    "-std=c99 -O2 -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes -pedantic -Werror"
-    " -ffunction-sections -fdata-sections"
-).split()
+STRICT = [
+    *("-std=c99", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wmissing-prototypes"),
+    *("-pedantic", "-Werror", "-ffunction-sections", "-fdata-sections"),
+]
 SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-DLG_CASE_MALLOC")
 
 OPERATIONS = {
-    "end": 0, "quantizer": 1, "table_line": 2, "table_gradient": 3, "pack": 4, "unpack": 5, "crc": 6, "misuse": 7,
-    "conv": 16, "depthwise": 17, "fully_connected": 18, "add": 19, "max_pool": 20, "average_pool": 21, "mean": 22,
-    "pad": 23, "requantize": 24,
-}  # fmt: skip
+    name: number
+    for first, names in (
+        (0, "end quantizer table_line table_gradient pack unpack crc misuse fault"),
+        (16, "conv depthwise fully_connected add max_pool average_pool mean pad requantize"),
+    )
+    for number, name in enumerate(names.split(), first)
+}
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """One call: `data` for the runner, the `expected` answer, and the bytes of memory it needs there."""
+    """One call: `data` for the runner, the `expected` answer, the bytes of memory it needs there."""
 
     name: str
     data: bytes
@@ -46,9 +51,15 @@ class Case:
 
 
 def case(
-    operation: str, words: list[int], arrays: list[np.ndarray], expected: bytes, *, name: str = "", ticks: bool = False,
+    operation: str,
+    words: list[int],
+    arrays: list[np.ndarray],
+    expected: bytes,
+    *,
+    name: str = "",
+    ticks: bool = False,
     memory: int = 0,
-) -> Case:  # fmt: skip
+) -> Case:
     """A case from its parameter words and arrays; `memory` adds to what the arrays and the answer take."""
     blobs = [np.ascontiguousarray(a).tobytes() for a in arrays]
     head = struct.pack(f"<{1 + len(words)}I", OPERATIONS[operation], *(w & 0xFFFFFFFF for w in words))
@@ -78,31 +89,52 @@ def compile_c(command: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def build_host(folder: Path) -> Program:
+@functools.cache
+def workspace() -> tempfile.TemporaryDirectory[str]:
+    """Where the runners are built, once for all test modules; removed when Python ends."""
+    return tempfile.TemporaryDirectory(prefix="loggrad-runners-")
+
+
+@functools.cache
+def build_host() -> Program:
     """The runner for this computer, under the address and undefined-behaviour sanitizers."""
-    program = folder / "runner"
-    sources = [str(REPOSITORY / "tests/c/lg_case_runner.c"), str(FIRMWARE / "boards/host/board.c"), *library_sources()]
+    program = Path(workspace().name) / "runner"
+    sources = [
+        str(REPOSITORY / "tests/c/lg_case_runner.c"),
+        str(FIRMWARE / "boards/host/board.c"),
+        *library_sources(),
+    ]
     compile_c(["gcc", *STRICT, *SANITIZE, *includes(), *sources, "-o", str(program)])
     return Program((str(program),), 1 << 30, 0.0)
 
 
-def build_board(name: str, folder: Path) -> Program:
+@functools.cache
+def build_board(name: str) -> Program:
     """The runner for a board, started in QEMU."""
     boards = FIRMWARE / "boards"
     board = json.loads((boards / name / "board.json").read_text())
     arena = min(board["ram"]["length"] - board["stack"] - 1536, 1 << 18)
-    program = folder / f"{name}.elf"
+    program = Path(workspace().name) / f"{name}.elf"
     sources = [
-        str(REPOSITORY / "tests/c/lg_case_runner.c"), str(boards / name / "board.c"),
-        *(str(boards / "common" / c) for c in board["common"]), *library_sources(),
-    ]  # fmt: skip
+        str(REPOSITORY / "tests/c/lg_case_runner.c"),
+        str(boards / name / "board.c"),
+        *(str(boards / "common" / c) for c in board["common"]),
+        *library_sources(),
+    ]
     compile_c(
         ["arm-none-eabi-gcc", *board["flags"], *STRICT, f"-DLG_CASE_ARENA={arena}", *includes(), *sources]
         + [*board["link"], "-Wl,--gc-sections", f"-L{boards / 'common'}", f"-T{boards / name / 'board.ld'}"]
         + ["-o", str(program)]
     )
     counter = board["counter"]
-    qemu = ("qemu-system-arm", "-M", board["qemu"]["machine"], *board["qemu"]["args"], "-kernel", str(program))
+    qemu = (
+        "qemu-system-arm",
+        "-M",
+        board["qemu"]["machine"],
+        *board["qemu"]["args"],
+        "-kernel",
+        str(program),
+    )
     return Program(qemu, arena, counter["numerator"] / counter["denominator"])
 
 
@@ -110,7 +142,9 @@ def run(program: Program, cases: list[Case], timeout: float = 120) -> list[bytes
     """The answers to `cases`, in order; the program must end well and answer nothing else."""
     data = b"".join(c.data for c in cases) + struct.pack("<I", OPERATIONS["end"])
     done = subprocess.run(program.command, input=data, capture_output=True, timeout=timeout)
-    assert done.returncode == 0, f"exit code {done.returncode}: {done.stderr.decode(errors='replace')[-2000:]}"
+    assert done.returncode == 0, (
+        f"exit code {done.returncode}: {done.stderr.decode(errors='replace')[-2000:]}"
+    )
     answers, at = [], 0
     for one in cases:
         answers.append(done.stdout[at : at + one.answer_size])

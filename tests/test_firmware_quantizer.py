@@ -1,4 +1,4 @@
-"""The C quantiser and table front ends, bit for bit, on the computer (sanitized) and on every core in QEMU."""
+"""The C quantiser and table front ends, bit for bit, on the computer (sanitized) and on boards in QEMU."""
 
 import shutil
 import subprocess
@@ -18,7 +18,8 @@ from tests.firmware_cases import BOARDS, Case, Program, case
 
 KERNEL = np.array([[0, -1, 0], [-1, 0, 1], [0, 1, 0]])
 S8, BIT2, BASE3, BASE5, BIT4 = range(5)
-PACKINGS = {S8: (1, 127), BIT2: (4, 1), BASE3: (5, 1), BASE5: (3, 2), BIT4: (2, 7)}  # pixels a byte, highest level
+# pixels a byte, highest level
+PACKINGS = {S8: (1, 127), BIT2: (4, 1), BASE3: (5, 1), BASE5: (3, 2), BIT4: (2, 7)}
 RATIOS = {1: (5529,), 2: (5529, 10074), 3: (5529, 10074, 18357)}
 OK = (0).to_bytes(4, "little")
 
@@ -87,28 +88,43 @@ def code_type(sensor: Sensor, wide: bool) -> type:
 
 
 def quantizer_case(
-    raw: np.ndarray, sensor: Sensor, ratios: tuple[int, ...], packing: int, *, shift: int = 12, offset: int = 1,
-    wide: bool = False, name: str = "", repeat: int = 1,
-) -> Case:  # fmt: skip
-    codes = raw.astype(code_type(sensor, wide))
+    raw: np.ndarray,
+    sensor: Sensor,
+    ratios: tuple[int, ...],
+    packing: int,
+    *,
+    shift: int = 12,
+    offset: int = 1,
+    wide: bool = False,
+    name: str = "",
+    repeat: int = 1,
+) -> Case:
+    codes: np.ndarray = raw.astype(code_type(sensor, wide))
     height, width = codes.shape
     levels = exact_levels(sensor.linearize(codes), ratios, shift, offset)
     words = [width, height, sensor.bits, codes.itemsize, sensor.black, sensor.white]
     words += [*ratios, *[0] * (3 - len(ratios)), len(ratios), shift, offset, packing, repeat]
     return case(
-        "quantizer", words, [codes] * repeat, OK + pack(levels, packing) * repeat, ticks=True,
-        memory=4 * width + 64, name=f"{name} {sensor} {ratios} c={offset} packing {packing}",
-    )  # fmt: skip
+        "quantizer",
+        words,
+        [codes] * repeat,
+        OK + pack(levels, packing) * repeat,
+        ticks=True,
+        memory=4 * width + 64,
+        name=f"{name} {sensor} {ratios} c={offset} packing {packing}",
+    )
 
 
 def quantizer_cases() -> list[Case]:
-    cases = []
+    cases: list[Case] = []
     for sensor in sensors():
         for name, raw in frames(sensor).items():
             for count, ratios in RATIOS.items():
                 fitting = [p for p, (_, limit) in PACKINGS.items() if limit >= count]
                 packing = fitting[len(cases) % len(fitting)]
-                cases.append(quantizer_case(raw, sensor, ratios, packing, name=name, repeat=1 + len(cases) % 2))
+                cases.append(
+                    quantizer_case(raw, sensor, ratios, packing, name=name, repeat=1 + len(cases) % 2)
+                )
     eight, full = Sensor(8, 0, 255), Sensor(16, 0, 65535)
     raw = frames(eight)["random"]
     cases.append(quantizer_case(raw, eight, (5529,), BASE3, wide=True, name="8 bit codes in 16"))
@@ -120,7 +136,7 @@ def quantizer_cases() -> list[Case]:
 
 
 def boundary_case(bits: int, ratios: tuple[int, ...], shift: int) -> Case:
-    """Pixels whose ratio sits on a threshold or one code beside it, which only exact arithmetic tells apart."""
+    """Pixels whose ratio is on a threshold or one code beside it, which only exact arithmetic tells apart."""
     top = 2**bits - 1
     rng = np.random.default_rng(bits + shift)
     raw = np.zeros((40, 5), np.int64)
@@ -144,26 +160,49 @@ def table_cases() -> list[Case]:
     cases = []
     for sensor in (Sensor(8, 0, 255), Sensor(10, 64, 1023), Sensor(12, 240, 4000), Sensor(16, 512, 65535)):
         for name, raw in frames(sensor).items():
-            codes = raw.astype(code_type(sensor, wide=False))
+            codes: np.ndarray = raw.astype(code_type(sensor, wide=False))
             height, width = codes.shape
-            raw_words = [width, height, sensor.bits, codes.itemsize, sensor.black, sensor.white, sensor.span + 1]
+            raw_words = [
+                width,
+                height,
+                sensor.bits,
+                codes.itemsize,
+                sensor.black,
+                sensor.white,
+                sensor.span + 1,
+            ]
             for fmt in ("jpeg8", "raw16", "loggrad_fp"):
                 front = FrontEnd(fmt, sensor)
                 table = front.table()
+                assert table is not None
                 expected = front.encode_int8(sensor.linearize(codes))[..., 0]
                 if fmt == "loggrad_fp":
                     assert table.dtype == np.int16
                     answer, operation, count = OK + expected.tobytes(), "table_gradient", 1
                 else:
-                    answer, operation, count = b"".join(OK + row.tobytes() for row in expected), "table_line", height
+                    answer, operation, count = (
+                        b"".join(OK + row.tobytes() for row in expected),
+                        "table_line",
+                        height,
+                    )
                 cases.append(
-                    case(operation, [*raw_words, count], [table, codes], answer, memory=4 * width, name=f"{fmt} {name} {sensor}")
+                    case(
+                        operation,
+                        [*raw_words, count],
+                        [table, codes],
+                        answer,
+                        memory=4 * width,
+                        name=f"{fmt} {name} {sensor}",
+                    )
                 )
     wild = np.random.default_rng(5).choice([-32768, 32767, 0, 11], 256).astype(np.int16)
     sensor, raw = Sensor(8, 0, 255), np.random.default_rng(6).integers(0, 256, (9, 20)).astype(np.uint8)
     expected = reference.fixed_log_gradient(raw, wild)
     words = [20, 9, 8, 1, 0, 255, 256, 1]
-    return [*cases, case("table_gradient", words, [wild, raw], OK + expected.tobytes(), name="any table values")]
+    return [
+        *cases,
+        case("table_gradient", words, [wild, raw], OK + expected.tobytes(), name="any table values"),
+    ]
 
 
 def pack_cases() -> list[Case]:
@@ -173,8 +212,20 @@ def pack_cases() -> list[Case]:
         for width in (1, 2, 3, 4, 5, 6, 7, 16, 59, 60, 61):
             levels = rng.integers(-limit, limit + 1, (1, width)).astype(np.int8)
             packed = np.frombuffer(pack(levels, packing), np.uint8)
-            cases.append(case("pack", [packing, width], [levels], OK + packed.tobytes(), name=f"pack {packing} {width}"))
-            cases.append(case("unpack", [packing, width], [packed], OK + levels.tobytes(), name=f"unpack {packing} {width}"))
+            cases.append(
+                case(
+                    "pack", [packing, width], [levels], OK + packed.tobytes(), name=f"pack {packing} {width}"
+                )
+            )
+            cases.append(
+                case(
+                    "unpack",
+                    [packing, width],
+                    [packed],
+                    OK + levels.tobytes(),
+                    name=f"unpack {packing} {width}",
+                )
+            )
     data = rng.integers(0, 256, 777).astype(np.uint8)
     cases.append(case("crc", [777], [data], zlib.crc32(data.tobytes()).to_bytes(4, "little"), name="crc"))
     return cases
@@ -207,18 +258,20 @@ def refusal_cases() -> list[Case]:
     cases = []
     for name, (changes, status) in REFUSALS.items():
         words = [changes.get(i, w) for i, w in enumerate(good)]
-        cases.append(case("quantizer", words, [], status.to_bytes(4, "little", signed=True), name=name, memory=64))
+        cases.append(
+            case("quantizer", words, [], status.to_bytes(4, "little", signed=True), name=name, memory=64)
+        )
     return [*cases, case("misuse", [], [], OK, name="misuse (answer is the failing source line)")]
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Program:
-    return fc.build_host(tmp_path_factory.mktemp("host"))
+def host() -> Program:
+    return fc.build_host()
 
 
 @pytest.fixture(scope="module")
-def board(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Program:
-    return fc.build_board(request.param, tmp_path_factory.mktemp("board"))
+def board(request: pytest.FixtureRequest) -> Program:
+    return fc.build_board(request.param)
 
 
 def test_quantizer_on_the_host(host: Program) -> None:
@@ -228,7 +281,9 @@ def test_quantizer_on_the_host(host: Program) -> None:
 def test_exact_on_and_beside_thresholds(host: Program) -> None:
     cases = boundary_cases()
     fc.assert_equal(host, cases)
-    assert any(0 < np.count_nonzero(np.frombuffer(c.expected[4:], np.int8)) < len(c.expected) - 4 for c in cases)
+    assert any(
+        0 < np.count_nonzero(np.frombuffer(c.expected[4:], np.int8)) < len(c.expected) - 4 for c in cases
+    )
 
 
 def test_tables_on_the_host(host: Program) -> None:
@@ -271,10 +326,20 @@ def test_a_frame_cut_short_by_the_host_is_noticed(host: Program) -> None:
 @pytest.mark.qemu
 @pytest.mark.parametrize("board", BOARDS, indirect=True)
 def test_front_ends_on_boards(board: Program) -> None:
-    fc.assert_equal(board, quantizer_cases() + boundary_cases() + pack_cases() + refusal_cases() + table_cases())
+    fc.assert_equal(
+        board, quantizer_cases() + boundary_cases() + pack_cases() + refusal_cases() + table_cases()
+    )
 
 
-BUDGET = {8: 30.0, 12: 34.0}  # executed instructions a pixel on the Cortex-M4, 3 levels
+@pytest.mark.qemu
+@pytest.mark.parametrize("board", BOARDS, indirect=True)
+def test_a_fault_ends_the_program_with_its_number(board: Program) -> None:
+    fault = fc.case("fault", [], [], b"")
+    done = subprocess.run(board.command, input=fault.data, capture_output=True, timeout=20)
+    assert 67 <= done.returncode <= 70
+
+
+BUDGET = {8: 35.0, 12: 38.0}  # executed instructions a pixel on the Cortex-M4, 3 levels, a 96x32 frame
 
 
 @pytest.mark.qemu
@@ -291,11 +356,15 @@ def test_instructions_per_pixel(board: Program, bits: int) -> None:
     assert 5 < instructions < BUDGET[bits]
 
 
-CORES = {
-    "cortex-m0": [], "cortex-m3": [], "cortex-m4": ["-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"],
-    "cortex-m7": ["-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"], "cortex-m33": ["-mfloat-abi=hard", "-mfpu=fpv5-sp-d16"],
-    "cortex-m55": ["-mfloat-abi=hard"],
-}  # fmt: skip
+FPV5 = ("-mfloat-abi=hard", "-mfpu=fpv5-sp-d16")
+CORES: dict[str, tuple[str, ...]] = {
+    "cortex-m0": (),
+    "cortex-m3": (),
+    "cortex-m4": ("-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"),
+    "cortex-m7": FPV5,
+    "cortex-m33": FPV5,
+    "cortex-m55": ("-mfloat-abi=hard",),
+}
 
 
 def compile_all(command: list[str], folder: Path) -> None:
@@ -312,10 +381,15 @@ def test_library_compiles_without_a_warning(compiler: str, tmp_path: Path) -> No
 
 @pytest.mark.qemu
 @pytest.mark.parametrize("core", CORES)
-def test_library_compiles_for_every_core_without_float(core: str, tmp_path: Path) -> None:
+def test_library_compiles_for_every_core(core: str, tmp_path: Path) -> None:
     compile_all(["arm-none-eabi-gcc", "-mthumb", f"-mcpu={core}", *CORES[core]], tmp_path)
+
+
+@pytest.mark.qemu
+def test_library_uses_no_float_and_no_malloc(tmp_path: Path) -> None:
+    everything = tmp_path / "library.o"
     soft = ["arm-none-eabi-gcc", "-mthumb", "-mcpu=cortex-m3", *fc.STRICT, *fc.includes(), "-r", "-nostdlib"]
-    fc.compile_c([*soft, *fc.library_sources(), "-o", str(tmp_path / "all.o")])
-    symbols = subprocess.run(["arm-none-eabi-nm", "-u", str(tmp_path / "all.o")], capture_output=True, text=True)
-    used = set(symbols.stdout.replace("U", "").split())
+    fc.compile_c([*soft, *fc.library_sources(), "-o", str(everything)])
+    names = subprocess.run(["arm-none-eabi-nm", "-u", str(everything)], capture_output=True, text=True).stdout
+    used = {line.split()[-1] for line in names.splitlines()}
     assert used <= {"memcpy", "memset", "memmove", "__aeabi_uldivmod", "__aeabi_ldivmod"}, used

@@ -24,7 +24,7 @@ VERSIONS = {"FULLY_CONNECTED": 4, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "QUANTIZ
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """A tensor of the model; `data` makes it a constant. `scale` may be an array: one per channel of `axis`."""
+    """A tensor of the model; `data` makes it a constant, an array as `scale` is one per channel of `axis`."""
 
     shape: tuple[int, ...]
     scale: Any = None

@@ -15,7 +15,7 @@
 #include "lg_quantizer.h"
 #include "lg_table.h"
 
-enum { END, QUANTIZER, TABLE_LINE, TABLE_GRADIENT, PACK, UNPACK, CRC, MISUSE };
+enum { END, QUANTIZER, TABLE_LINE, TABLE_GRADIENT, PACK, UNPACK, CRC, MISUSE, FAULT };
 enum { CONV = 16, DEPTHWISE, FULLY_CONNECTED, ADD, MAX_POOL, AVERAGE_POOL, MEAN, PAD, REQUANTIZE };
 enum { MAX_WORDS = 24, GUARD = 8, GUARD_BYTE = 0xA5, MAX_ARRAYS = 16 };
 
@@ -472,6 +472,7 @@ static bool run_case(uint32_t operation)
     case UNPACK: run_pack(false); break;
     case CRC: run_crc(); break;
     case MISUSE: reply_word((uint32_t)misuse()); break;
+    case FAULT: __builtin_trap();
     case CONV: run_conv(false); break;
     case DEPTHWISE: run_conv(true); break;
     case FULLY_CONNECTED: run_fully_connected(); break;

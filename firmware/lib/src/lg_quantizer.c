@@ -1,8 +1,9 @@
 /* The three arithmetics decide hi * 2^S > K * lo, hi and lo being products of two codes, exactly:
- *   narrow  both sides in 32 bits
- *   split   floor(K * lo / 2^S) = K * (lo >> S) + (K * (lo mod 2^S) >> S) in 32 bits, then hi > that
- *   wide    both sides in 64 bits
- * Initialisation takes the first one that the configuration cannot overflow. */
+ *   narrow  both sides in 32 bits                                                              1-byte codes
+ *   split   floor(K * lo / 2^S) = K * (lo >> S) + (K * (lo mod 2^S) >> S) in 32 bits, hi > that  2-byte codes
+ *   wide    both sides in 64 bits                                                              any
+ * Initialisation takes the 32-bit one of the code size unless the configuration could overflow it. Those two walk
+ * the line in pairs of pixels; what a pair cannot hold, the line's last pixel among it, is done wide. */
 #include "lg_quantizer.h"
 
 #include "lg_line.h"
@@ -44,13 +45,11 @@ static uint8_t choose_arithmetic(const lg_quantizer_config *config)
     const uint64_t product = largest_product(config);
     const uint64_t ratio = config->ratios[config->ratio_count - 1u];
     const uint64_t remainder = ((uint64_t)1 << config->shift) - 1u;
-    if (product * ratio <= UINT32_MAX) {
-        return NARROW;
+    if (config->raw.code_bytes == 1u) {
+        return product * ratio <= UINT32_MAX ? NARROW : WIDE;
     }
-    if (product <= UINT32_MAX && (product * ratio) >> config->shift <= UINT32_MAX && ratio * remainder <= UINT32_MAX) {
-        return SPLIT;
-    }
-    return WIDE;
+    const bool split = product <= UINT32_MAX && (product * ratio) >> config->shift <= UINT32_MAX;
+    return split && ratio * remainder <= UINT32_MAX ? SPLIT : WIDE;
 }
 
 lg_status lg_quantizer_check(const lg_quantizer_config *config)
@@ -124,88 +123,130 @@ LG_INLINE bool exceeds(uint32_t hi, uint32_t lo, uint32_t k, uint32_t shift, int
     if (arithmetic == NARROW) {
         return hi << shift > k * lo;
     }
-    return hi > k * (lo >> shift) + ((k * (lo & (((uint32_t)1 << shift) - 1u))) >> shift);
+    const uint32_t whole = lo >> shift;
+    return hi > k * whole + ((k * (lo - (whole << shift))) >> shift);
 }
 
-/* Level of one pixel; every neighbour has the offset added. */
-LG_INLINE int8_t level(const lg_quantizer *state, uint32_t first, uint32_t shift, uint32_t u, uint32_t l, uint32_t d,
-                       uint32_t r, int arithmetic)
+/* What a walk along a line keeps in registers. */
+typedef struct {
+    int32_t black, span;
+    uint32_t c, shift, first;
+    const uint32_t *others; /* K_2 .. K_n */
+    uint32_t other_count;
+} walk;
+
+/* How many thresholds hi / lo is beyond. */
+LG_INLINE int32_t count_beyond(const walk *w, uint32_t hi, uint32_t lo, int arithmetic)
 {
-    int32_t count = 0;
-    bool negative;
-    if (arithmetic == WIDE) {
-        const uint64_t a = (uint64_t)u * l;
-        const uint64_t b = (uint64_t)d * r;
-        const uint64_t hi = (a > b ? a : b) << shift;
+    if (!exceeds(hi, lo, w->first, w->shift, arithmetic)) {
+        return 0;
+    }
+    uint32_t count = 0;
+    while (count < w->other_count && exceeds(hi, lo, w->others[count], w->shift, arithmetic)) {
+        count++;
+    }
+    return (int32_t)count + 1;
+}
+
+/* Level of pixel i of a pair; `left` becomes the pixel's right neighbour. */
+LG_INLINE int8_t level_of(const walk *w, uint8_t *up, const uint8_t *down, uint32_t right, uint32_t *left, uint32_t i,
+                          uint32_t code_bytes, int arithmetic)
+{
+    const int32_t code = (int32_t)lg_load_code(down, i, code_bytes) - w->black;
+    const int32_t positive = code < 0 ? 0 : code;
+    const uint32_t d = (uint32_t)(positive > w->span ? w->span : positive);
+    const uint32_t a = (lg_load_code(up, i, code_bytes) + w->c) * *left;
+    *left = w->c + right;
+    const uint32_t b = (d + w->c) * *left;
+    lg_store_code(up, i, code_bytes, d);
+    return (int8_t)(a > b ? count_beyond(w, a, b, arithmetic) : -count_beyond(w, b, a, arithmetic));
+}
+
+/* Pairs of pixels from `start` on, none of them the line's last; the number of pixels done. Two chains of
+ * neighbours, those of the even and those of the odd pixels, keep every code of the middle line to one load. */
+LG_INLINE uint32_t level_pairs(const lg_quantizer *state, const lg_window *window, uint32_t start, uint32_t n,
+                               int8_t *levels, uint32_t code_bytes, int arithmetic, uint32_t ratio_count)
+{
+    const lg_raw_format *raw = &state->store.raw;
+    const walk w = {.black = (int32_t)window->black,
+                    .span = raw->white - raw->black,
+                    .c = state->offset,
+                    .shift = state->shift,
+                    .first = state->ratios[0],
+                    .others = state->ratios + 1,
+                    .other_count = ratio_count - 1u};
+    const uint32_t last = raw->width - 1u;
+    const uint32_t done = (start + n > last ? last - start : n) & ~1u;
+    uint8_t *up = (uint8_t *)window->up + start * code_bytes;
+    const uint8_t *mid = (const uint8_t *)window->mid + start * code_bytes;
+    const uint8_t *down = (const uint8_t *)window->down + start * code_bytes;
+    if (done == 0u) {
+        return 0;
+    }
+    uint32_t even = w.c + lg_load_code(window->mid, start > 0u ? start - 1u : 1u, code_bytes);
+    uint32_t odd = w.c + lg_load_code(mid, 0u, code_bytes);
+    for (const int8_t *end = levels + done; levels < end; levels += 2) {
+        levels[0] = level_of(&w, up, down, lg_load_code(mid, 1u, code_bytes), &even, 0u, code_bytes, arithmetic);
+        levels[1] = level_of(&w, up, down, lg_load_code(mid, 2u, code_bytes), &odd, 1u, code_bytes, arithmetic);
+        up += 2u * code_bytes;
+        mid += 2u * code_bytes;
+        down += 2u * code_bytes;
+    }
+    return done;
+}
+
+static uint32_t level_pairs_8(const lg_quantizer *state, const lg_window *window, uint32_t start, uint32_t n, int8_t *levels)
+{
+    if (state->ratio_count == 1u) {
+        return level_pairs(state, window, start, n, levels, 1u, NARROW, 1u);
+    }
+    return level_pairs(state, window, start, n, levels, 1u, NARROW, state->ratio_count);
+}
+
+static uint32_t level_pairs_16(const lg_quantizer *state, const lg_window *window, uint32_t start, uint32_t n, int8_t *levels)
+{
+    if (state->ratio_count == 1u) {
+        return level_pairs(state, window, start, n, levels, 2u, SPLIT, 1u);
+    }
+    return level_pairs(state, window, start, n, levels, 2u, SPLIT, state->ratio_count);
+}
+
+/* Any pixels start .. start + n - 1. */
+static void levels_wide(const lg_quantizer *state, const lg_window *window, uint32_t start, uint32_t n, int8_t *levels)
+{
+    const lg_raw_format *raw = &state->store.raw;
+    const uint32_t code_bytes = raw->code_bytes;
+    const uint32_t span = (uint32_t)raw->white - raw->black;
+    const uint32_t last = raw->width - 1u;
+    const uint32_t c = state->offset;
+    for (uint32_t x = start; x < start + n; x++) {
+        const bool edge = x == 0u || x == last; /* left and right neighbour are one pixel */
+        const uint32_t left = edge ? 1u : c + lg_load_code(window->mid, x - 1u, code_bytes);
+        const uint32_t right = edge ? 1u : c + lg_load_code(window->mid, x + 1u, code_bytes);
+        const uint32_t u = lg_load_code(window->up, x, code_bytes);
+        const uint32_t d = lg_linear(lg_load_code(window->down, x, code_bytes), window->black, span);
+        lg_store_code(window->up, x, code_bytes, d);
+        const uint64_t a = (uint64_t)(u + c) * left;
+        const uint64_t b = (uint64_t)(d + c) * right;
+        const uint64_t hi = (a > b ? a : b) << state->shift;
         const uint64_t lo = a > b ? b : a;
-        negative = a < b;
+        int32_t count = 0;
         while (count < state->ratio_count && hi > state->ratios[count] * lo) {
             count++;
         }
-    } else {
-        const uint32_t a = u * l;
-        const uint32_t b = d * r;
-        const uint32_t hi = a > b ? a : b;
-        const uint32_t lo = a > b ? b : a;
-        negative = a < b;
-        if (exceeds(hi, lo, first, shift, arithmetic)) {
-            count = 1;
-            while (count < state->ratio_count && exceeds(hi, lo, state->ratios[count], shift, arithmetic)) {
-                count++;
-            }
-        }
-    }
-    return (int8_t)(negative ? -count : count);
-}
-
-/* Levels of pixels start .. start + n - 1, n >= 1. */
-LG_INLINE void levels_of(const lg_quantizer *state, const lg_window *window, uint32_t start, uint32_t n, int8_t *levels,
-                         uint32_t code_bytes, int arithmetic)
-{
-    const lg_raw_format *raw = &state->store.raw;
-    const uint32_t span = (uint32_t)raw->white - raw->black;
-    const uint32_t black = window->black;
-    const uint32_t c = state->offset;
-    const uint32_t first = state->ratios[0];
-    const uint32_t shift = state->shift;
-    const uint32_t last = raw->width - 1u;
-    const uint32_t end = start + n;
-    const uint32_t inner = end > last ? last : end;
-    void *up = window->up;
-    const void *mid = window->mid;
-    const void *down = window->down;
-    uint32_t left = c + lg_load_code(mid, start > 0u ? start - 1u : (last > 0u ? 1u : 0u), code_bytes);
-    uint32_t here = c + lg_load_code(mid, start, code_bytes);
-    uint32_t x = start;
-    for (; x < inner; x++) {
-        const uint32_t right = c + lg_load_code(mid, x + 1u, code_bytes);
-        const uint32_t u = lg_load_code(up, x, code_bytes);
-        const uint32_t d = lg_linear(lg_load_code(down, x, code_bytes), black, span);
-        lg_store_code(up, x, code_bytes, d);
-        *levels++ = level(state, first, shift, u + c, left, d + c, right, arithmetic);
-        left = here;
-        here = right;
-    }
-    if (x < end) { /* the last pixel of the line: its right neighbour is its left one */
-        const uint32_t u = lg_load_code(up, x, code_bytes);
-        const uint32_t d = lg_linear(lg_load_code(down, x, code_bytes), black, span);
-        lg_store_code(up, x, code_bytes, d);
-        *levels = level(state, first, shift, u + c, left, d + c, left, arithmetic);
+        *levels++ = (int8_t)(a > b ? count : -count);
     }
 }
 
 static void levels_block(const lg_quantizer *state, const lg_window *window, uint32_t start, uint32_t n, int8_t *levels)
 {
-    const uint32_t code_bytes = state->store.raw.code_bytes;
-    if (state->arithmetic == WIDE) {
-        levels_of(state, window, start, n, levels, code_bytes, WIDE);
+    uint32_t done = 0;
+    if (state->arithmetic == NARROW) {
+        done = level_pairs_8(state, window, start, n, levels);
     } else if (state->arithmetic == SPLIT) {
-        levels_of(state, window, start, n, levels, code_bytes, SPLIT);
-    } else if (code_bytes == 1u) {
-        levels_of(state, window, start, n, levels, 1u, NARROW);
-    } else {
-        levels_of(state, window, start, n, levels, 2u, NARROW);
+        done = level_pairs_16(state, window, start, n, levels);
     }
+    levels_wide(state, window, start + done, n - done, levels + done);
 }
 
 static void levels_line(const lg_quantizer *state, const lg_window *window, void *out)
