@@ -188,14 +188,13 @@ def _trunk(points: dict[str, np.ndarray], stature: float, girth: float, clothes:
     belly = points["pelvis"] + 0.45 * points["chest"] + [0.015 * girth, 0.0, 0.0]
     shoulders = [points["shoulder" + s] * [1.0, 0.88, 1.0] for s in "LR"]
     spots = [points["hipL"], points["hipR"], belly, *shoulders]
-    radii = np.array([1.15 * wide, 1.15 * wide, 1.7 * wide, 0.95 * wide, 0.95 * wide])
-    parts: list[Part] = [Hull(np.stack(spots), radii, clothes.top, bias=0.06)]
+    girth_at = np.array([1.15, 1.15, 1.7, 0.95, 0.95]) * wide
+    parts: list[Part] = [Hull(np.stack(spots), girth_at, clothes.top, bias=0.06)]
     if clothes.stripe is not None:
         for share in (0.35, 0.55, 0.75):
             band = [(1 - share) * points["hip" + s] + share * points["shoulder" + s] for s in "LR"]
-            middle = np.stack(band) * [1.0, 0.95, 1.0]
-            girdle = np.array([1.05 * wide, 1.05 * wide])
-            parts.append(Hull(middle[:, :] + [0, 0, 0], girdle * 0.45, clothes.stripe, bias=0.2, round=False))
+            knit = np.full(2, 0.47 * wide)
+            parts.append(Hull(np.stack(band) * [1.0, 0.95, 1.0], knit, clothes.stripe, bias=0.2, round=False))
     if clothes.coat > 0:
         parts.append(_hanging(points, clothes.coat, wide, clothes.top))
     return parts
