@@ -118,12 +118,12 @@ def _pose(rng: np.random.Generator, view: View, name: str, index: int, count: in
     size = float(np.exp(rng.uniform(np.log(0.38 * view.height), np.log(largest))))
     below = 0.98 * view.height - view.horizon
     depth = max(view.focal * extent / size, view.focal * view.eye / below)
-    if name != "car" and rng.random() < 0.25:
+    if name != "car" and rng.random() < 0.2:
         cut = float(rng.uniform(0.05, 0.45))
         nearest = view.focal * extent / (1.4 * view.height)
         depth = max(view.focal * (view.eye - cut * tall) / below, nearest)
     depth = max(depth, float(np.ptp(corner[:, 1])) / 2 + 1.2)
-    column = view.width * ((index + 0.5) / count + float(rng.normal(0.0, 0.13)))
+    column = view.width * ((index + 0.5) / count + float(rng.normal(0.0, 0.1)))
     x = (column - view.width / 2) / view.focal * depth
     return _Stand(placed(figure, (x, depth), yaw, lean), depth, index + 1)
 
