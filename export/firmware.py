@@ -37,8 +37,8 @@ VERSION = 1
 class Project:
     """Everything that goes to disk, and the numbers to print."""
 
+    board: str
     files: dict[str, bytes]
-    folders: dict[str, Path]
     plan: planning.Plan
     source: front.Input
     footprint: footprint.Footprint
@@ -129,8 +129,6 @@ def make(model: Path, board_name: str, count: int) -> Project:
     }
     files = {f"src/{name}": text.encode() for name, text in sources.items()}
     files |= {
-        "CMakeLists.txt": (emit.TEMPLATES / "CMakeLists.txt").read_bytes(),
-        "CMakePresets.json": _json(_presets(board_name, host=board["qemu"] is None)),
         "README.md": _fill((emit.TEMPLATES / "README.md.in").read_text(), readme).encode(),
         "project.json": _json(record),
         "model.tflite": model.read_bytes(),
@@ -138,8 +136,7 @@ def make(model: Path, board_name: str, count: int) -> Project:
     }
     if description:
         files["model.json"] = model.with_name("model.json").read_bytes()
-    folders = {name: FIRMWARE / name for name in ("lib", "cmake", "boards/common", f"boards/{board_name}")}
-    return Project(files, folders, planned, source, predicted, made.note)
+    return Project(board_name, files, planned, source, predicted, made.note)
 
 
 def write(project: Project, out: Path) -> None:
@@ -148,8 +145,7 @@ def write(project: Project, out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as work:
         fresh, old = Path(work) / "new", Path(work) / "old"
-        for name, folder in project.folders.items():
-            shutil.copytree(folder, fresh / name)
+        write_folders(project.board, fresh)
         for name, content in project.files.items():
             path = fresh / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -157,6 +153,15 @@ def write(project: Project, out: Path) -> None:
         if out.exists():
             os.replace(out, old)
         os.replace(fresh, out)
+
+
+def write_folders(board: str, folder: Path) -> None:
+    """What does not depend on the network: library, board, CMake files and preset."""
+    for name in ("lib", "cmake", "boards/common", f"boards/{board}"):
+        shutil.copytree(FIRMWARE / name, folder / name)
+    (folder / "src").mkdir()
+    shutil.copy(emit.TEMPLATES / "CMakeLists.txt", folder)
+    (folder / "CMakePresets.json").write_bytes(_json(_presets(board, read_board(board)["qemu"] is None)))
 
 
 def _check_replaceable(out: Path) -> None:

@@ -1,7 +1,7 @@
 """What an image takes of its board: RAM to the byte, flash within two per cent.
 
     RAM   = program's statics + board's statics + stack
-    flash = constants + layer descriptions + code of the kernels that are used
+    flash = program + front end + sum over kinds (kernel) + sum over layers (description, call, constants)
 
 Code sizes are those of GCC 12.2 at -O2 per core, in ``code_sizes.json``; ``python -m export.code_sizes``
 measures them again.
@@ -20,18 +20,6 @@ from loggrad_tf.errors import LogGradError
 CODE_SIZES = Path(__file__).parent / "code_sizes.json"
 # Static variables of firmware/boards/common: two handles of the host channel, the SysTick's count.
 HOST_CHANNEL_BYTES, SYSTICK_BYTES = 8, 4
-# sizeof on a 32-bit core of the layer descriptions in lg_nn.h.
-DESCRIPTION_BYTES = {
-    "conv": 52,
-    "depthwise": 52,
-    "dense": 28,
-    "add": 24,
-    "pad": 20,
-    "max_pool": 24,
-    "avg_pool": 24,
-    "mean": 20,
-    "requantize": 16,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,11 +75,12 @@ def flash_bytes(graph: QuantGraph, source: front.Input, core: str) -> int:
     if core not in sizes:
         raise LogGradError(f"core {core}: no code sizes; measure them with python -m export.code_sizes")
     code = sizes[core]
-    computing = [op for op in graph.ops if op.kind != "reshape"]
-    kinds = {op.kind for op in computing}
-    total = code["program"] + code[source.kind] + sum(code[kind] for kind in kinds)
-    if source.table is not None:
-        total += source.table.nbytes
-    for op in computing:
-        total += DESCRIPTION_BYTES.get(op.kind, 0) + code["call"] + constant_bytes(op)
-    return total
+    kinds = [op.kind for op in graph.ops if op.kind != "reshape"]
+    layers = sum(code[kind] for kind in set(kinds)) + sum(code[f"{kind}_layer"] for kind in kinds)
+    return code["program"] + code[source.kind] + layers + data_bytes(graph, source)
+
+
+def data_bytes(graph: QuantGraph, source: front.Input) -> int:
+    """Weights, scales and tables."""
+    table = source.table
+    return sum(constant_bytes(op) for op in graph.ops) + (0 if table is None else table.nbytes)

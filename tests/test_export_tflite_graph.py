@@ -1,0 +1,158 @@
+"""Flatbuffers read, checked and refused."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from export import tflite_graph
+from export.tflite_graph import Scale, parse, quantize_scale
+from loggrad_tf.errors import LogGradError
+from tests import quantized
+
+
+def test_real_network(shared: Path) -> None:
+    graph = tflite_graph.load(shared / "models" / "vww_96_int8.tflite")
+    assert len(graph.ops) == 31
+    assert sum(graph.macs(op) for op in graph.ops if op.weights is not None) == 7_489_664
+    assert graph.tensors[graph.input].shape == (96, 96, 3)
+    assert graph.ops[-1].kind == "softmax"
+
+
+@pytest.mark.parametrize("real", [1e-12, 0.0003, 0.25, 0.5, 0.999999999999, 1.0, 1.7, 3e5])
+def test_scale_is_within_half_a_step(real: float) -> None:
+    scale = quantize_scale(real)
+    value = scale.multiplier * 2.0 ** (scale.shift - 31)
+    assert abs(value - real) <= max(real * 2.0**-31, 2.0**-33)
+    assert scale.multiplier == 0 or 2**30 <= scale.multiplier < 2**31
+
+
+def test_scale_limits() -> None:
+    assert quantize_scale(0.0) == Scale(0, 0)
+    assert quantize_scale(math.ldexp(1, -40)) == Scale(0, 0)
+    assert quantize_scale(math.ldexp(1, 40)) == Scale(2**31 - 1, 30)
+    with pytest.raises(LogGradError):
+        quantize_scale(math.nan)
+
+
+def test_same_padding_puts_the_odd_pixel_last() -> None:
+    net = quantized.Net(0)
+    graph = parse(net.flatbuffer(net.conv(net.input((6, 7, 1)), 2, 3, 2)))
+    assert graph.ops[0].before == (0, 1, 0)
+
+
+def test_shape_arithmetic_ahead_of_a_reshape_is_left_out() -> None:
+    net = quantized.Net(0)
+    x = net.input((2, 3, 1))
+    sizes = net._tensor((4,), schema.TensorType.INT32, 0, [], [])
+    net.operator(
+        schema.BuiltinOperator.SHAPE, schema.BuiltinOptions.ShapeOptions, schema.ShapeOptionsT(), [x], sizes
+    )
+    out = net.like(x, (6,))
+    net.operator(
+        schema.BuiltinOperator.RESHAPE,
+        schema.BuiltinOptions.ReshapeOptions,
+        schema.ReshapeOptionsT(),
+        [x, sizes],
+        out,
+    )
+    assert [op.kind for op in parse(net.flatbuffer(out)).ops] == ["reshape"]
+
+
+def test_unsupported_operator_is_named_with_its_index() -> None:
+    net = quantized.Net(0)
+    x = net.conv(net.input((4, 4, 1)), 2)
+    out = net.like(x, net.shape(x))
+    net.operator(schema.BuiltinOperator.HARD_SWISH, schema.BuiltinOptions.HardSwishOptions, None, [x], out)
+    with pytest.raises(LogGradError, match=r"operator 1 \(HARD_SWISH\): not supported"):
+        parse(net.flatbuffer(out))
+
+
+def _broken(change: str) -> bytes:
+    net = quantized.Net(0)
+    x = net.input((6, 6, 2))
+    y = net.conv(x, 3)
+    out = net.pool(y, "max")
+    weights, bias = (int(t) for t in net.operators[0].inputs[1:])
+    if change == "weights short":
+        net.buffers[net.tensors[weights].buffer].data = np.zeros(7, np.uint8)
+    elif change == "bias shape":
+        net.tensors[bias].shape = np.array([1, 3], np.int32)
+    elif change == "weight zero point":
+        net.tensors[weights].quantization.zeroPoint = np.array([0, 1, 0], np.int64)
+    elif change == "scale nan":
+        net.tensors[y].quantization.scale = np.array([math.nan], np.float32)
+    elif change == "scale negative":
+        net.tensors[weights].quantization.scale = np.array([0.1, -0.1, 0.1], np.float32)
+    elif change == "no scale":
+        net.tensors[y].quantization = None
+    elif change == "float tensor":
+        net.tensors[y].type = schema.TensorType.FLOAT32
+    elif change == "batch":
+        net.tensors[x].shape = np.array([2, 6, 6, 2], np.int32)
+    elif change == "output shape":
+        net.tensors[y].shape = np.array([1, 5, 6, 3], np.int32)
+    elif change == "tensor index":
+        net.operators[0].inputs = np.array([x, 99, bias], np.int32)
+    elif change == "cycle":
+        net.operators[0].inputs = np.array([out, weights, bias], np.int32)
+    elif change == "stride 0":
+        net.operators[0].builtinOptions.strideH = 0
+    elif change == "pool scale":
+        net.tensors[out].quantization.scale = np.array([0.7], np.float32)
+    elif change == "activation":
+        net.operators[0].builtinOptions.fusedActivationFunction = schema.ActivationFunctionType.TANH
+    elif change == "overflow":
+        net.buffers[net.tensors[bias].buffer].data = np.frombuffer(np.full(3, 2**31 - 1, np.int32), np.uint8)
+    elif change == "options":
+        net.operators[0].builtinOptions = None
+        net.operators[0].builtinOptionsType = 0
+    return net.flatbuffer(out)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "weights short",
+        "bias shape",
+        "weight zero point",
+        "scale nan",
+        "scale negative",
+        "no scale",
+        "float tensor",
+        "batch",
+        "output shape",
+        "tensor index",
+        "cycle",
+        "stride 0",
+        "pool scale",
+        "activation",
+        "overflow",
+        "options",
+    ],
+)
+def test_wrong_files_are_refused(change: str) -> None:
+    assert len(parse(_broken("none")).ops) == 2
+    with pytest.raises(LogGradError) as caught:
+        parse(_broken(change))
+    assert "\n" not in str(caught.value)
+
+
+def test_damaged_bytes_never_crash_or_hang() -> None:
+    """Cut anywhere, or any byte changed: a graph of the same interface, or one LogGradError."""
+    data = quantized.branched()
+    refused = 0
+    for cut in range(0, len(data), 211):
+        with pytest.raises(LogGradError):
+            parse(data[:cut])
+    random = np.random.default_rng(0)
+    for place in random.integers(0, len(data), 400):
+        changed = bytearray(data)
+        changed[place] ^= int(random.integers(1, 256))
+        try:
+            parse(bytes(changed))
+        except LogGradError:
+            refused += 1
+    assert refused > 20
