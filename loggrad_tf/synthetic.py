@@ -23,7 +23,7 @@ from loggrad_tf.voc import Annotation, Object, write_voc
 
 WIDTH, HEIGHT = 432, 288
 FRAME = (600, 400)
-PHOTOGRAPHS = 1080
+PHOTOGRAPHS = 1000
 
 
 def name_of(index: int) -> str:
