@@ -109,13 +109,19 @@ def conv_case(rng: Rng, depthwise: bool) -> Case:
 
 
 def fully_connected_case(rng: Rng) -> Case:
-    in_n, out_n = int(rng.integers(1, 200)), int(rng.integers(1, 20))
-    per_channel = bool(rng.integers(2))
+    """Half of the cases have s_in s_w / s_out = 2^-1 .. 2^-9, where one rounding and two often differ."""
+    in_n, out_n = int(rng.integers(1, 200)), int(rng.integers(1, 60))
+    per_channel, ties = bool(rng.integers(2)), bool(rng.integers(2))
     weights, values = int8(rng, out_n, in_n, low=-127), int8(rng, 1, in_n)
     bias = rng.integers(-20000, 20000, out_n).astype(np.int32)
     s_in, s_w = scale(rng, -8, 0), channel_scales(rng, out_n if per_channel else 1)
     z_in, z_out, act = zero_point(rng), zero_point(rng), activation(rng)
     s_out = sensible_output_scale(rng, rng.normal(0, 74 * 80 * in_n**0.5, 50), s_in * np.median(s_w))
+    if ties:
+        weights //= 32
+        bias = rng.integers(-300, 300, out_n).astype(np.int32)
+        s_in, s_out = 1.0, float(2 ** rng.integers(1, 6))
+        s_w = (2.0 ** rng.integers(-4, 1, s_w.size)).astype(np.float32)
     tensors = [
         Tensor((1, in_n), s_in, z_in),
         Tensor((out_n, in_n), s_w, 0, data=weights),
