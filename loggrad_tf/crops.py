@@ -56,21 +56,23 @@ def square(box: Box, width: int, height: int) -> Box:
     return left, top, right, bottom
 
 
-def _weights(start: float, end: float, length: int, size: int) -> tuple[slice, np.ndarray]:
-    """The pixels a window touches, and their shares in each output: [size, pixels], rows sum to 1."""
-    ratio = (end - start) / size
+def _along(values: np.ndarray, start: float, end: float, size: int) -> np.ndarray:
+    """Resize axis 0 of [N, ...] from the window ``start``..``end`` to ``size``: float64 [size, ...]."""
+    length, ratio = values.shape[0], (end - start) / size
     edges = start + ratio * np.arange(size + 1)
-    if ratio >= 1:
-        first, last = max(int(np.floor(start)), 0), min(int(np.ceil(end)), length)
-        pixels = np.arange(first, last)
-        low = np.maximum(edges[:-1, None], pixels)
-        high = np.minimum(edges[1:, None], pixels + 1)
-        share = np.maximum(high - low, 0)
-    else:
+    broad = (-1,) + (1,) * (values.ndim - 1)
+    if ratio < 1:
         centres = np.clip((edges[:-1] + edges[1:]) / 2 - 0.5, 0, length - 1)
-        first, last = int(np.floor(centres[0])), min(int(np.floor(centres[-1])) + 2, length)
-        share = np.maximum(1 - np.abs(centres[:, None] - np.arange(first, last)), 0)
-    return slice(first, last), share / share.sum(axis=1, keepdims=True)
+        whole = np.minimum(centres.astype(np.int64), max(length - 2, 0))
+        part = (centres - whole).reshape(broad)
+        return values[whole] * (1 - part) + values[np.minimum(whole + 1, length - 1)] * part
+    # The light up to each edge: whole pixels by their running sum, the last by its share.
+    running = np.zeros((length + 1, *values.shape[1:]))
+    np.cumsum(values, axis=0, out=running[1:])
+    edges = np.clip(edges, 0, length)
+    whole = np.minimum(edges.astype(np.int64), length - 1)
+    light = running[whole] + (edges - whole).reshape(broad) * values[whole]
+    return np.diff(light, axis=0) / np.diff(edges).reshape(broad)
 
 
 def resize(plane: np.ndarray, box: Box, size: int) -> np.ndarray:
@@ -82,17 +84,17 @@ def resize(plane: np.ndarray, box: Box, size: int) -> np.ndarray:
       size: the output's side.
 
     Returns:
-      float64 [size, size] or [size, size, C], within the window's least and greatest value.
+      float64 [size, size] or [size, size, C], no value outside the plane's least and greatest.
     """
     left, top, right, bottom = box
     height, width = plane.shape[:2]
     if not (0 <= left < right <= width + 1e-6 and 0 <= top < bottom <= height + 1e-6):
         raise LogGradError(f"window {box} is not inside the frame of {width}x{height}")
-    rows, down = _weights(top, bottom, height, size)
-    columns, across = _weights(left, right, width, size)
-    window = plane[rows, columns].astype(np.float64)
-    tall = np.tensordot(down, window, axes=(1, 0))
-    return np.moveaxis(np.tensordot(across, tall, axes=(1, 1)), 0, 1)
+    # One pixel more on every side, which interpolation may reach for.
+    row, column = max(int(top) - 1, 0), max(int(left) - 1, 0)
+    window = plane[row : int(np.ceil(bottom)) + 1, column : int(np.ceil(right)) + 1].astype(np.float64)
+    tall = _along(window, top - row, bottom - row, size)
+    return _along(tall.swapaxes(0, 1), left - column, right - column, size).swapaxes(0, 1)
 
 
 def to_codes(values: np.ndarray, span: int) -> np.ndarray:

@@ -37,7 +37,7 @@ DARKEST = -2.0
 FULL_WELL, READ_NOISE = 9000.0, 4.5
 SENSOR = Sensor(bits=12, black=0, white=4095)
 MOSAIC = "RGGB"
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+LUMINANCE = (0.2126, 0.7152, 0.0722)
 _LINEAR = ((np.arange(256) / 255.0) ** GAMMA).astype(np.float64)
 
 
@@ -216,7 +216,8 @@ def expose(light: np.ndarray, name: str, mode: str) -> np.ndarray:
     random = np.random.Generator(np.random.PCG64(seed))
     exposure = 2.0 ** random.uniform(DARKEST, 0.0)
     if mode == "gray":
-        seen = light @ _LUMINANCE
+        red, green, blue = np.moveaxis(light, -1, 0)
+        seen = LUMINANCE[0] * red + LUMINANCE[1] * green + LUMINANCE[2] * blue
     else:
         seen = light[..., 1].copy()
         seen[0::2, 0::2] = light[0::2, 0::2, 0]

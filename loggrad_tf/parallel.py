@@ -2,14 +2,16 @@
 
 Processes are spawned, never forked: a fork of a process that holds TensorFlow hangs. Results come back in
 the order of the jobs whatever the number of processes. An input's fault (LogGradError, OSError) is a result
-like any other; a defect of the program stops the work.
+like any other, and so is a process that dies over one; a defect of the program stops the work.
 """
 
+import contextlib
 import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+import types
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Generic, TextIO, TypeVar
@@ -21,6 +23,7 @@ Result = TypeVar("Result")
 
 # Below this many jobs, starting processes costs more than it gives.
 _FEW_JOBS = 8
+_MOST_DEATHS = 3
 
 
 def processors() -> int:
@@ -71,42 +74,85 @@ class _Guarded(Generic[Job, Result]):
             return LogGradError(f"{error.filename or job}: {error.strerror or error}")
 
 
+@contextlib.contextmanager
+def _hidden_main() -> Iterator[None]:
+    """Keep spawned processes from running the caller's script again: the jobs need modules only."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+
+
+def _spread(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
+    """Results in order; ends early if a process dies."""
+    pool = _pool(workers)
+    try:
+        with _hidden_main():
+            results = pool.map(function, jobs, chunksize=min(8, len(jobs) // (4 * workers) + 1))
+        with contextlib.suppress(BrokenProcessPool):
+            yield from results
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _singly(function: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[Result | LogGradError]:
+    """Results in order from one process at a time, so that a job that kills its process is known."""
+    pool, deaths = _pool(1), 0
+    try:
+        for job in jobs:
+            try:
+                with _hidden_main():
+                    future = pool.submit(function, job)
+                yield future.result()
+                deaths = 0
+            except BrokenProcessPool as error:
+                deaths += 1
+                if deaths == _MOST_DEATHS:
+                    text = f"{deaths} processes died one after another: free memory or use fewer processors"
+                    raise LogGradError(text) from error
+                pool.shutdown()
+                pool = _pool(1)
+                yield LogGradError("its process died: memory ran out, or the decoder failed on it")
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def run(
     function: Callable[[Job], Result], jobs: Sequence[Job], label: str, workers: int | None = None
 ) -> list[Result | LogGradError]:
-    """``function`` of each job, in the jobs' order.
+    """``function`` of each job, in the jobs' order; a job whose process dies gives a LogGradError.
 
     Args:
-      function: a module's function or a partial of one.
+      function: a module's function or a partial of one; not one of the script that is run.
       jobs: what can be sent to a process.
       label: what the progress line calls the work.
       workers: processes; None for one a processor.
 
     Raises:
-      LogGradError: a process died.
+      LogGradError: three processes died one after another.
     """
     workers = min(workers or processors(), len(jobs))
     guarded = _Guarded(function)
     progress = Progress(label, len(jobs))
     results: list[Result | LogGradError] = []
+
+    def collect(source: Iterable[Result | LogGradError]) -> None:
+        for result in source:
+            results.append(result)
+            progress.update(len(results))
+
     try:
         if workers < 2 or len(jobs) < _FEW_JOBS:
-            for job in jobs:
-                results.append(guarded(job))
-                progress.update(len(results))
-            return results
-        pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-        try:
-            for result in pool.map(guarded, jobs, chunksize=min(8, len(jobs) // (4 * workers) + 1)):
-                results.append(result)
-                progress.update(len(results))
-        except BrokenProcessPool as error:
-            raise LogGradError(
-                f"{label}: a process died after {len(results)} of {len(jobs)}: a script that loads a data set"
-                " needs `if __name__ == '__main__':` round its work; or memory ran out"
-            ) from error
-        finally:
-            pool.shutdown(cancel_futures=True)
+            collect(map(guarded, jobs))
+        else:
+            collect(_spread(guarded, jobs, workers))
+            collect(_singly(guarded, jobs[len(results) :]))
         return results
     finally:
         progress.close()

@@ -3,20 +3,17 @@
     python -m loggrad_tf.preview --data folder:DIR --out sheet.png
     python -m loggrad_tf.preview --raw photo.nef --out photo.png
 
-A set gives rows of crops for each class, spread evenly over it. A crop is shown with its 99.5 % quantile as
-white and gamma 2.2; a mosaic crop is shown in colour at half its size, with its channels' means made equal
-for the eye only. A RAW file gives its gray frame and, if it is Bayer, its colours beside it.
+A set gives rows of crops for each class, spread evenly over it; a RAW file its gray frame and, if it has
+colours, those beside it (:mod:`loggrad_tf.views`).
 """
 
 import os
 from pathlib import Path
 
-import numpy as np
 from absl import flags
-from PIL import Image, ImageDraw
 
-from loggrad_tf import cli, raw
-from loggrad_tf.dataset import DataSet, load
+from loggrad_tf import cli, raw, views
+from loggrad_tf.dataset import load
 from loggrad_tf.errors import LogGradError
 
 _DATA = flags.DEFINE_string("data", None, "synthetic, pascalraw:DIR or folder:DIR")
@@ -28,59 +25,6 @@ _MODE = flags.DEFINE_enum("mode", "gray", ["gray", "mosaic"], "one value a 2x2 s
 _ROWS = flags.DEFINE_integer("rows", 3, "rows of crops a class", lower_bound=1)
 _COLUMNS = flags.DEFINE_integer("columns", 12, "crops in a row", lower_bound=1)
 
-_GAP, _CAPTION, _PAPER, _INK = 2, 14, 32, 235
-_WIDEST = 1600
-
-
-def shown(pixels: np.ndarray) -> np.ndarray:
-    """P [H, W] or [H, W, 3] -> uint8 for the eye: 99.5 % quantile white, gamma 2.2."""
-    white = max(float(np.quantile(pixels, 0.995)), 1.0)
-    return np.round(255 * np.clip(pixels / white, 0, 1) ** (1 / 2.2)).astype(np.uint8)
-
-
-def colours(mosaic: np.ndarray, cfa: str) -> np.ndarray:
-    """A Bayer mosaic, P [H, W] -> float [H/2, W/2, 3], its channels scaled to one mean."""
-    planes = np.zeros((mosaic.shape[0] // 2, mosaic.shape[1] // 2, 3))
-    for place, letter in enumerate(cfa):
-        planes[..., "RGB".index(letter)] += mosaic[place // 2 :: 2, place % 2 :: 2] / cfa.count(letter)
-    means = planes.mean(axis=(0, 1))
-    return planes * (means.mean() / np.maximum(means, 1e-9))
-
-
-def sheet(data: DataSet, rows: int, columns: int) -> Image.Image:
-    """Crops of every class, ``rows`` x ``columns`` at most, with their number in each split above."""
-    side = data.pixels.shape[1] // (2 if data.mode == "mosaic" else 1)
-    cell, counts = side + _GAP, data.counts()
-    height = len(data.class_names) * (_CAPTION + rows * cell)
-    picture = Image.new("RGB", (columns * cell, height), (_PAPER,) * 3)
-    draw = ImageDraw.Draw(picture)
-    for label, name in enumerate(data.class_names):
-        top = label * (_CAPTION + rows * cell)
-        train, val, test = counts[label]
-        draw.text((_GAP, top + 1), f"{name}: {train} train, {val} val, {test} test", fill=(_INK,) * 3)
-        members = np.flatnonzero(data.labels == label)
-        count = min(rows * columns, len(members))
-        chosen = members[np.linspace(0, len(members) - 1, count).round().astype(int)]
-        for place, index in enumerate(chosen):
-            crop = data.pixels[index]
-            seen = shown(crop if data.mode == "gray" else colours(crop, data.sensor.cfa))
-            corner = (place % columns * cell, top + _CAPTION + place // columns * cell)
-            picture.paste(Image.fromarray(seen), corner)
-    return picture
-
-
-def photograph(image: raw.RawImage) -> Image.Image:
-    """The gray frame and, if it is Bayer or linear, the colours beside it."""
-    gray = shown(raw.to_gray(image).pixels)
-    views = [np.repeat(gray[..., None], 3, axis=2)]
-    if image.pattern == image.sensor.cfa and image.pattern != raw.MONO:
-        views.append(shown(colours(raw.to_mosaic(image).pixels, image.pattern)))
-    elif image.pattern == raw.LINEAR:
-        views.append(shown(image.pixels))
-    picture = Image.fromarray(np.concatenate(views, axis=1))
-    picture.thumbnail((_WIDEST, _WIDEST))
-    return picture
-
 
 def main(argv: list[str]) -> None:
     del argv
@@ -91,9 +35,10 @@ def main(argv: list[str]) -> None:
         raise LogGradError(f"--out={out}: a sheet is a PNG: end the name in .png")
     if _RAW.value is not None:
         geometry = raw.Geometry.parse(_GEOMETRY.value) if _GEOMETRY.value else None
-        picture = photograph(raw.read_raw(Path(_RAW.value), geometry))
+        picture = views.photograph(raw.read_raw(Path(_RAW.value), geometry))
     else:
-        picture = sheet(load(_DATA.value, size=_SIZE.value, mode=_MODE.value), _ROWS.value, _COLUMNS.value)
+        data = load(_DATA.value, size=_SIZE.value, mode=_MODE.value)
+        picture = views.sheet(data, _ROWS.value, _COLUMNS.value)
     partial = out.with_name(f".{out.name}.{os.getpid()}.part")
     picture.save(partial, format="PNG")
     partial.replace(out)
