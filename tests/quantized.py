@@ -6,7 +6,7 @@ points, per-channel scales and fused activations are drawn from a seed.
 
 from typing import Any
 
-import flatbuffers
+import flatbuffers  # type: ignore[import-untyped]
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
@@ -185,7 +185,7 @@ class Net:
     ) -> int:
         channels = values.shape[axis]
         scales = self.random.uniform(0.5, 1.5, channels if per_channel else 1) * 0.01
-        bias = self.random.integers(-3000, 3000, channels).astype(np.int32)
+        bias = np.asarray(self.random.integers(-3000, 3000, channels), np.int32)
         out_scale = self.scale(x) * 0.01 * 73 * np.sqrt(taps) * self.random.uniform(0.8, 1.4)
         weights = self.constant(values, scales, axis)
         return self.operator(
