@@ -131,7 +131,15 @@ class Config:
 
     def training(self, weights: Path) -> TrainingSpec:
         front_end = FrontEnd.from_json(self.front_end)
-        return TrainingSpec(self.data, self.size, self.mode, front_end, self.train, weights)
+        return TrainingSpec(
+            data=self.data,
+            size=self.size,
+            mode=self.mode,
+            manifest_sha256=self.manifest_sha256,
+            front_end=front_end,
+            train=self.train,
+            weights=weights,
+        )
 
 
 def target_sensor(data: DataSet, bits: int) -> Sensor:

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from loggrad_tf import dataset, quiet
+from loggrad_tf.dataset import DataSet
+from loggrad_tf.errors import LogGradError
 from loggrad_tf.frontend import FrontEnd
 from models.graph import Graph
 from search.evolution import Outcome
@@ -27,6 +29,7 @@ class TrainingSpec:
 
     Attributes:
       data, size, mode: the data set, as :func:`loggrad_tf.dataset.load` takes them.
+      manifest_sha256: of that data set when the search began.
       front_end: between its pixels and the network.
       train: JSON form of :class:`models.training.TrainConfig`.
       weights: directory for the candidates' weights.
@@ -35,6 +38,7 @@ class TrainingSpec:
     data: str
     size: int
     mode: str
+    manifest_sha256: str
     front_end: FrontEnd
     train: dict[str, Any]
     weights: Path
@@ -79,6 +83,21 @@ def start_tensorflow() -> None:
     tf.config.experimental.enable_op_determinism()
 
 
+def open_data(spec: TrainingSpec) -> DataSet:
+    """The data set of the search.
+
+    Raises:
+      LogGradError: it is not the one that the search began with.
+    """
+    data = dataset.load(spec.data, size=spec.size, mode=spec.mode)
+    if data.manifest_sha256 != spec.manifest_sha256:
+        raise LogGradError(
+            f"data set {spec.data} has changed since the search began (manifest {data.manifest_sha256[:12]},"
+            f" was {spec.manifest_sha256[:12]}): restore it, or start a new search"
+        )
+    return data
+
+
 def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
     """Set up a worker: data set mapped from disk, TensorFlow ready."""
     start_tensorflow()
@@ -86,7 +105,7 @@ def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
 
     from models import training
 
-    data = dataset.load(spec.data, size=spec.size, mode=spec.mode)
+    data = open_data(spec)
     config = training.TrainConfig.from_json(spec.train)
 
     def evaluate(task: Task) -> Outcome:

@@ -20,7 +20,7 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.frontend import FORMATS, check_format
 from search import plots, rundir
 from search.config import PROFILES, Config, differences, fit_front_end, versions
-from search.evaluator import Task, load_weights, open_evaluator, start_tensorflow, weights_path
+from search.evaluator import Task, load_weights, open_data, open_evaluator, start_tensorflow, weights_path
 from search.evolution import Candidate, Evolution, Record, build, training_seed
 from search.objectives import Bounds, Point, best, overrun
 from search.workers import ONEDNN, THREADS, Pool
@@ -155,8 +155,8 @@ def _check_resumed(directory: Path, stored: Config) -> None:
         raise LogGradError(
             f"{directory}: {changed[0]}; leave the flag out to go on, or start anew with another --out"
         )
-    data = dataset.load(stored.data, size=stored.size, mode=stored.mode)
-    now = {"manifest_sha256": data.manifest_sha256, "onednn": os.environ.get(ONEDNN, "1"), "threads": THREADS}
+    open_data(stored.training(directory / rundir.WEIGHTS))
+    now = {"onednn": os.environ.get(ONEDNN, "1"), "threads": THREADS}
     for change in differences({key: stored.to_json()[key] for key in now}, now):
         raise LogGradError(
             f"{directory}: {change}; the history would not go on as it began:"
@@ -237,7 +237,7 @@ def _save_best(directory: Path, config: Config, front: rundir.Front, record: Rec
     if not path.is_file():
         raise LogGradError(f"{path}: the weights of candidate {index} are missing; restore them from a copy")
     spec = config.training(directory / rundir.WEIGHTS)
-    data = dataset.load(spec.data, size=spec.size, mode=spec.mode)
+    data = open_data(spec)
     point = front.points[index]
     network = bundle.Bundle(
         graph=build(record.candidate.genotype, settings),
