@@ -6,7 +6,6 @@ same text: the generated files hold no date and no path.
 """
 
 import re
-import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -111,12 +110,11 @@ def _code(graph: QuantGraph, plan: Plan, source: front.Input, classes: tuple[str
             calls.append(f"    /* {title}: the same bytes */\n")
             continue
         if op.kind in _KERNELS:
-            fields = ", ".join(f".{name} = {value}" for name, value in _fields(op, inputs, out).items())
-            body = textwrap.fill(fields, WIDTH, initial_indent="    ", subsequent_indent="    ")
+            body = _wrapped(f".{name} = {value}" for name, value in _fields(op, inputs, out).items())
             detail = "" if op.kernel == (1, 1) and op.stride == (1, 1) else f", {_window(op)}"
             structs.append(
-                f"/* {title}{detail}. {_comment(out.name)} */\n"
-                f"static const {_KERNELS[op.kind][0]} {op.name} = {{\n{body},\n}};\n"
+                f"/* {title}{detail}. {_comment(out.name.split(';')[0])} */\n"
+                f"static const {_KERNELS[op.kind][0]} {op.name} = {{\n{body}}};\n"
             )
         position = [name for name, _ in layers(graph)].index(op.name)
         calls.append(f"    /* {title} */\n{_call(op, inputs, out, plan)}")
@@ -255,13 +253,13 @@ def _array(ctype: str, name: str, values: np.ndarray, note: str) -> str:
     return f"\n/* {note} */\nconst {ctype} {name}[{flat.size}] = {{\n{_wrapped(numbers)}}};\n"
 
 
-def _wrapped(numbers: Iterable[str]) -> str:
+def _wrapped(items: Iterable[str]) -> str:
     lines, line = [], "   "
-    for number in numbers:
-        if len(line) + len(number) + 2 > WIDTH:
+    for item in items:
+        if len(line) + len(item) + 2 > WIDTH:
             lines.append(line)
             line = "   "
-        line += f" {number},"
+        line += f" {item},"
     return "\n".join([*lines, line]) + "\n"
 
 
@@ -303,7 +301,7 @@ def _window(op: Op) -> str:
 
 def _comment(text: str) -> str:
     """Text that cannot end a comment."""
-    return re.sub(r"[^ -~]|\\\\", "?", text).replace("*/", "* /").replace("/*", "/ *")[:300]
+    return re.sub(r"[^ -~]", "?", text)[:80].replace("*/", "* /").replace("/*", "/ *")
 
 
 def _quoted(text: str) -> str:
