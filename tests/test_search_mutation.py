@@ -27,8 +27,8 @@ def test_every_step_applies_in_the_middle_of_the_space() -> None:
     for step in (
         "add block 0", "add block 2", "remove block 1", "flip branch", "add layer 0", "remove layer 1",
         "kind pointwise", "kind depthwise", "filters -5", "filters +1", "filters +3", "kernel -2",
-        "kernel +2", "flip stride", "flip bn", "flip relu", "flip prepool", "pooling off", "pooling max", "pooling 2",
-        "pooling 6", "add dense 2", "remove dense 0", "dense 1: units -3", "dense 0: units +5",
+        "kernel +2", "flip stride", "flip bn", "flip relu", "flip prepool", "pooling off", "pooling max",
+        "pooling 2", "pooling 6", "add dense 2", "remove dense 0", "dense 1: units -3", "dense 0: units +5",
     ):  # fmt: skip
         assert step in names, step
     assert "pooling on" in _kinds(Genotype(MIDDLE.blocks, None, (10,)))

@@ -1,0 +1,110 @@
+"""search.workers: real processes that fail in every way, without TensorFlow."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from loggrad_tf.errors import LogGradError
+from search.evolution import Outcome
+from search.workers import Pool
+
+
+def setup(spec: str) -> Callable[[str], Outcome]:
+    """Top level, so that a spawned process finds it."""
+    if spec == "broken":
+        raise LogGradError("no data set there")
+    if spec == "dies":
+        os._exit(3)
+
+    def evaluate(task: str) -> Outcome:
+        if task == "raise":
+            raise ValueError("two\nlines")
+        if task == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if task == "exit":
+            os._exit(7)
+        if task == "pid":
+            return Outcome(os.getpid() / 2**32, 0.0)
+        time.sleep(float(task))
+        return Outcome(float(task), 0.0)
+
+    return evaluate
+
+
+def _all(pool: Pool, tasks: list[str]) -> dict[int, Outcome]:
+    waiting = list(enumerate(tasks))
+    outcomes: dict[int, Outcome] = {}
+    while len(outcomes) < len(tasks):
+        while waiting and pool.idle:
+            pool.submit(*waiting.pop(0))
+        outcomes |= {f.index: f.outcome for f in pool.wait()}
+    return outcomes
+
+
+def test_failures_are_reported_and_the_pool_goes_on() -> None:
+    with Pool(2, setup, "fine") as pool:
+        outcomes = _all(pool, ["0.01", "raise", "kill", "0.02", "exit", "0.03"])
+    assert [outcomes[i].val_error for i in (0, 3, 5)] == [0.01, 0.02, 0.03]
+    assert outcomes[1].failure == "ValueError: two lines"
+    assert outcomes[2].failure == "worker was killed by SIGKILL (out of memory?)"
+    assert outcomes[4].failure == "worker ended with exit code 7"
+
+
+def test_workers_are_recycled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("search.workers.RECYCLE_AFTER", 2)
+    with Pool(1, setup, "fine") as pool:
+        pids = [o.val_error for _, o in sorted(_all(pool, ["pid"] * 4).items())]
+    assert pids[0] == pids[1] != pids[2] == pids[3]
+
+
+@pytest.mark.parametrize(("spec", "reason"), [("broken", "no data set there"), ("dies", "exit code 3")])
+def test_a_worker_that_cannot_start_ends_the_search(spec: str, reason: str) -> None:
+    with Pool(1, setup, spec) as pool:
+        pool.submit(0, "0")
+        with pytest.raises(LogGradError, match=f"could not start: .*{reason}"):
+            pool.wait()
+
+
+ORPHANS = """
+import sys, time
+from search.workers import Pool
+from tests.test_search_workers import setup
+if __name__ == "__main__":
+    with Pool(1, setup, "fine") as pool:
+        pool.submit(0, "pid")
+        print(round(pool.wait()[0].outcome.val_error * 2**32), flush=True)
+        pool.submit(1, "60")
+        pool.wait()
+"""
+
+
+def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(ORPHANS)
+    root = Path(__file__).resolve().parent.parent
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    parent = subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    assert parent.stdout is not None
+    worker = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    deadline = time.monotonic() + 20
+    while _alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _alive(worker)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False
