@@ -4,8 +4,10 @@ import csv
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +156,20 @@ def test_processes_that_prepare_at_once_agree(tmp_path: Path) -> None:
     assert len(answers) == 1 and [process.returncode for process in running] == [0, 0, 0]
     assert answers.pop().split()[2] == "False"
     assert sum(path.is_dir() for path in (cache / "sets").iterdir()) == 1
+
+
+def test_a_set_that_another_process_prepares_is_waited_for(tmp_path: Path) -> None:
+    spec, cache = f"pascalraw:{archive(tmp_path / 'a', 7)}", tmp_path / "cache"
+    path = load(spec, size=16, cache=cache).path
+    shutil.rmtree(path)
+    (tmp_path / "loader.py").write_text(_LOADER)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+    command = [sys.executable, str(tmp_path / "loader.py"), spec, str(cache)]
+    with dataset._lock(path):
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        time.sleep(3)
+        assert process.poll() is None and not path.exists()
+    assert str(path) in process.communicate(timeout=100)[0] and path.is_dir()
 
 
 def test_what_a_killed_preparation_left_is_cleared(tmp_path: Path) -> None:

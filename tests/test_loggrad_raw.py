@@ -69,6 +69,9 @@ def test_every_bad_file_gives_one_line(shared: Path) -> None:
         if caught is not None:
             text = str(caught.value)
             assert text.startswith(f"{path}: ") and "\n" not in text and text.count(str(path)) == 1
+    for path in (folder / "bad").glob("truncated_*"):
+        with pytest.raises(LogGradError, match=f"ends at byte .* the file at {path.stat().st_size}"):
+            read_raw(path)
     with pytest.raises(LogGradError, match="is a JPEG"):
         read_raw(folder / "bad/nikon_d70s_jpeg_named.nef")
     for name in ("headeronly_dng.dng", "headeronly_panasonic.rw2"):
@@ -122,6 +125,19 @@ def test_the_filter_is_that_of_the_pixel_returned(tmp_path: Path, cfa: str, corn
     mosaic = to_mosaic(image)
     assert mosaic.sensor.cfa == mosaic.pattern == "RGGB" and _means(mosaic) == _means(image)
     assert mosaic.pixels.shape[0] % 2 == mosaic.pixels.shape[1] % 2 == 0
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (3, 5), (1, 2)])
+def test_the_xtrans_filter_is_that_of_the_pixel_returned(tmp_path: Path, corner: tuple[int, int]) -> None:
+    level = {"R": 1000, "G": 2000, "B": 3000}
+    codes = np.zeros((48, 60), np.uint16)
+    for row, column in np.ndindex(6, 6):
+        letter = XTRANS[(row - corner[0]) % 6 * 6 + (column - corner[1]) % 6]
+        codes[row::6, column::6] = level[letter]
+    write_dng(tmp_path / "a.dng", codes, cfa=XTRANS, black=0, active_area=(*corner, 45, 57))
+    image = read_raw(tmp_path / "a.dng")
+    seen = [level[letter] for letter in image.pattern]
+    assert image.pixels[:6, :6].ravel().tolist() == seen
 
 
 def test_black_is_subtracted_for_each_colour_and_white_is_common(tmp_path: Path) -> None:
