@@ -205,7 +205,8 @@ static void run_pack(bool pack)
     const uint32_t packed_size = lg_packed_bytes(packing, word(1));
     const void *in = receive(pack ? word(1) : packed_size);
     void *out = take(pack ? packed_size : word(1));
-    const lg_status status = pack ? lg_pack_levels(packing, in, word(1), out) : lg_unpack_levels(packing, in, word(1), out);
+    const lg_status status =
+        pack ? lg_pack_levels(packing, in, word(1), out) : lg_unpack_levels(packing, in, word(1), out);
     reply_word((uint32_t)status);
     (void)lg_board_write(out, pack ? packed_size : word(1));
 }

@@ -35,7 +35,8 @@ typedef struct {
 } lg_conv_layer;
 
 void lg_conv2d_s8(const lg_conv_layer *layer, const int8_t *in, int8_t *out);
-void lg_conv2d_s8_row(const lg_conv_layer *layer, const int8_t *ring, int32_t ring_rows, int32_t out_y, int8_t *out_row);
+void lg_conv2d_s8_row(const lg_conv_layer *layer, const int8_t *ring, int32_t ring_rows, int32_t out_y,
+                      int8_t *out_row);
 
 void lg_depthwise_conv2d_s8(const lg_conv_layer *layer, const int8_t *in, int8_t *out);
 void lg_depthwise_conv2d_s8_row(const lg_conv_layer *layer, const int8_t *ring, int32_t ring_rows, int32_t out_y,
@@ -59,8 +60,8 @@ void lg_fully_connected_s8(const lg_fully_connected_layer *layer, const int8_t *
 /* The same in pieces, for an input that arrives row by row: begin sets acc[out_n] to the biases, accumulate
  * adds inputs first .. first + n - 1 (each input once, any order), finish writes out[out_n]. */
 void lg_fully_connected_s8_begin(const lg_fully_connected_layer *layer, int32_t *acc);
-void lg_fully_connected_s8_accumulate(const lg_fully_connected_layer *layer, const int8_t *in, uint32_t first, uint32_t n,
-                                      int32_t *acc);
+void lg_fully_connected_s8_accumulate(const lg_fully_connected_layer *layer, const int8_t *in, uint32_t first,
+                                      uint32_t n, int32_t *acc);
 void lg_fully_connected_s8_finish(const lg_fully_connected_layer *layer, const int32_t *acc, int8_t *out);
 
 /* ADD of two tensors of one shape. With twice_max = 2 * max(s_a, s_b):
@@ -87,7 +88,8 @@ typedef struct {
 } lg_pool_layer;
 
 void lg_max_pool_s8(const lg_pool_layer *layer, const int8_t *in, int8_t *out);
-void lg_max_pool_s8_row(const lg_pool_layer *layer, const int8_t *ring, int32_t ring_rows, int32_t out_y, int8_t *out_row);
+void lg_max_pool_s8_row(const lg_pool_layer *layer, const int8_t *ring, int32_t ring_rows, int32_t out_y,
+                        int8_t *out_row);
 
 /* Integer sum of the pixels in the image, divided by their number, half away from zero. */
 void lg_average_pool_s8(const lg_pool_layer *layer, const int8_t *in, int8_t *out);

@@ -8,7 +8,7 @@ typedef enum {
     LG_ERROR_NULL = -1,            /* a pointer that must not be NULL is NULL */
     LG_ERROR_WIDTH = -2,           /* configured width is 0 */
     LG_ERROR_HEIGHT = -3,          /* configured height is 0 */
-    LG_ERROR_CODES = -4,           /* bits not 8..16, code_bytes not 1 or 2, or codes of `bits` bits do not fit code_bytes */
+    LG_ERROR_CODES = -4,           /* bits not 8..16, code_bytes not 1 or 2, or too few for bits */
     LG_ERROR_LEVELS = -5,          /* black >= white, or white > 2^bits - 1 */
     LG_ERROR_RATIOS = -6,          /* count not 1..3, shift > 24, or ratios not 2^shift <= K_1 < K_2 < ... */
     LG_ERROR_OFFSET = -7,          /* offset is 0: the ratio test would lose its meaning at black */

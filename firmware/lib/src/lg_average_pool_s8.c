@@ -1,7 +1,8 @@
 #include "lg_nn.h"
 #include "lg_requant.h"
 
-static int32_t window_mean(const lg_pool_layer *l, const int8_t *ring, int32_t ring_rows, int32_t y0, int32_t x0, int32_t c)
+static int32_t window_mean(const lg_pool_layer *l, const int8_t *ring, int32_t ring_rows, int32_t y0, int32_t x0,
+                           int32_t c)
 {
     const int32_t row_bytes = l->in_w * l->channels;
     int32_t sum = 0;

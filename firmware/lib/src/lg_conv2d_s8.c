@@ -27,7 +27,8 @@ static int32_t filter_sum(const lg_conv_layer *l, const int8_t *ring, int32_t ri
             const int32_t first = x0 < 0 ? -x0 : 0;
             const int32_t past = l->in_w - x0 < l->kernel_w ? l->in_w - x0 : l->kernel_w;
             if (first < past) {
-                sum += dot(row + (x0 + first) * l->in_c, taps + first * l->in_c, (past - first) * l->in_c, l->in_zero_point);
+                const int32_t n = (past - first) * l->in_c;
+                sum += dot(row + (x0 + first) * l->in_c, taps + first * l->in_c, n, l->in_zero_point);
             }
             continue;
         }
@@ -41,7 +42,8 @@ static int32_t filter_sum(const lg_conv_layer *l, const int8_t *ring, int32_t ri
     return sum;
 }
 
-void lg_conv2d_s8_row(const lg_conv_layer *layer, const int8_t *ring, int32_t ring_rows, int32_t out_y, int8_t *out_row)
+void lg_conv2d_s8_row(const lg_conv_layer *layer, const int8_t *ring, int32_t ring_rows, int32_t out_y,
+                      int8_t *out_row)
 {
     const int32_t filter_bytes = layer->kernel_h * layer->kernel_w * layer->in_c;
     const int32_t y0 = out_y * layer->stride_h - layer->pad_top;

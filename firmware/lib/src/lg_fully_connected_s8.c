@@ -32,8 +32,8 @@ void lg_fully_connected_s8_begin(const lg_fully_connected_layer *layer, int32_t 
     }
 }
 
-void lg_fully_connected_s8_accumulate(const lg_fully_connected_layer *layer, const int8_t *in, uint32_t first, uint32_t n,
-                                      int32_t *acc)
+void lg_fully_connected_s8_accumulate(const lg_fully_connected_layer *layer, const int8_t *in, uint32_t first,
+                                      uint32_t n, int32_t *acc)
 {
     for (uint32_t o = 0; o < layer->out_n; o++) {
         acc[o] += dot(layer, in, layer->weights + o * layer->in_n + first, n);

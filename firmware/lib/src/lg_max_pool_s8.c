@@ -1,7 +1,8 @@
 #include "lg_nn.h"
 #include "lg_requant.h"
 
-static int32_t window_max(const lg_pool_layer *l, const int8_t *ring, int32_t ring_rows, int32_t y0, int32_t x0, int32_t c)
+static int32_t window_max(const lg_pool_layer *l, const int8_t *ring, int32_t ring_rows, int32_t y0, int32_t x0,
+                          int32_t c)
 {
     const int32_t row_bytes = l->in_w * l->channels;
     int32_t max = INT8_MIN;
@@ -15,7 +16,8 @@ static int32_t window_max(const lg_pool_layer *l, const int8_t *ring, int32_t ri
     return max;
 }
 
-void lg_max_pool_s8_row(const lg_pool_layer *layer, const int8_t *ring, int32_t ring_rows, int32_t out_y, int8_t *out_row)
+void lg_max_pool_s8_row(const lg_pool_layer *layer, const int8_t *ring, int32_t ring_rows, int32_t out_y,
+                        int8_t *out_row)
 {
     const int32_t y0 = out_y * layer->stride_h - layer->pad_top;
     for (int32_t ox = 0; ox < layer->out_w; ox++) {

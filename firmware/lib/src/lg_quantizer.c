@@ -150,11 +150,11 @@ LG_INLINE int32_t count_beyond(const walk *w, uint32_t hi, uint32_t lo, int arit
 
 /* Level of pixel i of a pair; `left` becomes the pixel's right neighbour. */
 LG_INLINE int8_t level_of(const walk *w, uint8_t *up, const uint8_t *down, uint32_t right, uint32_t *left, uint32_t i,
-                          uint32_t code_bytes, int arithmetic)
+                          uint32_t code_bytes, int arithmetic, bool clip)
 {
     const int32_t code = (int32_t)lg_load_code(down, i, code_bytes) - w->black;
-    const int32_t positive = code < 0 ? 0 : code;
-    const uint32_t d = (uint32_t)(positive > w->span ? w->span : positive);
+    const int32_t positive = clip && code < 0 ? 0 : code;
+    const uint32_t d = (uint32_t)(clip && positive > w->span ? w->span : positive);
     const uint32_t a = (lg_load_code(up, i, code_bytes) + w->c) * *left;
     *left = w->c + right;
     const uint32_t b = (d + w->c) * *left;
@@ -165,10 +165,11 @@ LG_INLINE int8_t level_of(const walk *w, uint8_t *up, const uint8_t *down, uint3
 /* Pairs of pixels from `start` on, none of them the line's last; the number of pixels done. Two chains of
  * neighbours, those of the even and those of the odd pixels, keep every code of the middle line to one load. */
 LG_INLINE uint32_t level_pairs(const lg_quantizer *state, const lg_window *window, uint32_t start, uint32_t n,
-                               int8_t *levels, uint32_t code_bytes, int arithmetic, uint32_t ratio_count)
+                               int8_t *levels, uint32_t code_bytes, int arithmetic, bool clip,
+                               uint32_t ratio_count)
 {
     const lg_raw_format *raw = &state->store.raw;
-    const walk w = {.black = (int32_t)window->black,
+    const walk w = {.black = clip ? (int32_t)window->black : 0,
                     .span = raw->white - raw->black,
                     .c = state->offset,
                     .shift = state->shift,
@@ -186,8 +187,8 @@ LG_INLINE uint32_t level_pairs(const lg_quantizer *state, const lg_window *windo
     uint32_t even = w.c + lg_load_code(window->mid, start > 0u ? start - 1u : 1u, code_bytes);
     uint32_t odd = w.c + lg_load_code(mid, 0u, code_bytes);
     for (const int8_t *end = levels + done; levels < end; levels += 2) {
-        levels[0] = level_of(&w, up, down, lg_load_code(mid, 1u, code_bytes), &even, 0u, code_bytes, arithmetic);
-        levels[1] = level_of(&w, up, down, lg_load_code(mid, 2u, code_bytes), &odd, 1u, code_bytes, arithmetic);
+        levels[0] = level_of(&w, up, down, lg_load_code(mid, 1u, code_bytes), &even, 0u, code_bytes, arithmetic, clip);
+        levels[1] = level_of(&w, up, down, lg_load_code(mid, 2u, code_bytes), &odd, 1u, code_bytes, arithmetic, clip);
         up += 2u * code_bytes;
         mid += 2u * code_bytes;
         down += 2u * code_bytes;
@@ -195,20 +196,22 @@ LG_INLINE uint32_t level_pairs(const lg_quantizer *state, const lg_window *windo
     return done;
 }
 
-static uint32_t level_pairs_8(const lg_quantizer *state, const lg_window *window, uint32_t start, uint32_t n, int8_t *levels)
+static uint32_t level_pairs_8(const lg_quantizer *state, const lg_window *window, uint32_t start, uint32_t n,
+                               int8_t *levels)
 {
-    if (state->ratio_count == 1u) {
-        return level_pairs(state, window, start, n, levels, 1u, NARROW, 1u);
+    if (window->black == 0u && state->store.raw.white == UINT8_MAX) { /* no code to clip */
+        return level_pairs(state, window, start, n, levels, 1u, NARROW, false, state->ratio_count);
     }
-    return level_pairs(state, window, start, n, levels, 1u, NARROW, state->ratio_count);
+    return level_pairs(state, window, start, n, levels, 1u, NARROW, true, state->ratio_count);
 }
 
-static uint32_t level_pairs_16(const lg_quantizer *state, const lg_window *window, uint32_t start, uint32_t n, int8_t *levels)
+static uint32_t level_pairs_16(const lg_quantizer *state, const lg_window *window, uint32_t start, uint32_t n,
+                                int8_t *levels)
 {
     if (state->ratio_count == 1u) {
-        return level_pairs(state, window, start, n, levels, 2u, SPLIT, 1u);
+        return level_pairs(state, window, start, n, levels, 2u, SPLIT, true, 1u);
     }
-    return level_pairs(state, window, start, n, levels, 2u, SPLIT, state->ratio_count);
+    return level_pairs(state, window, start, n, levels, 2u, SPLIT, true, state->ratio_count);
 }
 
 /* Any pixels start .. start + n - 1. */
