@@ -62,8 +62,8 @@ flags.DEFINE_flag(
         flags.ArgumentSerializer(),
         "resume",
         None,
-        "Go on with the run in DIR (--resume=DIR, or --resume --out=DIR). Its flags are kept;"
-        " one that is given again must agree.",
+        "Go on with the run in DIR: --resume=DIR, or --resume --out=DIR, which begins it if there is none."
+        " Its flags are kept; one that is given again must agree.",
         boolean=True,
     )
 )
@@ -175,7 +175,8 @@ def _directory() -> tuple[Path, bool]:
     if resume in (True, "true"):
         if FLAGS.out is None:
             raise LogGradError("--resume: say which run, --resume=DIR or --resume --out=DIR")
-        return Path(FLAGS.out), True
+        directory = Path(FLAGS.out)
+        return directory, rundir.exists(directory)
     if FLAGS.out is not None and Path(FLAGS.out) != Path(resume):
         raise LogGradError(f"--resume={resume} and --out={FLAGS.out} name two directories: give one")
     return Path(resume), True
@@ -312,10 +313,7 @@ def main(argv: list[str]) -> None:
         config = rundir.load_config(directory)
         _check_resumed(directory, config)
     else:
-        if (directory / rundir.CONFIG).exists():
-            raise LogGradError(
-                f"{directory} holds a search: go on with --resume={directory}, or choose another --out"
-            )
+        rundir.refuse_existing(directory)  # before minutes of preparing data
         config = _new_config()
         rundir.create(directory, config)
     with rundir.lock(directory):

@@ -60,16 +60,22 @@ def lock(directory: Path) -> Iterator[None]:
         yield
 
 
-def create(directory: Path, config: Config) -> None:
-    """Make the directory of a new search.
+def exists(directory: Path) -> bool:
+    """Does ``directory`` hold a search?"""
+    return (directory / CONFIG).exists() or (directory / JOURNAL).exists()
 
-    Raises:
-      LogGradError: there is a search already.
-    """
-    if (directory / CONFIG).exists() or (directory / JOURNAL).exists():
+
+def refuse_existing(directory: Path) -> None:
+    """Raise LogGradError if ``directory`` holds a search already."""
+    if exists(directory):
         raise LogGradError(
             f"{directory} holds a search: go on with --resume={directory}, or choose another --out"
         )
+
+
+def create(directory: Path, config: Config) -> None:
+    """Make the directory of a new search; an existing one is refused."""
+    refuse_existing(directory)
     (directory / WEIGHTS).mkdir(parents=True, exist_ok=True)
     temporary = directory / f".{CONFIG}.tmp"
     temporary.write_text(json.dumps(config.to_json(), indent=1, sort_keys=True) + "\n")
@@ -83,7 +89,7 @@ def load_config(directory: Path) -> Config:
         raise LogGradError(f"{directory}: no search there to resume ({CONFIG} is missing)")
     try:
         return Config.from_json(json.loads(path.read_text()))
-    except (ValueError, TypeError) as error:
+    except (LogGradError, ValueError, TypeError) as error:
         raise LogGradError(f"{path}: damaged ({error}); restore it from a copy") from None
 
 

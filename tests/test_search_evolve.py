@@ -104,9 +104,8 @@ def test_killed_search_goes_on_as_if_nothing_had_happened(
 
     killed = tmp_path / "killed"
     environment = {**os.environ, "LOGGRAD_CACHE": str(cache)}
-    starts = 0
-    for lines in (1, 3, 5):  # the begin record, then a few candidates more each time
-        arguments = [data, *TINY, f"--out={killed}"] if not starts else [f"--resume={killed}"]
+    for starts, lines in enumerate((1, 3, 5)):  # the begin record, then a few candidates more each time
+        arguments = [data, *TINY, "--resume", f"--out={killed}"] if not starts else [f"--resume={killed}"]
         process = subprocess.Popen(
             _command(*arguments),
             cwd=ROOT,
@@ -122,9 +121,10 @@ def test_killed_search_goes_on_as_if_nothing_had_happened(
         assert process.poll() is None, "the search ended before it could be killed"
         process.send_signal(signal.SIGKILL)
         process.wait()
-        starts += 1
     refused = _evolve(cache, f"--resume={killed}", "--seed=3")
     assert "seed was 0, now 3" in _one_line_error(refused)
+    refused = _evolve(cache, f"--resume={killed}", "--macs_bound=none")
+    assert "bounds.macs was 1000000.0, now None" in _one_line_error(refused)
     assert "holds a search" in _one_line_error(_evolve(cache, data, *TINY, f"--out={killed}"))
     done = _evolve(cache, "--resume", f"--out={killed}")
     assert done.returncode == 0, done.stderr

@@ -1,13 +1,14 @@
 """search.journal: what survives a crash, and what is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from loggrad_tf.errors import LogGradError
 from search.journal import Journal, encode
 
-RECORDS = [{"event": "begin"}, {"index": 0, "x": 0.1}, {"index": 1, "x": 1e-9}]
+RECORDS: list[dict[str, Any]] = [{"event": "begin"}, {"index": 0, "x": 0.1}, {"index": 1, "x": 1e-9}]
 
 
 def _write(path: Path) -> bytes:
