@@ -43,7 +43,7 @@ flags.DEFINE_enum(
 flags.DEFINE_integer("rounds", None, "* Candidates in all [quick 60, paper 2000].", lower_bound=1)
 flags.DEFINE_integer("population", None, "* Ageing population, drawn at random [20, 100].", lower_bound=1)
 flags.DEFINE_integer("sample", None, "* Tournament size, with replacement [8, 25].", lower_bound=1)
-flags.DEFINE_integer("epochs", None, "* Training epochs per candidate [8, 80].", lower_bound=1)
+flags.DEFINE_integer("epochs", None, "* Training epochs per candidate [12, 80].", lower_bound=1)
 flags.DEFINE_string(
     "max_overrun",
     None,
