@@ -17,7 +17,7 @@ from typing import Any
 
 from absl import flags
 
-from export import emit, footprint, front, tflite_graph, vectors
+from export import emit, footprint, front, schedule, tflite_graph, vectors
 from export import plan as planning
 from loggrad_tf import cli
 from loggrad_tf.errors import LogGradError
@@ -63,13 +63,15 @@ def read_description(model: Path, sha256: str) -> dict[str, Any] | None:
         return None
     try:
         description = json.loads(path.read_text())
-        known = isinstance(description, dict) and isinstance(description["front_end"], dict)
-        found = description["model_sha256"]
-    except (ValueError, KeyError) as error:
+        FrontEnd.from_json(description["front_end"])
+        found, names, data = description["model_sha256"], description["class_names"], description.get("data")
+        if not isinstance(names, list) or not (data is None or {"spec", "size", "mode"} <= data.keys()):
+            raise ValueError("class_names or data")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise LogGradError(
             f"{path}: cannot be read ({type(error).__name__}: {error}): convert again"
         ) from None
-    if not known or found != sha256:
+    if found != sha256:
         raise LogGradError(
             f"{path}: describes another model than {model.name} ({sha256[:12]}): convert again"
         )
@@ -81,7 +83,7 @@ def make(model: Path, board_name: str, count: int) -> Project:
     board = read_board(board_name)
     if not model.is_file():
         raise LogGradError(f"--model={model}: no such file; export.convert writes model.tflite")
-    graph = tflite_graph.load(model)
+    graph = schedule.reorder(tflite_graph.load(model))
     description = read_description(model, graph.sha256)
     front_end = FrontEnd.from_json(description["front_end"]) if description else None
     tensor = graph.tensors[graph.input]

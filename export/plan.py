@@ -7,7 +7,8 @@ bytes if they never live at the same time. The arena's size is
 
 at least the largest sum of sizes alive during one step. Several greedy orders and a short
 search look for that bound. Reshapes cost nothing; additions and requantisations write over an
-input that nobody needs any more. The order of the operators is that of the file.
+input that nobody needs any more. The order of the operators is the caller's
+(see :mod:`export.schedule`).
 
 :func:`place` knows nothing of networks, so that resource counts elsewhere can use it too.
 """
@@ -24,7 +25,8 @@ from loggrad_tf.errors import LogGradError
 
 ALIGNMENT = 4
 SEARCH_ROUNDS = 400
-_IN_PLACE = ("add", "requantize")
+# Kernels that may write over an input (lg_nn.h).
+IN_PLACE = ("add", "requantize")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,7 +209,7 @@ def _share(graph: QuantGraph, op: Op, step: int, owner: dict[int, int], last_use
     """The buffer the operator writes: an input's where that is exact, else its own."""
     if op.kind == "reshape":
         return owner[op.inputs[0]]
-    if op.kind in _IN_PLACE:
+    if op.kind in IN_PLACE:
         for tensor in op.inputs:
             group = [t for t in owner if owner[t] == owner[tensor]]
             if max(last_use[t] for t in group) <= step and graph.tensors[tensor].size == math.prod(

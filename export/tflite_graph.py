@@ -25,6 +25,7 @@ MAX_FILE_BYTES = 64 << 20
 MAX_SIDE = 65535
 INT8_MIN, INT8_MAX = -128, 127
 ADD_SHIFT = 20
+SCALE_LIMITS = (1e-20, 1e20)
 
 _OPCODES = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
 _TYPES = {v: k.lower() for k, v in vars(schema.TensorType).items() if isinstance(v, int)}
@@ -268,9 +269,9 @@ class _Reader:
         found = self.raw(index).quantization
         if found is None or found.scale is None or len(found.scale) == 0:
             raise self.fail(f"tensor {index} is not quantised: quantise all of the model")
-        scale = np.asarray(found.scale, np.float32).astype(np.float64)
-        if not np.all(np.isfinite(scale)) or np.any(scale <= 0):
-            raise self.fail(f"tensor {index} has a scale that is not a positive number")
+        scale = np.array([float(value) for value in found.scale])
+        if not np.all((scale > SCALE_LIMITS[0]) & (scale < SCALE_LIMITS[1])):
+            raise self.fail(f"tensor {index} has a scale that is not a number between {SCALE_LIMITS}")
         points = found.zeroPoint if found.zeroPoint is not None and len(found.zeroPoint) else [0] * len(scale)
         return scale, np.asarray(points, np.int64)
 
