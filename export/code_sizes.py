@@ -16,7 +16,7 @@ import numpy as np
 
 from export import emit, firmware, footprint, front
 from export.plan import plan
-from export.tflite_graph import Op, QuantGraph, Scale, Tensor
+from export.quant_graph import Op, QuantGraph, Scale, Tensor
 from firmware import build, project
 from loggrad_tf import cli
 from loggrad_tf.frontend import fixed

@@ -13,7 +13,7 @@ import numpy as np
 
 from export import front
 from export.plan import Plan
-from export.tflite_graph import Op, QuantGraph, Tensor
+from export.quant_graph import Op, QuantGraph, Tensor
 
 TEMPLATES = Path(__file__).parent / "templates"
 WIDTH = 110

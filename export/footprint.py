@@ -14,7 +14,7 @@ from typing import Any
 
 from export import emit, front
 from export.plan import Plan, constant_bytes
-from export.tflite_graph import QuantGraph
+from export.quant_graph import QuantGraph
 from loggrad_tf.errors import LogGradError
 
 CODE_SIZES = Path(__file__).parent / "code_sizes.json"

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from export.tflite_graph import Op, QuantGraph
+from export.quant_graph import Op, QuantGraph
 from loggrad_tf.errors import LogGradError
 
 ALIGNMENT = 4

@@ -13,7 +13,7 @@ import dataclasses
 import heapq
 
 from export.plan import IN_PLACE
-from export.tflite_graph import Op, QuantGraph
+from export.quant_graph import Op, QuantGraph
 
 MAX_STATES = 20_000
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from export import firmware, plan, schedule, tflite_graph
+from export.quant_graph import Op, QuantGraph
 from firmware import project, verify
 from tests import quantized
 
@@ -19,12 +20,10 @@ def wasteful() -> bytes:
     return net.flatbuffer(net.mean(net.add(net.add(narrow[0], narrow[1]), narrow[2])))
 
 
-def orders(graph: tflite_graph.QuantGraph, limit: int) -> list[tflite_graph.QuantGraph]:
+def orders(graph: QuantGraph, limit: int) -> list[QuantGraph]:
     """The first ``limit`` orders in which inputs come before outputs."""
 
-    def extend(
-        done: tuple[tflite_graph.Op, ...], written: frozenset[int]
-    ) -> Iterator[tuple[tflite_graph.Op, ...]]:
+    def extend(done: tuple[Op, ...], written: frozenset[int]) -> Iterator[tuple[Op, ...]]:
         if len(done) == len(graph.ops):
             yield done
         for op in graph.ops:

@@ -8,7 +8,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from export import tflite_graph
-from export.tflite_graph import Scale, parse, quantize_scale
+from export.quant_graph import Scale, quantize_scale
+from export.tflite_graph import parse
 from loggrad_tf.errors import LogGradError
 from tests import quantized
 
