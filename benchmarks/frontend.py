@@ -92,9 +92,7 @@ def main(argv: list[str]) -> None:
             if repeat:
                 rates[name].append(measured)
     median = {name: statistics.median(values) for name, values in rates.items()}
-    print(
-        f"{FLAGS.input}, {FLAGS.size} x {FLAGS.size}, batches of {FLAGS.batch}, {exact.size:,} levels"
-    )
+    print(f"{FLAGS.input}, {FLAGS.size} x {FLAGS.size}, batches of {FLAGS.batch}, {exact.size:,} levels")
     print(f"{'method':26s} {'images/s':>10s} {'this project is':>16s} {'inexact':>8s}")
     for name, value in median.items():
         ratio = median["this project"] / value
