@@ -4,9 +4,6 @@ Saves the network where ``export.convert --run DIR`` finds it, and prints its er
 validation and test. The defaults are the recipe that the hand-made baseline was measured with.
 """
 
-import dataclasses
-import sys
-import time
 from pathlib import Path
 
 from absl import flags
@@ -37,7 +34,7 @@ def main(argv: list[str]) -> None:
     frontend.check_format(FLAGS.input)
     # TensorFlow takes seconds to load; wrong flags must not wait for it.
     quiet.import_tensorflow()
-    from models import bundle, training, zoo
+    from models import bundle, progress, training, zoo
 
     if FLAGS.net not in zoo.NETWORKS:
         raise LogGradError(f"--net={FLAGS.net}: choose one of {', '.join(zoo.NETWORKS)}")
@@ -47,18 +44,9 @@ def main(argv: list[str]) -> None:
     config = training.TrainConfig(
         epochs=FLAGS.epochs, batch_size=FLAGS.batch, schedule="cosine", flip=FLAGS.flip, shift=FLAGS.shift
     )
-    started = time.monotonic()
-
-    def show(epoch: int, values: dict[str, float]) -> None:
-        left = (time.monotonic() - started) / (epoch + 1) * (config.epochs - epoch - 1)
-        print(
-            f"\repoch {epoch + 1}/{config.epochs}  loss {values['loss']:.3f}  training error"
-            f" {values['error']:.1%}  {left:4.0f} s left ",
-            end="", file=sys.stderr, flush=True,
-        )  # fmt: skip
-
+    show = progress.of_epochs(FLAGS.net, config.epochs)
     result = training.train(graph, data, front_end, config, FLAGS.seed, show)
-    print(file=sys.stderr)
+    metrics = {"val_error": result.val_error}
     trained = bundle.Bundle(
         graph=graph,
         front_end=front_end,
@@ -67,11 +55,10 @@ def main(argv: list[str]) -> None:
         data=bundle.DataReference(data.spec, FLAGS.size, data.mode, data.manifest_sha256),
         train=config,
         seed=FLAGS.seed,
-        metrics={"val_error": result.val_error},
+        metrics=metrics,
     )
-    metrics = {"val_error": result.val_error}
     metrics["test_error"] = training.evaluate(trained.model(), data, front_end, "test")
-    bundle.save(Path(FLAGS.out), dataclasses.replace(trained, metrics=metrics))
+    bundle.save(Path(FLAGS.out), trained)
     baseline = training.majority_error(data, "test")
     print(
         f"{FLAGS.net} on {FLAGS.input}: validation error {metrics['val_error']:.2%}, test error"

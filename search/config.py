@@ -27,6 +27,7 @@ class Profile:
     Attributes:
       rounds, population, sample, max_overrun: see :class:`search.evolution.Settings`.
       train: JSON form of :class:`models.training.TrainConfig`.
+      final_epochs: see :mod:`search.final`.
     """
 
     rounds: int
@@ -34,6 +35,7 @@ class Profile:
     sample: int
     max_overrun: float | None
     train: dict[str, Any]
+    final_epochs: int
 
 
 _PAPER_TRAINING: dict[str, Any] = {
@@ -61,8 +63,11 @@ PROFILES = {
             "flip": True,
             "shift": 4,
         },
+        final_epochs=40,
     ),
-    "paper": Profile(rounds=2000, population=100, sample=25, max_overrun=None, train=_PAPER_TRAINING),
+    "paper": Profile(
+        rounds=2000, population=100, sample=25, max_overrun=None, train=_PAPER_TRAINING, final_epochs=0
+    ),
 }
 
 
@@ -75,6 +80,7 @@ class Config:
       data, input, mode, bits, size: what the networks see (bits 0: the data set's own depth).
       rounds, population, sample, seed, workers, max_overrun, bounds: see ``Settings``.
       train: JSON form of :class:`models.training.TrainConfig`.
+      final_epochs: of the best network, at the end; 0 keeps the weights it was ranked by.
       front_end: JSON form of the fitted front end, thresholds included.
       class_names: of the data set.
       manifest_sha256: of the data set.
@@ -97,6 +103,7 @@ class Config:
     max_overrun: float | None
     bounds: Bounds
     train: dict[str, Any]
+    final_epochs: int
     front_end: dict[str, Any]
     class_names: tuple[str, ...]
     manifest_sha256: str

@@ -18,9 +18,9 @@ from absl import flags
 from loggrad_tf import cli, dataset
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.frontend import FORMATS, check_format
-from search import plots, rundir
+from search import final, plots, rundir
 from search.config import PROFILES, Config, differences, fit_front_end, versions
-from search.evaluator import Task, load_weights, open_data, open_evaluator, start_tensorflow, weights_path
+from search.evaluator import Task, open_data, open_evaluator
 from search.evolution import Candidate, Evolution, Record, build, training_seed
 from search.objectives import Bounds, Point, best, overrun
 from search.workers import ONEDNN, THREADS, Pool
@@ -44,6 +44,12 @@ flags.DEFINE_integer("rounds", None, "* Candidates in all [quick 60, paper 2000]
 flags.DEFINE_integer("population", None, "* Ageing population, drawn at random [20, 100].", lower_bound=1)
 flags.DEFINE_integer("sample", None, "* Tournament size, with replacement [8, 25].", lower_bound=1)
 flags.DEFINE_integer("epochs", None, "* Training epochs per candidate [12, 80].", lower_bound=1)
+flags.DEFINE_integer(
+    "final_epochs",
+    None,
+    "* Epochs to train the best network from scratch at the end; 0 keeps its weights [40, 0].",
+    lower_bound=0,
+)
 flags.DEFINE_string(
     "max_overrun",
     None,
@@ -70,6 +76,7 @@ flags.DEFINE_flag(
 # Flags that config.json holds under their own name and as they are given.
 _OWN_FLAGS = (
     "profile", "data", "input", "mode", "bits", "size", "rounds", "population", "sample", "seed", "workers",
+    "final_epochs",
 )  # fmt: skip
 
 
@@ -124,6 +131,7 @@ def _new_config() -> Config:
         max_overrun=max_overrun,
         bounds=bounds,
         train=train,
+        final_epochs=profile.final_epochs if FLAGS.final_epochs is None else FLAGS.final_epochs,
         front_end=fit_front_end(data, FLAGS.input, FLAGS.bits).to_json(),
         class_names=data.class_names,
         manifest_sha256=data.manifest_sha256,
@@ -228,37 +236,6 @@ def _print_front(front: rundir.Front, config: Config, chosen: int) -> None:
         print(f"{mark} {index:9d}  {point.error:9.2%}  {r.peak_memory:9d}  {r.size:9d}  {r.macs:9d}")
 
 
-def _save_best(directory: Path, config: Config, front: rundir.Front, record: Record) -> str:
-    """Write DIR/best and report its errors; the only place that reads the test split."""
-    start_tensorflow()
-    from models import bundle, training
-
-    index, settings = record.candidate.index, config.settings()
-    path = weights_path(directory / rundir.WEIGHTS, index)
-    if not path.is_file():
-        raise LogGradError(f"{path}: the weights of candidate {index} are missing; restore them from a copy")
-    spec = config.training(directory / rundir.WEIGHTS)
-    data = open_data(spec)
-    point = front.points[index]
-    network = bundle.Bundle(
-        graph=build(record.candidate.genotype, settings),
-        front_end=spec.front_end,
-        class_names=config.class_names,
-        weights=load_weights(path),
-        data=bundle.DataReference(config.data, config.size, config.mode, config.manifest_sha256),
-        train=training.TrainConfig.from_json(config.train),
-        seed=training_seed(config.seed, index),
-        metrics={"val_error": point.error, **point.resources.to_json()},
-    )
-    network.metrics["test_error"] = training.evaluate(network.model(), data, spec.front_end, "test")
-    bundle.save(directory / "best", network)
-    return (
-        f"best: candidate {index}, validation error {point.error:.2%}, test error"
-        f" {network.metrics['test_error']:.2%} (always the largest class:"
-        f" {training.majority_error(data, 'test'):.2%}); saved in {directory / 'best'}"
-    )
-
-
 def _finish(directory: Path, config: Config, evolution: Evolution, front: rundir.Front) -> None:
     chosen = best(front.members, config.bounds)
     if chosen is None:
@@ -274,7 +251,7 @@ def _finish(directory: Path, config: Config, evolution: Evolution, front: rundir
     record = evolution.records[chosen]
     if overrun(record.candidate.resources, config.bounds) > 1:
         print("no candidate is within all bounds; the best one exceeds them least")
-    print(_save_best(directory, config, front, record))
+    print(final.finish_best(directory, config, record))
 
 
 def _search(directory: Path, config: Config) -> None:

@@ -82,7 +82,7 @@ def test_wrong_values(cache: Path, tmp_path: Path, arguments: tuple[str, ...], m
 
 TINY = (
     "--size=24", "--rounds=6", "--population=3", "--sample=2", "--epochs=2", "--workers=2",
-    "--input=loggrad_1p5",
+    "--input=loggrad_1p5", "--final_epochs=3",
 )  # fmt: skip
 
 
@@ -136,7 +136,7 @@ def test_killed_search_goes_on_as_if_nothing_had_happened(
         np.testing.assert_array_equal(a, b)
     rows = [json.loads(line) for line in (whole / "journal.jsonl").read_text().splitlines()[1:]]
     errors = {row["val_error"] for row in rows}
-    assert saved[0].metrics["val_error"] in errors and len(rows) == 6
+    assert saved[0].metrics["search_val_error"] in errors and len(rows) == 6
 
 
 @pytest.mark.slow

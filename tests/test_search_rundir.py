@@ -20,7 +20,8 @@ from search.workers import Finished
 CONFIG = Config(
     profile="quick", data="synthetic", input="loggrad_1p5", mode="gray", bits=0, size=24,
     rounds=14, population=5, sample=3, seed=1, workers=2, max_overrun=None, bounds=Bounds(),
-    train=PROFILES["quick"].train, front_end={}, class_names=("a", "b", "c"), manifest_sha256="0",
+    train=PROFILES["quick"].train, final_epochs=0, front_end={}, class_names=("a", "b", "c"),
+    manifest_sha256="0",
     onednn="1", threads=1, versions={},
 )  # fmt: skip
 

@@ -1,0 +1,26 @@
+"""Showing a training's progress: epoch, training error and time left, on stderr."""
+
+import sys
+import time
+from collections.abc import Callable
+
+
+def of_epochs(label: str, epochs: int) -> Callable[[int, dict[str, float]], None]:
+    """A callback for :func:`models.training.train`.
+
+    A terminal shows one line that is written anew; a log file gets ten lines.
+    """
+    begin = time.monotonic()
+    terminal = sys.stderr.isatty()
+    step = 1 if terminal else max(1, epochs // 10)
+
+    def show(epoch: int, values: dict[str, float]) -> None:
+        done = epoch + 1
+        if done % step and done != epochs:
+            return
+        left = (time.monotonic() - begin) / done * (epochs - done)
+        line = f"{label}: epoch {done}/{epochs}, training error {values['error']:.1%}, {left:.0f} s left"
+        rewrite = terminal and done != epochs
+        print(f"\r{line} " if terminal else line, end="" if rewrite else "\n", file=sys.stderr, flush=True)
+
+    return show
