@@ -24,9 +24,11 @@ from search.assembly import assemble
 from search.mutation import mutate
 from search.objectives import Bounds, Point, draw_lambdas, fitness, overrun
 from search.resources import Resources, resources
-from search.space import Genotype, random_genotype
+from search.space import Genotype, narrowed, random_genotype
 
 MAX_REDRAWS = 20_000
+# Widths at which a random network is tried until it fits, from its own down.
+NARROWINGS = tuple(2 ** (-step / 2) for step in range(15))
 RANDOM = "random"
 _PROPOSAL, _TRAINING = 0, 1
 
@@ -42,8 +44,9 @@ class Settings:
       workers: how far candidate k must stay behind: it sees candidates up to k - workers.
       seed: of everything.
       bounds: see :mod:`search.objectives`.
-      max_overrun: candidates with a resource above this many times its bound are redrawn
-        before training; None trains whatever is drawn.
+      max_overrun: random networks with a resource above this many times its bound are narrowed
+        until they fit; those that cannot, and morphs that do not fit, are redrawn. None trains
+        whatever is drawn.
       input_shape: (H, W, C) of the network's input.
       classes: of the data set.
     """
@@ -164,6 +167,17 @@ def _tournament(visible: list[Record], settings: Settings, rng: np.random.Genera
     return max(drawn, key=lambda pair: fitness(pair[1], settings.bounds, lambdas))[0]
 
 
+def _narrowed_to_fit(genotype: Genotype, settings: Settings) -> Genotype:
+    """The widest narrowing of ``genotype`` that fits, or its narrowest if none does."""
+    narrowest = narrowed(genotype, NARROWINGS[-1])
+    if _fits(resources(build(narrowest, settings)), settings):
+        for factor in NARROWINGS:
+            candidate = narrowed(genotype, factor)
+            if _fits(resources(build(candidate, settings)), settings):
+                return candidate
+    return narrowest
+
+
 def propose(settings: Settings, index: int, visible: list[Record]) -> Candidate:
     """Candidate ``index``, given the records 0 .. index - workers in order.
 
@@ -174,7 +188,7 @@ def propose(settings: Settings, index: int, visible: list[Record]) -> Candidate:
     parent = _tournament(visible, settings, rng) if index >= settings.population else None
     for redrawn in range(MAX_REDRAWS):
         if parent is None:
-            genotype, morph = random_genotype(rng), RANDOM
+            genotype, morph = _narrowed_to_fit(random_genotype(rng), settings), RANDOM
         else:
             genotype, morph = mutate(parent.candidate.genotype, rng, lambda g: build(g, settings))
         costs = resources(build(genotype, settings))

@@ -53,8 +53,8 @@ flags.DEFINE_integer(
 flags.DEFINE_string(
     "max_overrun",
     None,
-    "* Redraw, before training, networks with memory, size or MACs above this many times its bound;"
-    " none trains them all [1, none].",
+    "* Narrow or redraw, before training, networks with memory, size or MACs above this many times its"
+    " bound; none trains them all [1, none].",
 )
 flags.DEFINE_string("error_bound", "0.05", "Soft bound on the validation error, 0 to 1; none drops it.")
 flags.DEFINE_string("memory_bound", "10000", "Soft bound on peak memory in bytes; none drops it.")

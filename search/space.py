@@ -209,3 +209,24 @@ def random_genotype(rng: np.random.Generator) -> Genotype:
         pooling=random_pooling(rng) if _chance(rng, P_POOLING) else None,
         dense=tuple(random_units(rng) for _ in range(_between(rng, 1, MAX_DENSE))),
     )
+
+
+def narrowed(genotype: Genotype, factor: float) -> Genotype:
+    """The same network with fewer filters and hidden units, tapered from input to output.
+
+    Layer i of n (blocks in order, then dense) is scaled by ``factor ** (1 - i / n)``: the
+    first layers, whose maps are large, most; the last ones, which hold the knowledge, least.
+    Counts are rounded and stay at or above their minima.
+    """
+    count = sum(len(block.layers) for block in genotype.blocks) + len(genotype.dense)
+    scales = iter([factor ** (1 - i / count) for i in range(count)])
+
+    def layer(old: Layer) -> Layer:
+        return dataclasses.replace(old, filters=max(MIN_FILTERS, round(old.filters * next(scales))))
+
+    blocks = tuple(
+        dataclasses.replace(block, layers=tuple(layer(old) for old in block.layers))
+        for block in genotype.blocks
+    )
+    dense = tuple(max(MIN_UNITS, round(units * next(scales))) for units in genotype.dense)
+    return dataclasses.replace(genotype, blocks=blocks, dense=dense)

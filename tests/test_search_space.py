@@ -1,12 +1,13 @@
 """search.space: JSON, limits and the sampler's reach."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from loggrad_tf.errors import LogGradError
-from search.space import Block, Genotype, Layer, Pooling, random_genotype
+from search.space import MIN_UNITS, Block, Genotype, Layer, Pooling, narrowed, random_genotype
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +70,19 @@ def test_limits_are_enforced() -> None:
     ):
         with pytest.raises(LogGradError, match="outside the search space"):
             make()
+
+
+def test_narrowing_tapers_widths_and_changes_nothing_else(drawn: list[Genotype]) -> None:
+    def layers(genotype: Genotype) -> list[Layer]:
+        return [layer for block in genotype.blocks for layer in block.layers]
+
+    for genotype in drawn[:200]:
+        assert narrowed(genotype, 1.0) == genotype
+        half = narrowed(genotype, 0.5)
+        count = len(layers(genotype)) + len(genotype.dense)
+        for i, (wide, narrow) in enumerate(zip(layers(genotype), layers(half), strict=True)):
+            assert narrow.filters == max(1, round(wide.filters * 0.5 ** (1 - i / count)))
+            assert dataclasses.replace(narrow, filters=wide.filters) == wide
+        assert half.pooling == genotype.pooling and len(half.dense) == len(genotype.dense)
+        assert all(MIN_UNITS <= n <= w for n, w in zip(half.dense, genotype.dense, strict=True))
+        assert layers(narrowed(genotype, 1e-3))[0].filters == 1
