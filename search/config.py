@@ -1,6 +1,6 @@
 """What a search is: every flag, resolved, plus all that its history depends on.
 
-A profile is a set of defaults. ``quick`` takes 6 to 7 minutes on two idle cores: few
+A profile is a set of defaults. ``quick`` takes about six minutes on two cores: few
 candidates, short training with augmentation, and only networks that fit their bounds are
 trained. ``paper`` is the paper's appendix C.1 on muNAS' evolution: days on a small machine.
 """
@@ -51,13 +51,13 @@ _PAPER_TRAINING: dict[str, Any] = {
 }
 PROFILES = {
     "quick": Profile(
-        rounds=60,
-        population=20,
-        sample=8,
+        rounds=48,
+        population=16,
+        sample=6,
         max_overrun=1.0,
         train={
             **_PAPER_TRAINING,
-            "epochs": 12,
+            "epochs": 8,
             "batch_size": 64,
             "schedule": "cosine",
             "flip": True,

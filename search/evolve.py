@@ -40,10 +40,10 @@ flags.DEFINE_enum(
     "Defaults of the flags marked *. quick: minutes, only networks within their bounds are trained;"
     " paper: appendix C.1 on 2000 candidates, days.",
 )
-flags.DEFINE_integer("rounds", None, "* Candidates in all [quick 60, paper 2000].", lower_bound=1)
-flags.DEFINE_integer("population", None, "* Ageing population, drawn at random [20, 100].", lower_bound=1)
-flags.DEFINE_integer("sample", None, "* Tournament size, with replacement [8, 25].", lower_bound=1)
-flags.DEFINE_integer("epochs", None, "* Training epochs per candidate [12, 80].", lower_bound=1)
+flags.DEFINE_integer("rounds", None, "* Candidates in all [quick 48, paper 2000].", lower_bound=1)
+flags.DEFINE_integer("population", None, "* Ageing population, drawn at random [16, 100].", lower_bound=1)
+flags.DEFINE_integer("sample", None, "* Tournament size, with replacement [6, 25].", lower_bound=1)
+flags.DEFINE_integer("epochs", None, "* Training epochs per candidate [8, 80].", lower_bound=1)
 flags.DEFINE_integer(
     "final_epochs",
     None,
