@@ -104,6 +104,9 @@ def train(
             f"the network has {graph.output_units} outputs, {len(data.class_names)} classes need"
             f" {output_units(len(data.class_names))}"
         )
+    # TensorFlow's remapper fuses a convolution with the addition of a padded map into a oneDNN
+    # kernel that crashes the process (2.21), and its fusions do not speed up training.
+    tf.config.optimizer.set_experimental_options({"remapping": False})
     # Sets NumPy's, Python's and TensorFlow's seeds; initialisers and shuffles derive from it.
     keras.utils.set_random_seed(seed)
     model = keras_net.build(graph)

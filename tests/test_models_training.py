@@ -64,6 +64,18 @@ def test_same_seed_same_weights() -> None:
     assert any((a != b).any() for a, b in zip(runs[0].weights, runs[2].weights, strict=True))
 
 
+def test_a_convolution_plus_a_padded_map_trains() -> None:
+    """TensorFlow's own fusion of these two ends the process."""
+    data = stripes()
+    b = GraphBuilder()
+    x = b.input(16, 16, 1)
+    padded, whole = b.conv(x, 4, 10, relu=True), b.conv(x, 4, 9)
+    graph = b.build(b.dense(b.flatten(b.add([padded, whole])), 3))
+    front_end = frontend.fixed("loggrad_1p5", data.sensor)
+    config = TrainConfig(epochs=1, batch_size=64)
+    assert 0 <= training.train(graph, data, front_end, config, 0).val_error <= 1
+
+
 def test_wrong_number_of_outputs_is_refused() -> None:
     data = stripes()
     with pytest.raises(LogGradError, match="has 2 outputs, 3 classes need 3"):
