@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from loggrad_tf import reference
 from loggrad_tf.frontend import FrontEnd
 from loggrad_tf.reference import DEFAULT_SHIFT, check_ratios
 
@@ -19,12 +20,7 @@ from loggrad_tf.reference import DEFAULT_SHIFT, check_ratios
 def neighbours(pixels: tf.Tensor, border: str = "mirror") -> tuple[tf.Tensor, ...]:
     """(U, D, L, R) of every pixel; see :func:`loggrad_tf.reference.neighbours`."""
     if border == "valid":
-        return (
-            pixels[..., :-2, 1:-1],
-            pixels[..., 2:, 1:-1],
-            pixels[..., 1:-1, :-2],
-            pixels[..., 1:-1, 2:],
-        )
+        return reference.neighbours(pixels, border)
     # The second row stands in for the one above the first, and so on all round;
     # slicing twice leaves a single row to stand in for itself.
     above, below = pixels[..., :2, :][..., -1:, :], pixels[..., -2:, :][..., :1, :]
