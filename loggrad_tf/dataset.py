@@ -185,10 +185,18 @@ def load(spec: str, *, size: int = 96, mode: str = "gray", cache: Path | None = 
                 if source is None:
                     source = pascalraw.plan(_synthetic_archive(cache))
                 _prepare(source, path, spec, size, mode)
-    return _open(path, spec)
+    return dataclasses.replace(open_prepared(path), spec=spec)
 
 
-def _open(path: Path, spec: str) -> DataSet:
+def open_prepared(path: Path) -> DataSet:
+    """Read a prepared directory as it lies there, without its source; ``spec`` is what it was prepared for.
+
+    Raises:
+      LogGradError: no prepared set there, or a damaged one.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise LogGradError(f"{path}: no such folder: python -m loggrad_tf.prepare makes a prepared set")
     try:
         head = json.loads((path / "dataset.json").read_text(encoding="utf-8"))
         pixels = np.load(path / "pixels.npy", mmap_mode="r")
@@ -197,19 +205,21 @@ def _open(path: Path, spec: str) -> DataSet:
         lengths = {len(pixels), len(labels), len(split), head["crops"]}
         if len(lengths) > 1 or manifest != head["manifest_sha256"]:
             raise ValueError("its files do not belong together")
-    except (OSError, ValueError, KeyError) as error:
-        raise LogGradError(f"{path}: the prepared set is damaged ({error}): delete the folder") from error
-    return DataSet(
-        pixels=pixels,
-        labels=labels,
-        split=split,
-        class_names=tuple(head["class_names"]),
-        sensor=Sensor.from_json(head["sensor"]),
-        mode=head["mode"],
-        spec=spec,
-        manifest_sha256=manifest,
-        path=path,
-    )
+        return DataSet(
+            pixels=pixels,
+            labels=labels,
+            split=split,
+            class_names=tuple(head["class_names"]),
+            sensor=Sensor.from_json(head["sensor"]),
+            mode=head["mode"],
+            spec=head["spec"],
+            manifest_sha256=manifest,
+            path=path,
+        )
+    except (OSError, EOFError, ValueError, KeyError, TypeError, LogGradError) as error:
+        raise LogGradError(
+            f"{path}: not a prepared set, or damaged ({error}): if it lies in the cache, delete the folder"
+        ) from error
 
 
 @dataclasses.dataclass(frozen=True)

@@ -132,6 +132,21 @@ def test_a_damaged_set_is_an_error_that_says_what_to_delete(tmp_path: Path, name
             (path / name).unlink()
         with pytest.raises(LogGradError, match=r"damaged \(.*delete the folder"):
             load(spec, size=16, cache=cache)
+        with pytest.raises(LogGradError, match=r"not a prepared set, or damaged"):
+            dataset.open_prepared(path)
+
+
+def test_a_prepared_folder_is_opened_without_its_source(tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "p", 4)
+    data = load(f"folder:{folder}", size=16, cache=tmp_path / "cache")
+    shutil.rmtree(folder)
+    moved = data.path.rename(tmp_path / "moved")
+    again = dataset.open_prepared(moved)
+    assert np.array_equal(again.pixels, data.pixels) and np.array_equal(again.split, data.split)
+    assert (again.spec, again.sensor, again.path) == (data.spec, data.sensor, moved)
+    assert again.manifest_sha256 == data.manifest_sha256 and again.class_names == data.class_names
+    with pytest.raises(LogGradError, match="no such folder"):
+        dataset.open_prepared(data.path)
 
 
 _LOADER = """
