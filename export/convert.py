@@ -74,9 +74,11 @@ def convert_bundle(directory: Path, calibration: int) -> Converted:
     accuracy = {}
     for split in ("val", "test"):
         pixels, labels = data.subset(split)
-        codes = front_end.encode_int8(requantize(pixels, data.sensor, front_end.sensor))
+        chunks = (pixels[i : i + 64] for i in range(0, len(pixels), 64))
+        codes = (front_end.encode_int8(requantize(c, data.sensor, front_end.sensor)) for c in chunks)
         scale, zero_point = interpreter.output_quantization
-        scores = scale * (interpreter.run(codes).astype(np.float64) - zero_point)
+        outputs = np.concatenate([interpreter.run(c) for c in codes])
+        scores = scale * (outputs.astype(np.float64) - zero_point)
         accuracy[f"float_{split}"] = 1 - training.evaluate(model, data, front_end, split)
         accuracy[f"int8_{split}"] = float(np.mean(training.classify(scores) == labels))
     description = {

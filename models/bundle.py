@@ -2,7 +2,8 @@
 
 A bundle is a directory of two files: ``network.json`` (graph, front end, classes, data set,
 training, metrics) and ``weights.npz`` (arrays in Keras' order). It is written beside its
-name and renamed, so a directory of that name is always whole.
+name and renamed, an older one having been renamed away, so a directory of that name is
+whole or missing, and a save that was killed can be repeated.
 """
 
 import dataclasses
@@ -25,6 +26,7 @@ from models.graph import Graph
 from models.training import TrainConfig
 
 VERSION = 1
+FILES = ("network.json", "weights.npz")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,10 +77,11 @@ class Bundle:
 
 def save(directory: Path, bundle: Bundle) -> None:
     """Write ``bundle`` to ``directory``, replacing an older bundle there."""
-    if directory.exists() and not (directory / "network.json").is_file():
+    if directory.exists() and not {p.name for p in directory.iterdir()} <= set(FILES):
         raise LogGradError(f"{directory}: exists and is no saved network; choose another name")
     directory.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    old = temporary.with_name(temporary.name + "-old")
     try:
         description = {
             "version": VERSION,
@@ -95,10 +98,11 @@ def save(directory: Path, bundle: Bundle) -> None:
         np.savez(temporary / "weights.npz", **arrays)
         temporary.chmod(0o755)
         if directory.exists():
-            shutil.rmtree(directory)
-        os.replace(temporary, directory)
+            os.rename(directory, old)
+        os.rename(temporary, directory)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def load(directory: Path) -> Bundle:

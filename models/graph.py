@@ -14,6 +14,7 @@ Sizes round down, as Keras' ``valid`` does: ``floor((H - k) / s) + 1``; ``same``
 import dataclasses
 import hashlib
 import json
+import math
 from typing import Any
 
 from loggrad_tf.errors import LogGradError
@@ -119,13 +120,6 @@ def weight_shapes(graph: Graph, op: Op) -> tuple[tuple[int, ...], tuple[int, ...
     raise LogGradError(f"op '{op.name}' of kind {op.kind} has no weights")
 
 
-def _product(shape: tuple[int, ...]) -> int:
-    product = 1
-    for size in shape:
-        product *= size
-    return product
-
-
 def weight_count(graph: Graph, op: Op) -> int:
     """Kernel and bias elements of one op; 0 for ops without weights.
 
@@ -134,7 +128,7 @@ def weight_count(graph: Graph, op: Op) -> int:
     if op.kind not in WEIGHTED:
         return 0
     kernel, bias = weight_shapes(graph, op)
-    return _product(kernel) + bias[0]
+    return math.prod(kernel) + bias[0]
 
 
 def macs(graph: Graph, op: Op) -> int:
@@ -145,7 +139,7 @@ def macs(graph: Graph, op: Op) -> int:
     """
     source = graph.ops[op.inputs[0]].shape if op.inputs else ()
     window = op.kernel[0] * op.kernel[1]
-    outputs = _product(op.shape)
+    outputs = math.prod(op.shape)
     if op.kind == "conv":
         return outputs * window * source[-1]
     if op.kind in ("depthwise", "max_pool", "avg_pool"):
@@ -155,7 +149,7 @@ def macs(graph: Graph, op: Op) -> int:
     if op.kind == "add":
         return (len(op.inputs) - 1) * outputs
     if op.kind == "global_avg":
-        return _product(source)
+        return math.prod(source)
     return 0
 
 
@@ -225,7 +219,7 @@ class GraphBuilder:
 
     def flatten(self, x: int) -> int:
         """(H, W, C) -> (H*W*C,), row-major, channels last."""
-        return self._append(Op("flatten", (x,), (_product(self.shape(x)),)))
+        return self._append(Op("flatten", (x,), (math.prod(self.shape(x)),)))
 
     def build(self, output: int) -> Graph:
         if output != len(self._ops) - 1:
@@ -286,5 +280,5 @@ def _expected_shape(op: Op, sources: list[tuple[int, ...]]) -> tuple[int, ...] |
     if op.kind == "global_avg":
         return (sources[0][-1],)
     if op.kind == "flatten":
-        return (_product(sources[0]),)
+        return (math.prod(sources[0]),)
     return None

@@ -19,7 +19,7 @@ from loggrad_tf import ops
 from loggrad_tf.dataset import DataSet
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.frontend import FrontEnd
-from loggrad_tf.sensor import from_fields, requantize
+from loggrad_tf.sensor import MONO, from_fields, requantize
 from models import keras_net
 from models.graph import Graph, output_units
 
@@ -41,7 +41,8 @@ class TrainConfig:
       schedule: ``constant`` or ``cosine`` (to zero).
       label_smoothing: 0 to 1.
       flip: mirror half of the RAW images left to right.
-      shift: move the RAW image by up to this many pixels, mirrored at the border.
+      shift: move the RAW image by up to this many pixels, mirrored at the border. On a mosaic
+        both keep the colours' places: see :func:`augment`.
     """
 
     epochs: int = 80
@@ -60,6 +61,13 @@ class TrainConfig:
                 f"training needs epochs and batch size of at least 1 and a positive learning rate, got"
                 f" {self.epochs}, {self.batch_size}, {self.learning_rate}"
             )
+        if not (0 <= self.momentum < 1 and 0 <= self.weight_decay < 1 and 0 <= self.label_smoothing < 1):
+            raise LogGradError(
+                f"momentum {self.momentum}, weight decay {self.weight_decay} and label smoothing"
+                f" {self.label_smoothing} must lie in 0..1, 1 excluded"
+            )
+        if self.shift < 0:
+            raise LogGradError(f"shift {self.shift}: give a number of pixels, 0 for none")
         if self.schedule not in SCHEDULES:
             raise LogGradError(f"schedule '{self.schedule}': choose one of {', '.join(SCHEDULES)}")
 
@@ -75,7 +83,7 @@ class TrainConfig:
 class TrainResult:
     """Attributes:
     val_error: share of the validation split classified wrongly, 0..1.
-    train_error: mean over the last epoch's (augmented) batches.
+    train_error: running mean over the last epoch's augmented batches.
     history: per epoch, ``loss`` and ``error`` on the training batches.
     weights: in the order of ``keras_net.build(graph).get_weights()``.
     """
@@ -104,6 +112,8 @@ def train(
             f"the network has {graph.output_units} outputs, {len(data.class_names)} classes need"
             f" {output_units(len(data.class_names))}"
         )
+    if config.shift >= min(graph.input_shape[:2]):
+        raise LogGradError(f"shift {config.shift} is not below the image side {min(graph.input_shape[:2])}")
     # TensorFlow's remapper fuses a convolution with the addition of a padded map into a oneDNN
     # kernel that crashes the process (2.21), and its fusions do not speed up training.
     tf.config.optimizer.set_experimental_options({"remapping": False})
@@ -182,9 +192,10 @@ def training_batches(
     memory = tf.constant(pixels)
     targets = tf.constant(one_hot(labels, classes))
     transform = ops.encoder(front_end)
+    mosaic = front_end.sensor.cfa != MONO
 
     def batch(indices: tf.Tensor, randomness: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images = augment(tf.gather(memory, indices), randomness, config.flip, config.shift)
+        images = augment(tf.gather(memory, indices), randomness, config.flip, config.shift, mosaic)
         return transform(images), tf.gather(targets, indices)
 
     order = tf.data.Dataset.range(count).shuffle(count, seed=seed, reshuffle_each_iteration=True)
@@ -200,25 +211,37 @@ def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
     return np.eye(classes, dtype=np.float32)[labels]
 
 
-def augment(pixels: tf.Tensor, randomness: tf.Tensor, flip: bool, shift: int) -> tf.Tensor:
+def augment(
+    pixels: tf.Tensor, randomness: tf.Tensor, flip: bool, shift: int, mosaic: bool = False
+) -> tf.Tensor:
     """Random mirror images and shifts of linear RAW pixels, per image, before the transform.
+
+    On a mosaic every colour stays where the filter has it: shifts are even, and a mirrored
+    image of even width is moved on by one column. The border is mirrored about the outermost
+    pixel, which pairs equal colours.
 
     Args:
       pixels: (batch, H, W), integer.
       randomness: two int64 that decide everything.
       flip: mirror each image left to right with probability 1/2.
-      shift: largest displacement in pixels, each axis; the border is mirrored.
+      shift: largest displacement in pixels, each axis, less than H and W.
+      mosaic: the pixels are a Bayer mosaic.
     """
     batch, height, width = pixels.shape
     count = batch if batch is not None else tf.shape(pixels)[0]
     if flip:
         mirrored = tf.random.stateless_uniform([count, 1, 1], randomness) < 0.5
-        pixels = tf.where(mirrored, pixels[:, :, ::-1], pixels)
+        image = pixels[:, :, ::-1]
+        if mosaic and width % 2 == 0:
+            image = tf.concat([image[:, :, 1:], image[:, :, -2:-1]], axis=2)
+        pixels = tf.where(mirrored, image, pixels)
     if shift:
-        reach = [[0, 0], [shift, shift], [shift, shift]]
-        padded = tf.pad(pixels, reach, mode="SYMMETRIC")
-        corner = tf.random.stateless_uniform(
-            [2, count, 1], randomness + 1, maxval=2 * shift + 1, dtype=tf.int32
+        step = 2 if mosaic else 1
+        steps = shift // step
+        reach = steps * step
+        padded = tf.pad(pixels, [[0, 0], [reach, reach], [reach, reach]], mode="REFLECT")
+        corner = step * tf.random.stateless_uniform(
+            [2, count, 1], randomness + 1, maxval=2 * steps + 1, dtype=tf.int32
         )
         rows = tf.gather(padded, corner[0] + tf.range(height), axis=1, batch_dims=1)
         pixels = tf.gather(rows, corner[1] + tf.range(width), axis=2, batch_dims=1)

@@ -102,3 +102,11 @@ def test_folding_keeps_the_function() -> None:
     front_end = frontend.fixed("loggrad_1p5", Sensor())
     folded = quantize.forward(graph, keras_net.fold(graph, model), front_end, x)
     np.testing.assert_allclose(folded, model(x), rtol=2e-4)
+
+
+def test_a_diverged_network_is_not_folded() -> None:
+    graph = global_average()
+    model = keras_net.build(graph)
+    model.set_weights([np.full_like(w, np.nan) for w in model.get_weights()])
+    with pytest.raises(LogGradError, match="the training diverged"):
+        keras_net.fold(graph, model)
