@@ -23,6 +23,8 @@ from loggrad_tf.errors import LogGradError
 
 MAX_FILE_BYTES = 64 << 20
 MAX_SIDE = 65535
+# 255 times as much, and half a divisor, fit the kernels' 32-bit sums.
+MAX_MEAN_PIXELS = 2**23
 ADD_SHIFT = 20
 SCALE_LIMITS = (1e-20, 1e20)
 
@@ -280,11 +282,13 @@ class _Reader:
             bias = self.constant(int(packed.inputs[2]), "int32")
             if bias.shape != (channels,):
                 raise self.fail(f"bias has shape {list(bias.shape)}, needs [{channels}]")
-            reach = np.abs(bias.astype(np.int64)) + 255 * np.abs(weights.astype(np.int64)).sum(
-                axis=tuple(a for a in range(weights.ndim) if a != axis)
-            )
-            if np.any(reach > 2**31 - 1):
-                raise self.fail("bias and weights can overflow the 32-bit accumulator")
+        reach = 255 * np.abs(weights.astype(np.int64)).sum(
+            axis=tuple(a for a in range(weights.ndim) if a != axis)
+        )
+        if bias is not None:
+            reach += np.abs(bias.astype(np.int64))
+        if np.any(reach > 2**31 - 1):
+            raise self.fail("bias and weights can overflow the 32-bit accumulator")
         return {"bias": bias, "scales": tuple(quantize_scale(float(r)) for r in reals)}
 
     def convolution(self, code: str, packed: Any, out: Tensor) -> dict[str, Any]:
@@ -356,6 +360,8 @@ class _Reader:
             raise self.fail("a pool must keep its channels")
         self.same_quantization(source, out)
         kernel = (int(options.filterHeight), int(options.filterWidth))
+        if code == "AVERAGE_POOL_2D" and kernel[0] * kernel[1] > MAX_MEAN_PIXELS:
+            raise self.fail(f"mean over {kernel[0] * kernel[1]} pixels: at most {MAX_MEAN_PIXELS}")
         fields = self.window(options, source, out, kernel, (1, 1))
         return fields | self.clamp(options.fusedActivationFunction, out)
 
@@ -367,8 +373,8 @@ class _Reader:
             raise self.fail(f"mean over axes {axes}: the mean over height and width (axes 1, 2) is supported")
         base = quantize_scale(source.scale / out.scale)
         pixels = height * width
-        if pixels > 2**23:
-            raise self.fail(f"mean over {pixels} pixels: at most {2**23}")
+        if pixels > MAX_MEAN_PIXELS:
+            raise self.fail(f"mean over {pixels} pixels: at most {MAX_MEAN_PIXELS}")
         shift = min(pixels.bit_length() - 1, 32, 31 + base.shift)
         return {"scales": (Scale((base.multiplier << shift) // pixels, base.shift - shift),)}
 
@@ -384,7 +390,11 @@ class _Reader:
         if source.shape != out.shape:
             raise self.fail(f"shape {list(source.shape)} becomes {list(out.shape)}")
         activation = {"RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3, "QUANTIZE": 0}[code]
-        return {"scales": (quantize_scale(source.scale / out.scale),)} | self.clamp(activation, out)
+        ratio = source.scale / out.scale
+        if code != "QUANTIZE":  # TFLite divides in float32 here
+            with np.errstate(over="ignore"):
+                ratio = float(np.float32(source.scale) / np.float32(out.scale))
+        return {"scales": (quantize_scale(ratio),)} | self.clamp(activation, out)
 
     def softmax(self, code: str, packed: Any, out: Tensor) -> dict[str, Any]:
         source = self.read(packed)

@@ -11,7 +11,8 @@ from export import tflite_graph
 from export.quant_graph import Scale, quantize_scale
 from export.tflite_graph import parse
 from loggrad_tf.errors import LogGradError
-from tests import quantized
+from tests import quantized, tflite_ops
+from tests.tflite_ops import SAME, Tensor
 
 
 def test_real_network(shared: Path) -> None:
@@ -69,6 +70,64 @@ def test_unsupported_operator_is_named_with_its_index() -> None:
     net.operator(schema.BuiltinOperator.HARD_SWISH, schema.BuiltinOptions.HardSwishOptions, None, [x], out)
     with pytest.raises(LogGradError, match=r"operator 1 \(HARD_SWISH\): not supported"):
         parse(net.flatbuffer(out))
+
+
+@pytest.mark.parametrize("code", ["RELU", "RELU6", "RELU_N1_TO_1", "QUANTIZE"])
+def test_requantisation_at_scales_where_float32_and_double_division_differ(code: str) -> None:
+    """Every int8 input, by the arithmetic of lg_requant_double, against the reference."""
+    random = np.random.default_rng(3)
+    values = np.arange(-128, 128)
+    pairs = [(np.float32(0.041213247925), np.float32(0.042969878763))]
+    while len(pairs) < 12:
+        s_in = np.float32(np.exp(random.uniform(-6, 0)))
+        s_out = np.float32(s_in * np.float32(random.uniform(0.3, 1.5)))
+        exact, single = (quantize_scale(float(ratio)) for ratio in (float(s_in) / float(s_out), s_in / s_out))
+        if exact.shift == single.shift and np.any(
+            _doubly_rounded(values + 128, exact) != _doubly_rounded(values + 128, single)
+        ):
+            pairs.append((s_in, s_out))
+    for s_in, s_out in pairs:
+        shape = (1, len(values))
+        options = schema.QuantizeOptionsT() if code == "QUANTIZE" else None
+        content = tflite_ops.model(code, options, [Tensor(shape, s_in, -128)], Tensor(shape, s_out, -128))
+        op = parse(content).ops[0]
+        found = np.clip(_doubly_rounded(values + 128, op.scales[0]) - 128, op.low, op.high)
+        expected = tflite_ops.reference(content, [values.astype(np.int8)[None]])[0]
+        assert np.array_equal(found, expected), (s_in, s_out)
+
+
+def _doubly_rounded(x: np.ndarray, scale: Scale) -> np.ndarray:
+    """lg_requant_double for x >= 0."""
+    high = ((x.astype(np.int64) << max(scale.shift, 0)) * scale.multiplier + 2**30) >> 31
+    right = max(-scale.shift, 0)
+    return (high + ((1 << right) >> 1)) >> right
+
+
+def test_accumulators_without_a_bias_are_bounded_too() -> None:
+    """255 * 127 * 66,312 is just past 2^31."""
+
+    def dense(inputs: int) -> bytes:
+        weights = Tensor((1, inputs), 0.01, data=np.full((1, inputs), 127, np.int8))
+        source, options = Tensor((1, 2, inputs // 2), 0.01), schema.FullyConnectedOptionsT()
+        return tflite_ops.model("FULLY_CONNECTED", options, [source, weights], Tensor((1, 1), 0.1))
+
+    assert parse(dense(66_310)).ops[0].bias is None
+    with pytest.raises(LogGradError, match="overflow the 32-bit accumulator"):
+        parse(dense(66_312))
+
+
+def test_average_pools_are_bounded() -> None:
+    def pool(code: str, side: int) -> bytes:
+        options = schema.Pool2DOptionsT()
+        options.padding, options.strideH, options.strideW = SAME, 1, 1
+        options.filterHeight = options.filterWidth = side
+        one = Tensor((1, 1, 1, 1), 0.1)
+        return tflite_ops.model(code, options, [one], one)
+
+    assert parse(pool("AVERAGE_POOL_2D", 2896)).ops[0].kernel == (2896, 2896)
+    assert parse(pool("MAX_POOL_2D", 4097)).ops[0].kernel == (4097, 4097)
+    with pytest.raises(LogGradError, match="mean over 8392609 pixels"):
+        parse(pool("AVERAGE_POOL_2D", 2897))
 
 
 def _broken(change: str) -> bytes:

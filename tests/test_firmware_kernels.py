@@ -253,7 +253,10 @@ def requantize_case(rng: Rng) -> Case:
     options = schema.QuantizeOptionsT() if operator == "QUANTIZE" else None
     content = ops.model(operator, options, [Tensor(shape, s_in, z_in)], Tensor(shape, s_out, z_out))
     act = {"QUANTIZE": NONE, "RELU": RELU, "RELU6": RELU6}[operator]
-    multiplier, shift = ops.fixed_point(float(np.float32(s_in)) / float(np.float32(s_out)))
+    ratio = float(np.float32(s_in)) / float(np.float32(s_out))
+    if operator != "QUANTIZE":
+        ratio = float(np.float32(s_in) / np.float32(s_out))
+    multiplier, shift = ops.fixed_point(ratio)
     words = [values.size, z_in, z_out, *ops.activation_range(act, s_out, z_out), multiplier, shift]
     return case(
         "requantize", words, [values], ops.reference(content, [values]).tobytes(), name=f"{operator} {words}"

@@ -19,7 +19,7 @@ NONE, RELU, RELU6 = (
     schema.ActivationFunctionType.RELU6,
 )
 TYPES = {"int8": schema.TensorType.INT8, "int32": schema.TensorType.INT32}
-VERSIONS = {"FULLY_CONNECTED": 4, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "QUANTIZE": 2}
+VERSIONS = {"FULLY_CONNECTED": 4, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "QUANTIZE": 2, "RELU_N1_TO_1": 1}
 
 
 @dataclasses.dataclass(frozen=True)
