@@ -1,5 +1,6 @@
 """search.workers: real processes that fail in every way, without TensorFlow."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,6 +14,19 @@ import pytest
 from loggrad_tf.errors import LogGradError
 from search.evolution import Outcome
 from search.workers import Pool
+
+
+class ResourceExhaustedError(Exception):
+    """Bears the name of TensorFlow's."""
+
+
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)}
+
+
+def _script(folder: Path, text: str) -> Path:
+    script = folder / "parent.py"
+    script.write_text(text)
+    return script
 
 
 def setup(spec: str) -> Callable[[str], Outcome]:
@@ -29,6 +43,18 @@ def setup(spec: str) -> Callable[[str], Outcome]:
             os.kill(os.getpid(), signal.SIGKILL)
         if task == "exit":
             os._exit(7)
+        if task == "real-time":
+            os.kill(os.getpid(), signal.SIGRTMIN + 5)
+        if task == "memory":
+            raise MemoryError
+        what, _, flag = task.partition(" ")
+        if flag:  # only the first time
+            task = "0.25"
+            if not Path(flag).exists():
+                Path(flag).touch()
+                if what == "killed":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                raise {"python": MemoryError, "tensorflow": ResourceExhaustedError}[what]
         if task == "pid":
             return Outcome(os.getpid() / 2**32, 0.0)
         time.sleep(float(task))
@@ -54,6 +80,57 @@ def test_failures_are_reported_and_the_pool_goes_on() -> None:
     assert outcomes[1].failure == "ValueError: two lines"
     assert outcomes[2].failure == "worker was killed by SIGKILL (out of memory?)"
     assert outcomes[4].failure == "worker ended with exit code 7"
+
+
+def test_deaths_that_repeat_are_failures() -> None:
+    with Pool(1, setup, "fine") as pool:
+        outcomes = _all(pool, ["real-time", "memory", "0.01"])
+    assert outcomes[0].failure == f"worker was killed by signal {signal.SIGRTMIN + 5}"
+    assert outcomes[1].failure == "MemoryError"
+    assert outcomes[2].val_error == 0.01
+
+
+@pytest.mark.parametrize("death", ["killed", "python", "tensorflow"])
+def test_a_worker_that_dies_once_leaves_no_trace(tmp_path: Path, death: str) -> None:
+    task = f"{death} {tmp_path / 'died'}"
+    histories = []
+    for _ in ("disturbed", "undisturbed"):
+        with Pool(1, setup, "fine") as pool:
+            histories.append(_all(pool, ["0.01", task, "0.02"]))
+        assert (tmp_path / "died").exists()
+    assert histories[0] == histories[1]
+    assert [histories[0][i].val_error for i in range(3)] == [0.01, 0.25, 0.02]
+
+
+INTERRUPTED = """
+from search.workers import Pool
+from tests.test_search_workers import setup
+if __name__ == "__main__":
+    try:
+        print("starting", flush=True)
+        with Pool(2, setup, "fine") as pool:
+            pool.submit(0, "60")
+            pool.wait()
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("delay", [0.05, 0.2, 0.5])
+def test_ctrl_c_while_workers_start_is_quiet(tmp_path: Path, delay: float) -> None:
+    """The terminal signals the whole group: parent, workers and their helpers."""
+    group = subprocess.Popen(
+        [sys.executable, str(_script(tmp_path, INTERRUPTED))],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=ENVIRONMENT, start_new_session=True,
+    )  # fmt: skip
+    assert group.stdout is not None and group.stdout.readline() == "starting\n"
+    time.sleep(delay)
+    deadline = time.monotonic() + 30
+    while group.poll() is None and time.monotonic() < deadline:  # a press that meets process.start() is lost
+        os.killpg(group.pid, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            group.wait(2)
+    assert group.communicate(timeout=30)[0] == "interrupted\n" and group.returncode == 0
 
 
 def test_workers_are_recycled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,12 +162,11 @@ if __name__ == "__main__":
 
 
 def test_workers_end_with_their_parent(tmp_path: Path) -> None:
-    script = tmp_path / "parent.py"
-    script.write_text(ORPHANS)
-    root = Path(__file__).resolve().parent.parent
-    environment = {**os.environ, "PYTHONPATH": str(root)}
     parent = subprocess.Popen(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, env=environment
+        [sys.executable, str(_script(tmp_path, ORPHANS))],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
     )
     assert parent.stdout is not None
     worker = int(parent.stdout.readline())
