@@ -40,6 +40,8 @@ class Bounds:
         for name, bound in self.to_json().items():
             if bound is not None and not bound > 0:
                 raise LogGradError(f"bound on {name} is {bound}; give a positive number, or none to drop it")
+        if self.error is not None and self.error > 1:
+            raise LogGradError(f"bound on error is {self.error:g}; give a share up to 1, or none to drop it")
 
     def resources(self) -> tuple[float | None, ...]:
         """The bounds on peak memory, size and MACs."""
