@@ -18,6 +18,7 @@ over the sets of executed ops, which refuses sections that are too tangled.
 import dataclasses
 import heapq
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -76,9 +77,6 @@ def _tasks(graph: Graph) -> list[_Task]:
             owner[i] = owner[op.inputs[0]]
             continue
         owner[i] = len(tasks)
-        count = 1
-        for extent in op.shape:
-            count *= extent
         sources = tuple(dict.fromkeys(owner[j] for j in op.inputs))
         shareable = tuple(
             dict.fromkeys(
@@ -87,7 +85,7 @@ def _tasks(graph: Graph) -> list[_Task]:
                 if op.kind == "add" and graph.ops[j].shape == op.shape and graph.ops[j].kind != "input"
             )
         )
-        tasks.append(_Task(sources, 0 if op.kind == "input" else count, shareable))
+        tasks.append(_Task(sources, 0 if op.kind == "input" else math.prod(op.shape), shareable))
     return tasks
 
 
