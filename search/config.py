@@ -77,10 +77,11 @@ class Config:
 
     Attributes:
       profile: where the values of flags that were not given come from.
-      data, input, mode, bits, size: what the networks see (bits 0: the data set's own depth).
+      data, input, mode, bits, size: what the networks see (bits 0: the data set's own depth). A
+        folder in ``data`` is absolute, see :func:`absolute_data`.
       rounds, population, sample, seed, workers, max_overrun, bounds: see ``Settings``.
       train: JSON form of :class:`models.training.TrainConfig`.
-      final_epochs: of the best network, at the end; 0 keeps the weights it was ranked by.
+      final_epochs: of the best network, at the end, see :mod:`search.final`.
       front_end: JSON form of the fitted front end, thresholds included.
       class_names: of the data set.
       manifest_sha256: of the data set.
@@ -136,17 +137,15 @@ class Config:
             classes=len(self.class_names),
         )
 
-    def training(self, weights: Path) -> TrainingSpec:
-        front_end = FrontEnd.from_json(self.front_end)
-        return TrainingSpec(
-            data=self.data,
-            size=self.size,
-            mode=self.mode,
-            manifest_sha256=self.manifest_sha256,
-            front_end=front_end,
-            train=self.train,
-            weights=weights,
-        )
+    def training(self, data: Path, weights: Path) -> TrainingSpec:
+        """What its workers need, with the directories of the prepared data set and of the weights."""
+        return TrainingSpec(data, FrontEnd.from_json(self.front_end), self.train, weights)
+
+
+def absolute_data(spec: str) -> str:
+    """``folder:DIR`` and ``pascalraw:DIR`` with an absolute DIR, so that they hold from anywhere."""
+    kind, _, where = spec.partition(":")
+    return f"{kind}:{Path(where).expanduser().resolve()}" if where else spec
 
 
 def target_sensor(data: DataSet, bits: int) -> Sensor:

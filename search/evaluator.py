@@ -6,7 +6,6 @@ worker, whatever it trained before.
 """
 
 import dataclasses
-import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +14,10 @@ from typing import Any
 import numpy as np
 
 from loggrad_tf import dataset, quiet
-from loggrad_tf.dataset import DataSet
-from loggrad_tf.errors import LogGradError
 from loggrad_tf.frontend import FrontEnd
 from models.graph import Graph
 from search.evolution import Outcome
-from search.workers import THREADS
+from search.workers import ONEDNN, THREADS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,20 +25,19 @@ class TrainingSpec:
     """What all candidates of a search share.
 
     Attributes:
-      data, size, mode: the data set, as :func:`loggrad_tf.dataset.load` takes them.
-      manifest_sha256: of that data set when the search began.
+      data: the prepared data set's directory. Workers read it as it is; that it is the right one, and
+        prepared at all, is the parent's to see to.
       front_end: between its pixels and the network.
       train: JSON form of :class:`models.training.TrainConfig`.
       weights: directory for the candidates' weights.
+      label: what a line of progress per training calls it; empty shows none.
     """
 
-    data: str
-    size: int
-    mode: str
-    manifest_sha256: str
+    data: Path
     front_end: FrontEnd
     train: dict[str, Any]
     weights: Path
+    label: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +71,7 @@ def load_weights(path: Path) -> tuple[np.ndarray, ...]:
 
 def start_tensorflow() -> None:
     """Import TensorFlow for reproducible work: one thread, deterministic operations."""
+    os.environ.setdefault(ONEDNN, "1")
     quiet.import_tensorflow()
     import tensorflow as tf
 
@@ -83,38 +80,21 @@ def start_tensorflow() -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def open_data(spec: TrainingSpec) -> DataSet:
-    """The data set of the search.
-
-    Raises:
-      LogGradError: it is not the one that the search began with.
-    """
-    data = dataset.load(spec.data, size=spec.size, mode=spec.mode)
-    if data.manifest_sha256 != spec.manifest_sha256:
-        raise LogGradError(
-            f"data set {spec.data} has changed since the search began (manifest {data.manifest_sha256[:12]},"
-            f" was {spec.manifest_sha256[:12]}): restore it, or start a new search"
-        )
-    return data
-
-
 def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
     """Set up a worker: data set mapped from disk, TensorFlow ready."""
     start_tensorflow()
     import keras
 
-    from models import training
+    from models import progress, training
 
-    data = open_data(spec)
+    data = dataset.open_prepared(spec.data)
     config = training.TrainConfig.from_json(spec.train)
 
     def evaluate(task: Task) -> Outcome:
         keras.backend.clear_session()
-        result = training.train(task.graph, data, spec.front_end, config, task.seed)
-        errors = (result.val_error, result.train_error)
-        if not all(math.isfinite(error) for error in errors):
-            return Outcome(None, None, f"training gave errors {errors}")
+        show = progress.of_epochs(spec.label, config.epochs) if spec.label else None
+        result = training.train(task.graph, data, spec.front_end, config, task.seed, show)
         save_weights(weights_path(spec.weights, task.index), result.weights)
-        return Outcome(*errors)
+        return Outcome(result.val_error, result.train_error)
 
     return evaluate

@@ -16,11 +16,13 @@ from typing import Any
 from absl import flags
 
 from loggrad_tf import cli, dataset
+from loggrad_tf.dataset import DataSet
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.frontend import FORMATS, check_format
+from loggrad_tf.parallel import processors
 from search import final, plots, rundir
-from search.config import PROFILES, Config, differences, fit_front_end, versions
-from search.evaluator import Task, open_data, open_evaluator
+from search.config import PROFILES, Config, absolute_data, differences, fit_front_end, versions
+from search.evaluator import Task, open_evaluator
 from search.evolution import Candidate, Evolution, Record, build, training_seed
 from search.objectives import Bounds, Point, best, overrun
 from search.workers import ONEDNN, THREADS, Pool
@@ -47,7 +49,8 @@ flags.DEFINE_integer("epochs", None, "* Training epochs per candidate [8, 80].",
 flags.DEFINE_integer(
     "final_epochs",
     None,
-    "* Epochs to train the best network from scratch at the end; 0 keeps its weights [40, 0].",
+    "* Epochs to train the best network from scratch at the end, if more than the search's; its old weights"
+    " are kept if they err less [40, 0].",
     lower_bound=0,
 )
 flags.DEFINE_string(
@@ -100,25 +103,28 @@ def _bounds() -> Bounds:
     )
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _new_config() -> Config:
-    """The search that the flags ask for; prepares the data set on first use."""
+def _check_flags() -> None:
+    """Find wrong values in a moment, before anything is written."""
     check_format(FLAGS.input)
     if FLAGS.bits and not 8 <= FLAGS.bits <= 16:
         raise LogGradError(f"--bits={FLAGS.bits}: choose 8 to 16, or 0 for the data set's own depth")
+    _bounds()
+    if FLAGS.max_overrun is not None:
+        _number("max_overrun")
+
+
+def _new_config() -> tuple[Config, DataSet]:
+    """The search that the flags ask for, and its data set, which is prepared on first use."""
     profile = PROFILES[FLAGS.profile]
-    bounds = _bounds()
     max_overrun = profile.max_overrun if FLAGS.max_overrun is None else _number("max_overrun")
     train = dict(profile.train)
     if FLAGS.epochs is not None:
         train["epochs"] = FLAGS.epochs
-    data = dataset.load(FLAGS.data, size=FLAGS.size, mode=FLAGS.mode)
-    return Config(
+    spec = absolute_data(FLAGS.data)
+    data = dataset.load(spec, size=FLAGS.size, mode=FLAGS.mode)
+    config = Config(
         profile=FLAGS.profile,
-        data=FLAGS.data,
+        data=spec,
         input=FLAGS.input,
         mode=FLAGS.mode,
         bits=FLAGS.bits,
@@ -127,9 +133,9 @@ def _new_config() -> Config:
         population=FLAGS.population or profile.population,
         sample=FLAGS.sample or profile.sample,
         seed=FLAGS.seed,
-        workers=FLAGS.workers or _cores(),
+        workers=FLAGS.workers or processors(),
         max_overrun=max_overrun,
-        bounds=bounds,
+        bounds=_bounds(),
         train=train,
         final_epochs=profile.final_epochs if FLAGS.final_epochs is None else FLAGS.final_epochs,
         front_end=fit_front_end(data, FLAGS.input, FLAGS.bits).to_json(),
@@ -139,6 +145,7 @@ def _new_config() -> Config:
         threads=THREADS,
         versions=versions(),
     )
+    return config, data
 
 
 def _given_again(stored: Config) -> dict[str, Any]:
@@ -147,6 +154,8 @@ def _given_again(stored: Config) -> dict[str, Any]:
     for name in _OWN_FLAGS:
         if FLAGS[name].present:
             given[name] = FLAGS[name].value
+    if absolute_data(given["data"]) == absolute_data(stored.data):
+        given["data"] = stored.data
     if FLAGS["max_overrun"].present:
         given["max_overrun"] = _number("max_overrun")
     for name, bound in _bounds().to_json().items():
@@ -157,13 +166,24 @@ def _given_again(stored: Config) -> dict[str, Any]:
     return given
 
 
-def _check_resumed(directory: Path, stored: Config) -> None:
+def _check_resumed(directory: Path, stored: Config) -> DataSet:
+    """The data set of the search that goes on.
+
+    Raises:
+      LogGradError: a flag, the data set or the machine would change its history.
+    """
     changed = differences(stored.to_json(), _given_again(stored))
     if changed:
         raise LogGradError(
             f"{directory}: {changed[0]}; leave the flag out to go on, or start anew with another --out"
         )
-    open_data(stored.training(directory / rundir.WEIGHTS))
+    data = dataset.load(stored.data, size=stored.size, mode=stored.mode)
+    if data.manifest_sha256 != stored.manifest_sha256:
+        raise LogGradError(
+            f"data set {stored.data} has changed since the search began"
+            f" (manifest {data.manifest_sha256[:12]}, was {stored.manifest_sha256[:12]}):"
+            " restore it, or start a new search"
+        )
     now = {"onednn": os.environ.get(ONEDNN, "1"), "threads": THREADS}
     for change in differences({key: stored.to_json()[key] for key in now}, now):
         raise LogGradError(
@@ -172,6 +192,7 @@ def _check_resumed(directory: Path, stored: Config) -> None:
         )
     for change in differences(stored.versions, versions()):
         print(f"warning: {change}; results may differ in the last digits from here on", file=sys.stderr)
+    return data
 
 
 def _directory() -> tuple[Path, bool]:
@@ -236,7 +257,9 @@ def _print_front(front: rundir.Front, config: Config, chosen: int) -> None:
         print(f"{mark} {index:9d}  {point.error:9.2%}  {r.peak_memory:9d}  {r.size:9d}  {r.macs:9d}")
 
 
-def _finish(directory: Path, config: Config, evolution: Evolution, front: rundir.Front) -> None:
+def _finish(
+    directory: Path, config: Config, data: DataSet, evolution: Evolution, front: rundir.Front
+) -> None:
     chosen = best(front.members, config.bounds)
     if chosen is None:
         reason = evolution.records[0].outcome.failure
@@ -251,10 +274,10 @@ def _finish(directory: Path, config: Config, evolution: Evolution, front: rundir
     record = evolution.records[chosen]
     if overrun(record.candidate.resources, config.bounds) > 1:
         print("no candidate is within all bounds; the best one exceeds them least")
-    print(final.finish_best(directory, config, record))
+    print(final.finish_best(directory, config, record, data))
 
 
-def _search(directory: Path, config: Config) -> None:
+def _search(directory: Path, config: Config, data: DataSet) -> None:
     journal, records = rundir.open_journal(directory)
     if journal.warning:
         print(f"warning: {journal.warning}", file=sys.stderr)
@@ -276,11 +299,11 @@ def _search(directory: Path, config: Config) -> None:
             f" {config.workers} workers, in {directory}",
             flush=True,
         )
-        spec = config.training(directory / rundir.WEIGHTS)
+        spec = config.training(data.path, directory / rundir.WEIGHTS)
         with Pool(config.workers, open_evaluator, spec) as pool:
             rundir.drive(evolution, journal, pool, task_of, progress.show)
     journal.close()
-    _finish(directory, config, evolution, front)
+    _finish(directory, config, data, evolution, front)
 
 
 def main(argv: list[str]) -> None:
@@ -288,14 +311,17 @@ def main(argv: list[str]) -> None:
     directory, resume = _directory()
     if resume:
         config = rundir.load_config(directory)
-        _check_resumed(directory, config)
     else:
-        rundir.refuse_existing(directory)  # before minutes of preparing data
-        config = _new_config()
-        rundir.create(directory, config)
-    with rundir.lock(directory):
+        rundir.refuse_existing(directory)
+        _check_flags()
+    with rundir.lock(directory):  # before minutes of preparing data
+        if resume:
+            data = _check_resumed(directory, config)
+        else:
+            config, data = _new_config()
+            rundir.create(directory, config)
         try:
-            _search(directory, config)
+            _search(directory, config, data)
         except KeyboardInterrupt:
             print(
                 f"\ninterrupted; what is finished is kept. Go on with:"

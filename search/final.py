@@ -1,79 +1,115 @@
 """What is done with the chosen network: train it in full, test it once, save it.
 
-A search trains many networks briefly to rank them; the one that is kept deserves more. It is
-trained from scratch for ``final_epochs`` with the search's other settings, or keeps the weights
-it was ranked by if that is 0 (the paper's profile, whose candidates are trained in full).
-This is the only place that reads the test split. A saved network that is already the right
-one is left as it is, so that a finished search is finished again in a moment.
+A search trains many networks briefly to rank them; the one that is kept deserves more. If
+``final_epochs`` is above the search's own epochs, it is trained from scratch for that long
+with the search's other settings and seed, in a worker. The weights of lower validation error
+are saved: those, or the ones that the candidate was ranked by (always, if ``final_epochs`` is
+not above the search's; training again would give the same). This is the only place of a search
+that reads the test split. A saved network that is already the right one is left as it is, so
+that a finished search is finished again in a moment.
 """
 
 import dataclasses
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from loggrad_tf.dataset import DataSet
 from loggrad_tf.errors import LogGradError
 from search import rundir
 from search.config import Config
-from search.evaluator import load_weights, open_data, start_tensorflow, weights_path
-from search.evolution import Record, build, training_seed
+from search.evaluator import Task, TrainingSpec, load_weights, open_evaluator, start_tensorflow, weights_path
+from search.evolution import Outcome, Record, build, training_seed
+from search.workers import Pool
 
 BEST = "best"
 
 
-def finish_best(directory: Path, config: Config, record: Record) -> str:
+def finish_best(directory: Path, config: Config, record: Record, data: DataSet) -> str:
     """Write DIR/best for the chosen candidate; returns the sentence that reports its errors."""
     start_tensorflow()
-    from models import bundle, progress, training
+    from models import bundle, training
 
-    index, settings = record.candidate.index, config.settings()
-    spec = config.training(directory / rundir.WEIGHTS)
-    data = open_data(spec)
-    train = training.TrainConfig.from_json(config.train)
-    if config.final_epochs:
-        train = dataclasses.replace(train, epochs=config.final_epochs)
-    graph = build(record.candidate.genotype, settings)
-    seed = training_seed(config.seed, index)
+    index, ranked = record.candidate.index, record.outcome.val_error
+    assert ranked is not None
+    spec = config.training(data.path, directory / rundir.WEIGHTS)
+    brief = training.TrainConfig.from_json(config.train)
+    full = dataclasses.replace(brief, epochs=max(brief.epochs, config.final_epochs))
+    graph = build(record.candidate.genotype, config.settings())
+    task = Task(index, graph, training_seed(config.seed, index))
 
     def is_done() -> bool:
         try:
             saved = bundle.load(directory / BEST)
         except LogGradError:
             return False
-        return (saved.graph, saved.seed, saved.train) == (graph, seed, train)
+        trained = saved.train == full or (saved.train == brief and "final_val_error" in saved.metrics)
+        return trained and (saved.graph, saved.seed) == (graph, task.seed)
 
     if not is_done():
-        metrics: dict[str, Any] = {"search_val_error": record.outcome.val_error}
+        metrics: dict[str, Any] = {"search_val_error": ranked, "val_error": ranked}
         metrics |= record.candidate.resources.to_json()
-        if config.final_epochs:
-            show = progress.of_epochs("training the best network", train.epochs)
-            result = training.train(graph, data, spec.front_end, train, seed, show)
-            weights, metrics["val_error"] = result.weights, result.val_error
-        else:
-            weights = load_weights(_kept_weights(directory, index))
-            metrics["val_error"] = record.outcome.val_error
+        train, weights = brief, None
+        if full != brief:
+            outcome, trained = _train_in_full(dataclasses.replace(spec, train=full.to_json()), task)
+            if outcome.val_error is None:
+                print(
+                    f"warning: training the best network in full failed ({outcome.failure}); the weights"
+                    " of the search are kept",
+                    file=sys.stderr,
+                )
+            else:
+                metrics["final_val_error"] = outcome.val_error
+                if outcome.val_error <= ranked:
+                    train, weights, metrics["val_error"] = full, trained, outcome.val_error
         network = bundle.Bundle(
             graph=graph,
             front_end=spec.front_end,
             class_names=config.class_names,
-            weights=weights,
+            weights=_kept_weights(directory, index) if weights is None else weights,
             data=bundle.DataReference(config.data, config.size, config.mode, config.manifest_sha256),
             train=train,
-            seed=seed,
+            seed=task.seed,
             metrics=metrics,
         )
         metrics["test_error"] = training.evaluate(network.model(), data, spec.front_end, "test")
         bundle.save(directory / BEST, network)
-    metrics = bundle.load(directory / BEST).metrics
+    saved = bundle.load(directory / BEST)
+    metrics = saved.metrics
+    others = ""
+    if saved.train != brief:
+        others = f" ({metrics['search_val_error']:.2%} in the search)"
+    elif "final_val_error" in metrics:
+        others = f" (the search's weights; {full.epochs} epochs gave {metrics['final_val_error']:.2%})"
     return (
-        f"best: candidate {index} after {train.epochs} epochs: validation error {metrics['val_error']:.2%}"
-        f" ({metrics['search_val_error']:.2%} in the search), test error {metrics['test_error']:.2%}"
+        f"best: candidate {index} after {saved.train.epochs} epochs: validation error"
+        f" {metrics['val_error']:.2%}{others}, test error {metrics['test_error']:.2%}"
         f" (always the largest class: {training.majority_error(data, 'test'):.2%}); saved in"
         f" {directory / BEST}"
     )
 
 
-def _kept_weights(directory: Path, index: int) -> Path:
+def _train_in_full(spec: TrainingSpec, task: Task) -> tuple[Outcome, tuple[np.ndarray, ...] | None]:
+    """Train in a process of its own: a crash is an outcome like any other, without weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        weights = Path(folder)
+        spec = dataclasses.replace(spec, weights=weights, label="training the best network")
+        try:
+            with Pool(1, open_evaluator, spec) as pool:
+                pool.submit(task.index, task)
+                outcome = pool.wait()[0].outcome
+        except LogGradError as error:
+            outcome = Outcome(None, None, str(error))
+        if outcome.val_error is None:
+            return outcome, None
+        return outcome, load_weights(weights_path(weights, task.index))
+
+
+def _kept_weights(directory: Path, index: int) -> tuple[np.ndarray, ...]:
     path = weights_path(directory / rundir.WEIGHTS, index)
     if not path.is_file():
         raise LogGradError(f"{path}: the weights of candidate {index} are missing; restore them from a copy")
-    return path
+    return load_weights(path)

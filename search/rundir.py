@@ -45,11 +45,13 @@ class Evaluators(Protocol):
 
 @contextlib.contextmanager
 def lock(directory: Path) -> Iterator[None]:
-    """Hold ``directory`` for this process; a process that dies lets go of it.
+    """Make ``directory`` and hold it for this process; a process that dies lets go of it.
 
     Raises:
       LogGradError: another search holds it.
+      OSError: it cannot be written.
     """
+    directory.mkdir(parents=True, exist_ok=True)
     with (directory / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -74,7 +76,7 @@ def refuse_existing(directory: Path) -> None:
 
 
 def create(directory: Path, config: Config) -> None:
-    """Make the directory of a new search; an existing one is refused."""
+    """Begin a new search in ``directory``; an existing one is refused."""
     refuse_existing(directory)
     (directory / WEIGHTS).mkdir(parents=True, exist_ok=True)
     temporary = directory / f".{CONFIG}.tmp"

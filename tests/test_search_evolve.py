@@ -13,6 +13,8 @@ import pytest
 from PIL import Image
 
 from models import bundle
+from search import rundir
+from search.config import absolute_data
 
 ROOT = Path(__file__).resolve().parent.parent
 SHAPES = ("bar", "disc", "noise")
@@ -67,6 +69,7 @@ def _one_line_error(done: subprocess.CompletedProcess[str]) -> str:
         (("--rounds=0",), "rounds"),
         (("--bits=7",), "--bits=7: choose 8 to 16"),
         (("--macs_bound=fast",), "--macs_bound=fast: give a positive number, or none"),
+        (("--error_bound=5",), "bound on error is 5; give a share up to 1"),
         (("--max_overrun=-1",), "--max_overrun=-1: give a positive number, or none"),
         (("--data=folder:/nowhere/at/all",), "/nowhere/at/all"),
         (("--resume",), "--resume: say which run"),
@@ -77,7 +80,27 @@ def _one_line_error(done: subprocess.CompletedProcess[str]) -> str:
 def test_wrong_values(cache: Path, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
     out = () if any("resume" in a for a in arguments) else (f"--out={tmp_path / 'run'}",)
     assert message in _one_line_error(_evolve(cache, *arguments, *out))
-    assert not (tmp_path / "run").exists()
+    left = [path.name for path in (tmp_path / "run").glob("*")]
+    assert left == (["lock"] if "--data=folder:/nowhere/at/all" in arguments else [])
+
+
+def test_unwritable_directory_is_found_before_data_is_prepared(cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = _evolve(cache, "--data=folder:/nowhere", f"--out={tmp_path / 'file' / 'run'}")
+    assert f"{tmp_path / 'file' / 'run'}: Not a directory" in _one_line_error(done)
+
+
+def test_running_search_is_found_before_data_is_prepared(cache: Path, tmp_path: Path) -> None:
+    with rundir.lock(tmp_path / "run"):
+        done = _evolve(cache, "--data=folder:/nowhere", f"--out={tmp_path / 'run'}")
+    assert "another search is running there" in _one_line_error(done)
+
+
+def test_data_is_named_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute_data("synthetic") == "synthetic"
+    assert absolute_data("folder:a/../b") == f"folder:{tmp_path / 'b'}"
+    assert absolute_data(f"pascalraw:{tmp_path}") == f"pascalraw:{tmp_path}"
 
 
 TINY = (
@@ -96,7 +119,7 @@ def _state(directory: Path) -> dict[str, bytes]:
 def test_killed_search_goes_on_as_if_nothing_had_happened(
     pictures: Path, cache: Path, tmp_path: Path
 ) -> None:
-    data = f"--data=folder:{pictures}"
+    data = f"--data=folder:{os.path.relpath(pictures, ROOT)}"
     whole = tmp_path / "whole"
     done = _evolve(cache, data, *TINY, f"--out={whole}")
     assert done.returncode == 0, done.stderr
@@ -126,10 +149,11 @@ def test_killed_search_goes_on_as_if_nothing_had_happened(
     refused = _evolve(cache, f"--resume={killed}", "--macs_bound=none")
     assert "bounds.macs was 1000000.0, now None" in _one_line_error(refused)
     assert "holds a search" in _one_line_error(_evolve(cache, data, *TINY, f"--out={killed}"))
-    done = _evolve(cache, "--resume", f"--out={killed}")
+    done = _evolve(cache, "--resume", data, f"--out={killed}")
     assert done.returncode == 0, done.stderr
     assert _state(killed) == _state(whole)
 
+    assert json.loads((whole / "config.json").read_text())["data"] == f"folder:{pictures}"
     saved = [bundle.load(d / "best") for d in (whole, killed)]
     assert saved[0].metrics == saved[1].metrics and saved[0].graph == saved[1].graph
     for a, b in zip(saved[0].weights, saved[1].weights, strict=True):

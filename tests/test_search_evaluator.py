@@ -1,0 +1,71 @@
+"""search.evaluator: a real worker, whose outcomes depend on the task alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from loggrad_tf import dataset, frontend
+from models.graph import Graph, GraphBuilder
+from search.evaluator import Task, TrainingSpec, load_weights, open_evaluator, save_weights, weights_path
+from search.evolution import Outcome
+from search.workers import Pool
+
+SIDE = 16
+TRAIN = {"epochs": 2, "batch_size": 8, "schedule": "cosine", "flip": True, "shift": 2}
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> dataset.DataSet:
+    """Two classes of noisy pictures, whose source is gone."""
+    source = tmp_path / "pictures"
+    rng = np.random.default_rng(0)
+    for name, step in (("fine", 2), ("coarse", 8)):
+        (source / name).mkdir(parents=True)
+        for i in range(24):
+            stripes = np.arange(SIDE * 2)[:, None, None] % step < step // 2
+            picture = rng.integers(0, 120, (SIDE * 2, SIDE * 2, 3)) + 100 * stripes
+            Image.fromarray(picture.astype(np.uint8)).save(source / name / f"{i:02d}.png")
+    data = dataset.load(f"folder:{source}", size=SIDE, cache=tmp_path / "cache")
+    source.rename(tmp_path / "elsewhere")
+    return data
+
+
+def _network(filters: int) -> Graph:
+    b = GraphBuilder()
+    x = b.conv(b.input(SIDE, SIDE, 1), filters, 3, bn=True, relu=True)
+    return b.build(b.dense(b.global_avg(x), 1))
+
+
+def test_a_task_has_one_outcome_whatever_was_trained_before(
+    prepared: dataset.DataSet, tmp_path: Path
+) -> None:
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    spec = TrainingSpec(prepared.path, frontend.fixed("loggrad_1p5", prepared.sensor), TRAIN, weights)
+    tasks = [
+        Task(0, _network(4), 7),
+        Task(1, _network(6), 8),
+        Task(2, _network(4), 7),
+        Task(3, _network(4), 8),
+    ]
+    outcomes: list[Outcome] = []
+    with Pool(1, open_evaluator, spec) as pool:
+        for task in tasks:
+            pool.submit(task.index, task)
+            outcomes += [done.outcome for done in pool.wait()]
+    assert [outcome.failure for outcome in outcomes] == [None] * 4
+    assert outcomes[2] == outcomes[0]
+    first, other, again, reseeded = (load_weights(weights_path(weights, task.index)) for task in tasks)
+    assert [a.tobytes() for a in again] == [a.tobytes() for a in first]
+    assert [a.shape for a in other] != [a.shape for a in first]
+    assert any((a != b).any() for a, b in zip(reseeded, first, strict=True))
+
+
+def test_weights_come_back_in_their_order(tmp_path: Path) -> None:
+    arrays = tuple(np.full((2, i + 1), i, np.float32) for i in range(12))
+    save_weights(weights_path(tmp_path, 3), arrays)
+    assert [path.name for path in tmp_path.iterdir()] == ["00003.npz"]
+    for a, b in zip(load_weights(tmp_path / "00003.npz"), arrays, strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -1,0 +1,128 @@
+"""search.final: which weights become the best network; the training itself is a stand-in."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from loggrad_tf import frontend
+from loggrad_tf.dataset import DataSet
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.sensor import Sensor
+from models import bundle, keras_net
+from search import final, rundir
+from search.config import PROFILES, Config
+from search.evaluator import Task, TrainingSpec, save_weights, weights_path
+from search.evolution import Outcome, Record, build, propose
+from search.objectives import Bounds
+
+SENSOR = Sensor(12, 0, 4095)
+CONFIG = Config(
+    profile="quick", data="synthetic", input="loggrad_1p5", mode="gray", bits=0, size=16,
+    rounds=1, population=1, sample=1, seed=1, workers=1, max_overrun=1.0, bounds=Bounds(),
+    train=PROFILES["quick"].train, final_epochs=40,
+    front_end=frontend.fixed("loggrad_1p5", SENSOR).to_json(), class_names=("a", "b", "c"),
+    manifest_sha256="0", onednn="1", threads=1, versions={},
+)  # fmt: skip
+RECORD = Record(propose(CONFIG.settings(), 0, []), Outcome(0.25, 0.2))
+GRAPH = build(RECORD.candidate.genotype, CONFIG.settings())
+Weights = tuple[np.ndarray, ...]
+
+
+def _weights(value: float) -> Weights:
+    return tuple(np.full_like(w, value) for w in keras_net.build(GRAPH).get_weights())
+
+
+KEPT, TRAINED = _weights(0.5), _weights(0.25)
+
+
+class Training:
+    """Takes the place of the training in full, and counts how often it is asked."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self.epochs: list[int] = []
+
+    def __call__(self, spec: TrainingSpec, task: Task) -> tuple[Outcome, Weights | None]:
+        assert task.graph == GRAPH
+        self.epochs.append(spec.train["epochs"])
+        return self.outcome, None if self.outcome.failure else TRAINED
+
+
+def _finish(directory: Path, config: Config, training: Training, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(final, "start_tensorflow", lambda: None)  # its settings are for a whole process
+    monkeypatch.setattr(final, "_train_in_full", training)
+    pixels = np.random.default_rng(0).integers(0, 4096, (9, 16, 16)).astype(np.uint16)
+    labels, split = np.tile(np.arange(3, dtype=np.int32), 3), np.repeat(np.arange(3, dtype=np.uint8), 3)
+    names = CONFIG.class_names
+    data = DataSet(pixels, labels, split, names, SENSOR, "gray", "synthetic", "0", Path("unused"))
+    return final.finish_best(directory, config, RECORD, data)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / rundir.WEIGHTS).mkdir()
+    save_weights(weights_path(tmp_path / rundir.WEIGHTS, 0), KEPT)
+    return tmp_path
+
+
+def _is(saved: bundle.Bundle, weights: Weights) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(saved.weights, weights, strict=True))
+
+
+@pytest.mark.parametrize("error", [0.125, 0.25])
+def test_full_training_replaces_the_weights(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, error: float
+) -> None:
+    training = Training(Outcome(error, 0.1))
+    for _ in range(2):
+        sentence = _finish(directory, CONFIG, training, monkeypatch)
+        assert f"after 40 epochs: validation error {error:.2%} (25.00% in the search), test" in sentence
+    assert training.epochs == [40]  # the second time it is there already
+    saved = bundle.load(directory / "best")
+    assert _is(saved, TRAINED) and saved.train.epochs == 40 and saved.metrics["val_error"] == error
+
+
+def test_better_weights_of_the_search_are_kept(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = Training(Outcome(0.5, 0.1))
+    for _ in range(2):
+        sentence = _finish(directory, CONFIG, training, monkeypatch)
+        assert (
+            "after 8 epochs: validation error 25.00% (the search's weights; 40 epochs gave 50.00%)"
+            in sentence
+        )
+    assert training.epochs == [40]
+    saved = bundle.load(directory / "best")
+    assert _is(saved, KEPT) and saved.train.epochs == 8 and saved.metrics["val_error"] == 0.25
+
+
+@pytest.mark.parametrize("final_epochs", [0, 3, 8])
+def test_full_training_is_never_shorter(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, final_epochs: int
+) -> None:
+    training = Training(Outcome(0.0, 0.0))
+    config = dataclasses.replace(CONFIG, final_epochs=final_epochs)
+    assert "after 8 epochs: validation error 25.00%, test" in _finish(
+        directory, config, training, monkeypatch
+    )
+    assert not training.epochs and _is(bundle.load(directory / "best"), KEPT)
+
+
+def test_crash_keeps_the_weights_until_it_goes_well(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crash = Training(Outcome(None, None, "worker was killed by SIGKILL"))
+    assert "after 8 epochs" in _finish(directory, CONFIG, crash, monkeypatch)
+    assert (
+        "failed (worker was killed by SIGKILL); the weights of the search are kept" in capsys.readouterr().err
+    )
+    assert _is(bundle.load(directory / "best"), KEPT)
+    assert "after 40 epochs" in _finish(directory, CONFIG, Training(Outcome(0.0, 0.0)), monkeypatch)
+    assert _is(bundle.load(directory / "best"), TRAINED)
+
+
+def test_missing_weights_are_named(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights_path(directory / rundir.WEIGHTS, 0).unlink()
+    with pytest.raises(LogGradError, match=r"00000\.npz: the weights of candidate 0 are missing"):
+        _finish(directory, CONFIG, Training(Outcome(0.5, 0.0)), monkeypatch)
