@@ -7,7 +7,7 @@ exposure metadata, no colour calibration: the colour matrix is sRGB's and the ne
 Reading is :mod:`loggrad_tf.raw`'s work.
 """
 
-import os
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 import tifffile
 
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.files import write_whole
 from loggrad_tf.sensor import MONO
 
 LINEAR = "linear"
@@ -121,23 +122,20 @@ def write_dng(
         tags.append(_tag(50714, _RATIONAL, _ratios(blacks)))
     if active_area is not None:
         tags.append(_tag(50829, _LONG, active_area))
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with tifffile.TiffWriter(partial, byteorder="<") as writer:
-            writer.write(
-                np.ascontiguousarray(codes),
-                photometric=_MIN_IS_BLACK if cfa == MONO else photometric,
-                planarconfig="contig" if channels == 3 else None,
-                rowsperstrip=codes.shape[0],
-                subfiletype=0,
-                metadata=None,
-                software=False,
-                extratags=tags,
-            )
-        if cfa == MONO:  # tifffile writes linear RAW with three samples only
-            with tifffile.TiffFile(partial, mode="r+") as written:
-                written.pages.first.tags[_PHOTOMETRIC].overwrite(photometric)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file, byteorder="<") as writer:
+        writer.write(
+            np.ascontiguousarray(codes),
+            photometric=_MIN_IS_BLACK if cfa == MONO else photometric,
+            planarconfig="contig" if channels == 3 else None,
+            rowsperstrip=codes.shape[0],
+            subfiletype=0,
+            metadata=None,
+            software=False,
+            extratags=tags,
+        )
+    if cfa == MONO:  # tifffile writes linear RAW with three samples only
+        file.seek(0)
+        with tifffile.TiffFile(file) as written:
+            written.pages.first.tags[_PHOTOMETRIC].overwrite(photometric)
+    write_whole(Path(path), file.getvalue())

@@ -7,7 +7,7 @@ A set gives rows of crops for each class, spread evenly over it; a RAW file its 
 colours, those beside it (:mod:`loggrad_tf.views`).
 """
 
-import os
+import io
 from pathlib import Path
 
 from absl import flags
@@ -15,6 +15,7 @@ from absl import flags
 from loggrad_tf import cli, raw, views
 from loggrad_tf.dataset import load
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.files import write_whole
 
 _DATA = flags.DEFINE_string("data", None, "synthetic, pascalraw:DIR or folder:DIR")
 _RAW = flags.DEFINE_string("raw", None, "one RAW file instead of a data set")
@@ -39,9 +40,9 @@ def main(argv: list[str]) -> None:
     else:
         data = load(_DATA.value, size=_SIZE.value, mode=_MODE.value)
         picture = views.sheet(data, _ROWS.value, _COLUMNS.value)
-    partial = out.with_name(f".{out.name}.{os.getpid()}.part")
-    picture.save(partial, format="PNG")
-    partial.replace(out)
+    png = io.BytesIO()
+    picture.save(png, format="PNG")
+    write_whole(out, png.getvalue())
     print(f"{out}: {picture.width}x{picture.height}")
 
 

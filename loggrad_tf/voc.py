@@ -11,11 +11,11 @@ caller to judge, because a wrong box is to be listed and not to be lost with its
 
 import dataclasses
 import math
-import os
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.files import write_whole
 
 Box = tuple[float, float, float, float]
 MAX_BYTES = 4 * 2**20
@@ -155,12 +155,7 @@ def write_voc(path: Path, annotation: Annotation, *, image_suffix: str = ".dng")
     _add(size, "height", annotation.height)
     _add(size, "width", annotation.width)
     ElementTree.indent(root, "\t")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_bytes(ElementTree.tostring(root, encoding="utf-8") + b"\n")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_whole(path, ElementTree.tostring(root, encoding="utf-8") + b"\n")
 
 
 def scale_box(item: Object, frame: tuple[int, int], image: tuple[int, int]) -> Box:
