@@ -2,13 +2,19 @@
 
 Three layouts are known by what lies in the folder:
 
-    DIR/manifest.csv                      file, class[, split][, group]: one line a crop
+    DIR/manifest.csv                      file, class[, split][, group]: one line a crop;
+                                          ``source`` or ``source_image`` stands for a missing group
     DIR/Annotations/ + DIR/JPEGImages/    PASCAL VOC: boxes in whole pictures
     DIR/<class>/*.jpg                     one folder a class
 
 with the split from the manifest, else from ``train.txt``, ``val.txt``, ``test.txt`` (VOC:
 ``ImageSets/Main``), else dealt. A picture that is itself the crop is stretched to the square: the crop is
 the object's box, and both sides are scaled on their own. A box in a VOC picture is cut as a RAW's is.
+
+Crops of one photograph share its light and its place, so a test on some after training on others proves
+nothing. Crops under different names need a group in the manifest, the name of their photograph; without one
+each file is its own. In class folders that are dealt, files of one stem (``car/7.jpg``, ``person/7.jpg``) are
+one group; where lists name the files, the lists decide.
 
 The imitation: ``x = (v / 255) ** 2.2`` for each 8-bit colour v; resized in linear light; darkened by
 ``2^U(-2, 0)``; brought to one channel (gray: 0.2126 R + 0.7152 G + 0.0722 B, Rec. 709; mosaic: sampled
@@ -32,6 +38,8 @@ from loggrad_tf.sensor import Sensor
 from loggrad_tf.sources import SPLITS, Cut, Picture, Reject, Source, judge, read_classes, read_lists
 
 SUFFIXES = (".jpg", ".jpeg", ".png")
+# Manifest columns that name the photograph of a crop, the first that is filled in.
+_GROUP = ("group", "source", "source_image")
 GAMMA = 2.2
 DARKEST = -2.0
 FULL_WELL, READ_NOISE = 9000.0, 4.5
@@ -85,7 +93,8 @@ def _plan_manifest(folder: Path) -> Source:
         if reason:
             rejects.append(Reject(name, -1, reason))
         else:
-            pictures[name] = Picture(path, name, row.get("group") or name, split, (0, 0), (label,))
+            group = next((row[column] for column in _GROUP if row.get(column)), name)
+            pictures[name] = Picture(path, name, group, split, (0, 0), (label,))
     files = [manifest, *(picture.path for picture in pictures.values()), *_lists(folder)]
     names = read_classes(folder, tuple(sorted({picture.labels[0] for picture in pictures.values()})))
     return _source(folder, list(pictures.values()), names, rejects, files)
@@ -106,7 +115,8 @@ def _plan_classes(folder: Path) -> Source:
             if lists and name not in lists:
                 rejects.append(Reject(name, -1, "in none of train.txt, val.txt, test.txt"))
             else:
-                pictures.append(Picture(path, name, name, lists.get(name, ""), (0, 0), (label,)))
+                group = name if lists else path.stem
+                pictures.append(Picture(path, name, group, lists.get(name, ""), (0, 0), (label,)))
     present = {picture.file for picture in pictures}
     rejects += [Reject(name, -1, "listed, but no such file") for name in sorted(lists.keys() - present)]
     files = [picture.path for picture in pictures] + _lists(folder)

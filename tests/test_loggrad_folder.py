@@ -1,5 +1,6 @@
 """Folders of pictures: the three layouts, the imitated sensor, and what is left out."""
 
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import Image
 
 from loggrad_tf import folder
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.sources import Picture
+from loggrad_tf.sources import Picture, assign
 from loggrad_tf.voc import Annotation, Object, write_voc
 from tests.archives import pictures
 
@@ -49,6 +50,33 @@ def test_a_manifest_gives_class_split_and_group(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("name,class\na,b\n")
     with pytest.raises(LogGradError, match="must name the columns file and class"):
         folder.plan(tmp_path)
+
+
+def test_a_photograph_in_several_classes_is_one_group(tmp_path: Path) -> None:
+    pictures(tmp_path, 40)
+    splits: dict[str, set[str]] = defaultdict(set)
+    for picture in assign(folder.plan(tmp_path).pictures):
+        splits[picture.path.stem].add(picture.split)
+    assert len(splits) == 40 and all(len(found) == 1 for found in splits.values())
+    assert set.union(*splits.values()) == {"train", "val", "test"}
+    (tmp_path / "train.txt").write_text("cup/00.png\nplate/00.png\n")
+    (tmp_path / "test.txt").write_text("cup/01.png\nplate/02.png\n")
+    (tmp_path / "val.txt").write_text("plate/01.png\ncup/02.png\n")
+    listed = assign(folder.plan(tmp_path).pictures)
+    assert [(p.file, p.split) for p in listed[:3]] == [
+        ("cup/00.png", "train"),
+        ("cup/01.png", "test"),
+        ("cup/02.png", "val"),
+    ]
+
+
+@pytest.mark.parametrize("column", ["group", "source", "source_image"])
+def test_a_manifest_names_the_photograph_of_a_crop(tmp_path: Path, column: str) -> None:
+    pictures(tmp_path, 2)
+    (tmp_path / "manifest.csv").write_text(
+        f"file,class,{column}\ncup/00.png,mug,p1\nplate/00.png,dish,p1\nplate/01.png,dish,\n"
+    )
+    assert [picture.group for picture in folder.plan(tmp_path).pictures] == ["p1", "p1", "plate/01.png"]
 
 
 def test_voc_folders_are_cut_by_their_boxes(tmp_path: Path) -> None:
