@@ -25,7 +25,7 @@ import numpy as np
 
 from loggrad_tf import reference
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.sensor import Sensor, from_fields
+from loggrad_tf.sensor import Sensor, from_fields, requantize
 
 LEVELS = {"loggrad_1p5": 1, "loggrad_2p25": 2, "loggrad_2p75": 3}
 FORMATS = ("jpeg8", "raw16", "loggrad_fp", *LEVELS)
@@ -34,6 +34,8 @@ GAMMA = 2.2
 # Share of |g| on the training RAW that lies below each threshold. The first is the project's
 # rule (60 %); each further one halves the share that remains above.
 QUANTILES = (0.6, 0.8, 0.9)
+# Images that thresholds are taken from, and how many of them are transformed at once.
+_MOST_IMAGES, _IMAGES_AT_A_TIME = 512, 8
 # Thresholds for use without data.
 FIXED_THRESHOLDS = {1: (0.30,), 2: (0.30, 0.90), 3: (0.30, 0.90, 1.50)}
 
@@ -167,16 +169,17 @@ def fixed(name: str, sensor: Sensor) -> FrontEnd:
     return FrontEnd(name, sensor, tuple(reference.ratio_of(t) for t in thresholds))
 
 
-def fit(name: str, sensor: Sensor, pixels: np.ndarray) -> FrontEnd:
+def fit(name: str, sensor: Sensor, pixels: np.ndarray, source: Sensor | None = None) -> FrontEnd:
     """The front end whose thresholds are quantiles of |g| on training pixels.
 
     A quantile travels between sensors where a fixed threshold does not: real files differ
-    several-fold in contrast. At most 512 images, evenly spread over ``pixels``, are read.
+    several-fold in contrast. At most 512 images, evenly spread over ``pixels``, are read, a few at a time.
 
     Args:
       name: one of :data:`FORMATS`.
-      sensor: what the pixels mean.
+      sensor: the sensor of the front end.
       pixels: P of the training split, uint16, shape (N, H, W).
+      source: what the pixels mean, if not ``sensor``; the images read are requantised to that.
     """
     check_format(name)
     count = LEVELS.get(name, 0)
@@ -184,10 +187,14 @@ def fit(name: str, sensor: Sensor, pixels: np.ndarray) -> FrontEnd:
         return FrontEnd(name, sensor)
     if len(pixels) == 0:
         raise LogGradError(f"{name}: no training image to take thresholds from")
-    sample = np.asarray(pixels[:: -(-len(pixels) // 512)])
-    magnitude = np.abs(reference.log_gradient(sample))
+    sample = pixels[:: -(-len(pixels) // _MOST_IMAGES)]
+    magnitude = np.empty(sample.shape)
+    for start in range(0, len(sample), _IMAGES_AT_A_TIME):
+        images = slice(start, start + _IMAGES_AT_A_TIME)
+        seen = requantize(np.asarray(sample[images]), source or sensor, sensor)
+        np.abs(reference.log_gradient(seen), out=magnitude[images])
     ratios: list[int] = []
-    for quantile in np.quantile(magnitude, QUANTILES[:count]):
+    for quantile in np.quantile(magnitude, QUANTILES[:count], overwrite_input=True):
         smallest = ratios[-1] + 1 if ratios else 2**reference.DEFAULT_SHIFT + 1
         ratios.append(max(reference.ratio_of(float(quantile)), smallest))
     return FrontEnd(name, sensor, tuple(ratios))

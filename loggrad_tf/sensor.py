@@ -14,6 +14,8 @@ from loggrad_tf.errors import LogGradError
 BAYER = ("RGGB", "GRBG", "GBRG", "BGGR")
 MONO = "mono"
 MIN_BITS, MAX_BITS = 8, 16
+# Pixels requantised at a time.
+_CHUNK = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,5 +96,10 @@ def requantize(pixels: np.ndarray, source: Sensor, target: Sensor) -> np.ndarray
     """
     if source.span == target.span:
         return pixels.astype(np.uint16, copy=False)
-    wide = pixels.astype(np.int64)
-    return ((2 * wide * target.span + source.span) // (2 * source.span)).astype(np.uint16)
+    light = np.arange(source.span + 1, dtype=np.int64)
+    table = ((2 * light * target.span + source.span) // (2 * source.span)).astype(np.uint16)
+    flat = pixels.reshape(-1)
+    result = np.empty(flat.shape, np.uint16)
+    for start in range(0, len(flat), _CHUNK):  # NumPy widens an index to 8 bytes a pixel
+        result[start : start + _CHUNK] = table[flat[start : start + _CHUNK]]
+    return result.reshape(pixels.shape)

@@ -1,9 +1,11 @@
 """Formats, thresholds and the sensor's arithmetic."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from loggrad_tf import frontend
+from loggrad_tf import frontend, reference
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.frontend import FORMATS, FrontEnd
 from loggrad_tf.sensor import Sensor, requantize
@@ -40,6 +42,16 @@ def test_thresholds_are_quantiles_of_the_training_gradient() -> None:
     q = front_end.encode_int8(scene())
     shares = [np.mean(np.abs(q) <= level) for level in range(3)]
     np.testing.assert_allclose(shares, frontend.QUANTILES, atol=0.01)
+
+
+def test_thresholds_come_from_at_most_512_images_seen_at_the_sensor_of_the_front_end() -> None:
+    pixels = np.random.default_rng(3).integers(0, 4096, (1030, 6, 8)).astype(np.uint16)
+    pixels[1::3] = 0
+    camera, target = Sensor(12, 0, 4095), Sensor(8, 0, 255)
+    fitted = frontend.fit("loggrad_2p25", target, pixels, camera)
+    gradient = np.abs(reference.log_gradient(requantize(pixels[::3], camera, target)))
+    expected = [reference.ratio_of(float(t)) for t in np.quantile(gradient, frontend.QUANTILES[:2])]
+    assert fitted.sensor == target and list(fitted.ratios) == expected
 
 
 def test_flat_pictures_still_give_increasing_ratios() -> None:
@@ -86,3 +98,9 @@ def test_requantize_rounds_half_up(bits: int) -> None:
     np.testing.assert_array_equal(got, expected)
     assert got[-1] == target.span
     np.testing.assert_array_equal(requantize(pixels, SENSOR, SENSOR), pixels)
+    many = np.random.default_rng(1).integers(0, SENSOR.span + 1, (3, 700, 600)).astype(np.uint16)
+    np.testing.assert_array_equal(requantize(many, SENSOR, target), got[many])
+    tracemalloc.start()
+    requantize(many, SENSOR, target)
+    assert tracemalloc.get_traced_memory()[1] < 2 * many.size + 12e6
+    tracemalloc.stop()
