@@ -19,6 +19,7 @@ import numpy as np
 import rawpy
 import tifffile
 
+from loggrad_tf import quiet
 from loggrad_tf.dng import LINEAR
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.sensor import BAYER, MIN_BITS, MONO, Sensor
@@ -157,6 +158,20 @@ def _inspect(path: Path, head: bytes) -> str:
         return ""
 
 
+def _read_camera_file(path: Path, head: bytes) -> RawImage | LogGradError:
+    """The frame, or why there is none; LibRaw and tifffile write on stderr meanwhile."""
+    try:
+        camera = _inspect(path, head)
+        with rawpy.imread(str(path)) as raw:
+            _check_size(path, raw.sizes)
+            return _decode(path, raw, camera)
+    except rawpy.LibRawError as error:
+        reason = _reason(path, head, error)
+        return LogGradError(f"{path}: {reason}; copy it again from the camera or leave it out")
+    except LogGradError as error:
+        return error
+
+
 def _check_size(path: Path, sizes: rawpy.ImageSizes) -> None:
     size, pixels = path.stat().st_size, sizes.raw_width * sizes.raw_height
     if size * 8 < pixels * MIN_BITS_PER_PIXEL:
@@ -272,14 +287,11 @@ def read_raw(path: Path, geometry: Geometry | None = None) -> RawImage:
             f"{path}: it has no header that a camera writes: if it is a headerless frame, give its geometry"
             " (width,height,bits,black,white,cfa[,byte order])"
         )
-    camera = _inspect(path, head)
-    try:
-        with rawpy.imread(str(path)) as raw:
-            _check_size(path, raw.sizes)
-            return _decode(path, raw, camera)
-    except rawpy.LibRawError as error:
-        reason = _reason(path, head, error)
-        raise LogGradError(f"{path}: {reason}; copy it again from the camera or leave it out") from error
+    with quiet.stderr():
+        image = _read_camera_file(path, head)
+    if isinstance(image, LogGradError):
+        raise image
+    return image
 
 
 def _halve(pixels: np.ndarray) -> np.ndarray:

@@ -1,10 +1,12 @@
 """The RAW reader on real camera files, on broken ones, and on frames written for the purpose."""
 
 import contextlib
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rawpy
 import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
@@ -212,3 +214,24 @@ def test_headerless_frames_need_a_geometry_that_fits(tmp_path: Path) -> None:
             read_raw(path, Geometry.parse(text))
     with pytest.raises(LogGradError, match=r"missing\.nef: No such file"):
         read_raw(tmp_path / "missing.nef")
+
+
+def test_decoders_write_nothing_on_stderr(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.dng"
+    write_dng(path, np.full((40, 40), 9, np.uint16), cfa="RGGB")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:200])
+    with pytest.raises(LogGradError, match=r"a\.dng"):
+        read_raw(path)
+
+    def chatter(name: str) -> None:
+        os.write(2, b"a.dng: data corrupted at 7\n")
+        raise rawpy.LibRawIOError(-100009)
+
+    path.write_bytes(whole)
+    monkeypatch.setattr(rawpy, "imread", chatter)
+    with pytest.raises(LogGradError, match="cut off or missing"):
+        read_raw(path)
+    assert capfd.readouterr().err == ""
