@@ -2,18 +2,26 @@
 
 Processes are spawned, never forked: a fork of a process that holds TensorFlow hangs. Results come back in
 the order of the jobs whatever the number of processes. An input's fault (LogGradError, OSError) is a result
-like any other, and so is a process that dies over one; a defect of the program stops the work.
+like any other; a defect of the program stops the work.
+
+When a process dies, the jobs left are done one at a time, and one that dies is tried once more in a fresh
+process. If it dies there too, how it died tells whose fault it is. A crash (SIGSEGV, SIGABRT, an exit) is the
+input's, a decoder that fails on it, and so a result. SIGKILL comes from outside, as a rule because memory
+ran out: it says nothing lasting about the input and stops the work.
 """
 
 import contextlib
 import multiprocessing
 import os
+import signal
 import sys
 import time
+import traceback
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
 from typing import Generic, TextIO, TypeVar
 
 from loggrad_tf.errors import LogGradError
@@ -101,41 +109,106 @@ def _spread(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int
         pool.shutdown(cancel_futures=True)
 
 
-def _singly(function: Callable[[Job], Result], jobs: Sequence[Job]) -> Iterator[Result | LogGradError]:
+def _serve(function: Callable[[Job], Result], pipe: Connection) -> None:
+    """Answer the jobs of a pipe until it is closed, with a result or with the defect."""
+    with contextlib.suppress(EOFError):
+        while True:
+            job = pipe.recv()
+            try:
+                answer: tuple[bool, Result | Exception] = (True, function(job))
+            except Exception as error:
+                error.add_note(traceback.format_exc())
+                answer = (False, error)
+            pipe.send(answer)
+
+
+class _DeathError(Exception):
+    """A process ended over a job, with this exit code; the negative of a signal."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+        super().__init__(signal.Signals(-code).name if code < 0 else f"exit code {code}")
+
+
+class _Alone(Generic[Job, Result]):
+    """One process that is given one job at a time."""
+
+    def __init__(self, function: Callable[[Job], Result]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, other_end = context.Pipe()
+        self._process = context.Process(target=_serve, args=(function, other_end), daemon=True)
+        with _hidden_main():
+            self._process.start()
+        other_end.close()
+
+    def __call__(self, job: Job) -> Result:
+        try:
+            self._pipe.send(job)
+            good, answer = self._pipe.recv()
+        except (EOFError, ConnectionError) as error:
+            self._process.join()
+            raise _DeathError(self._process.exitcode or 0) from error
+        if not good:
+            raise answer
+        return answer
+
+    def close(self) -> None:
+        self._pipe.close()
+        self._process.terminate()
+        self._process.join()
+
+
+def _singly(
+    function: Callable[[Job], Result], jobs: Sequence[Job], name: Callable[[Job], str]
+) -> Iterator[Result | LogGradError]:
     """Results in order from one process at a time, so that a job that kills its process is known."""
-    pool, deaths = _pool(1), 0
+    if not jobs:
+        return
+    process, deadly = _Alone(function), 0
     try:
         for job in jobs:
             try:
-                with _hidden_main():
-                    future = pool.submit(function, job)
-                yield future.result()
-                deaths = 0
-            except BrokenProcessPool as error:
-                deaths += 1
-                if deaths == _MOST_DEATHS:
-                    text = f"{deaths} processes died one after another: free memory or use fewer processors"
-                    raise LogGradError(text) from error
-                pool.shutdown()
-                pool = _pool(1)
-                yield LogGradError("its process died: memory ran out, or the decoder failed on it")
+                try:
+                    result: Result | LogGradError = process(job)
+                except _DeathError:
+                    process.close()
+                    process = _Alone(function)
+                    result = process(job)
+                deadly = 0
+            except _DeathError as death:
+                if death.code == -signal.SIGKILL:
+                    text = "its process was killed twice, as when memory runs out: free some, or leave it out"
+                    raise LogGradError(f"{name(job)}: {text}") from death
+                deadly += 1
+                if deadly == _MOST_DEATHS:
+                    text = f"processes died over {deadly} files one after another ({death}), this the last"
+                    raise LogGradError(f"{name(job)}: {text}: check the installation") from death
+                process.close()
+                process = _Alone(function)
+                result = LogGradError(f"its process died twice ({death}): the decoder fails on it")
+            yield result
     finally:
-        pool.shutdown(cancel_futures=True)
+        process.close()
 
 
 def run(
-    function: Callable[[Job], Result], jobs: Sequence[Job], label: str, workers: int | None = None
+    function: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    label: str,
+    workers: int | None = None,
+    name: Callable[[Job], str] = str,
 ) -> list[Result | LogGradError]:
-    """``function`` of each job, in the jobs' order; a job whose process dies gives a LogGradError.
+    """``function`` of each job, in the jobs' order; a job that crashes its process gives a LogGradError.
 
     Args:
       function: a module's function or a partial of one; not one of the script that is run.
       jobs: what can be sent to a process.
       label: what the progress line calls the work.
       workers: processes; None for one a processor.
+      name: what an error calls a job.
 
     Raises:
-      LogGradError: three processes died one after another.
+      LogGradError: a job's process was killed twice, or three jobs crashed theirs one after another.
     """
     workers = min(workers or processors(), len(jobs))
     guarded = _Guarded(function)
@@ -152,7 +225,7 @@ def run(
             collect(map(guarded, jobs))
         else:
             collect(_spread(guarded, jobs, workers))
-            collect(_singly(guarded, jobs[len(results) :]))
+            collect(_singly(guarded, jobs[len(results) :], name))
         return results
     finally:
         progress.close()

@@ -1,7 +1,9 @@
 """Work in several processes: order, faults of inputs, defects, and a process that dies."""
 
+import functools
 import io
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +36,20 @@ def _die_always(job: int) -> int:
     os._exit(9)
 
 
+def _die_then_defect(job: int) -> float:
+    return _die(job) / (job - 6)
+
+
+def _kill(job: int, marks: Path, times: int) -> int:
+    """Job 4 is killed from outside the first times."""
+    if job == 4:
+        with (marks / "tries").open("a") as file:
+            file.write("x")
+        if len((marks / "tries").read_text()) <= times:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return job
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_keep_the_order_and_faults_are_results(workers: int) -> None:
     results = parallel.run(_work, range(12), "squares", workers)
@@ -59,11 +75,29 @@ def test_a_job_that_kills_its_process_is_found_and_the_others_are_done() -> None
     results = parallel.run(_die, range(12), "dying", 2)
     good = [result for result in results if not isinstance(result, LogGradError)]
     assert good == [*range(4), *range(5, 12)]
-    assert "its process died" in str(results[4])
+    assert str(results[4]) == "its process died twice (exit code 9): the decoder fails on it"
+
+
+def test_a_process_killed_from_outside_is_tried_again_in_a_fresh_one(tmp_path: Path) -> None:
+    work = functools.partial(_kill, marks=tmp_path, times=2)
+    assert parallel.run(work, range(12), "killed", 2) == list(range(12))
+
+
+def test_a_job_killed_again_and_again_ends_the_work_and_is_named(tmp_path: Path) -> None:
+    work = functools.partial(_kill, marks=tmp_path, times=99)
+    with pytest.raises(LogGradError, match=r"^photo 4: its process was killed twice.*free some"):
+        parallel.run(work, range(12), "killed", 2, name=lambda job: f"photo {job}")
+    assert (tmp_path / "tries").read_text() == "xxx"
+
+
+def test_a_defect_after_a_death_is_not_swallowed() -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        parallel.run(_die_then_defect, range(12), "defect", 2)
+    assert "_die_then_defect" in caught.value.__notes__[0]
 
 
 def test_processes_that_die_one_after_another_end_the_work() -> None:
-    with pytest.raises(LogGradError, match="3 processes died one after another"):
+    with pytest.raises(LogGradError, match=r"^2: processes died over 3 files one after another"):
         parallel.run(_die_always, range(9), "dying", 2)
 
 
