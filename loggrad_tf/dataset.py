@@ -6,8 +6,9 @@
 
 A prepared set is a directory: ``pixels.npy``, ``labels.npy``, ``split.npy``, ``manifest.csv`` (one line a
 crop, in the arrays' order), ``rejects.csv`` (one line for everything left out) and ``dataset.json``. Its
-name holds a hash of the source's file names, sizes and times, of size and mode, and of the version of the
-preparation, so a changed source is prepared anew. It is built under a lock beside its place and renamed.
+name holds a hash of the source's folder, of its files' names, sizes and times of modification and of
+change (which no copy or ``touch`` can set back), of size and mode, and of the version of the preparation,
+so a changed source is prepared anew. It is built under a lock beside its place and renamed.
 
 All crops of a set share one sensor, the one that most of its pictures have; those of another span are
 requantised to it.
@@ -32,6 +33,7 @@ import numpy as np
 
 from loggrad_tf import crops, folder, parallel, pascalraw
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.files import write_whole
 from loggrad_tf.sensor import Sensor, requantize
 from loggrad_tf.sources import SPLITS, Cut, Picture, Reject, Source, assign
 
@@ -76,12 +78,24 @@ class DataSet:
         Raises:
           LogGradError: no such split, or nothing in it.
         """
+        chosen = self._places(name)
+        return self.pixels[chosen], self.labels[chosen]
+
+    def labels_of(self, name: str) -> np.ndarray:
+        """Labels of ``train``, ``val`` or ``test``, int32, in the order of :meth:`subset`; reads no pixel.
+
+        Raises:
+          LogGradError: no such split, or nothing in it.
+        """
+        return self.labels[self._places(name)]
+
+    def _places(self, name: str) -> np.ndarray:
         if name not in SPLITS:
             raise LogGradError(f"split '{name}': choose train, val or test")
         chosen = np.flatnonzero(self.split == SPLITS.index(name))
         if not len(chosen):
             raise LogGradError(f"{self.spec}: split {name} is empty: give the set more photographs")
-        return self.pixels[chosen], self.labels[chosen]
+        return chosen
 
     def counts(self) -> np.ndarray:
         """Crops of each class in each split, int64 [classes, 3]."""
@@ -128,12 +142,13 @@ def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _listing(source: Source, root: Path) -> list[list[str | int]]:
-    rows: list[list[str | int]] = []
+def _listing(source: Source, root: Path) -> list[Any]:
+    listing: list[Any] = [str(root)]
     for path in sorted(source.files):
         status = path.stat()
-        rows.append([path.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns])
-    return rows
+        times = (status.st_mtime_ns, status.st_ctime_ns)
+        listing.append([path.relative_to(root).as_posix(), status.st_size, *times])
+    return listing
 
 
 def _synthetic_fingerprint() -> str:
@@ -290,12 +305,12 @@ def _check_classes(
 def _prepare(source: Source, path: Path, spec: str, size: int, mode: str) -> None:
     pictures = assign(source.pictures)
     cut = functools.partial(source.cut, size=size, mode=mode)
-    results = parallel.run(cut, pictures, "preparing pictures")
+    results = parallel.run(cut, pictures, "preparing pictures", name=lambda picture: str(picture.path))
     rows, lost, sensor = _collect(pictures, results)
     rejects = sorted([*source.rejects, *lost], key=lambda reject: (reject.file, reject.item))
     listed = _table(("file", "item", "reason"), [dataclasses.astuple(reject) for reject in rejects])
     failed = path.with_name(f"{path.name}.rejects.csv")
-    failed.write_bytes(listed)
+    write_whole(failed, listed)
     _check_classes(spec, rows, source.class_names, rejects, failed)
     assert sensor is not None
     manifest = _table(_MANIFEST_HEAD, [row.fields() for row in rows])

@@ -34,6 +34,7 @@ def test_the_contract_holds(tmp_path: Path, mode: str) -> None:
     assert np.bincount(data.labels).tolist() == [4, 4, 4] and set(data.split) == {0, 1, 2}
     assert data.counts().sum() == 12
     assert sum(len(data.subset(name)[0]) for name in ("train", "val", "test")) == 12
+    assert all(np.array_equal(data.labels_of(name), data.subset(name)[1]) for name in ("train", "test"))
     with (data.path / "manifest.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["file", "item", "class", "split", "source", "box", "sha256"]
@@ -60,6 +61,25 @@ def test_a_set_is_prepared_once_and_anew_when_its_source_changes(
     changed = load(f"pascalraw:{folder}", size=16, cache=cache)
     assert changed.path != first.path and changed.manifest_sha256 != first.manifest_sha256
     assert np.flatnonzero((changed.pixels != first.pixels).any(axis=(1, 2))).tolist() == [3]
+
+
+def test_equal_names_sizes_and_times_do_not_hide_other_pixels(tmp_path: Path) -> None:
+    def brighten(folder: Path) -> None:
+        path = folder / "original/raw/2014_000003.dng"
+        path.write_bytes(path.read_bytes()[:-8000] + bytes([7]) * 8000)
+
+    def age(folder: Path) -> Path:
+        for path in folder.rglob("*"):
+            os.utime(path, (10**9, 10**9))
+        return folder
+
+    cache = tmp_path / "cache"
+    first = load(f"pascalraw:{age(archive(tmp_path / 'a'))}", size=16, cache=cache)
+    brighten(archive(tmp_path / "b"))
+    second = load(f"pascalraw:{age(tmp_path / 'b')}", size=16, cache=cache)
+    brighten(tmp_path / "a")
+    third = load(f"pascalraw:{age(tmp_path / 'a')}", size=16, cache=cache)
+    assert first.manifest_sha256 != second.manifest_sha256 == third.manifest_sha256
 
 
 def test_unreadable_photographs_are_listed_and_the_rest_is_kept(tmp_path: Path) -> None:
