@@ -160,7 +160,8 @@ def _fields(op: Op, inputs: list[Tensor], out: Tensor) -> dict[str, object]:
         }
     if op.kind == "dense":
         sizes: dict[str, object] = {"in_n": a.size, "out_n": out.size}
-        return sizes | points | clamp | {"per_channel": int(len(op.scales) > 1)} | arrays
+        arrays = {"per_channel": int(len(op.scales) > 1)} | arrays | {"fraction": f"{op.name}_fraction"}
+        return sizes | points | clamp | arrays
     if op.kind == "add":
         zero: dict[str, object] = {"a_zero_point": a.zero_point, "b_zero_point": inputs[1].zero_point}
         named = dict(zip(("a", "b", "out"), op.scales, strict=True))
@@ -240,6 +241,10 @@ def _weights(graph: QuantGraph, op: Op) -> tuple[str, str]:
             np.array([s.multiplier for s in op.scales]),
             "output scale, with the shifts",
         )
+        if op.kind == "dense":
+            add(
+                "fraction", "uint32_t", np.array([s.fraction for s in op.scales]), "multiplier's next 22 bits"
+            )
         add("shift", "int8_t", np.array([s.shift for s in op.scales]), "multiplier * 2^(shift - 31)")
     if op.table is not None:
         add("table", "float", op.table, "exp(-scale * (255 - i))")

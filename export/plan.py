@@ -121,7 +121,8 @@ def plan(graph: QuantGraph) -> Plan:
 def constant_bytes(op: Op) -> int:
     """Bytes of flash that the operator's numbers take: weights, bias, scales, table."""
     size = sum(int(a.nbytes) for a in (op.weights, op.bias, op.table) if isinstance(a, np.ndarray))
-    return size + (5 * len(op.scales) if op.weights is not None else 0)
+    scale = 9 if op.kind == "dense" else 5
+    return size + (scale * len(op.scales) if op.weights is not None else 0)
 
 
 def place(buffers: Sequence[Buffer]) -> list[int]:

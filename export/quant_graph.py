@@ -2,7 +2,9 @@
 
 Scales are fixed point, as the C kernels take them:
 
-    scale = multiplier 2^(shift - 31),   2^30 <= multiplier < 2^31
+    scale = (multiplier + fraction 2^-22) 2^(shift - 31),   2^30 <= multiplier < 2^31
+
+The fraction is 0 but in dense layers, whose scale is a whole double.
 
 Nothing here checks a file: :mod:`export.tflite_graph` does, and makes these.
 """
@@ -15,14 +17,16 @@ import numpy as np
 from loggrad_tf.errors import LogGradError
 
 INT8_MIN, INT8_MAX = -128, 127
+FRACTION_BITS = 22
 
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """A positive real factor as the kernels take it: ``multiplier 2^(shift - 31)``."""
+    """A positive real factor as the kernels take it: ``(multiplier + fraction 2^-22) 2^(shift - 31)``."""
 
     multiplier: int
     shift: int
+    fraction: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,3 +125,34 @@ def quantize_scale(real: float) -> Scale:
     if shift > 30:
         return Scale(2**31 - 1, 30)
     return Scale(multiplier, shift)
+
+
+def double_scale(real: float) -> Scale:
+    """A real factor >= 0 with every bit of its double, as lg_requant_single takes it."""
+    if not 0 <= real < 2**30:
+        raise LogGradError(f"scale ratio {real}: must be from 0 to below 2^30")
+    mantissa, shift = math.frexp(real)
+    if shift < -31:  # no 32-bit integer reaches 1/2
+        return Scale(0, 0)
+    multiplier, fraction = divmod(int(mantissa * 2**53), 2**FRACTION_BITS)
+    return Scale(multiplier, shift, fraction)
+
+
+def rounded_apart(real: float, reach: int) -> int | None:
+    """The least accumulator up to ``reach`` where the C and TFLite's ``round(x * real)`` give different int8.
+
+    The C is exact. The double product may be rounded up to k - 1/2, and so to k, only at the last
+    accumulator below; magnitudes from 256 on are clamped by both. Signs are symmetric.
+    """
+    scale = double_scale(real)
+    mantissa = (scale.multiplier << FRACTION_BITS) + scale.fraction
+    if mantissa == 0:
+        return None
+    for k in range(1, 257):
+        half = (2 * k - 1) << (52 - scale.shift)
+        below = (half - 1) // mantissa
+        if below > reach:
+            break
+        if below * real >= k - 0.5:
+            return below
+    return None

@@ -3,7 +3,7 @@
 The file is unpacked by the generated flatbuffer classes of ``ai_edge_litert``; this module
 checks everything the C kernels take for granted and turns scales into fixed point:
 
-    scale = multiplier 2^(shift - 31),   2^30 <= multiplier < 2^31
+    scale = (multiplier + fraction 2^-22) 2^(shift - 31),   2^30 <= multiplier < 2^31
 
 It refuses, naming the operator and its index, whatever the kernels cannot do exactly: other
 types, batches, broadcasts, operators. It never guesses: a graph that comes out of :func:`load`
@@ -18,7 +18,17 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
 
-from export.quant_graph import INT8_MAX, INT8_MIN, Op, QuantGraph, Scale, Tensor, quantize_scale
+from export.quant_graph import (
+    INT8_MAX,
+    INT8_MIN,
+    Op,
+    QuantGraph,
+    Scale,
+    Tensor,
+    double_scale,
+    quantize_scale,
+    rounded_apart,
+)
 from loggrad_tf.errors import LogGradError
 
 MAX_FILE_BYTES = 64 << 20
@@ -266,8 +276,8 @@ class _Reader:
 
     def weighted(
         self, packed: Any, source: Tensor, out: Tensor, weights: np.ndarray, axis: int
-    ) -> dict[str, Any]:
-        """Scales per channel and the bias, both checked."""
+    ) -> tuple[np.ndarray | None, list[float], np.ndarray]:
+        """The bias, the real scales (one or per channel), each channel's largest accumulator; all checked."""
         channels = weights.shape[axis]
         scale, points = self.quantization(int(packed.inputs[1]))
         if np.any(points != 0):
@@ -289,7 +299,7 @@ class _Reader:
             reach += np.abs(bias.astype(np.int64))
         if np.any(reach > 2**31 - 1):
             raise self.fail("bias and weights can overflow the 32-bit accumulator")
-        return {"bias": bias, "scales": tuple(quantize_scale(float(r)) for r in reals)}
+        return bias, reals.tolist(), reach
 
     def convolution(self, code: str, packed: Any, out: Tensor) -> dict[str, Any]:
         source, options = self.read(packed), packed.builtinOptions
@@ -305,13 +315,12 @@ class _Reader:
                 f"weights {list(weights.shape)} do not fit {in_channels} inputs, {out_channels} outputs"
                 " (no grouped convolutions)"
             )
-        fields = self.weighted(packed, source, out, weights, 3 if depthwise else 0)
-        if len(fields["scales"]) == 1:
-            fields["scales"] *= out_channels
+        bias, reals, _ = self.weighted(packed, source, out, weights, 3 if depthwise else 0)
+        scales = tuple(quantize_scale(real) for real in reals) * (out_channels // len(reals))
         dilation = (int(options.dilationHFactor), int(options.dilationWFactor))
-        fields |= self.window(options, source, out, (weights.shape[1], weights.shape[2]), dilation)
+        fields = self.window(options, source, out, (weights.shape[1], weights.shape[2]), dilation)
         fields |= self.clamp(options.fusedActivationFunction, out)
-        return fields | {"weights": weights[0] if depthwise else weights}
+        return fields | {"weights": weights[0] if depthwise else weights, "bias": bias, "scales": scales}
 
     def dense(self, code: str, packed: Any, out: Tensor) -> dict[str, Any]:
         source, options = self.read(packed), packed.builtinOptions
@@ -322,7 +331,17 @@ class _Reader:
             )
         if options.weightsFormat != 0:
             raise self.fail("shuffled weights are not supported")
-        fields = self.weighted(packed, source, out, weights, 0) | {"weights": weights}
+        bias, reals, reach = self.weighted(packed, source, out, weights, 0)
+        limits = reach if len(reals) > 1 else [reach.max()]
+        for real, limit in zip(reals, limits, strict=True):
+            if int(limit) * real >= 2**31 - 256:
+                raise self.fail(f"sums times {real:g} leave 32 bits: the output scale is too small")
+            apart = rounded_apart(real, int(limit))
+            if apart is not None:
+                raise self.fail(
+                    f"{apart} * {real!r} is a tie in double but not exactly: change a scale, calibrate again"
+                )
+        fields = {"weights": weights, "bias": bias, "scales": tuple(double_scale(real) for real in reals)}
         return fields | self.clamp(options.fusedActivationFunction, out)
 
     def add(self, code: str, packed: Any, out: Tensor) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Flatbuffers read, checked and refused."""
 
 import math
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from export import tflite_graph
-from export.quant_graph import Scale, quantize_scale
+from export.quant_graph import Scale, double_scale, quantize_scale, rounded_apart
 from export.tflite_graph import parse
 from loggrad_tf.errors import LogGradError
 from tests import quantized, tflite_ops
@@ -37,6 +38,49 @@ def test_scale_limits() -> None:
     assert quantize_scale(math.ldexp(1, 40)) == Scale(2**31 - 1, 30)
     with pytest.raises(LogGradError):
         quantize_scale(math.nan)
+
+
+@pytest.mark.parametrize("real", [1e-9, 0.0003, 1 / 6, 0.5, math.nextafter(1, 0), 1.7, 3e5])
+def test_dense_scale_is_exact(real: float) -> None:
+    scale = double_scale(real)
+    assert (
+        math.ldexp(scale.multiplier, scale.shift - 31) + math.ldexp(scale.fraction, scale.shift - 53) == real
+    )
+    assert 2**30 <= scale.multiplier < 2**31 and 0 <= scale.fraction < 2**22
+
+
+def test_dense_scale_limits() -> None:
+    assert double_scale(0.0) == double_scale(math.nextafter(2**-32, 0)) == Scale(0, 0)
+    assert double_scale(2**-32) == Scale(2**30, -31)
+    for real in (2.0**30, math.nan, -1.0):
+        with pytest.raises(LogGradError):
+            double_scale(real)
+
+
+def test_scales_whose_double_products_become_ties_are_found() -> None:
+    """3 * (1/6 rounded down to a double) is below 1/2, in double it is 1/2: TFLite says 1, integers 0."""
+    assert Fraction(1 / 6) * 3 < Fraction(1, 2) and 3 * (1 / 6) == 0.5
+    assert rounded_apart(1 / 6, 3) == 3
+    assert rounded_apart(1 / 6, 2) is None
+    assert rounded_apart(0.25, 2**31 - 1) is None
+    random = np.random.default_rng(0)
+    reals = np.exp(random.uniform(-14, 0, 300))
+    assert [rounded_apart(float(real), 2**31 - 1) for real in reals] == [None] * 300
+
+
+def test_dense_with_such_a_scale_is_refused() -> None:
+    def dense(weight: int, s_out: float) -> bytes:
+        weights = Tensor((1, 1), 1.0, data=np.full((1, 1), weight, np.int8))
+        options = schema.FullyConnectedOptionsT()
+        return tflite_ops.model(
+            "FULLY_CONNECTED", options, [Tensor((1, 1), 1.0), weights], Tensor((1, 1), s_out)
+        )
+
+    assert parse(dense(1, 8.0)).ops[0].scales == (Scale(2**30, -2),)
+    with pytest.raises(LogGradError, match="3 .* is a tie in double"):
+        parse(dense(1, 6.0))
+    with pytest.raises(LogGradError, match="output scale is too small"):
+        parse(dense(127, 2.0**-17))
 
 
 def test_same_padding_puts_the_odd_pixel_last() -> None:

@@ -108,6 +108,34 @@ def conv_case(rng: Rng, depthwise: bool) -> Case:
     )
 
 
+def dense_scales(parts: list[tuple[int, int, int]]) -> list[np.ndarray]:
+    columns = zip(zip(*parts, strict=True), (np.int32, np.uint32, np.int8), strict=True)
+    return [np.array(column, dtype) for column, dtype in columns]
+
+
+def near_threshold_case(rng: Rng, scale_size: float) -> Case:
+    """FULLY_CONNECTED whose biases are the accumulators on both sides of every output threshold."""
+    s_in, s_w = np.float32(rng.uniform(0.01, 0.1)), np.float32(rng.uniform(0.001, 0.02))
+    s_out = np.float32(float(s_in) * float(s_w) / (scale_size * rng.uniform(0.5, 1)))
+    real = float(s_in) * float(s_w) / float(s_out)
+    edges = [int((k + 0.5) / real) + d for k in range(-127, 127) for d in (-1, 0, 1)]
+    bias = np.array([a for a in edges if abs(a) < 2**31], np.int32)
+    n, per_channel = len(bias), bool(rng.integers(2))
+    s_weights = np.full(n, s_w) if per_channel else s_w
+    weights, values = np.ones((n, 1), np.int8), np.zeros((1, 1), np.int8)
+    tensors = [
+        Tensor((1, 1), s_in, 0),
+        Tensor((n, 1), s_weights, 0, data=weights),
+        Tensor((n,), s_in * s_weights, 0, "int32", bias),
+    ]
+    content = ops.model("FULLY_CONNECTED", schema.FullyConnectedOptionsT(), tensors, Tensor((1, n), s_out, 0))
+    expected = ops.reference(content, [values])
+    arrays = [weights, bias, *dense_scales([ops.double_point(real)] * (n if per_channel else 1)), values]
+    words = [1, n, 0, 0, -128, 127, int(per_channel), 1, 0]
+    name = f"FULLY_CONNECTED {s_in!r} * {s_w!r} / {s_out!r}"
+    return case("fully_connected", words, arrays, expected.tobytes(), name=name, memory=256)
+
+
 def fully_connected_case(rng: Rng) -> Case:
     """Half of the cases have s_in s_w / s_out = 2^-1 .. 2^-9, where one rounding and two often differ."""
     in_n, out_n = int(rng.integers(1, 200)), int(rng.integers(1, 60))
@@ -131,11 +159,11 @@ def fully_connected_case(rng: Rng) -> Case:
     options.fusedActivationFunction = act
     content = ops.model("FULLY_CONNECTED", options, tensors, Tensor((1, out_n), s_out, z_out))
     expected = ops.reference(content, [values])
-    scales, shifts = multipliers([float(np.float32(s_in)) * float(w) / float(np.float32(s_out)) for w in s_w])
+    parts = [ops.double_point(float(np.float32(s_in)) * float(w) / float(np.float32(s_out))) for w in s_w]
     piece = int(rng.integers(1, in_n + 1)) if rng.random() < 0.5 else 0
     bounds = ops.activation_range(act, s_out, z_out)
     words = [in_n, out_n, z_in, z_out, *bounds, int(per_channel), 1, piece]
-    arrays = [weights, bias, scales, shifts, values]
+    arrays = [weights, bias, *dense_scales(parts), values]
     return case(
         "fully_connected", words, arrays, expected.tobytes(), name=f"FULLY_CONNECTED {words}", memory=256
     )
@@ -298,6 +326,13 @@ def test_kernel_equals_the_tflite_reference(host: Program, kind: str) -> None:
     assert inner > total / 4, (
         f"only {inner} of {total} outputs are inside the range: the comparison says little"
     )
+
+
+def test_fully_connected_next_to_every_threshold(host: Program) -> None:
+    """Where a multiplier of 31 bits is one off now and then."""
+    rng = np.random.default_rng(1)
+    sizes = [size for size in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6) for _ in range(20)]
+    fc.assert_equal(host, [near_threshold_case(rng, size) for size in sizes])
 
 
 @pytest.mark.slow

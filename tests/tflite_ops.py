@@ -98,6 +98,13 @@ def fixed_point(scale: float) -> tuple[int, int]:
     return (0, 0) if shift < -31 else (multiplier, shift)
 
 
+def double_point(scale: float) -> tuple[int, int, int]:
+    """scale = (multiplier + fraction * 2^-22) * 2^(shift - 31), every bit of the double."""
+    mantissa, shift = math.frexp(scale)
+    whole = int(mantissa * 2**53)
+    return (0, 0, 0) if shift < -31 else (whole >> 22, whole & (2**22 - 1), shift)
+
+
 def activation_range(activation: int, scale: float, zero_point: int) -> tuple[int, int]:
     """Bounds of a fused activation in int8 units of the output."""
     low = max(-128, zero_point) if activation in (RELU, RELU6) else -128

@@ -249,6 +249,9 @@ static int32_t misuse(void)
     CHECK(lg_quantizer_push(&state, line, 4, NULL) == LG_ERROR_NULL);
     CHECK(lg_quantizer_push(&state, line, 3, levels) == LG_ERROR_LINE_NARROW);
     CHECK(lg_quantizer_push(&state, line, 5, levels) == LG_ERROR_LINE_WIDE);
+    const uint16_t longer[5] = {16, 200, 1023, 512, 300};
+    const uint8_t *const odd = (const uint8_t *)longer + 1;
+    CHECK(lg_quantizer_push(&state, odd, 4, levels) == LG_ERROR_ALIGNMENT);
     CHECK(lg_quantizer_flush(&state, levels) == LG_ERROR_TOO_FEW_LINES);
     CHECK(lg_quantizer_push(&state, line, 4, levels) == LG_NO_LINE);
     CHECK(lg_quantizer_push(&state, line, 4, levels) == LG_OK);
@@ -271,9 +274,16 @@ static int32_t misuse(void)
     CHECK(lg_table_gradient_init(&gradient, &good.raw, table, 1008, memory, 15) == LG_ERROR_MEMORY);
     CHECK(lg_table_gradient_init(&gradient, &good.raw, table, 1008, memory, 16) == LG_OK);
     CHECK(lg_table_gradient_push(&gradient, line, 3, levels) == LG_ERROR_LINE_NARROW);
+    CHECK(lg_table_gradient_push(&gradient, odd, 4, levels) == LG_ERROR_ALIGNMENT);
     CHECK(lg_table_gradient_flush(&gradient, levels) == LG_ERROR_TOO_FEW_LINES);
     CHECK(lg_table_line(&good.raw, (const int8_t *)table, 1007, line, 4, levels) == LG_ERROR_TABLE);
     CHECK(lg_table_line(&good.raw, (const int8_t *)table, 1008, line, 5, levels) == LG_ERROR_LINE_WIDE);
+    CHECK(lg_table_line(&good.raw, (const int8_t *)table, 1008, odd, 4, levels) == LG_ERROR_ALIGNMENT);
+
+    const lg_raw_format bytes = {4, 3, 8, 1, 0, 255}; /* codes of one byte lie anywhere */
+    CHECK(lg_table_line(&bytes, (const int8_t *)table, 256, odd, 4, levels) == LG_OK);
+    CHECK(lg_table_gradient_init(&gradient, &bytes, table, 256, memory, 8) == LG_OK);
+    CHECK(lg_table_gradient_push(&gradient, odd, 4, levels) == LG_NO_LINE);
     CHECK(lg_pack_levels((lg_packing)9, levels, 4, (uint8_t *)again) == LG_ERROR_PACKING);
     CHECK(lg_unpack_levels((lg_packing)9, (const uint8_t *)levels, 4, again) == LG_ERROR_PACKING);
     CHECK(lg_packed_bytes((lg_packing)9, 4) == 0u);
@@ -369,6 +379,7 @@ static void run_fully_connected(void)
     layer.weights = receive((size_t)layer.in_n * layer.out_n);
     layer.bias = words[7] != 0 ? receive(layer.out_n * sizeof(int32_t)) : NULL;
     layer.multiplier = receive(scales * sizeof(int32_t));
+    layer.fraction = receive(scales * sizeof(uint32_t));
     layer.shift = receive(scales);
     const int8_t *in = receive(layer.in_n);
     int8_t *out = take(layer.out_n);

@@ -3,15 +3,21 @@
  * real = scale * (int8 - zero_point). Scales reach the kernels as fixed point:
  *   scale = multiplier * 2^(shift - 31),  2^30 <= multiplier < 2^31 (or 0),  -31 <= shift <= 30.
  * Maps are HWC, row after row, no gaps. Batch is 1. A kernel never allocates, keeps no state and writes
- * only its output. in and out must not overlap unless stated.
+ * only its output. in and out must not overlap unless stated. Arguments are not checked: the ranges here are the
+ * caller's to keep, and what generates a network keeps them.
+ *
+ * Sizes: every map and every weight array has fewer than 2^31 elements, and every coordinate that a window reaches,
+ * out * stride - pad + (kernel - 1) * dilation, stays within +-(2^31 - 1). Zero points are -128..127 and
+ * act_min <= act_max throughout.
  *
  * Rows and rings: a spatial kernel comes as ..._row, which makes output row out_y, and as a whole-map
  * function, the loop over its rows. The _row form reads input row r at ring + (r % ring_rows) * row bytes, so
  * it works on a ring that holds only the rows still needed (ring_rows >= (kernel_h - 1) * dilation_h + 1,
- * at most in_h) as well as on a whole map (ring_rows = in_h). Rows outside 0..in_h-1 are padding and
- * are never read. Row r of output out_y runs from out_y * stride_h - pad_top.
+ * at most in_h) as well as on a whole map (ring_rows = in_h). 0 <= out_y < out_h, 1 <= ring_rows <= in_h. Rows
+ * outside 0..in_h-1 are padding and are never read. Row r of output out_y runs from out_y * stride_h - pad_top.
  *
- * Accumulators are int32_t: bias + sum must stay within +-(2^31 - 1), as in TFLite. */
+ * Accumulators are int32_t: bias + sum must stay within +-(2^31 - 1), as in TFLite; with |in - zero point| <= 255 and
+ * |weight| <= 128 that holds for up to 65,000 weights an output and |bias| <= 2^24. */
 #ifndef LG_NN_H
 #define LG_NN_H
 
@@ -27,11 +33,11 @@ typedef struct {
     uint16_t pad_top, pad_left; /* padding reads as in_zero_point */
     int16_t in_zero_point;      /* -128..127 */
     int16_t out_zero_point;     /* -128..127 */
-    int8_t act_min, act_max;    /* fused activation, in output units, act_min <= act_max */
+    int8_t act_min, act_max;    /* fused activation, in output units */
     const int8_t *weights;      /* conv: [out_c][kernel_h][kernel_w][in_c]; depthwise: [kernel_h][kernel_w][out_c] */
     const int32_t *bias;        /* [out_c] or NULL for none; scale in * weights */
     const int32_t *multiplier;  /* [out_c], s_in * s_weights[c] / s_out */
-    const int8_t *shift;        /* [out_c] */
+    const int8_t *shift;        /* [out_c], -31..30 */
 } lg_conv_layer;
 
 void lg_conv2d_s8(const lg_conv_layer *layer, const int8_t *in, int8_t *out);
@@ -42,16 +48,18 @@ void lg_depthwise_conv2d_s8(const lg_conv_layer *layer, const int8_t *in, int8_t
 void lg_depthwise_conv2d_s8_row(const lg_conv_layer *layer, const int8_t *ring, int32_t ring_rows, int32_t out_y,
                                 int8_t *out_row);
 
-/* FULLY_CONNECTED. Rounding is single: see lg_requant_single in lg_requant.h. */
+/* FULLY_CONNECTED. The scale is a whole double and rounding is single (lg_requant_single in lg_requant.h):
+ *   s_in * s_weights / s_out = (multiplier + fraction * 2^-22) * 2^(shift - 31). */
 typedef struct {
     uint32_t in_n;  /* inputs, >= 1 */
     uint32_t out_n; /* outputs, >= 1 */
     int16_t in_zero_point, out_zero_point;
     int8_t act_min, act_max;
-    uint8_t per_channel;       /* 0: multiplier[1], shift[1] for all outputs; 1: [out_n] */
+    uint8_t per_channel;       /* 0: one scale for all outputs; 1: [out_n] */
     const int8_t *weights;     /* [out_n][in_n] */
     const int32_t *bias;       /* [out_n] or NULL */
-    const int32_t *multiplier; /* s_in * s_weights / s_out */
+    const int32_t *multiplier; /* rounded down */
+    const uint32_t *fraction;  /* the next 22 bits of the mantissa */
     const int8_t *shift;
 } lg_fully_connected_layer;
 
@@ -69,8 +77,8 @@ void lg_fully_connected_s8_finish(const lg_fully_connected_layer *layer, const i
 typedef struct {
     int16_t a_zero_point, b_zero_point, out_zero_point;
     int8_t act_min, act_max;
-    int32_t a_multiplier, b_multiplier, out_multiplier;
-    int8_t a_shift, b_shift, out_shift; /* a_, b_: -30..0 */
+    int32_t a_multiplier, b_multiplier, out_multiplier; /* 0 or 2^30..2^31-1 */
+    int8_t a_shift, b_shift, out_shift;                 /* a_, b_: -30..0; out_: -31..30 */
 } lg_add_layer;
 
 /* n elements; out may be a or b. */
@@ -91,7 +99,7 @@ void lg_max_pool_s8(const lg_pool_layer *layer, const int8_t *in, int8_t *out);
 void lg_max_pool_s8_row(const lg_pool_layer *layer, const int8_t *ring, int32_t ring_rows, int32_t out_y,
                         int8_t *out_row);
 
-/* Integer sum of the pixels in the image, divided by their number, half away from zero. */
+/* Integer sum of the pixels in the image, divided by their number, half away from zero. kernel_h * kernel_w <= 2^24. */
 void lg_average_pool_s8(const lg_pool_layer *layer, const int8_t *in, int8_t *out);
 void lg_average_pool_s8_row(const lg_pool_layer *layer, const int8_t *ring, int32_t ring_rows, int32_t out_y,
                             int8_t *out_row);
@@ -103,7 +111,7 @@ typedef struct {
     uint16_t channels;
     int16_t in_zero_point, out_zero_point;
     int32_t multiplier; /* 0..2^31-1, not necessarily >= 2^30 */
-    int8_t shift;
+    int8_t shift;       /* -31..30 */
 } lg_mean_layer;
 
 /* in: [pixels][channels]; acc: int32_t[channels] of scratch; out: [channels]. */
@@ -131,8 +139,8 @@ void lg_pad_s8_row(const lg_pad_layer *layer, const int8_t *in_row, int32_t out_
 typedef struct {
     int16_t in_zero_point, out_zero_point;
     int8_t act_min, act_max;
-    int32_t multiplier;
-    int8_t shift;
+    int32_t multiplier; /* 0 or 2^30..2^31-1 */
+    int8_t shift;       /* -31..30 */
 } lg_requantize_layer;
 
 void lg_requantize_s8(const lg_requantize_layer *layer, const int8_t *in, uint32_t n, int8_t *out);

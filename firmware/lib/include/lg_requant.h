@@ -1,4 +1,6 @@
-/* Fixed-point rescaling of accumulators: x * multiplier * 2^(shift - 31), in the two roundings of TFLite. */
+/* Rescaling of accumulators in integers, in the two ways of TFLite:
+ *   double: x * multiplier * 2^(shift - 31), rounded twice;
+ *   single: x * scale with all 53 bits of a double's mantissa, rounded once. */
 #ifndef LG_REQUANT_H
 #define LG_REQUANT_H
 
@@ -25,13 +27,17 @@ static inline int32_t lg_requant_double(int32_t x, int32_t multiplier, int32_t s
     return lg_floor_shift(high, right) + (remainder > threshold ? 1 : 0);
 }
 
-/* Single rounding: the product is rounded once, ties away from zero. Same ranges, any shift in -31..30; a
- * result beyond int32_t saturates. */
-static inline int32_t lg_requant_single(int32_t x, int32_t multiplier, int32_t shift)
+/* Single rounding: the exact x * (multiplier + fraction * 2^-22) * 2^(shift - 31), ties away from zero.
+ * 0 <= multiplier < 2^31, fraction < 2^22, -31 <= shift <= 30; a result beyond int32_t saturates.
+ * TFLite computes round((double)x * scale). That is the same unless the double product is rounded up to
+ * k + 1/2; exporters check their scales for it.
+ * The bits of the product below 2^-22 may go: they are less than the least step of what is added to it. */
+static inline int32_t lg_requant_single(int32_t x, int32_t multiplier, uint32_t fraction, int32_t shift)
 {
-    const uint64_t magnitude = (uint64_t)(x < 0 ? -(int64_t)x : (int64_t)x) * (uint32_t)multiplier;
+    const uint32_t magnitude = x < 0 ? 0u - (uint32_t)x : (uint32_t)x;
+    const uint64_t product = (uint64_t)magnitude * (uint32_t)multiplier + (((uint64_t)magnitude * fraction) >> 22);
     const int32_t total = 31 - shift;
-    const uint64_t rounded = (magnitude + ((uint64_t)1 << (total - 1))) >> total;
+    const uint64_t rounded = (product + ((uint64_t)1 << (total - 1))) >> total;
     const int32_t limited = rounded > (uint64_t)INT32_MAX ? INT32_MAX : (int32_t)rounded;
     return x < 0 ? -limited : limited;
 }

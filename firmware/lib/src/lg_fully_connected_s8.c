@@ -13,7 +13,7 @@ static int32_t dot(const lg_fully_connected_layer *l, const int8_t *in, const in
 static int8_t output(const lg_fully_connected_layer *l, int32_t acc, uint32_t o)
 {
     const uint32_t scale = l->per_channel != 0u ? o : 0u;
-    const int32_t scaled = lg_requant_single(acc, l->multiplier[scale], l->shift[scale]);
+    const int32_t scaled = lg_requant_single(acc, l->multiplier[scale], l->fraction[scale], l->shift[scale]);
     return lg_output_s8(scaled, l->out_zero_point, l->act_min, l->act_max);
 }
 
