@@ -1,7 +1,8 @@
 """Compile and link a firmware project, and say what the image takes.
 
 Out of source, in PROJECT/build, by CMake with the project's own preset. RAM is counted from the
-start of RAM to the top of the stack, flash is code, constants and the start values of variables.
+start of RAM, where the stack lies, to the end of the variables; flash is code, constants and the
+start values of variables.
 """
 
 import dataclasses

@@ -121,10 +121,13 @@ def build_board(name: str) -> Program:
         *(str(boards / "common" / c) for c in board["common"]),
         *library_sources(),
     ]
+    symbols = {f"{m}_{key}": board[m][key] for m in ("flash", "ram") for key in ("origin", "length")}
+    symbols["stack_bytes"] = board["stack"]
     compile_c(
         ["arm-none-eabi-gcc", *board["flags"], *STRICT, f"-DLG_CASE_ARENA={arena}", *includes(), *sources]
-        + [*board["link"], "-Wl,--gc-sections", f"-L{boards / 'common'}", f"-T{boards / name / 'board.ld'}"]
-        + ["-o", str(program)]
+        + [*board["link"], "-Wl,--gc-sections"]
+        + [f"-Wl,--defsym=lg_{key}={value}" for key, value in symbols.items()]
+        + [f"-T{boards / 'common' / 'sections.ld'}", "-o", str(program)]
     )
     counter = board["counter"]
     qemu = (

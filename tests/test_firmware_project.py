@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.firmware_cases import FIRMWARE
+from tests.firmware_cases import FIRMWARE, compile_c
 
 PROJECT = """cmake_minimum_required(VERSION 3.20)
 project(probe C)
@@ -35,13 +35,62 @@ int main(void)
 }
 """
 
+OVERFLOW = """#include "lg_board.h"
 
-def build(folder: Path, board: str) -> Path:
+static volatile uint32_t initialised = 0x12345678u;
+static volatile uint32_t cleared[64];
+
+static uint32_t __attribute__((noinline)) descend(uint32_t depth)
+{
+    volatile uint32_t frame[64];
+    frame[0] = depth;
+    const uint32_t below = depth > 0u ? descend(depth - 1u) : 0u;
+    return below + frame[0]; /* read afterwards: this frame outlives the call */
+}
+
+int main(void)
+{
+    lg_board_init();
+    uint8_t depth = 0;
+    (void)lg_board_read(&depth, 1);
+    (void)descend(depth);
+    for (uint32_t i = 0; i < 64u; i++) {
+        if (cleared[i] != 0u) {
+            return 9;
+        }
+    }
+    return initialised == 0x12345678u ? 42 : 9;
+}
+"""
+
+REFUSED = """#include <stdint.h>
+#include <stdlib.h>
+#define SEMIHOSTING_H
+enum { SYS_OPEN = 0x01, SYS_WRITE = 0x05, SYS_READ = 0x06, SYS_EXIT_EXTENDED = 0x20 };
+enum { OPEN_READ = 0, OPEN_WRITE = 4 };
+static int opened;
+static int32_t semihosting(uint32_t operation, const void *block)
+{
+    if (operation == SYS_EXIT_EXTENDED) {
+        exit((int)((const uintptr_t *)block)[1]);
+    }
+    return operation == SYS_OPEN && ++opened == REFUSED ? -1 : 0;
+}
+#include "host_channel.c"
+int main(void)
+{
+    host_channel_open();
+    return 42;
+}
+"""
+
+
+def build(folder: Path, board: str, source: str = PROBE, *options: str) -> Path:
     for part in ("lib", "boards", "cmake"):
         shutil.copytree(FIRMWARE / part, folder / part)
     (folder / "CMakeLists.txt").write_text(PROJECT)
-    (folder / "probe.c").write_text(PROBE)
-    command = ["cmake", "-S", str(folder), "-B", str(folder / "build"), f"-DLG_BOARD={board}"]
+    (folder / "probe.c").write_text(source)
+    command = ["cmake", "-S", str(folder), "-B", str(folder / "build"), f"-DLG_BOARD={board}", *options]
     if board != "host":
         command.append(f"-DCMAKE_TOOLCHAIN_FILE={folder}/cmake/arm-none-eabi.cmake")
     for step in (command, ["cmake", "--build", str(folder / "build")]):
@@ -75,6 +124,40 @@ def test_project_builds_and_runs(board: str, tmp_path: Path) -> None:
     sizes = subprocess.run(["arm-none-eabi-size", "-A", str(elf)], capture_output=True, text=True).stdout
     state = next(line.split() for line in sizes.splitlines() if line.startswith(".lg_state"))
     assert int(state[1]) == 1236  # 1234, rounded up to words
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("board", ["stm32vldiscovery", "mps2-an386"])
+def test_a_stack_overflow_is_a_fault(board: str, tmp_path: Path) -> None:
+    """Frames of 256 bytes and a little. Below RAM the first board has nothing, so that the first push faults; QEMU
+    gives the second one an area that reads as zero, so that the first return faults."""
+    elf = build(tmp_path, board, OVERFLOW)
+    assert start(elf, board, bytes([2])).returncode == 42
+    for depth in (17, 60, 255):
+        code = start(elf, board, bytes([depth])).returncode
+        assert 67 <= code <= 69, f"{depth} frames ran past the stack: exit code {code}"
+
+
+@pytest.mark.parametrize("refused", [0, 1, 2])
+def test_a_host_without_a_console_ends_the_program(refused: int, tmp_path: Path) -> None:
+    source, program = tmp_path / "refused.c", tmp_path / "refused"
+    source.write_text(REFUSED)
+    include = f"-I{FIRMWARE / 'boards' / 'common'}"
+    compile_c(["gcc", "-std=c99", f"-DREFUSED={refused}", include, str(source), "-o", str(program)])
+    assert subprocess.run([str(program)], timeout=20).returncode == (63 if refused else 42)
+
+
+@pytest.mark.parametrize("strict", ["ON", "OFF"])
+def test_every_file_is_compiled_as_c99(strict: str, tmp_path: Path) -> None:
+    if shutil.which("cmake") is None:
+        pytest.skip("cmake is not installed")
+    build(tmp_path, "host", PROBE, f"-DLG_WERROR={strict}")
+    commands = json.loads((tmp_path / "build" / "compile_commands.json").read_text())
+    assert len(commands) > 10
+    for one in commands:
+        words = one["command"].split()
+        assert "-std=c99" in words and "-ffp-contract=off" in words
+        assert ("-Werror" in words) == (strict == "ON")
 
 
 @pytest.mark.qemu

@@ -5,7 +5,8 @@
 #
 # Defines `lg` (the library), `lg_flags` (the flags of everything) and loggrad_image(), which links sources, library
 # and board into <name>.elf and writes <name>.map. Directories, beside the project's CMakeLists.txt unless
-# LG_ROOT names another place: lib/, boards/common/, boards/<LG_BOARD>/ with its board.json.
+# LG_ROOT names another place: lib/, boards/common/, boards/<LG_BOARD>/ with its board.json. Memories and stack come
+# from board.json alone: the linker gets them as symbols (boards/common/sections.ld).
 if(NOT LG_ROOT)
   set(LG_ROOT "${CMAKE_CURRENT_SOURCE_DIR}")
 endif()
@@ -19,6 +20,10 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 set(CMAKE_C_FLAGS_RELEASE "-O2" CACHE STRING "" FORCE)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_C_STANDARD 99)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+option(LG_WERROR "A warning ends the build; switch it off for a compiler that warns of more" ON)
 
 # A list of strings of board.json.
 function(lg_board_list out key)
@@ -42,16 +47,29 @@ lg_board_list(LG_BOARD_LINK link)
 list(TRANSFORM LG_BOARD_COMMON PREPEND "${LG_ROOT}/boards/common/")
 
 add_library(lg_flags INTERFACE)
-target_compile_features(lg_flags INTERFACE c_std_99)
 target_compile_options(lg_flags INTERFACE
-  ${LG_BOARD_FLAGS} -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes -pedantic -Werror
+  ${LG_BOARD_FLAGS} -Wall -Wextra -Wconversion -Wshadow -Wmissing-prototypes -pedantic $<$<BOOL:${LG_WERROR}>:-Werror>
+  -ffp-contract=off
   -ffunction-sections -fdata-sections "-ffile-prefix-map=${LG_ROOT}=." "-ffile-prefix-map=${CMAKE_SOURCE_DIR}=.")
 target_link_options(lg_flags INTERFACE ${LG_BOARD_FLAGS} ${LG_BOARD_LINK} -Wl,--gc-sections -Wl,--build-id=none)
-set(CMAKE_C_EXTENSIONS OFF)
 set(CMAKE_C_ARCHIVE_CREATE "<CMAKE_AR> qcD <TARGET> <LINK_FLAGS> <OBJECTS>")
 set(CMAKE_C_ARCHIVE_FINISH "<CMAKE_AR> sD <TARGET>")
 
 add_subdirectory("${LG_ROOT}/lib" lib)
+
+# The linker script and its symbols; nothing where the board has no memories of its own (host).
+string(JSON LG_BOARD_RAM GET "${LG_BOARD_JSON}" ram)
+set(LG_BOARD_SCRIPT)
+if(LG_BOARD_RAM)
+  foreach(memory flash ram)
+    foreach(key origin length)
+      string(JSON value GET "${LG_BOARD_JSON}" ${memory} ${key})
+      list(APPEND LG_BOARD_SCRIPT "-Wl,--defsym=lg_${memory}_${key}=${value}")
+    endforeach()
+  endforeach()
+  string(JSON value GET "${LG_BOARD_JSON}" stack)
+  list(APPEND LG_BOARD_SCRIPT "-Wl,--defsym=lg_stack_bytes=${value}" "-T${LG_ROOT}/boards/common/sections.ld")
+endif()
 
 function(loggrad_image name)
   add_executable(${name} ${ARGN} "${LG_BOARD_DIR}/board.c" ${LG_BOARD_COMMON})
@@ -59,9 +77,8 @@ function(loggrad_image name)
   target_link_libraries(${name} PRIVATE lg lg_flags)
   target_link_options(${name} PRIVATE "-Wl,-Map=${CMAKE_CURRENT_BINARY_DIR}/${name}.map")
   set_target_properties(${name} PROPERTIES SUFFIX .elf)
-  if(EXISTS "${LG_BOARD_DIR}/board.ld")
-    target_link_options(${name} PRIVATE "-L${LG_ROOT}/boards/common" "-T${LG_BOARD_DIR}/board.ld")
-    set_property(TARGET ${name} APPEND PROPERTY LINK_DEPENDS
-      "${LG_BOARD_DIR}/board.ld" "${LG_ROOT}/boards/common/sections.ld")
+  if(LG_BOARD_SCRIPT)
+    target_link_options(${name} PRIVATE ${LG_BOARD_SCRIPT})
+    set_property(TARGET ${name} APPEND PROPERTY LINK_DEPENDS "${LG_ROOT}/boards/common/sections.ld")
   endif()
 endfunction()

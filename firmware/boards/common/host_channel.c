@@ -1,8 +1,13 @@
-/* lg_board_read, lg_board_write and lg_board_exit over semihosting: stdin, stdout and exit code of the host. */
+/* lg_board_read, lg_board_write and lg_board_exit over semihosting: stdin, stdout and exit code of the host.
+ * Semihosting needs QEMU or a debugger that serves it: on a board without one the breakpoint instruction faults, and
+ * the fault handler, which asks the same way to end the program, locks the core up. A host that refuses its console
+ * ends the program with exit code NO_CONSOLE. */
 #include "host_channel.h"
 
 #include "lg_board.h"
 #include "semihosting.h"
+
+enum { NO_CONSOLE = 63 };
 
 static uint32_t input, output;
 
@@ -10,7 +15,11 @@ static uint32_t open_console(uintptr_t mode)
 {
     static const char name[] = ":tt";
     const uintptr_t block[3] = {(uintptr_t)name, mode, sizeof name - 1u};
-    return (uint32_t)semihosting(SYS_OPEN, block);
+    const int32_t handle = semihosting(SYS_OPEN, block);
+    if (handle < 0) {
+        lg_board_exit(NO_CONSOLE);
+    }
+    return (uint32_t)handle;
 }
 
 void host_channel_open(void)

@@ -1,5 +1,7 @@
-/* Vector table and reset of every Cortex-M. A fault, or any interrupt nobody asked for, ends the program
- * with exit code 64 + exception number (67 hard fault, 68 memory, 69 bus, 70 usage fault). */
+/* Vector table and reset of every Cortex-M. A fault, or any other exception of the core that nobody asked for, ends
+ * the program with exit code 64 + exception number (67 hard fault, 68 memory, 69 bus, 70 usage fault).
+ * The table ends with the core's own exceptions: nothing here enables an interrupt of the chip, and a program that
+ * does must bring a longer table. */
 #include <stdint.h>
 
 #include "lg_board.h"
@@ -8,20 +10,28 @@ extern uint32_t lg_data_load[], lg_data_start[], lg_data_end[], lg_bss_start[], 
 
 int main(void);
 void lg_reset(void) __attribute__((noreturn));
+void lg_exception_exit(uint32_t exception) __attribute__((noreturn, used));
+void lg_unexpected(void);
 void lg_systick(void);
 
-static void unexpected(void)
+void lg_exception_exit(uint32_t exception)
 {
-    uint32_t exception;
-    __asm__ volatile("mrs %0, ipsr" : "=r"(exception));
     lg_board_exit(64 + (int)(exception & 0x3Fu));
 }
 
-/* A board that uses the SysTick exception defines lg_systick. */
-void __attribute__((weak)) lg_systick(void)
+/* The stack pointer may lie outside RAM (a stack overflow is one way to come here), so the stack starts afresh. */
+void __attribute__((naked)) lg_unexpected(void)
 {
-    unexpected();
+    __asm__ volatile("mrs r0, ipsr\n\t"
+                     "ldr r1, =lg_stack_top\n\t"
+                     "msr msp, r1\n\t"
+                     "ldr r1, =lg_exception_exit\n\t"
+                     "bx r1\n\t"
+                     ".ltorg");
 }
+
+/* A board that uses the SysTick exception defines lg_systick. */
+void lg_systick(void) __attribute__((weak, alias("lg_unexpected")));
 
 void lg_reset(void)
 {
@@ -46,8 +56,8 @@ typedef union {
 
 extern const vector lg_vectors[16];
 const vector lg_vectors[16] __attribute__((section(".vectors"), used)) = {
-    {.stack = lg_stack_top},  {.handler = lg_reset},    {.handler = unexpected}, {.handler = unexpected},
-    {.handler = unexpected},  {.handler = unexpected},  {.handler = unexpected}, {.handler = unexpected},
-    {.handler = unexpected},  {.handler = unexpected},  {.handler = unexpected}, {.handler = unexpected},
-    {.handler = unexpected},  {.handler = unexpected},  {.handler = unexpected}, {.handler = lg_systick},
+    {.stack = lg_stack_top},     {.handler = lg_reset},      {.handler = lg_unexpected}, {.handler = lg_unexpected},
+    {.handler = lg_unexpected},  {.handler = lg_unexpected}, {.handler = lg_unexpected}, {.handler = lg_unexpected},
+    {.handler = lg_unexpected},  {.handler = lg_unexpected}, {.handler = lg_unexpected}, {.handler = lg_unexpected},
+    {.handler = lg_unexpected},  {.handler = lg_unexpected}, {.handler = lg_unexpected}, {.handler = lg_systick},
 };

@@ -15,6 +15,7 @@ void lg_board_init(void)
 {
     host_channel_open();
     *word(RCC_APB1ENR) |= 1u;
+    (void)*word(RCC_APB1ENR); /* STM32F405 erratum: the clock arrives two cycles late; reading back waits for it */
     *word(TIM2 + PSC) = 255u;
     *word(TIM2 + ARR) = 0xFFFFFFFFu;
     *word(TIM2 + EGR) = 1u;
