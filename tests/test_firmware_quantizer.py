@@ -232,6 +232,15 @@ def pack_cases() -> list[Case]:
                     name=f"unpack {packing} {width}",
                 )
             )
+    every = np.arange(256)
+    for packing, (per_byte, limit) in PACKINGS.items():
+        base = 2 * limit + 1 if packing in (BASE3, BASE5) else 2 ** (8 // per_byte)
+        digits = every[:, None] // base ** np.arange(per_byte) % base
+        wrapped = np.where(digits >= base // 2, digits - base, digits)
+        levels = (digits - limit if packing in (BASE3, BASE5) else wrapped).astype(np.int8)
+        words, packed = [packing, levels.size], every.astype(np.uint8)
+        name = f"unpack any byte {packing}"
+        cases.append(case("unpack", words, [packed], OK + levels.tobytes(), name=name))
     data = rng.integers(0, 256, 777).astype(np.uint8)
     cases.append(case("crc", [777], [data], zlib.crc32(data.tobytes()).to_bytes(4, "little"), name="crc"))
     return cases
@@ -378,11 +387,37 @@ def compile_all(command: list[str], folder: Path) -> None:
         fc.compile_c([*command, *fc.STRICT, *fc.includes(), "-c", source, "-o", str(folder / "out.o")])
 
 
+def find_compiler(*names: str) -> str:
+    found = next((name for name in names if shutil.which(name)), None)
+    if found is None:
+        pytest.skip(f"{names[0]} is not installed")
+    return found
+
+
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_library_compiles_without_a_warning(compiler: str, tmp_path: Path) -> None:
-    if shutil.which(compiler) is None:
-        pytest.skip(f"{compiler} is not installed")
-    compile_all([compiler], tmp_path)
+    compile_all([find_compiler(compiler, f"{compiler}-14")], tmp_path)
+
+
+STATES = """#include "lg_quantizer.h"
+#include "lg_table.h"
+typedef char quantizer_size[sizeof(lg_quantizer) == 40 ? 1 : -1];
+typedef char gradient_size[sizeof(lg_table_gradient) == 24 ? 1 : -1];
+"""
+
+
+@pytest.mark.parametrize("enums", ["-fshort-enums", "-fno-short-enums"])
+@pytest.mark.parametrize("compiler", ["arm-none-eabi-gcc", "clang"])
+def test_states_have_one_size_with_every_compiler(compiler: str, enums: str, tmp_path: Path) -> None:
+    """The sizes that export.front states; a 32-bit core."""
+    found = find_compiler(compiler, f"{compiler}-14")
+    target = ["--target=arm-none-eabi", "-ffreestanding"] if compiler == "clang" else []
+    source = tmp_path / "states.c"
+    source.write_text(STATES)
+    fc.compile_c(
+        [found, *target, "-mthumb", "-mcpu=cortex-m4", enums, *fc.STRICT, *fc.includes()]
+        + ["-c", str(source), "-o", str(tmp_path / "states.o")]
+    )
 
 
 @pytest.mark.qemu

@@ -29,7 +29,10 @@ int32_t lg_packing_limit(lg_packing packing);
 /* levels: int8_t[width], each within +-lg_packing_limit; packed: lg_packed_bytes(packing, width) bytes. */
 lg_status lg_pack_levels(lg_packing packing, const int8_t *levels, uint32_t width, uint8_t *packed);
 
-/* The inverse. packed and levels must not overlap. */
+/* The inverse. packed and levels must not overlap. Bytes that lg_pack_levels never writes are no error and no
+ * reading out of bounds; they give levels as follows:
+ *   S8 0x80: -128.  2BIT digit 2: -2.  4BIT digit 8: -8.
+ *   BASE3 243..255, BASE5 125..255: the lowest 5 (3) digits, levels within the limit, the overflow is lost. */
 lg_status lg_unpack_levels(lg_packing packing, const uint8_t *packed, uint32_t width, int8_t *levels);
 
 #endif

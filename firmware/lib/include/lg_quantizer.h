@@ -28,7 +28,8 @@ typedef struct {
     uint16_t width;     /* pixels a line, 1..65535 */
     uint16_t height;    /* lines a frame, 1..65535 */
     uint8_t bits;       /* B, 8..16 */
-    uint8_t code_bytes; /* 1: lines are uint8_t[width] (B = 8 only); 2: uint16_t[width], native byte order */
+    uint8_t code_bytes; /* 1: lines are uint8_t[width] (B = 8 only); 2: uint16_t[width], native byte order.
+                         * Every line lies at a multiple of code_bytes. */
     uint16_t black;     /* code of no light */
     uint16_t white;     /* code of saturation, black < white <= 2^B - 1 */
 } lg_raw_format;
@@ -58,7 +59,7 @@ typedef struct {
     uint8_t shift;
     uint8_t arithmetic;
     uint16_t offset;
-    lg_packing packing;
+    uint8_t packing; /* lg_packing: the width of an enum is the compiler's choice, that of the state is not */
 } lg_quantizer;
 
 /* Check a configuration without touching anything: LG_OK or the reason it is refused. */
@@ -75,7 +76,8 @@ lg_status lg_quantizer_init(lg_quantizer *state, const lg_quantizer_config *conf
 void lg_quantizer_restart(lg_quantizer *state);
 
 /* Push a line of `width` codes (uint8_t or uint16_t as configured). Line 0: LG_NO_LINE. Line y > 0: LG_OK,
- * and `levels` (lg_quantizer_line_bytes bytes) holds level line y - 1. `line` must not overlap `levels`. */
+ * and `levels` (lg_quantizer_line_bytes bytes) holds level line y - 1. `line` is aligned to code_bytes
+ * (LG_ERROR_ALIGNMENT) and must not overlap `levels`. */
 lg_status lg_quantizer_push(lg_quantizer *state, const void *line, uint32_t width, void *levels);
 
 /* After the last push: write level line height - 1 and make ready for the next frame. */

@@ -15,8 +15,8 @@
 #include "lg_quantizer.h"
 #include "lg_status.h"
 
-/* line: raw->width codes; table: int8_t[table_length], table_length = span + 1; out: int8_t[width].
- * raw->height is not looked at. Line in, line out, no state. */
+/* line: raw->width codes, aligned to code_bytes (else LG_ERROR_ALIGNMENT); table: int8_t[table_length],
+ * table_length = span + 1; out: int8_t[width]. raw->height is not looked at. Line in, line out, no state. */
 lg_status lg_table_line(const lg_raw_format *raw, const int8_t *table, uint32_t table_length, const void *line,
                         uint32_t width, int8_t *out);
 

@@ -23,7 +23,7 @@ lg_status lg_line_store_init(lg_line_store *store, const lg_raw_format *raw, voi
     if (memory == NULL) {
         return LG_ERROR_NULL;
     }
-    if (memory_size < LG_QUANTIZER_BYTES(raw->width, raw->code_bytes) || (uintptr_t)memory % raw->code_bytes != 0u) {
+    if (memory_size < LG_QUANTIZER_BYTES(raw->width, raw->code_bytes) || !lg_aligned(memory, raw->code_bytes)) {
         return LG_ERROR_MEMORY;
     }
     store->raw = *raw;
@@ -61,6 +61,9 @@ lg_status lg_line_store_push(lg_line_store *store, const void *line, uint32_t wi
 {
     if (width != store->raw.width) {
         return width < store->raw.width ? LG_ERROR_LINE_NARROW : LG_ERROR_LINE_WIDE;
+    }
+    if (!lg_aligned(line, store->raw.code_bytes)) {
+        return LG_ERROR_ALIGNMENT;
     }
     if (store->lines == store->raw.height) {
         return LG_ERROR_TOO_MANY_LINES;

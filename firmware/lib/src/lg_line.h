@@ -21,6 +21,11 @@ static inline void lg_store_code(void *line, uint32_t x, uint32_t code_bytes, ui
     }
 }
 
+static inline bool lg_aligned(const void *line, uint32_t code_bytes)
+{
+    return ((uintptr_t)line & (code_bytes - 1u)) == 0u; /* code_bytes is 1 or 2 */
+}
+
 /* P = clip(code - black, 0, span) */
 static inline uint32_t lg_linear(uint32_t code, uint32_t black, uint32_t span)
 {

@@ -14,11 +14,11 @@ typedef struct {
 } pack_rule;
 
 static const pack_rule rules[] = {
-    {1, 1, 127, 128, 128, 0x80}, /* LG_PACK_S8 */
-    {4, 4, 1, 2, 170, 0xAA},     /* LG_PACK_2BIT */
-    {5, 3, 1, 1, 121, 0},        /* LG_PACK_BASE3 */
-    {3, 5, 2, 2, 62, 0},         /* LG_PACK_BASE5 */
-    {2, 16, 7, 8, 136, 0x88},    /* LG_PACK_4BIT */
+    [LG_PACK_S8] = {.pixels = 1, .radix = 1, .limit = 127, .offset = 128, .bias = 128, .flip = 0x80},
+    [LG_PACK_2BIT] = {.pixels = 4, .radix = 4, .limit = 1, .offset = 2, .bias = 170, .flip = 0xAA},
+    [LG_PACK_BASE3] = {.pixels = 5, .radix = 3, .limit = 1, .offset = 1, .bias = 121, .flip = 0},
+    [LG_PACK_BASE5] = {.pixels = 3, .radix = 5, .limit = 2, .offset = 2, .bias = 62, .flip = 0},
+    [LG_PACK_4BIT] = {.pixels = 2, .radix = 16, .limit = 7, .offset = 8, .bias = 136, .flip = 0x88},
 };
 
 static const pack_rule *rule_of(lg_packing packing)

@@ -108,7 +108,7 @@ lg_status lg_quantizer_init(lg_quantizer *state, const lg_quantizer_config *conf
     state->shift = config->shift;
     state->arithmetic = choose_arithmetic(config);
     state->offset = config->offset;
-    state->packing = config->packing;
+    state->packing = (uint8_t)config->packing;
     return LG_OK;
 }
 
@@ -127,55 +127,64 @@ LG_INLINE bool exceeds(uint32_t hi, uint32_t lo, uint32_t k, uint32_t shift, int
     return hi > k * whole + ((k * (lo - (whole << shift))) >> shift);
 }
 
-/* What a walk along a line keeps in registers. */
+/* What is the same for every pixel of a line, kept in registers. */
 typedef struct {
     int32_t black, span;
-    uint32_t c, shift, first;
-    const uint32_t *others; /* K_2 .. K_n */
-    uint32_t other_count;
-} walk;
+    uint32_t c, shift;
+    uint32_t lowest;        /* K_1 */
+    const uint32_t *higher; /* K_2 .. K_n */
+    uint32_t higher_count;  /* n - 1 */
+} line_rule;
 
 /* How many thresholds hi / lo is beyond. */
-LG_INLINE int32_t count_beyond(const walk *w, uint32_t hi, uint32_t lo, int arithmetic)
+LG_INLINE int32_t count_beyond(const line_rule *rule, uint32_t hi, uint32_t lo, int arithmetic)
 {
-    if (!exceeds(hi, lo, w->first, w->shift, arithmetic)) {
+    if (!exceeds(hi, lo, rule->lowest, rule->shift, arithmetic)) {
         return 0;
     }
     uint32_t count = 0;
-    while (count < w->other_count && exceeds(hi, lo, w->others[count], w->shift, arithmetic)) {
+    while (count < rule->higher_count && exceeds(hi, lo, rule->higher[count], rule->shift, arithmetic)) {
         count++;
     }
     return (int32_t)count + 1;
 }
 
-/* Level of pixel i of a pair; `left` becomes the pixel's right neighbour. */
-LG_INLINE int8_t level_of(const walk *w, uint8_t *up, const uint8_t *down, uint32_t right, uint32_t *left, uint32_t i,
-                          uint32_t code_bytes, int arithmetic, bool clip)
+/* Level of pixel i (0 or 1) of a pair. *left is c + its left neighbour on entry, c + `right` on return. */
+LG_INLINE int8_t level_of(const line_rule *rule, uint8_t *up, const uint8_t *down, uint32_t right, uint32_t *left,
+                          uint32_t i, uint32_t code_bytes, int arithmetic, bool clip)
 {
-    const int32_t code = (int32_t)lg_load_code(down, i, code_bytes) - w->black;
+    const int32_t code = (int32_t)lg_load_code(down, i, code_bytes) - rule->black;
     const int32_t positive = clip && code < 0 ? 0 : code;
-    const uint32_t d = (uint32_t)(clip && positive > w->span ? w->span : positive);
-    const uint32_t a = (lg_load_code(up, i, code_bytes) + w->c) * *left;
-    *left = w->c + right;
-    const uint32_t b = (d + w->c) * *left;
+    const uint32_t d = (uint32_t)(clip && positive > rule->span ? rule->span : positive);
+    const uint32_t a = (lg_load_code(up, i, code_bytes) + rule->c) * *left;
+    *left = rule->c + right;
+    const uint32_t b = (d + rule->c) * *left;
     lg_store_code(up, i, code_bytes, d);
-    return (int8_t)(a > b ? count_beyond(w, a, b, arithmetic) : -count_beyond(w, b, a, arithmetic));
+    return (int8_t)(a > b ? count_beyond(rule, a, b, arithmetic) : -count_beyond(rule, b, a, arithmetic));
 }
 
-/* Pairs of pixels from `start` on, none of them the line's last; the number of pixels done. Two chains of
- * neighbours, those of the even and those of the odd pixels, keep every code of the middle line to one load. */
+/* Pairs of pixels from `start` on, none of them the line's last; returns the number of pixels done (even).
+ * The right neighbour of pixel x is the left one of pixel x + 2, so each code of the middle line is loaded once:
+ *
+ *   middle line   m0  m1  m2  m3  m4  m5
+ *   even pixels       m1 ---> m3 ---> m5    `even`: the code left of the next even pixel (of pixel 0: m1, the mirror)
+ *   odd pixels    m0 ---> m2 ---> m4        `odd`: the code left of the next odd pixel
+ *
+ * Indices: done <= last - start, so the furthest load, mid[2] of the last pair, is pixel start + done <= last; and
+ * done > 0 means last >= 2, so that m1 is there. code_bytes, arithmetic, clip and, where it can be, ratio_count are
+ * constants of the call: the compiler makes one loop without those tests for each call below. */
 LG_INLINE uint32_t level_pairs(const lg_quantizer *state, const lg_window *window, uint32_t start, uint32_t n,
                                int8_t *levels, uint32_t code_bytes, int arithmetic, bool clip,
                                uint32_t ratio_count)
 {
     const lg_raw_format *raw = &state->store.raw;
-    const walk w = {.black = clip ? (int32_t)window->black : 0,
-                    .span = raw->white - raw->black,
-                    .c = state->offset,
-                    .shift = state->shift,
-                    .first = state->ratios[0],
-                    .others = state->ratios + 1,
-                    .other_count = ratio_count - 1u};
+    const line_rule rule = {.black = clip ? (int32_t)window->black : 0,
+                            .span = raw->white - raw->black,
+                            .c = state->offset,
+                            .shift = state->shift,
+                            .lowest = state->ratios[0],
+                            .higher = state->ratios + 1,
+                            .higher_count = ratio_count - 1u};
     const uint32_t last = raw->width - 1u;
     const uint32_t done = (start + n > last ? last - start : n) & ~1u;
     uint8_t *up = (uint8_t *)window->up + start * code_bytes;
@@ -184,11 +193,13 @@ LG_INLINE uint32_t level_pairs(const lg_quantizer *state, const lg_window *windo
     if (done == 0u) {
         return 0;
     }
-    uint32_t even = w.c + lg_load_code(window->mid, start > 0u ? start - 1u : 1u, code_bytes);
-    uint32_t odd = w.c + lg_load_code(mid, 0u, code_bytes);
+    uint32_t even = rule.c + lg_load_code(window->mid, start > 0u ? start - 1u : 1u, code_bytes);
+    uint32_t odd = rule.c + lg_load_code(mid, 0u, code_bytes);
     for (const int8_t *end = levels + done; levels < end; levels += 2) {
-        levels[0] = level_of(&w, up, down, lg_load_code(mid, 1u, code_bytes), &even, 0u, code_bytes, arithmetic, clip);
-        levels[1] = level_of(&w, up, down, lg_load_code(mid, 2u, code_bytes), &odd, 1u, code_bytes, arithmetic, clip);
+        const uint32_t m1 = lg_load_code(mid, 1u, code_bytes);
+        levels[0] = level_of(&rule, up, down, m1, &even, 0u, code_bytes, arithmetic, clip);
+        const uint32_t m2 = lg_load_code(mid, 2u, code_bytes);
+        levels[1] = level_of(&rule, up, down, m2, &odd, 1u, code_bytes, arithmetic, clip);
         up += 2u * code_bytes;
         mid += 2u * code_bytes;
         down += 2u * code_bytes;
@@ -196,8 +207,9 @@ LG_INLINE uint32_t level_pairs(const lg_quantizer *state, const lg_window *windo
     return done;
 }
 
+/* The branches below differ in one constant: each is a loop of its own, specialised to the usual case or for all. */
 static uint32_t level_pairs_8(const lg_quantizer *state, const lg_window *window, uint32_t start, uint32_t n,
-                               int8_t *levels)
+                              int8_t *levels)
 {
     if (window->black == 0u && state->store.raw.white == UINT8_MAX) { /* no code to clip */
         return level_pairs(state, window, start, n, levels, 1u, NARROW, false, state->ratio_count);
@@ -206,9 +218,9 @@ static uint32_t level_pairs_8(const lg_quantizer *state, const lg_window *window
 }
 
 static uint32_t level_pairs_16(const lg_quantizer *state, const lg_window *window, uint32_t start, uint32_t n,
-                                int8_t *levels)
+                               int8_t *levels)
 {
-    if (state->ratio_count == 1u) {
+    if (state->ratio_count == 1u) { /* no higher threshold to look for */
         return level_pairs(state, window, start, n, levels, 2u, SPLIT, true, 1u);
     }
     return level_pairs(state, window, start, n, levels, 2u, SPLIT, true, state->ratio_count);
@@ -223,7 +235,8 @@ static void levels_wide(const lg_quantizer *state, const lg_window *window, uint
     const uint32_t last = raw->width - 1u;
     const uint32_t c = state->offset;
     for (uint32_t x = start; x < start + n; x++) {
-        const bool edge = x == 0u || x == last; /* left and right neighbour are one pixel */
+        /* At an edge left and right are one pixel (or none): equal values cancel in the comparison, any value does. */
+        const bool edge = x == 0u || x == last;
         const uint32_t left = edge ? 1u : c + lg_load_code(window->mid, x - 1u, code_bytes);
         const uint32_t right = edge ? 1u : c + lg_load_code(window->mid, x + 1u, code_bytes);
         const uint32_t u = lg_load_code(window->up, x, code_bytes);
@@ -255,7 +268,8 @@ static void levels_block(const lg_quantizer *state, const lg_window *window, uin
 static void levels_line(const lg_quantizer *state, const lg_window *window, void *out)
 {
     const uint32_t width = state->store.raw.width;
-    if (state->packing == LG_PACK_S8) {
+    const lg_packing packing = (lg_packing)state->packing;
+    if (packing == LG_PACK_S8) {
         levels_block(state, window, 0, width, out);
         return;
     }
@@ -264,8 +278,8 @@ static void levels_line(const lg_quantizer *state, const lg_window *window, void
     for (uint32_t x = 0; x < width; x += BLOCK) {
         const uint32_t n = width - x < BLOCK ? width - x : BLOCK;
         levels_block(state, window, x, n, block);
-        (void)lg_pack_levels(state->packing, block, n, packed);
-        packed += lg_packed_bytes(state->packing, n);
+        (void)lg_pack_levels(packing, block, n, packed);
+        packed += lg_packed_bytes(packing, n);
     }
 }
 

@@ -28,6 +28,9 @@ lg_status lg_table_line(const lg_raw_format *raw, const int8_t *table, uint32_t 
     if (width != raw->width) {
         return width < raw->width ? LG_ERROR_LINE_NARROW : LG_ERROR_LINE_WIDE;
     }
+    if (!lg_aligned(line, raw->code_bytes)) {
+        return LG_ERROR_ALIGNMENT;
+    }
     for (uint32_t x = 0; x < width; x++) {
         out[x] = table[lg_linear(lg_load_code(line, x, raw->code_bytes), raw->black, table_length - 1u)];
     }
