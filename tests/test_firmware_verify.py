@@ -73,6 +73,42 @@ def test_certificate_and_json(made: project.Project) -> None:
     assert certificate["mismatches"] == 0
 
 
+def converse(made: project.Project, sent: bytes) -> list[str]:
+    """What the program says to `sent`, checksums checked and taken off."""
+    done = subprocess.run([str(made.elf)], input=sent, capture_output=True, timeout=10, check=False)
+    assert done.returncode == 0 and done.stdout.endswith(b"\n")
+    answers = [line.decode() for line in done.stdout.splitlines(keepends=True)]
+    assert all(channel.frame_line(line[:-10]).decode() == line for line in answers)
+    return [line[:-10] for line in answers]
+
+
+@pytest.mark.parametrize("text", ["I", "F 1", "row", "S", "X"])
+def test_a_line_cut_anywhere_is_refused_once(made: project.Project, text: str) -> None:
+    """Cut and ended, or cut and run into the next line: one refusal, and the line after it is answered."""
+    row = "R " + channel.encode_row(run.load_vectors(made).frames[0][0], made.code_bytes)
+    good = channel.frame_line(row if text == "row" else text)
+    asked = channel.frame_line("I")
+    answer = converse(made, asked)
+    assert len(answer) == 1 and answer[0].startswith("I loggrad 1 ")
+    for cut in range(len(good) - 1):
+        assert converse(made, good[:cut] + b"\n" + asked) == ["E", *answer]
+        if cut > 0:
+            assert converse(made, good[:cut] + asked + asked) == ["E", *answer]
+
+
+def test_a_line_needs_its_own_arguments_and_nothing_more(made: project.Project) -> None:
+    wrong = ["I 99", "I ", "S 0", "X abc", "X ", "F", "F ", "F 2", "F 12", "F 01", "F1", "F  1", "R", "R0"]
+    wrong += ["R 0", "R 0 0", "R 0g", "Q", "", "E", "i", "*"]
+    bad = [channel.frame_line(text) for text in wrong]
+    good = channel.frame_line("F 1")
+    bad += [good[:-1] + b"0\n", good[:-1] + b" \n", good[:-1] + b"junkjunk\n", good[:-2] + b"\n", b"F 1\n"]
+    bad += [b"F 1*00000000\n", bytes(i for i in range(256) if i != 10) + b"\n", b"*" * 40 + b"\n"]
+    for line in bad:
+        assert converse(made, line + good) == ["E", "F 0"], line
+    assert converse(made, channel.frame_line("X") + good) == ["X 0"]
+    assert converse(made, good + good[:-1]) == ["F 0"]
+
+
 def test_human_form_ends_with_the_verdict(made: project.Project) -> None:
     result = door("verify", "--project", str(made.path))
     assert result.stdout.split("\n")[-2] == "verify: 2 vectors, 0 mismatches"

@@ -10,7 +10,7 @@
  *   S               S <status> <class> <ticks> <scores, int8 in hex>        the result
  *   X               X 0                                                     end of the program
  *                   L <layer> <bytes> <CRC-32 of them>                      a piece of a layer's output
- *                   E                                                       a line that cannot be read
+ *                   E                                                       a line that cannot be read, once
  *
  * Status is lg_status: 0 the frame is complete, 1 more rows are needed, negative an error; the frame stays as
  * it was. Ticks (hex) count the rows and the network, not the conversation. Nothing here is larger than a row. */
@@ -28,7 +28,7 @@ static struct {
     uint32_t started;
     uint32_t reporting;
     uint32_t sent_crc;
-    uint32_t digits; /* of the line that was read: how many hex digits */
+    uint32_t length; /* of the line that was read: characters after the letter */
     uint32_t value;  /* and the number they end with */
     net_state net;
     net_code row[NET_ROW_CODES];
@@ -121,43 +121,71 @@ static int nibble(int c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Read a line: its letter, or 'E' if it is damaged, or CLOSED. Hex digits after the letter go to app.row, as
- * many codes as fit; app.digits counts them all. */
-static int read_line(void)
+static int ends(int c)
 {
-    int c = next();
-    const int letter = c;
-    uint32_t crc = 0u, value = 0u;
+    return c == '\n' || c == CLOSED;
+}
+
+/* A character after the letter: first a space, then hex digits, which go to app.row, as many codes as fit.
+ * 1: the character has no place there. */
+static int decode(int c)
+{
+    const int digit = nibble(c);
+    const uint32_t digits = app.length++;
+    if (digits == 0u) {
+        return c != ' ';
+    }
+    app.value = (app.value << 4) | (uint32_t)(digit & 15);
+    if (digits % CODE_DIGITS == 0u && digits / CODE_DIGITS <= NET_ROW_CODES) {
+        app.row[digits / CODE_DIGITS - 1u] = (net_code)app.value;
+    }
+    return digit < 0;
+}
+
+/* Read a line up to its newline: its letter, or 'E' if it is damaged, or CLOSED. */
+static int receive(void)
+{
+    const int letter = next();
+    int c = letter;
+    uint32_t crc = 0u, told = 0u, told_digits = 0u;
     int bad = 0;
-    app.digits = 0u;
-    while (c != '*' && c != '\n' && c != CLOSED) {
+    app.length = 0u;
+    app.value = 0u;
+    for (int first = 1; c != '*' && !ends(c); first = 0) {
         const unsigned char byte = (unsigned char)c;
+        bad |= first ? 0 : decode(c);
         crc = lg_crc32(crc, &byte, 1u);
         c = next();
-        const int digit = nibble(c);
-        if (digit >= 0) {
-            const uint32_t place = app.digits / CODE_DIGITS;
-            value = (value << 4) | (uint32_t)digit;
-            app.digits++;
-            if (app.digits % CODE_DIGITS == 0u && place < NET_ROW_CODES) {
-                app.row[place] = (net_code)value;
-            }
-        } else if (c != ' ' && c != '*') {
-            bad = 1;
+    }
+    if (c == '*') {
+        for (c = next(); !ends(c); c = next()) {
+            const int digit = nibble(c);
+            bad |= digit < 0;
+            told = (told << 4) | (uint32_t)(digit & 15);
+            told_digits++;
         }
     }
-    app.value = value;
-    uint32_t told = 0u;
-    for (uint32_t i = 0; c == '*' && i < CRC_DIGITS; i++) {
-        const int digit = nibble(next());
-        bad |= digit < 0;
-        told = (told << 4) | (uint32_t)(digit & 15);
+    if (c == CLOSED) {
+        return CLOSED;
     }
-    bad |= c != '*' || told != crc;
-    while (c != '\n' && c != CLOSED) {
-        c = next();
+    return bad != 0 || told_digits != CRC_DIGITS || told != crc ? 'E' : letter;
+}
+
+/* Does the command take what follows its letter? */
+static int takes_arguments(int letter)
+{
+    switch (letter) {
+    case 'I':
+    case 'S':
+    case 'X':
+        return app.length == 0u;
+    case 'F':
+        return app.length == 2u && app.value <= 1u;
+    case 'R':
+        return app.length % CODE_DIGITS == 1u;
+    default:
+        return 0;
     }
-    return c == CLOSED ? CLOSED : bad != 0 ? 'E' : letter;
 }
 
 static void answer_who(void)
@@ -181,12 +209,8 @@ static void answer_frame(void)
 
 static void answer_row(void)
 {
-    if (app.digits % CODE_DIGITS != 0u) {
-        put("E");
-        return;
-    }
     start_clock();
-    const lg_status status = net_push_row(&app.net, app.row, app.digits / CODE_DIGITS);
+    const lg_status status = net_push_row(&app.net, app.row, app.length / CODE_DIGITS);
     stop_clock();
     put("R");
     put_number((int32_t)status);
@@ -216,10 +240,12 @@ int main(void)
         return 1;
     }
     for (;;) {
-        const int letter = read_line();
-        switch (letter) {
-        case CLOSED:
+        int letter = receive();
+        if (letter == CLOSED) {
             return 0;
+        }
+        letter = takes_arguments(letter) ? letter : 'E';
+        switch (letter) {
         case 'I':
             answer_who();
             break;
