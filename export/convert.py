@@ -8,16 +8,14 @@ in accuracy. ``DIR`` is a run of the search, or a directory with a saved network
 import dataclasses
 import hashlib
 import json
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from absl import flags
 
-from loggrad_tf import cli, dataset, quiet
+from loggrad_tf import cli, dataset, files, quiet
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.sensor import requantize
 
@@ -100,19 +98,15 @@ def convert_bundle(directory: Path, calibration: int) -> Converted:
 
 def write(directory: Path, converted: Converted) -> None:
     """``model.tflite`` and ``model.json`` in ``directory``, each whole or not at all."""
-    directory.mkdir(parents=True, exist_ok=True)
     text = json.dumps(converted.description, indent=1) + "\n"
-    for name, content in (("model.tflite", converted.flatbuffer), ("model.json", text.encode())):
-        with tempfile.NamedTemporaryFile(dir=directory, prefix=f".{name}-", delete=False) as file:
-            file.write(content)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, directory / name)
+    files.write_whole(directory / "model.tflite", converted.flatbuffer)
+    files.write_whole(directory / "model.json", text.encode())
 
 
 def find_bundle(run: Path) -> Path:
     """RUN/best of a search run, or RUN itself if it is a saved network."""
     if not run.is_dir():
-        raise LogGradError(f"--run={run}: no such directory; give the one that search.evolve printed")
+        raise LogGradError(f"--run={run}: not a directory; give the one that search.evolve wrote")
     for candidate in (run / "best", run):
         if (candidate / "network.json").is_file():
             return candidate
@@ -133,6 +127,7 @@ def main(argv: list[str]) -> None:
         raise LogGradError("--run is missing: give the directory of a search run")
     source = find_bundle(Path(FLAGS.run))
     out = Path(FLAGS.out) if FLAGS.out else Path(FLAGS.run) / "export"
+    files.check_place(out / "model.tflite", "out")
     converted = convert_bundle(source, FLAGS.calibration)
     write(out, converted)
     accuracy = converted.description["accuracy"]

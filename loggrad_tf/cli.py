@@ -14,13 +14,16 @@ from loggrad_tf.errors import LogGradError
 
 
 def _parse(argv: list[str]) -> list[str]:
+    if "--help" in argv[1:] or "-h" in argv[1:]:
+        app.usage(shorthelp=True, writeto_stdout=True)
+        sys.exit(0)
     try:
         positional = flags.FLAGS(argv)
     except flags.Error as error:
         reason = " ".join(str(error).split())
         _fail(2, f"{reason} (see --help)")
     if len(positional) > 1:
-        _fail(2, f"unexpected argument '{positional[1]}': every option is a --flag (see --help)")
+        _fail(2, f"unexpected argument '{positional[1]}': write values as --flag=value (see --help)")
     return positional
 
 
@@ -38,7 +41,7 @@ def _describe(error: OSError) -> str:
 def run(main: Callable[[list[str]], int | None]) -> None:
     """Parse the flags, run ``main`` and exit with its code.
 
-    ``--help`` prints the flags of the calling module only.
+    ``--help`` prints the flags of the calling module only, and is no error.
     """
 
     def guarded(argv: list[str]) -> int | None:

@@ -75,10 +75,17 @@ class Bundle:
         return model
 
 
+def check_replaceable(directory: Path) -> None:
+    """Raise unless ``directory`` is missing, empty or a bundle."""
+    if not directory.exists():
+        return
+    if not directory.is_dir() or not {p.name for p in directory.iterdir()} <= set(FILES):
+        raise LogGradError(f"{directory}: exists and is no saved network; choose another name")
+
+
 def save(directory: Path, bundle: Bundle) -> None:
     """Write ``bundle`` to ``directory``, replacing an older bundle there."""
-    if directory.exists() and not {p.name for p in directory.iterdir()} <= set(FILES):
-        raise LogGradError(f"{directory}: exists and is no saved network; choose another name")
+    check_replaceable(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     old = temporary.with_name(temporary.name + "-old")

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from absl import flags
 
-from loggrad_tf import cli, dataset, frontend, quiet
+from loggrad_tf import cli, dataset, files, frontend, quiet
 from loggrad_tf.errors import LogGradError
+from models import zoo
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("net", "small_bn", "Name of a fixed network (models/zoo.py).")
+flags.DEFINE_enum("net", "small_bn", list(zoo.NETWORKS), "Fixed network.")
 flags.DEFINE_string("data", "synthetic", "Data set: synthetic, pascalraw:DIR or folder:DIR.")
 flags.DEFINE_string("input", "loggrad_1p5", f"Input format: {', '.join(frontend.FORMATS)}.")
 flags.DEFINE_enum(
@@ -32,12 +33,13 @@ def main(argv: list[str]) -> None:
     if FLAGS.out is None:
         raise LogGradError("--out is missing: name a directory for the trained network")
     frontend.check_format(FLAGS.input)
+    out = Path(FLAGS.out)
+    files.check_place(out, "out")
     # TensorFlow takes seconds to load; wrong flags must not wait for it.
     quiet.import_tensorflow()
-    from models import bundle, progress, training, zoo
+    from models import bundle, progress, training
 
-    if FLAGS.net not in zoo.NETWORKS:
-        raise LogGradError(f"--net={FLAGS.net}: choose one of {', '.join(zoo.NETWORKS)}")
+    bundle.check_replaceable(out)
     data = dataset.load(FLAGS.data, size=FLAGS.size, mode=FLAGS.mode)
     front_end = frontend.fit(FLAGS.input, data.sensor, data.subset("train")[0])
     graph = zoo.NETWORKS[FLAGS.net](FLAGS.size, len(data.class_names))
@@ -58,7 +60,7 @@ def main(argv: list[str]) -> None:
         metrics=metrics,
     )
     metrics["test_error"] = training.evaluate(trained.model(), data, front_end, "test")
-    bundle.save(Path(FLAGS.out), trained)
+    bundle.save(out, trained)
     baseline = training.majority_error(data, "test")
     print(
         f"{FLAGS.net} on {FLAGS.input}: validation error {metrics['val_error']:.2%}, test error"

@@ -267,7 +267,7 @@ def classify(scores: np.ndarray) -> np.ndarray:
 
 def evaluate(model: keras.Model, data: DataSet, front_end: FrontEnd, split: str) -> float:
     """Error rate 0..1 on one split; a network that diverged counts as always wrong."""
-    labels = data.subset(split)[1]
+    labels = data.labels_of(split)
     scores = logits(model, data, front_end, split)
     if not np.isfinite(scores).all():
         return 1.0
@@ -276,8 +276,8 @@ def evaluate(model: keras.Model, data: DataSet, front_end: FrontEnd, split: str)
 
 def majority_error(data: DataSet, split: str) -> float:
     """The error of always answering the most frequent training class."""
-    counts = np.bincount(data.subset("train")[1], minlength=len(data.class_names))
-    return float(np.mean(data.subset(split)[1] != counts.argmax()))
+    counts = np.bincount(data.labels_of("train"), minlength=len(data.class_names))
+    return float(np.mean(data.labels_of(split) != counts.argmax()))
 
 
 def steps_per_epoch(images: int, config: TrainConfig) -> int:
