@@ -100,7 +100,7 @@ def emit(
 
 def _code(graph: QuantGraph, plan: Plan, source: front.Input, classes: tuple[str, ...]) -> dict[str, object]:
     kinds = {op.kind for op in graph.ops}
-    offset = plan.offsets[graph.input]
+    places = _places(graph)
     structs, calls = [], []
     for op in graph.ops:
         out = graph.tensors[op.output]
@@ -117,22 +117,26 @@ def _code(graph: QuantGraph, plan: Plan, source: front.Input, classes: tuple[str
                 f"static const {_KERNELS[op.kind][0]} {op.name} = {{\n{body}}};\n"
             )
         position = [name for name, _ in layers(graph)].index(op.name)
-        calls.append(f"    /* {title} */\n{_call(op, inputs, out, plan)}")
-        calls.append(f"    seen(net, {position}u, {_at(plan, out)}, {out.size}u);\n")
+        arguments = [f"arena(net) + {places[t]}" for t in op.inputs]
+        result = f"arena(net) + {places[op.output]}"
+        calls.append(f"    /* {title} */\n{_call(op, arguments, result, out.size)}")
+        calls.append(f"    seen(net, {position}u, {result}, {out.size}u);\n")
     names = "".join(f"    {_quoted(name)},\n" for name in classes)
     softmax = (TEMPLATES / "softmax.c").read_text() if "softmax" in kinds else ""
     return {
         "FRONT_DEFINITIONS": front.definitions(source),
         "FRONT_INITIALISE": front.initialise(source),
         "FRONT_RESTART": front.restart(source),
-        "FRONT_HELPERS": front.helpers(source, offset),
-        "FRONT_PUSH": front.push(source, offset),
+        "FRONT_HELPERS": front.helpers(source),
+        "FRONT_PUSH": front.push(source),
+        "FRONT_FLUSH": front.flush(source),
+        "OFFSETS": _offsets(graph, plan),
         "STRUCTS": "\n".join(structs),
         "SOFTMAX": softmax and softmax + "\n",
-        "INPUT": f"    seen(net, 0u, arena(net) + {offset}, {graph.tensors[graph.input].size}u);\n",
+        "INPUT": f"    seen(net, 0u, arena(net) + INPUT_AT, {graph.tensors[graph.input].size}u);\n",
         "CALLS": "".join(calls),
-        "OUTPUT": plan.offsets[graph.output],
-        "CLASS_NAMES": f"const char *const net_class_names[] = {{\n{names}}};\n" if classes else "",
+        "OUTPUT": places[graph.output],
+        "CLASS_NAMES": f"\nconst char *const net_class_names[] = {{\n{names}}};\n" if classes else "",
         "CLASS": _decision(graph),
     }
 
@@ -142,9 +146,10 @@ def _fields(op: Op, inputs: list[Tensor], out: Tensor) -> dict[str, object]:
     a = inputs[0]
     points: dict[str, object] = {"in_zero_point": a.zero_point, "out_zero_point": out.zero_point}
     clamp: dict[str, object] = {"act_min": op.low, "act_max": op.high}
-    bias = f"{op.name}_bias" if op.bias is not None else "0"
-    arrays: dict[str, object] = {"weights": f"&{op.name}_weights[0]", "bias": bias}
-    arrays |= {"multiplier": f"{op.name}_multiplier", "shift": f"{op.name}_shift"}
+    bias = f"{op.name}_bias" if op.bias is not None else "NULL"
+    arrays: dict[str, object] = {"weights": f"{op.name}_weights", "bias": bias}
+    parts = ("multiplier", "fraction", "shift") if op.kind == "dense" else ("multiplier", "shift")
+    arrays |= {part: f"{op.name}_{part}" for part in parts}
     if op.kind in ("conv", "depthwise"):
         return {
             **_sides("in", a, "in_c"),
@@ -160,8 +165,7 @@ def _fields(op: Op, inputs: list[Tensor], out: Tensor) -> dict[str, object]:
         }
     if op.kind == "dense":
         sizes: dict[str, object] = {"in_n": a.size, "out_n": out.size}
-        arrays = {"per_channel": int(len(op.scales) > 1)} | arrays | {"fraction": f"{op.name}_fraction"}
-        return sizes | points | clamp | arrays
+        return sizes | points | clamp | {"per_channel": int(len(op.scales) > 1)} | arrays
     if op.kind == "add":
         zero: dict[str, object] = {"a_zero_point": a.zero_point, "b_zero_point": inputs[1].zero_point}
         named = dict(zip(("a", "b", "out"), op.scales, strict=True))
@@ -192,20 +196,40 @@ def _fields(op: Op, inputs: list[Tensor], out: Tensor) -> dict[str, object]:
     return {**points, **clamp, **scale}
 
 
-def _call(op: Op, inputs: list[Tensor], out: Tensor, plan: Plan) -> str:
-    places = [_at(plan, t) for t in inputs]
-    result = _at(plan, out)
+def _places(graph: QuantGraph) -> dict[int, str]:
+    """Tensor index -> the name of its offset in the arena."""
+    return {graph.input: "INPUT_AT"} | {op.output: f"{op.name.upper()}_AT" for op in graph.ops}
+
+
+def _offsets(graph: QuantGraph, plan: Plan) -> str:
+    """The enum of the offsets, in the order in which the activations appear."""
+    places = _places(graph)
+    lines = [f"    {places[graph.input]} = {plan.offsets[graph.input]},\n"]
+    for op in graph.ops:
+        if op.index in plan.scratch:
+            lines.append(f"    {_scratch(op)} = {plan.scratch[op.index]},\n")
+        lines.append(f"    {places[op.output]} = {plan.offsets[op.output]},\n")
+    return (
+        "\n/* Where activations lie in the arena, in bytes. They overlap on purpose: what nobody reads any\n"
+        f" * more is written over. */\nenum {{\n{''.join(lines)}}};\n"
+    )
+
+
+def _scratch(op: Op) -> str:
+    return f"{op.name.upper()}_SCRATCH_AT"
+
+
+def _call(op: Op, places: list[str], result: str, size: int) -> str:
     kernel = _KERNELS.get(op.kind, ("", "softmax"))[1]
-    if op.kind == "add":
-        arguments = [f"&{op.name}", *places, f"{out.size}u", result]
-    elif op.kind == "requantize":
-        arguments = [f"&{op.name}", places[0], f"{out.size}u", result]
+    if op.kind in ("add", "requantize"):
+        arguments = [f"&{op.name}", *places, f"{size}u", result]
     elif op.kind == "softmax":
-        arguments = [f"{op.name}_table", places[0], f"{out.size}u", result]
+        arguments = [f"{op.name}_table", *places, f"{size}u", result]
     elif op.kind == "mean":
-        arguments = [f"&{op.name}", places[0], f"net->arena + {plan.scratch[op.index] // 4}", result]
+        # The arena is int32_t, which the sums need.
+        arguments = [f"&{op.name}", *places, f"&net->arena[{_scratch(op)} / 4]", result]
     else:
-        arguments = [f"&{op.name}", places[0], result]
+        arguments = [f"&{op.name}", *places, result]
     return f"    {kernel}({', '.join(arguments)});\n"
 
 
@@ -282,10 +306,6 @@ def _head(graph: QuantGraph, plan: Plan, source: front.Input, command: str) -> s
 def _fill(template: str, values: dict[str, object]) -> str:
     text = (TEMPLATES / template).read_text()
     return re.sub(r"@([A-Z_0-9]+)@", lambda match: str(values[match[1]]), text)
-
-
-def _at(plan: Plan, tensor: Tensor) -> str:
-    return f"arena(net) + {plan.offsets[tensor.index]}"
 
 
 def _sides(prefix: str, tensor: Tensor, channels: str) -> dict[str, object]:

@@ -172,60 +172,68 @@ def restart(source: Input) -> str:
     return f"    {_prefix(source)}_restart(&net->front);\n" if source.delayed else ""
 
 
-def push(source: Input, offset: int) -> str:
-    """The body of net_push_row between the row count check and the end of the frame."""
+def push(source: Input) -> str:
+    """The part of net_push_row that takes the row: from the checks to ``net->rows++``."""
     if source.kind == "tensor":
-        return f"""    if (count != NET_ROW_CODES) {{
+        return """    if (count != NET_ROW_CODES) {
         return count < NET_ROW_CODES ? LG_ERROR_LINE_NARROW : LG_ERROR_LINE_WIDE;
-    }}
-    int8_t *const place = arena(net) + {offset} + net->rows * NET_ROW_CODES;
-    for (uint32_t i = 0; i < NET_ROW_CODES; i++) {{
+    }
+    int8_t *const place = arena(net) + INPUT_AT + net->rows * NET_ROW_CODES;
+    for (uint32_t i = 0; i < NET_ROW_CODES; i++) {
         place[i] = codes[i];
-    }}
-    net->rows++;
+    }
 """
     if source.kind == "pixel":
-        return f"""    int8_t *const place = arena(net) + {offset} + net->rows * NET_ROW_CODES;
+        return """    int8_t *const place = arena(net) + INPUT_AT + net->rows * NET_ROW_CODES;
     const lg_status status = lg_table_line(&raw_format, net_table, NET_TABLE_LENGTH, codes, count, place);
-    if (status < 0) {{
+    if (status < 0) {
         return status;
-    }}
-    net->rows++;
+    }
 """
-    # The line that comes out belongs to the row before.
     line = "net->line" if source.crop else "place"
-    place = f"arena(net) + {offset} + (net->rows == 0u ? 0u : net->rows - 1u) * NET_ROW_CODES"
-    declare = "" if source.crop else f"    int8_t *const place = {place};\n"
-    keep = "    keep(net);\n" if source.crop else ""
-    last = "net->line" if source.crop else f"arena(net) + {offset} + (NET_ROWS - 1u) * NET_ROW_CODES"
-    name = _prefix(source)
-    return f"""{declare}    const lg_status status = {name}_push(&net->front, codes, count, {line});
+    place = (
+        ""
+        if source.crop
+        else """    /* The line that comes out belongs to the row before; row 0 gives none. */
+    int8_t *const place = arena(net) + INPUT_AT + (net->rows == 0u ? 0u : net->rows - 1u) * NET_ROW_CODES;
+"""
+    )
+    return f"""{place}    lg_status status = {_prefix(source)}_push(&net->front, codes, count, {line});
     if (status < 0) {{
         return status;
     }}
-{keep}    net->rows++;
-    if (net->rows == NET_ROWS) {{
-        (void){name}_flush(&net->front, {last});
+{"    keep(net);" + chr(10) if source.crop else ""}"""
+
+
+def flush(source: Input) -> str:
+    """What net_push_row does after the last row, ahead of the network."""
+    if not source.delayed:
+        return ""
+    last = "net->line" if source.crop else "arena(net) + INPUT_AT + (NET_ROWS - 1u) * NET_ROW_CODES"
+    return f"""    status = {_prefix(source)}_flush(&net->front, {last});
+    if (status < 0) {{
+        return status;
     }}
 """
 
 
-def helpers(source: Input, offset: int) -> str:
+def helpers(source: Input) -> str:
     """Functions that :func:`push` calls."""
     if not source.crop:
         return ""
-    return f"""
-/* Border `valid`: keep the inside of the level line of the row before; the first and last line go. */
+    return """
+/* Border `valid`: keep the inside of the level line of the row before; the first and last line go, and row 0
+ * gives none. */
 static void keep(net_state *net)
-{{
-    if (net->rows < 2u) {{
+{
+    if (net->rows < 2u) {
         return;
-    }}
-    int8_t *const place = arena(net) + {offset} + (net->rows - 2u) * (NET_ROW_CODES - 2u);
-    for (uint32_t i = 0; i < NET_ROW_CODES - 2u; i++) {{
+    }
+    int8_t *const place = arena(net) + INPUT_AT + (net->rows - 2u) * (NET_ROW_CODES - 2u);
+    for (uint32_t i = 0; i < NET_ROW_CODES - 2u; i++) {
         place[i] = net->line[i + 1u];
-    }}
-}}
+    }
+}
 """
 
 

@@ -4,13 +4,15 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from export import emit, firmware, footprint, front, tflite_graph, vectors
+from export import emit, firmware, footprint, front, schedule, tflite_graph, vectors
+from export import plan as planning
 from firmware import build, channel, project, verify
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.frontend import FORMATS, FrontEnd, fixed
@@ -161,6 +163,49 @@ def test_a_frame_cut_short_and_bad_rows_are_statuses(tmp_path: Path) -> None:
         assert np.array_equal(board.classify(frame).scores, whole)
 
 
+@pytest.mark.parametrize("format_name", ["tensor", "raw16", "loggrad_2p25", "loggrad_fp"])
+def test_null_rows_are_refused_and_change_nothing(format_name: str, tmp_path: Path) -> None:
+    if format_name == "tensor":
+        model = write_model(tmp_path, quantized.serial())
+    else:
+        front_end = fixed(format_name, SENSOR)
+        model = write_model(tmp_path, small(front_end), front_end)
+    made = generate(tmp_path / "p", model, count=1)
+    (tmp_path / "test.c").write_text("""#include <stddef.h>
+#include "net.h"
+static net_state net;
+static net_code row[NET_ROW_CODES];
+int main(void)
+{
+    int wrong = net_init(&net, NULL) != LG_OK;
+    for (uint32_t y = 0; y < NET_ROWS; y++) {
+        wrong |= net_push_row(&net, NULL, NET_ROW_CODES) != LG_ERROR_NULL;
+        wrong |= net_push_row(&net, row, NET_ROW_CODES) != (y + 1u < NET_ROWS ? LG_NO_LINE : LG_OK);
+    }
+    return wrong | (net_push_row(&net, row, NET_ROW_CODES) != LG_ERROR_TOO_MANY_LINES);
+}
+""")
+    sources = [made.path / "src" / "net.c", made.path / "src" / "net_weights.c", tmp_path / "test.c"]
+    sources += sorted((made.path / "lib" / "src").glob("*.c"))
+    includes = [f"-I{made.path / folder}" for folder in ("src", "lib/include")]
+    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    command = ["gcc", *sanitize, *includes, *map(str, sources), "-o", str(tmp_path / "test")]
+    subprocess.run(command, check=True, capture_output=True)
+    subprocess.run([str(tmp_path / "test")], check=True)
+
+
+def test_generated_code_names_its_offsets(tmp_path: Path) -> None:
+    model = write_model(tmp_path, quantized.branched())
+    text = firmware.make(model, "host", 1).files["src/net.c"].decode()
+    graph = schedule.reorder(tflite_graph.load(model))
+    planned = planning.plan(graph)
+    named = {name: int(offset) for name, offset in re.findall(r"^    (\w+_AT) = (\d+),$", text, re.MULTILINE)}
+    assert named == {"INPUT_AT": planned.offsets[graph.input]} | {
+        f"{op.name.upper()}_AT": planned.offsets[op.output] for op in graph.ops
+    } | {f"{op.name.upper()}_SCRATCH_AT": planned.scratch[op.index] for op in graph.ops if op.kind == "mean"}
+    assert set(re.findall(r"arena(?:\(net\) \+ |\[| \+ )(\w+)", text)) <= named.keys()
+
+
 def test_generated_files_are_the_same_every_time(tmp_path: Path) -> None:
     model = write_model(tmp_path, quantized.branched())
     one, two = (firmware.make(model, "mps2-an386", 2).files for _ in range(2))
@@ -222,10 +267,8 @@ def test_vectors_are_reproducible() -> None:
 
 def test_footprint_of_the_host_has_no_bound() -> None:
     graph = tflite_graph.parse(quantized.serial())
-    from export.plan import plan
-
     source = front.describe(None, (16, 16, 1), 1.0, 0)
-    found = footprint.predict(graph, plan(graph), source, firmware.read_board("host"))
+    found = footprint.predict(graph, planning.plan(graph), source, firmware.read_board("host"))
     assert (found.ram, found.flash) == (None, None)
 
 
