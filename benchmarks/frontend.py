@@ -11,12 +11,16 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-import tensorflow as tf
 from absl import flags
 
-from loggrad_tf import cli, frontend, ops
+from loggrad_tf import cli, frontend, quiet
 from loggrad_tf.frontend import FrontEnd
 from loggrad_tf.sensor import Sensor
+
+quiet.import_tensorflow()
+import tensorflow as tf  # noqa: E402
+
+from loggrad_tf import ops  # noqa: E402
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("batch", 128, "Images per batch.", lower_bound=1)

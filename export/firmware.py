@@ -138,7 +138,7 @@ def make(model: Path, board_name: str, count: int) -> Project:
     }
     if description:
         files["model.json"] = model.with_name("model.json").read_bytes()
-    return Project(board_name, files, planned, source, predicted, made.note)
+    return Project(board_name, files, planned, source, predicted, f"{len(made.frames)}: {made.note}")
 
 
 def write(project: Project, out: Path) -> None:
@@ -212,7 +212,7 @@ def main(argv: list[str]) -> None:
     write(project, out)
     print(project.plan.table())
     print(f"input     {project.source.text}")
-    print(f"vectors   {FLAGS.vectors}: {project.note}")
+    print(f"vectors   {project.note}")
     print(f"predicted {project.footprint.text}")
     print(f"project   {out}: next, python -m firmware.verify --project={FLAGS.out}")
 

@@ -44,7 +44,7 @@ class Vectors:
 
 
 def make(source: Input, data: dict[str, Any] | None, count: int) -> Vectors:
-    """``count`` frames for ``source``.
+    """``count`` frames for ``source``; fewer, never one twice, where the test split has fewer.
 
     Args:
       data: the ``data`` entry of model.json (spec, size, mode), or None.
@@ -67,6 +67,7 @@ def make(source: Input, data: dict[str, Any] | None, count: int) -> Vectors:
             raise LogGradError(
                 f"data set {data['spec']} has no test images of {source.rows}x{source.row_codes}"
             )
+        count = min(count, len(pixels))
         chosen = np.linspace(0, len(pixels) - 1, count).round().astype(int)
         linear = requantize(np.asarray(pixels[chosen]), images.sensor, front_end.sensor)
         labels = np.asarray(labels[chosen], np.int32)

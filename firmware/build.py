@@ -77,8 +77,11 @@ def _step(command: list[str], where: Path, name: str) -> None:
     result = subprocess.run(command, cwd=where, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         output = result.stdout + result.stderr
-        lines = [line.strip() for line in output.split("\n") if re.search(r"error|Error|overflowed", line)]
-        reason = lines[0] if lines else output.strip().split("\n")[-1]
+        lines = [line.strip() for line in output.split("\n")]
+        # The compiler's or linker's own message before any command line that merely names an option.
+        tellers = (r": (fatal )?error:|overflowed|undefined reference", r"error|Error")
+        found = [line for teller in tellers for line in lines if re.search(teller, line)]
+        reason = found[0] if found else lines[-1]
         raise FirmwareError(f"{name} failed: {reason[:300]} (all of it: cmake --build {where / 'build'})")
 
 

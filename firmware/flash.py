@@ -118,12 +118,15 @@ def main() -> int:
     project = projects.load(arguments.project)
     known = runners(project)
     if arguments.dry_run:
-        for runner in known:
-            program, source = RUNNERS[runner]
-            print(f"{runner:9s} {'installed' if shutil.which(program) else f'missing: {source}'}")
-    # A dry run of a named programmer shows its commands even where it is not installed.
-    named = arguments.runner if arguments.dry_run and arguments.runner in known else None
-    runner = named or choose(project, arguments.runner)
+        for name in known:
+            program, source = RUNNERS[name]
+            print(f"{name:9s} {'installed' if shutil.which(program) else f'missing: {source}'}")
+    installed = [name for name in known if shutil.which(RUNNERS[name][0])]
+    if arguments.dry_run and known and (arguments.runner in known or not installed):
+        # A dry run shows the commands of a programmer that is not installed, too.
+        runner = arguments.runner or known[0]
+    else:
+        runner = choose(project, arguments.runner)
     script = project.path / "build" / "flash.jlink"
     if not arguments.dry_run:
         build.build(project)

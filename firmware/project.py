@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 PACKAGES = {
     "cmake": "cmake",
@@ -120,10 +120,23 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def seconds(text: str) -> float:
+    """The value of a flag that is a positive, finite time."""
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"'{text}': give a number of seconds above 0")
+    return value
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message} (see --help)\n")
+
+
 def parser(doc: str | None) -> argparse.ArgumentParser:
     """The options every command has."""
     lines = (doc or "").strip().split("\n")
-    made = argparse.ArgumentParser(description=lines[0], epilog="\n".join(lines[1:]))
+    made = _Parser(description=lines[0], epilog="\n".join(lines[1:]))
     made.add_argument("--project", type=Path, required=True, help="directory that export.firmware wrote")
     return made
 

@@ -4,6 +4,7 @@ Prints a line per frame: class, label where known, scores, executed instructions
 """
 
 import dataclasses
+import zipfile
 
 import numpy as np
 
@@ -29,8 +30,8 @@ def load_vectors(project: Project) -> Vectors:
             vectors = Vectors(arrays["frames"], arrays["tensors"], arrays["labels"], str(arrays["note"]))
     except FileNotFoundError:
         raise FirmwareError(f"{path}: missing: generate the project again") from None
-    except (ValueError, KeyError, EOFError, OSError) as error:
-        raise FirmwareError(f"{path}: damaged ({error}): generate the project again") from None
+    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile):
+        raise FirmwareError(f"{path}: damaged: generate the project again") from None
     if vectors.frames.shape[1:] != (project.rows, project.row_codes) or len(vectors.frames) == 0:
         raise FirmwareError(
             f"{path}: frames {vectors.frames.shape[1:]}, the image takes {(project.rows, project.row_codes)}:"
@@ -42,7 +43,7 @@ def load_vectors(project: Project) -> Vectors:
 def main() -> int:
     parser = projects.parser(__doc__)
     parser.add_argument(
-        "--timeout", type=float, default=channel.ANSWER_SECONDS, help="seconds for one answer"
+        "--timeout", type=projects.seconds, default=channel.ANSWER_SECONDS, help="seconds for one answer"
     )
     arguments = parser.parse_args()
     project = projects.load(arguments.project)

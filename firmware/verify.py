@@ -47,6 +47,12 @@ class Reference:
         self._interpreter.invoke()
         return self._interpreter.get_tensor(self._output["index"]).reshape(-1)
 
+    def label(self, scores: np.ndarray) -> int:
+        """The class: the first of the largest scores, or whether the only one is above zero."""
+        if len(scores) > 1:
+            return int(scores.argmax())
+        return int(scores[0] > self._output["quantization_parameters"]["zero_points"][0])
+
     def layer(self, index: int) -> bytes:
         return self._interpreter.get_tensor(index).tobytes()
 
@@ -173,6 +179,8 @@ def compare(
         return f"layer {name} differs ({len(wrong)} of {len(done)} layers)", compared
     if not np.array_equal(scores, result.scores):
         return f"scores {result.scores.tolist()} differ from {scores.tolist()}", compared
+    if result.label != (label := reference.label(scores)):
+        return f"class {result.label} differs from {label}, though the scores are equal", compared
     return None, compared
 
 
@@ -209,7 +217,7 @@ def main() -> int:
     parser = projects.parser(__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object in place of text")
     parser.add_argument(
-        "--timeout", type=float, default=channel.ANSWER_SECONDS, help="seconds for one answer"
+        "--timeout", type=projects.seconds, default=channel.ANSWER_SECONDS, help="seconds for one answer"
     )
     arguments = parser.parse_args()
     project = projects.load(arguments.project)

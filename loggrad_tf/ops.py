@@ -90,4 +90,4 @@ def encoder(front_end: FrontEnd) -> Callable[[tf.Tensor], tf.Tensor]:
         return encode(pixels, front_end)
 
     # jpeg8 is one table look-up, which XLA does not speed up.
-    return tf.function(transform, jit_compile=front_end.format != "jpeg8")
+    return tf.function(transform, jit_compile=front_end.format != "jpeg8", autograph=False)

@@ -59,6 +59,8 @@ def photograph(image: raw.RawImage) -> Image.Image:
         views.append(shown(colours(raw.to_mosaic(image).pixels, image.pattern)))
     elif image.pattern == raw.LINEAR:
         views.append(shown(image.pixels))
-    picture = Image.fromarray(np.concatenate(views, axis=1))
+    # A mosaic that begins at its first red photosite may be a row or column shorter.
+    height = min(view.shape[0] for view in views)
+    picture = Image.fromarray(np.concatenate([view[:height] for view in views], axis=1))
     picture.thumbnail((_WIDEST, _WIDEST))
     return picture

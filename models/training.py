@@ -194,6 +194,7 @@ def training_batches(
     transform = ops.encoder(front_end)
     mosaic = front_end.sensor.cfa != MONO
 
+    @tf.autograph.experimental.do_not_convert
     def batch(indices: tf.Tensor, randomness: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images = augment(tf.gather(memory, indices), randomness, config.flip, config.shift, mosaic)
         return transform(images), tf.gather(targets, indices)

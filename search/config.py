@@ -14,7 +14,7 @@ from typing import Any
 from loggrad_tf.dataset import DataSet
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.frontend import FrontEnd, fit
-from loggrad_tf.sensor import Sensor, from_fields, requantize
+from loggrad_tf.sensor import Sensor, from_fields
 from search.evaluator import TrainingSpec
 from search.evolution import Settings
 from search.objectives import Bounds
@@ -156,7 +156,7 @@ def target_sensor(data: DataSet, bits: int) -> Sensor:
 def fit_front_end(data: DataSet, name: str, bits: int) -> FrontEnd:
     """Front end ``name`` with thresholds from the training split at the target depth."""
     sensor = target_sensor(data, bits)
-    return fit(name, sensor, requantize(data.subset("train")[0], data.sensor, sensor))
+    return fit(name, sensor, data.subset("train")[0], data.sensor)
 
 
 def versions() -> dict[str, str]:

@@ -234,6 +234,32 @@ def test_a_moved_project_builds_again(made: project.Project, tmp_path: Path) -> 
     assert verify.verify(project.load(moved)).mismatches == 0
 
 
+def test_a_wrong_class_of_right_scores_is_a_mismatch(made: project.Project) -> None:
+    source = made.path / "src" / "net.c"
+    text = source.read_text()
+    changed = text.replace("    return best;\n", "    return 1u - best;\n")
+    assert changed != text
+    source.write_text(changed)
+    verdict = verify.verify(made)
+    assert verdict.mismatches == verdict.vectors and "though the scores are equal" in str(
+        verdict.first_mismatch
+    )
+
+
+def test_the_compilers_message_is_the_error(made: project.Project) -> None:
+    with (made.path / "src" / "net.c").open("a") as file:
+        file.write("int x =\n")
+    with pytest.raises(project.FirmwareError, match=r"net\.c:\d+:\d+: error:"):
+        build.build(made)
+
+
+@pytest.mark.parametrize("value", ["0", "-3", "nan", "inf", "soon"])
+def test_a_timeout_is_a_positive_time(made: project.Project, value: str) -> None:
+    done = door("verify", "--project", str(made.path), f"--timeout={value}")
+    assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1
+    assert done.stderr.startswith("error: argument --timeout")
+
+
 def test_missing_tool_names_its_package(made: project.Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(project.FirmwareError, match="cmake is not installed: apt install cmake"):
