@@ -99,7 +99,7 @@ void lg_max_pool_s8(const lg_pool_layer *layer, const int8_t *in, int8_t *out);
 void lg_max_pool_s8_row(const lg_pool_layer *layer, const int8_t *ring, int32_t ring_rows, int32_t out_y,
                         int8_t *out_row);
 
-/* Integer sum of the pixels in the image, divided by their number, half away from zero. kernel_h * kernel_w <= 2^24. */
+/* Integer sum of the pixels in the image, divided by their number, half away from zero. kernel_h * kernel_w <= 2^23. */
 void lg_average_pool_s8(const lg_pool_layer *layer, const int8_t *in, int8_t *out);
 void lg_average_pool_s8_row(const lg_pool_layer *layer, const int8_t *ring, int32_t ring_rows, int32_t out_y,
                             int8_t *out_row);
