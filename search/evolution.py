@@ -26,7 +26,7 @@ from search.objectives import Bounds, Point, draw_lambdas, fitness, overrun
 from search.resources import Resources, resources
 from search.space import Genotype, narrowed, random_genotype
 
-MAX_REDRAWS = 20_000
+MAX_REDRAWS = 2_000
 # Widths at which a random network is tried until it fits, from its own down.
 NARROWINGS = tuple(2 ** (-step / 2) for step in range(15))
 RANDOM = "random"

@@ -23,7 +23,7 @@ from loggrad_tf.parallel import processors
 from search import final, plots, rundir
 from search.config import PROFILES, Config, absolute_data, differences, fit_front_end, versions
 from search.evaluator import Task, open_evaluator
-from search.evolution import Candidate, Evolution, Record, build, training_seed
+from search.evolution import Candidate, Evolution, Record, build, propose, training_seed
 from search.objectives import Bounds, Point, best, overrun
 from search.workers import ONEDNN, THREADS, Pool
 
@@ -319,6 +319,7 @@ def main(argv: list[str]) -> None:
             data = _check_resumed(directory, config)
         else:
             config, data = _new_config()
+            propose(config.settings(), 0, [])  # impossible bounds leave no run behind
             rundir.create(directory, config)
         try:
             _search(directory, config, data)
