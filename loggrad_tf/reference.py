@@ -72,7 +72,7 @@ def levels(
 
     Args:
       pixels: P, integers 0..65535, shape (..., H, W).
-      ratios: K_1 < ... < K_n, integers >= 2^shift.
+      ratios: K_1 < ... < K_n, integers > 2^shift.
       shift: S; thresholds are ln(K_i / 2^S).
     """
     check_ratios(ratios, shift)
@@ -86,14 +86,14 @@ def levels(
 
 
 def check_ratios(ratios: tuple[int, ...], shift: int) -> None:
-    """Raises unless 2^S <= K_1 < ... < K_n and K_n (2^16)^2 stays exact in float64 and int64."""
+    """Raises unless 2^S < K_1 < ... < K_n and K_n (2^16)^2 stays exact in float64 and int64."""
     if not 0 < shift <= 20:
         raise LogGradError(f"threshold shift {shift}: choose 1 to 20")
     if not ratios or list(ratios) != sorted(set(ratios)):
         raise LogGradError(f"threshold ratios {ratios}: give one or more, strictly increasing")
-    if ratios[0] < 2**shift or ratios[-1] > 2**20:
+    if ratios[0] <= 2**shift or ratios[-1] > 2**20:
         raise LogGradError(
-            f"threshold ratios {ratios}: must lie in 2^{shift} .. 2^20 (thresholds ln(K / 2^S) >= 0)"
+            f"threshold ratios {ratios}: must lie above 2^{shift}, up to 2^20 (thresholds ln(K / 2^S) > 0)"
         )
 
 

@@ -137,7 +137,7 @@ def test_fixed_point_logarithm_is_within_its_bound() -> None:
     assert np.abs(fixed / 32 - g)[inside].max() <= 1 / 64 + 2**-10
 
 
-@pytest.mark.parametrize("ratios", [(), (4000,), (6000, 5000), (6000, 6000), (2**21,)])
+@pytest.mark.parametrize("ratios", [(), (4000,), (4096,), (6000, 5000), (6000, 6000), (2**21,)])
 def test_bad_ratios_are_refused(ratios: tuple[int, ...]) -> None:
     with pytest.raises(LogGradError, match="threshold ratios"):
         reference.check_ratios(ratios, 12)
