@@ -2,14 +2,16 @@
 
 A search trains many networks briefly to rank them; the one that is kept deserves more. If
 ``final_epochs`` is above the search's own epochs, it is trained from scratch for that long
-with the search's other settings and seed, in a worker. The weights of lower validation error
-are saved: those, or the ones that the candidate was ranked by (always, if ``final_epochs`` is
-not above the search's; training again would give the same). This is the only place of a search
-that reads the test split. A saved network that is already the right one is left as it is, so
-that a finished search is finished again in a moment.
+with the search's other settings and seed, in a worker. Those weights are saved, unless they err
+more on validation, by over one standard error, than the ones that the candidate was ranked by
+(the least error of many is partly luck, so equal is not asked for). Otherwise, or if
+``final_epochs`` is not above the search's, the search's weights are saved. This is the only
+place of a search that reads the test split. A saved network that is already the right one is
+left as it is, so that a finished search is finished again in a moment.
 """
 
 import dataclasses
+import math
 import sys
 import tempfile
 from pathlib import Path
@@ -63,7 +65,7 @@ def finish_best(directory: Path, config: Config, record: Record, data: DataSet) 
                 )
             else:
                 metrics["final_val_error"] = outcome.val_error
-                if outcome.val_error <= ranked:
+                if outcome.val_error <= ranked + _standard_error(ranked, len(data.labels_of("val"))):
                     train, weights, metrics["val_error"] = full, trained, outcome.val_error
         network = bundle.Bundle(
             graph=graph,
@@ -90,6 +92,11 @@ def finish_best(directory: Path, config: Config, record: Record, data: DataSet) 
         f" (always the largest class: {training.majority_error(data, 'test'):.2%}); saved in"
         f" {directory / BEST}"
     )
+
+
+def _standard_error(rate: float, images: int) -> float:
+    """Of an error rate measured on so many images."""
+    return math.sqrt(rate * (1 - rate) / images)
 
 
 def _train_in_full(spec: TrainingSpec, task: Task) -> tuple[Outcome, tuple[np.ndarray, ...] | None]:
