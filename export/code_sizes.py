@@ -8,7 +8,6 @@ ARM compiler. Run it after a change to the library, to ``main.c`` or to the text
 
 import hashlib
 import json
-import os
 import tempfile
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from export.plan import plan
 from export.quant_graph import Op, QuantGraph, Scale, Tensor
 from firmware import build, project
 from loggrad_tf import cli
+from loggrad_tf.files import write_whole
 from loggrad_tf.frontend import fixed
 from loggrad_tf.sensor import Sensor
 
@@ -102,9 +102,7 @@ def main(argv: list[str]) -> None:
             core = firmware.read_board(board)["core"]
             sizes[core] = measure(board, Path(work))
             print(f"{core}: program {sizes[core]['program']} B", flush=True)
-    temporary = footprint.CODE_SIZES.with_suffix(".tmp")
-    temporary.write_text(json.dumps(sizes, indent=1) + "\n")
-    os.replace(temporary, footprint.CODE_SIZES)
+    write_whole(footprint.CODE_SIZES, (json.dumps(sizes, indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":

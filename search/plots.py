@@ -8,11 +8,11 @@ told apart by the common forms of colour blindness; shapes differ too.
 
 import csv
 import io
-import os
 from pathlib import Path
 
 import numpy as np
 
+from loggrad_tf.files import write_whole
 from search.objectives import Bounds, Point
 
 GREY, BLUE, VERMILLION, BLACK = "#999999", "#0072B2", "#D55E00", "#000000"
@@ -31,7 +31,7 @@ def write_csv(path: Path, front: dict[int, Point]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     writer.writerows([index, *front[index].objectives()] for index in by_error(front))
-    _write(path, text.getvalue().encode())
+    write_whole(path, text.getvalue().encode())
 
 
 def write_png(
@@ -87,7 +87,7 @@ def write_png(
     figure.suptitle(title)
     image = io.BytesIO()
     figure.savefig(image, dpi=150, metadata={"Software": None})
-    _write(path, image.getvalue())
+    write_whole(path, image.getvalue())
 
 
 def _array(points: dict[int, Point]) -> np.ndarray:
@@ -99,9 +99,3 @@ def _stairs(cost: np.ndarray, error: np.ndarray) -> np.ndarray:
     order = np.lexsort((error, cost))
     falling = np.minimum.accumulate(error[order])
     return np.stack([cost[order], falling], axis=1)
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)

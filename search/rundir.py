@@ -15,13 +15,13 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.files import write_whole
 from search.config import Config
 from search.evaluator import weights_path
 from search.evolution import Candidate, Evolution, Record, propose
@@ -79,9 +79,8 @@ def create(directory: Path, config: Config) -> None:
     """Begin a new search in ``directory``; an existing one is refused."""
     refuse_existing(directory)
     (directory / WEIGHTS).mkdir(parents=True, exist_ok=True)
-    temporary = directory / f".{CONFIG}.tmp"
-    temporary.write_text(json.dumps(config.to_json(), indent=1, sort_keys=True) + "\n")
-    os.replace(temporary, directory / CONFIG)
+    text = json.dumps(config.to_json(), indent=1, sort_keys=True) + "\n"
+    write_whole(directory / CONFIG, text.encode())
 
 
 def load_config(directory: Path) -> Config:
