@@ -1,4 +1,4 @@
-"""Runs C library calls on the computer and on boards in QEMU, through tests/c/lg_case_runner.c.
+"""Runs C library calls on the computer and on boards in QEMU, through a case runner of tests/c (``lg_case.h``).
 
 A `Case` is what goes in, what must come out and how much memory it takes; `run` sends a list of
 them through one program start and returns the answers, cut where the cases say.
@@ -96,11 +96,11 @@ def workspace() -> tempfile.TemporaryDirectory[str]:
 
 
 @functools.cache
-def build_host() -> Program:
-    """The runner for this computer, under the address and undefined-behaviour sanitizers."""
-    program = Path(workspace().name) / "runner"
+def build_host(runner: str) -> Program:
+    """A runner (a file of tests/c) for this computer, under the address and undefined-behaviour sanitizers."""
+    program = Path(workspace().name) / runner
     sources = [
-        str(REPOSITORY / "tests/c/lg_case_runner.c"),
+        str(REPOSITORY / f"tests/c/{runner}.c"),
         str(FIRMWARE / "boards/host/board.c"),
         *library_sources(),
     ]
@@ -109,14 +109,14 @@ def build_host() -> Program:
 
 
 @functools.cache
-def build_board(name: str) -> Program:
-    """The runner for a board, started in QEMU."""
+def build_board(name: str, runner: str) -> Program:
+    """A runner for a board, started in QEMU."""
     boards = FIRMWARE / "boards"
     board = json.loads((boards / name / "board.json").read_text())
     arena = min(board["ram"]["length"] - board["stack"] - 1536, 1 << 18)
-    program = Path(workspace().name) / f"{name}.elf"
+    program = Path(workspace().name) / f"{runner}-{name}.elf"
     sources = [
-        str(REPOSITORY / "tests/c/lg_case_runner.c"),
+        str(REPOSITORY / f"tests/c/{runner}.c"),
         str(boards / name / "board.c"),
         *(str(boards / "common" / c) for c in board["common"]),
         *library_sources(),

@@ -312,7 +312,7 @@ def cases_of(kind: str, count: int) -> tuple[Case, ...]:
 
 @pytest.fixture(scope="module")
 def host() -> Program:
-    return fc.build_host()
+    return fc.build_host("lg_kernel_cases")
 
 
 @pytest.mark.parametrize("kind", MAKERS)
@@ -344,5 +344,5 @@ def test_kernel_equals_the_tflite_reference_many(host: Program, kind: str) -> No
 @pytest.mark.qemu
 @pytest.mark.parametrize("name", BOARDS)
 def test_kernels_on_boards(name: str) -> None:
-    program = fc.build_board(name)
+    program = fc.build_board(name, "lg_kernel_cases")
     fc.assert_equal(program, [one for kind in MAKERS for one in cases_of(kind, 150)[:40]])

@@ -281,12 +281,12 @@ def refusal_cases() -> list[Case]:
 
 @pytest.fixture(scope="module")
 def host() -> Program:
-    return fc.build_host()
+    return fc.build_host("lg_front_cases")
 
 
 @pytest.fixture(scope="module")
 def board(request: pytest.FixtureRequest) -> Program:
-    return fc.build_board(request.param)
+    return fc.build_board(request.param, "lg_front_cases")
 
 
 def test_quantizer_on_the_host(host: Program) -> None:

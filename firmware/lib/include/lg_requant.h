@@ -6,6 +6,13 @@
 
 #include <stdint.h>
 
+/* What one output channel needs beside its weights. Scale: multiplier * 2^(shift - 31), multiplier 0 or 2^30..2^31-1. */
+typedef struct {
+    int32_t bias;
+    int32_t multiplier;
+    int32_t shift; /* -31..30 */
+} lg_channel;
+
 /* Portable arithmetic shift right (floor), 0 <= n <= 31. */
 static inline int32_t lg_floor_shift(int32_t x, int32_t n)
 {

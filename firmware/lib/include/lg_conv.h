@@ -1,0 +1,53 @@
+/* CONV_2D, one row of output at a time, bit for bit the TFLite reference (BUILTIN_REF).
+ *
+ *   acc[c]    = bias[c] + sum over ky, r, i of rows[ky * row_step][x * x_step + r * run_step + i] * w[c][ky][r][i]
+ *   out[x][c] = clamp(requantize(acc[c]) + out_zero_point, act_min, act_max)            (double rounding, lg_requant.h)
+ *
+ * The zero point of the input is folded into the bias: bias[c] - zero_point * (sum of c's weights). Padding is bytes of
+ * the input's zero point that lie in the rows, so a kernel never tests for borders.
+ *
+ * A kernel row is `runs` runs of `run_bytes` input bytes, `run_step` apart: without dilation one run of
+ * kernel_w * in_c bytes, with it kernel_w runs of in_c bytes.
+ *
+ * pool_h x pool_w > 1 fuses a max pool of that size and stride (no padding): the maximum of the accumulators is taken
+ * before it is rescaled, which gives the same bytes because rescaling and clamping never decrease. Output pixel x then
+ * covers windows x * pool_w ... x * pool_w + pool_w - 1 of pool_h rows of windows, `y_step` input rows apart.
+ *
+ * rows: (pool_h - 1) * y_step + (kernel_h - 1) * row_step + 1 pointers. rows[i] is the first byte of padded input row i:
+ * the pixel that the leftmost window begins with. Rows are readable for LG_ROW_SLACK bytes past the last window. They
+ * may have any alignment and may be equal. out: out_w * out_c bytes, apart from the rows. Nothing is checked.
+ *
+ * Three kernels compute the same; each has its own layout of the weights (export/layouts.py writes them):
+ *   lg_conv_row       any C99 target      int8_t  [out_c][kernel_h][runs][run_bytes]
+ *   lg_conv_row_dsp   M4, M7, M33         int16_t, pairs for SMLAD
+ *   lg_conv_row_mve   M55                 int8_t,  runs for VMLADAVA
+ * The last two further demand |acc| * 2^max(shift, 0) < 2^30 for all inputs. */
+#ifndef LG_CONV_H
+#define LG_CONV_H
+
+#include <stdint.h>
+
+#include "lg_requant.h"
+
+/* Bytes that must be readable past the last byte a row's windows cover. */
+#define LG_ROW_SLACK 3u
+
+typedef struct {
+    uint16_t out_w, out_c;
+    uint16_t kernel_h;
+    uint16_t row_step; /* dilation_h */
+    uint16_t runs, run_bytes, run_step;
+    uint16_t x_step; /* stride_w * in_c */
+    uint16_t y_step; /* stride_h; only looked at when pool_h > 1 */
+    uint8_t pool_h, pool_w;
+    int16_t out_zero_point;
+    int8_t act_min, act_max;
+    const void *weights;
+    const lg_channel *channels; /* [out_c] */
+} lg_conv;
+
+void lg_conv_row(const lg_conv *layer, const int8_t *const *rows, int8_t *out);
+void lg_conv_row_dsp(const lg_conv *layer, const int8_t *const *rows, int8_t *out);
+void lg_conv_row_mve(const lg_conv *layer, const int8_t *const *rows, int8_t *out);
+
+#endif

@@ -1,0 +1,34 @@
+/* FULLY_CONNECTED, for an input that arrives in pieces. Scales are whole doubles and rounding is single
+ * (lg_requant_single in lg_requant.h): s_in * s_weights / s_out = (multiplier + fraction * 2^-22) * 2^(shift - 31).
+ * The zero point of the input is folded into the bias. */
+#ifndef LG_DENSE_H
+#define LG_DENSE_H
+
+#include <stdint.h>
+
+typedef struct {
+    int32_t multiplier; /* rounded down */
+    uint32_t fraction;  /* the next 22 bits of the mantissa */
+    int32_t shift;
+} lg_double_scale;
+
+typedef struct {
+    uint32_t in_n;  /* inputs, >= 1 */
+    uint32_t out_n; /* outputs, >= 1 */
+    int16_t out_zero_point;
+    int8_t act_min, act_max;
+    uint8_t per_channel;           /* 0: one scale for all outputs; 1: [out_n] */
+    const int8_t *weights;         /* [out_n][in_n] */
+    const int32_t *bias;           /* [out_n] */
+    const lg_double_scale *scales; /* [1] or [out_n] */
+} lg_dense;
+
+/* begin sets acc[out_n] to the biases, accumulate adds inputs first .. first + n - 1 (each input once, any order), finish
+ * writes out[out_n]. in may have any alignment. */
+void lg_dense_begin(const lg_dense *layer, int32_t *acc);
+void lg_dense_accumulate(const lg_dense *layer, const int8_t *in, uint32_t first, uint32_t n, int32_t *acc);
+void lg_dense_accumulate_dsp(const lg_dense *layer, const int8_t *in, uint32_t first, uint32_t n, int32_t *acc);
+void lg_dense_accumulate_mve(const lg_dense *layer, const int8_t *in, uint32_t first, uint32_t n, int32_t *acc);
+void lg_dense_finish(const lg_dense *layer, const int32_t *acc, int8_t *out);
+
+#endif

@@ -1,0 +1,34 @@
+/* DEPTHWISE_CONV_2D, one row of output at a time, bit for bit the TFLite reference (BUILTIN_REF).
+ *
+ *   c = channel * multiplier + m,   m < multiplier
+ *   acc[c]    = bias[c] + sum over ky, kx of rows[ky * row_step][x * x_step + kx * tap_step + channel] * w[ky][kx][c]
+ *   out[x][c] = clamp(requantize(acc[c]) + out_zero_point, act_min, act_max)            (double rounding, lg_requant.h)
+ *
+ * Zero point, padding, rows (here (kernel_h - 1) * row_step + 1 pointers), slack and out as in lg_conv.h. */
+#ifndef LG_DEPTHWISE_H
+#define LG_DEPTHWISE_H
+
+#include <stdint.h>
+
+#include "lg_requant.h"
+
+typedef struct {
+    uint16_t out_w;
+    uint16_t in_c, multiplier; /* out_c = in_c * multiplier */
+    uint16_t kernel_h, kernel_w;
+    uint16_t row_step; /* dilation_h */
+    uint16_t tap_step; /* dilation_w * in_c */
+    uint16_t x_step;   /* stride_w * in_c */
+    int16_t out_zero_point;
+    int8_t act_min, act_max;
+    const void *weights;
+    const lg_channel *channels; /* [out_c] */
+} lg_depthwise;
+
+/* weights: int8_t [kernel_h][kernel_w][out_c] */
+void lg_depthwise_row(const lg_depthwise *layer, const int8_t *const *rows, int8_t *out);
+/* multiplier 1 and |acc| * 2^max(shift, 0) < 2^30 only; layouts of their own (export/layouts.py) */
+void lg_depthwise_row_dsp(const lg_depthwise *layer, const int8_t *const *rows, int8_t *out);
+void lg_depthwise_row_mve(const lg_depthwise *layer, const int8_t *const *rows, int8_t *out);
+
+#endif
