@@ -1,0 +1,14 @@
+/* MUL by a repeated constant: out[i] = clamp(requantize((a[i] - zp_a) * b[i % c]) + zp_out). */
+#include "lg_elementwise.h"
+#include "lg_requant.h"
+
+void lg_mul_row(const lg_mul *layer, const int8_t *a, uint32_t n, int8_t *out)
+{
+    uint32_t c = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const int32_t product = (a[i] - layer->a_zero_point) * layer->b[c];
+        const int32_t scaled = lg_requant_double(product, layer->multiplier, layer->shift);
+        out[i] = lg_output_s8(scaled, layer->out_zero_point, layer->act_min, layer->act_max);
+        c = c + 1u < layer->c ? c + 1u : 0u;
+    }
+}
