@@ -29,7 +29,9 @@ OPERATIONS = {
     name: number
     for first, names in (
         (0, "end quantizer table_line table_gradient pack unpack crc misuse fault"),
+        (80, "table_conv level_codes"),
         (16, "conv depthwise fully_connected add max_pool average_pool mean pad requantize"),
+        (32, "conv_row"),
     )
     for number, name in enumerate(names.split(), first)
 }
