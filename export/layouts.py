@@ -9,7 +9,7 @@ VARIANTS = ("portable", "dsp", "mve")
 
 
 def conv_runs(weights: np.ndarray, dilation_w: int) -> np.ndarray:
-    """[O][kh][kw][I] as [O][kh][runs][run_bytes] of lg_conv.h: a kernel row is one run unless it is dilated."""
+    """[O][kh][kw][I] as [O][kh][runs][run_bytes] (lg_conv.h): one run a kernel row unless it is dilated."""
     out_c, kernel_h, kernel_w, in_c = weights.shape
     runs = 1 if dilation_w == 1 else kernel_w
     return weights.reshape(out_c, kernel_h, runs, kernel_w * in_c // runs)

@@ -33,7 +33,7 @@ static inline void lg_store4(void *p, uint32_t word)
 /* Bytes 0 and 2 as a pair of int16. */
 static inline uint32_t lg_widen_even(uint32_t bytes)
 {
-    return (uint32_t)__sxtb16(bytes);
+    return (uint32_t)__sxtb16((int8x4_t)bytes);
 }
 
 /* Bytes 1 and 3 as a pair of int16: SXTB16 with its rotation. */
@@ -66,7 +66,7 @@ static inline int32_t lg_smmulr(int32_t a, int32_t b)
 
 static inline int32_t lg_ssat8(int32_t x)
 {
-    return __ssat(x, 8);
+    return (int32_t)__ssat(x, 8);
 }
 
 static inline int32_t lg_asr(int32_t x, int32_t n)
