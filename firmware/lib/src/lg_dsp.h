@@ -66,7 +66,9 @@ static inline int32_t lg_smmulr(int32_t a, int32_t b)
 
 static inline int32_t lg_ssat8(int32_t x)
 {
-    return (int32_t)__ssat(x, 8);
+    int32_t limited;
+    __asm__("ssat %0, #8, %1" : "=r"(limited) : "r"(x) : "cc");
+    return limited;
 }
 
 static inline int32_t lg_asr(int32_t x, int32_t n)
