@@ -51,18 +51,25 @@ class Op:
 
     Attributes:
       index: position in the file, the number error messages and layer names carry.
-      kind: conv depthwise dense add pad max_pool avg_pool mean reshape requantize softmax.
-      inputs: tensor indices of the activations (two for ``add``).
+      kind: conv depthwise dense add add_constant mul concat pad max_pool avg_pool mean reshape
+        lookup softmax.
+      inputs: tensor indices of the activations (two for ``add``, any number for ``concat``).
       output: tensor index.
       low, high: clamp of the output (fused activation), in output units.
       kernel, stride, dilation: rows, columns.
       before: padding or pad amounts ahead of the map: rows, columns, channels.
       weights: int8; conv [O][kh][kw][I], depthwise [kh][kw][O], dense [O][I].
       bias: int32 [O] or None.
-      scales: per channel (conv, depthwise, dense), or one (dense, mean, requantize), or
-        a, b, out (add).
-      table: softmax: exp(-scale beta (255 - i)), float32 [256].
-      value: pad value.
+      scales: per channel (conv, depthwise, dense), or one (dense, mean, mul), or
+        activation a, b, out (add, add_constant: b is the constant).
+      reach: conv, depthwise, dense: per output channel 256 sum |w| + |bias|, below 2^31: no sum of
+        raw int8 inputs and a bias with the input's zero point folded in is larger.
+      table: softmax: exp(-scale beta (255 - i)), float32 [256];
+        lookup: output of the input value i - 128, int8 [256].
+      constant: mul: values minus their zero point, int16; add_constant: raw values, int8. One per
+        channel, or one per element of the map.
+      value: pad value; zero point of the constant (add_constant).
+      axis: concat: the side of ``Tensor.shape`` along which the inputs follow each other.
     """
 
     index: int
@@ -78,8 +85,11 @@ class Op:
     weights: np.ndarray | None = None
     bias: np.ndarray | None = None
     scales: tuple[Scale, ...] = ()
+    reach: tuple[int, ...] = ()
     table: np.ndarray | None = None
+    constant: np.ndarray | None = None
     value: int = 0
+    axis: int = 0
 
     @property
     def name(self) -> str:
@@ -97,7 +107,7 @@ class QuantGraph:
     sha256: str
 
     def macs(self, op: Op) -> int:
-        """Multiply-accumulates of conv, depthwise and dense; additions or window reads of the others."""
+        """Multiply-accumulates of conv, depthwise and dense; sums, products or window reads of the others."""
         out = self.tensors[op.output]
         window = op.kernel[0] * op.kernel[1]
         if op.kind == "conv":
@@ -108,7 +118,7 @@ class QuantGraph:
             return out.size * self.tensors[op.inputs[0]].size
         if op.kind == "mean":
             return self.tensors[op.inputs[0]].size
-        return out.size if op.kind == "add" else 0
+        return out.size if op.kind in ("add", "add_constant", "mul") else 0
 
 
 def quantize_scale(real: float) -> Scale:
