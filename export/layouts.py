@@ -30,3 +30,41 @@ def _portable_conv(runs: np.ndarray) -> np.ndarray:
     whole = len(runs) // 4 * 4
     fours = runs[:whole].reshape(-1, 4, runs[0].size).transpose(0, 2, 1)
     return np.concatenate([fours.ravel(), runs[whole:].ravel()]).astype(np.int8)
+
+
+# DEPTHWISE_CONV_2D (lg_depthwise.h).
+
+
+def depthwise_weights(weights: np.ndarray, variant: str) -> np.ndarray:
+    """The weights of lg_depthwise_row, _dsp or _mve.
+
+    Args:
+      weights: int8 [kh][kw][O]; "mve" needs -127..127, which is what converters write.
+      variant: "portable", "dsp" or "mve".
+    Returns:
+      int8 as given, or for "dsp" int32 [groups][blocks][4], see :func:`depthwise_pairs`.
+    """
+    if variant == "dsp":
+        return depthwise_pairs(weights)
+    assert variant in ("portable", "mve") and (variant == "portable" or weights.min() >= -127)
+    return np.ascontiguousarray(weights)
+
+
+def depthwise_pairs(weights: np.ndarray) -> np.ndarray:
+    """Pairs of weights, doubled, as int16 halves of words (the first tap below), in the order the kernel takes them.
+
+    A group is four channels, the last one the last four (or all there are, and zeros). A block is two taps of
+    each: rows 2i and 2i + 1 of one column, row by row; then neighbours in an odd last row, the last one perhaps with
+    nothing.
+    """
+    kernel_h, kernel_w, channels = weights.shape
+    starts = [max(min(first, channels - 4), 0) for first in range(0, channels, 4)]
+    padded = np.zeros((kernel_h, kernel_w + kernel_w % 2, max(channels, 4)), np.int16)
+    padded[:, :kernel_w, :channels] = weights.astype(np.int16) * 2
+    even = kernel_h // 2 * 2
+    pairs = [padded[:even, :kernel_w].reshape(-1, 2, kernel_w, padded.shape[2]).transpose(0, 2, 3, 1)]
+    if kernel_h > even:
+        pairs.append(padded[even].reshape(1, -1, 2, padded.shape[2]).transpose(0, 1, 3, 2))
+    blocks = np.concatenate([p.reshape(-1, padded.shape[2], 2) for p in pairs])
+    grouped = np.stack([blocks[:, start : start + 4] for start in starts])
+    return np.ascontiguousarray(grouped).view("<i4").reshape(len(starts), -1, 4)

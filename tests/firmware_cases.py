@@ -30,6 +30,11 @@ OPERATIONS = {
     for first, names in (
         (0, "end quantizer table_line table_gradient pack unpack crc misuse fault"),
         (80, "table_conv level_codes"),
+        (
+            64,
+            "row_depthwise row_max_pool row_average_pool row_mean row_dense row_add row_mul row_lookup"
+            " row_copy_pixels requant_double requant_single",
+        ),
         (16, "conv depthwise fully_connected add max_pool average_pool mean pad requantize"),
         (32, "conv_row"),
     )
