@@ -19,10 +19,14 @@ def conv_weights(weights: np.ndarray, dilation_w: int, variant: str) -> np.ndarr
     """The weights of lg_conv_row, lg_conv_row_dsp or lg_conv_row_mve, flat. `weights` is int8 [O][kh][kw][I].
 
     portable, int8: [O / 4][kh][runs][run_bytes][4], then the O % 4 last channels as [kh][runs][run_bytes].
+    dsp, int16, to be aligned to 4 bytes: [O / 4, rounded up][kh][runs][run_bytes / 4, rounded up][2][4][2], twice
+        the weights: of four channels first the taps 0 and 2 of a quad, then 1 and 3; zeros where there is none.
     """
     runs = conv_runs(weights, dilation_w)
     if variant == "portable":
         return _portable_conv(runs)
+    if variant == "dsp":
+        return _dsp_conv(runs)
     raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, not {variant!r}")
 
 
@@ -51,11 +55,11 @@ def depthwise_weights(weights: np.ndarray, variant: str) -> np.ndarray:
 
 
 def depthwise_pairs(weights: np.ndarray) -> np.ndarray:
-    """Pairs of weights, doubled, as int16 halves of words (the first tap below), in the order the kernel takes them.
+    """Pairs of weights, doubled, as int16 halves of words (first tap low), in the order they are used.
 
     A group is four channels, the last one the last four (or all there are, and zeros). A block is two taps of
-    each: rows 2i and 2i + 1 of one column, row by row; then neighbours in an odd last row, the last one perhaps with
-    nothing.
+    each: rows 2i and 2i + 1 of one column, row by row; then neighbours in an odd last row, the last one
+    perhaps with nothing.
     """
     kernel_h, kernel_w, channels = weights.shape
     starts = [max(min(first, channels - 4), 0) for first in range(0, channels, 4)]
@@ -68,3 +72,11 @@ def depthwise_pairs(weights: np.ndarray) -> np.ndarray:
     blocks = np.concatenate([p.reshape(-1, padded.shape[2], 2) for p in pairs])
     grouped = np.stack([blocks[:, start : start + 4] for start in starts])
     return np.ascontiguousarray(grouped).view("<i4").reshape(len(starts), -1, 4)
+
+
+def _dsp_conv(runs: np.ndarray) -> np.ndarray:
+    out_c, kernel_h, count, run_bytes = runs.shape
+    padded = np.pad(2 * runs.astype(np.int16), [(0, -out_c % 4), (0, 0), (0, 0), (0, -run_bytes % 4)])
+    # block, channel, run of the kernel, quad, second of the pair, odd
+    quads = padded.reshape(-1, 4, kernel_h * count, padded.shape[3] // 4, 2, 2)
+    return quads.transpose(0, 2, 3, 5, 1, 4).ravel()

@@ -1,4 +1,4 @@
-"""What random single-operator models are made of: values, scales and zero points, often extreme, often tied."""
+"""What random single-operator models are made of: values, scales, zero points, often extreme or tied."""
 
 import math
 
