@@ -40,7 +40,6 @@ _KINDS: dict[str, tuple[str, _Build]] = {
     "RELU6": ("lookup", tflite_lookup.unary),
     "RELU_N1_TO_1": ("lookup", tflite_lookup.unary),
     "LEAKY_RELU": ("lookup", tflite_lookup.unary),
-    "ELU": ("lookup", tflite_lookup.unary),
     "HARD_SWISH": ("lookup", tflite_lookup.unary),
     "LOGISTIC": ("lookup", tflite_lookup.unary),
     "TANH": ("lookup", tflite_lookup.unary),

@@ -47,6 +47,7 @@ def scalar(reader: Reader, op: Operator, out: Tensor, ratio: float, constant: tu
     operands.insert(place, fixed)
     return {
         "kind": "lookup",
+        "inputs": (op.inputs[1 - place],),
         "table": table(reader, op, [*operands, out], ratio, op.options, {place: value}),
     }
 

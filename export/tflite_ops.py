@@ -30,6 +30,8 @@ MAX_MEAN_PIXELS = 2**23
 # Output channels with weights, all operators together.
 MAX_CHANNELS = 2**18
 ACCUMULATOR_MAX = 2**31 - 1
+# In units of the output's scale: TFLite refuses more.
+MAX_BIAS_APART = 0.02
 
 _ACTIVATIONS = {v: k for k, v in vars(schema.ActivationFunctionType).items() if isinstance(v, int)}
 Fields = dict[str, Any]
@@ -206,6 +208,11 @@ def dense(reader: Reader, op: Operator, out: Tensor) -> Fields:
     if options.weightsFormat != 0:
         raise reader.fail("shuffled weights are not supported")
     bias, reals, reach = _weighted(reader, op, source, out, weights, 0)
+    if bias is not None and len(reals) == 1:
+        own = reader.file.raw(op.inputs[2]).scales
+        unit = source.scale * float(reader.file.raw(op.inputs[1]).scales[0])
+        if not abs(unit - float(own[0] if len(own) else 0)) <= MAX_BIAS_APART * out.scale:
+            raise reader.fail(f"bias scale differs from {unit:g}, the scale of input times weights")
     limits = reach if len(reals) > 1 else (max(reach),)
     for real, limit in zip(reals, limits, strict=True):
         if limit * real >= 2**31 - 256:
@@ -216,7 +223,7 @@ def dense(reader: Reader, op: Operator, out: Tensor) -> Fields:
                 f"{apart} * {real!r} is a tie in double but not exactly: change a scale, calibrate again"
             )
     scales = tuple(double_scale(real) for real in reals)
-    fields = {"weights": weights, "bias": bias, "scales": scales, "reach": reach}
+    fields: Fields = {"weights": weights, "bias": bias, "scales": scales, "reach": reach}
     return fields | reader.clamp(options.fusedActivationFunction, out)
 
 
