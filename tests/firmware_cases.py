@@ -23,7 +23,10 @@ STRICT = [
     *("-std=c99", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wmissing-prototypes"),
     *("-pedantic", "-Werror", "-ffunction-sections", "-fdata-sections"),
 ]
-SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-DLG_CASE_MALLOC")
+SANITIZE = (
+    *("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g"),
+    *("-DLG_CASE_MALLOC", "-DLG_DSP_EMULATE"),
+)
 
 OPERATIONS = {
     name: number

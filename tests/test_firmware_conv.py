@@ -17,7 +17,7 @@ from tests.tflite_ops import NONE, RELU, RELU6, SAME, VALID, Tensor
 Rng = np.random.Generator
 SLACK = 3  # LG_ROW_SLACK
 DSP_BOARDS = ("mps2-an386", "mps2-an500", "mps2-an505")
-BOARD_VARIANTS = [(board, "portable") for board in BOARDS]
+BOARD_VARIANTS = [(board, "portable") for board in BOARDS] + [(board, "dsp") for board in DSP_BOARDS]
 BOARD_SIZES = [
     ("5x5x8-8 pool 2", (48, 48, 8), 8, 5, 1, 2),
     ("3x3x8-8", (24, 24, 8), 8, 3, 1, 1),
@@ -85,7 +85,7 @@ class Layer:
         w = self.weights.reshape(len(self.weights), -1).astype(np.int64)
         bias = self.bias - self.zero_points[0] * w.sum(1)
         extremes = [bias + np.where(w * sign > 0, w * 127, w * -128).sum(1) for sign in (1, -1)]
-        left = [max(ops.fixed_point(s)[1], 0) for s in self.scales]
+        left = np.array([max(ops.fixed_point(s)[1], 0) for s in self.scales])
         return bool((np.abs(extremes).max(0) * 2.0**left < 2**30).all())
 
 
@@ -203,7 +203,7 @@ def host() -> Program:
     return fc.build_host("lg_conv_cases")
 
 
-HOST_VARIANTS = ("portable",)
+HOST_VARIANTS = ("portable", "dsp")
 
 
 @pytest.mark.parametrize("variant", HOST_VARIANTS)

@@ -8,6 +8,9 @@ typedef void (*kernel)(const lg_conv *layer, const int8_t *const *rows, int8_t *
 
 static const kernel kernels[] = {
     lg_conv_row,
+#if defined(__ARM_FEATURE_DSP) || defined(LG_DSP_EMULATE)
+    lg_conv_row_dsp,
+#endif
 };
 
 /* words: variant, the members of lg_conv up to act_max (14), rows, bytes a row with slack, bytes before the first row,
