@@ -125,15 +125,17 @@ def host() -> Program:
     return fc.build_host(RUNNER)
 
 
-def test_portable_kernel_equals_the_tflite_reference(host: Program) -> None:
-    cases = list(cases_of("portable", 200))
+@pytest.mark.parametrize("variant", ["portable", "dsp"])
+def test_kernel_equals_the_tflite_reference(host: Program, variant: str) -> None:
+    cases = list(cases_of(variant, 200))
     fc.assert_equal(host, cases)
     assert inside([c.expected for c in cases]) > 0.25
 
 
 @pytest.mark.slow
-def test_portable_kernel_equals_the_tflite_reference_many(host: Program) -> None:
-    fc.assert_equal(host, list(cases_of("portable", 3000)))
+@pytest.mark.parametrize("variant", ["portable", "dsp"])
+def test_kernel_equals_the_tflite_reference_many(host: Program, variant: str) -> None:
+    fc.assert_equal(host, list(cases_of(variant, 3000)))
 
 
 @pytest.mark.qemu

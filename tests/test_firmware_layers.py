@@ -300,6 +300,8 @@ def host() -> Program:
 @pytest.mark.parametrize("kind", MAKERS)
 def test_kernel_equals_the_tflite_reference(host: Program, kind: str) -> None:
     cases = list(cases_of(kind, 150))
+    if kind in WITH_VARIANTS:
+        cases += cases_of(kind, 150, DSP)
     fc.assert_equal(host, cases)
     assert inside([c.expected for c in cases]) > 0.25
 
@@ -332,7 +334,8 @@ def test_rescaling_is_exact(host: Program, single: bool) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", MAKERS)
 def test_kernel_equals_the_tflite_reference_many(host: Program, kind: str) -> None:
-    fc.assert_equal(host, list(cases_of(kind, 3000)))
+    variants = (PORTABLE, DSP) if kind in WITH_VARIANTS else (PORTABLE,)
+    fc.assert_equal(host, [one for variant in variants for one in cases_of(kind, 3000, variant)])
 
 
 @pytest.mark.qemu
