@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from export.quant_graph import INT8_MIN, Tensor, quantize_scale
+from export.quant_graph import INT8_MIN, Tensor
 from export.tflite_file import MAX_SIDE, Operator
 from export.tflite_lookup import scalar
 from export.tflite_ops import ACCUMULATOR_MAX, Fields, Reader
@@ -56,7 +56,7 @@ def add(reader: Reader, op: Operator, out: Tensor) -> Fields:
         raise reader.fail("output scale is too small for the sum of its inputs")
     clamp = reader.clamp(options.fusedActivationFunction, out)
     if place is None:
-        return {"scales": tuple(quantize_scale(s) for s in scales)} | clamp
+        return {"scales": tuple(reader.fixed(s) for s in scales)} | clamp
     values = _constant(reader, op.inputs[place], out)
     if values.size == 1:
         return scalar(reader, op, out, twice / out.scale, (op.inputs[place], int(values[0])))
@@ -65,7 +65,7 @@ def add(reader: Reader, op: Operator, out: Tensor) -> Fields:
     return {
         "kind": "add_constant",
         "inputs": (op.inputs[1 - place],),
-        "scales": tuple(quantize_scale(s) for s in scales),
+        "scales": tuple(reader.fixed(s) for s in scales),
         "constant": values,
         "value": quantization[place][1],
     } | clamp
@@ -78,12 +78,13 @@ def mul(reader: Reader, op: Operator, out: Tensor) -> Fields:
         raise reader.fail("the product of two activations is not supported: one factor must be a constant")
     (a, _), (b, point) = (reader.file.one_scale(op.inputs[i]) for i in (1 - place, place))
     values = _constant(reader, op.inputs[place], out)
-    ratio = a * b / out.scale
+    with np.errstate(over="ignore", under="ignore"):  # TFLite multiplies and divides in float32 here
+        ratio = float(np.float32(a) * np.float32(b) / np.float32(out.scale))
     clamp = reader.clamp(options.fusedActivationFunction, out)
     if values.size == 1:
         return scalar(reader, op, out, ratio, (op.inputs[place], int(values[0])))
     constant = values.astype(np.int16) - np.int16(point)
-    scale = quantize_scale(ratio)
+    scale = reader.fixed(ratio)
     if 255 * int(np.abs(constant).max()) << max(scale.shift, 0) > ACCUMULATOR_MAX:
         raise reader.fail("products times their scale leave 32 bits: the output scale is too small")
     return {

@@ -75,6 +75,12 @@ class Reader:
                 f" output scale {out.scale:.9g}, zero point {out.zero_point}"
             )
 
+    def fixed(self, real: float) -> Scale:
+        """A scale in fixed point, of two roundings."""
+        if not math.isfinite(real):
+            raise self.fail(f"the scales of inputs and output give {real}")
+        return quantize_scale(real)
+
     def clamp(self, activation: int, out: Tensor) -> dict[str, int]:
         name = _ACTIVATIONS.get(activation, "?")
 
@@ -175,7 +181,7 @@ def convolution(reader: Reader, op: Operator, out: Tensor) -> Fields:
             " (no grouped convolutions)"
         )
     bias, reals, reach = _weighted(reader, op, source, out, weights, 3 if depthwise else 0)
-    scales = tuple(quantize_scale(real) for real in reals) * (out_channels // len(reals))
+    scales = tuple(reader.fixed(real) for real in reals) * (out_channels // len(reals))
     for scale, limit in zip(scales, reach, strict=True):
         if limit << max(scale.shift, 0) > ACCUMULATOR_MAX:
             raise reader.fail("sums times their scale leave 32 bits: the output scale is too small")
@@ -215,7 +221,7 @@ def dense(reader: Reader, op: Operator, out: Tensor) -> Fields:
             raise reader.fail(f"bias scale differs from {unit:g}, the scale of input times weights")
     limits = reach if len(reals) > 1 else (max(reach),)
     for real, limit in zip(reals, limits, strict=True):
-        if limit * real >= 2**31 - 256:
+        if limit * real >= 2**31 - 256 or real >= 2**30:
             raise reader.fail(f"sums times {real:g} leave 32 bits: the output scale is too small")
         apart = rounded_apart(real, limit)
         if apart is not None:
@@ -248,7 +254,7 @@ def mean(reader: Reader, op: Operator, out: Tensor) -> Fields:
     axes = sorted(a + 4 if a < 0 else a for a in found)
     if axes != [1, 2] or out.shape != ((1, 1, channels) if options.keepDims else (channels,)):
         raise reader.fail(f"mean over axes {axes}: the mean over height and width (axes 1, 2) is supported")
-    base = quantize_scale(source.scale / out.scale)
+    base = reader.fixed(source.scale / out.scale)
     pixels = height * width
     if pixels > MAX_MEAN_PIXELS:
         raise reader.fail(f"mean over {pixels} pixels: at most {MAX_MEAN_PIXELS}")

@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from export import tflite_graph
 from export.quant_graph import Scale, double_scale, quantize_scale, rounded_apart
 from export.tflite_graph import parse
 from loggrad_tf.errors import LogGradError
-from tests import graph_numpy, quantized, tflite_ops
+from tests import graph_numpy, graph_reference, quantized, tflite_ops
 from tests.public_nets import PUBLIC_NETS
 from tests.tflite_ops import SAME, Tensor
 
@@ -99,22 +98,10 @@ def test_every_layer_equals_the_reference(name: str) -> None:
     """The graph evaluated in integers against BUILTIN_REF, every tensor, and constants' ranges."""
     content = NETS[name]()
     graph = parse(content)
-    reference = Interpreter(
-        model_content=content,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
-        experimental_preserve_all_tensors=True,
-        num_threads=1,
-    )
-    reference.allocate_tensors()
-    source = reference.get_input_details()[0]
+    reference = graph_reference.interpreter(content)
     random = np.random.default_rng(0)
     for _ in range(3):
-        values = random.normal(size=source["shape"]) * 3
-        if source["dtype"] != np.float32:
-            limits = np.iinfo(source["dtype"])
-            values = random.integers(limits.min, limits.max + 1, source["shape"])
-        reference.set_tensor(source["index"], values.astype(source["dtype"]))
-        reference.invoke()
+        graph_reference.invoke(reference, random)
         found = graph_numpy.run(graph, reference.get_tensor(graph.input))
         for op in graph.ops:
             expected = reference.get_tensor(op.output).reshape(found[op.output].shape)
@@ -223,6 +210,30 @@ def test_products_of_activations_and_other_broadcasts_are_refused() -> None:
         x = net.conv(net.input((4, 6, 1)), 6)
         with pytest.raises(LogGradError, match=r"operator 1 \(MUL\): constant of shape"):
             parse(net.flatbuffer(net.with_constant(x, shape)))
+
+
+def test_products_at_scales_where_float32_and_double_differ() -> None:
+    """TFLite takes s_a s_b / s_out in float32; every product of two int8 at such scales."""
+    random = np.random.default_rng(0)
+    values, products = np.arange(-128, 128, dtype=np.int8), np.arange(-65025, 65026)
+    found = 0
+    while found < 8:
+        s_a, s_b = np.exp(random.uniform(-6, 0, 2)).astype(np.float32)
+        s_out = np.float32(s_a * s_b * random.uniform(60, 300))
+        scales = [
+            quantize_scale(float(s_a) * float(s_b) / float(s_out)),
+            quantize_scale(float(s_a * s_b / s_out)),
+        ]
+        double, single = (graph_numpy.doubly_rounded(products, scale) for scale in scales)
+        if np.array_equal(double, single):
+            continue
+        found += 1
+        shape, image = (1, 1, 256, 256), np.repeat(values[:, None], 256, 1)[None, None]
+        operands = [Tensor(shape, s_a, -128), Tensor((256,), s_b, -128, data=values)]
+        content = tflite_ops.model("MUL", schema.MulOptionsT(), operands, Tensor(shape, s_out, -128))
+        graph = parse(content)
+        expected = tflite_ops.reference(content, [image])[0]
+        assert np.array_equal(graph_numpy.run(graph, image)[graph.output], expected), (s_a, s_b, s_out)
 
 
 def test_depthwise_on_one_channel_is_a_convolution() -> None:
