@@ -19,14 +19,18 @@ def conv_weights(weights: np.ndarray, dilation_w: int, variant: str) -> np.ndarr
     """The weights of lg_conv_row, lg_conv_row_dsp or lg_conv_row_mve, flat. `weights` is int8 [O][kh][kw][I].
 
     portable, int8: [O / 4][kh][runs][run_bytes][4], then the O % 4 last channels as [kh][runs][run_bytes].
-    dsp, int16, to be aligned to 4 bytes: [O / 4, rounded up][kh][runs][run_bytes / 4, rounded up][2][4][2], twice
-        the weights: of four channels first the taps 0 and 2 of a quad, then 1 and 3; zeros where there is none.
+    dsp, int16, twice the weights: [ceil(O / 4)][kh][runs][ceil(run_bytes / 4)][2][4][2], of four channels
+        first the taps 0 and 2 of four, then 1 and 3. To be aligned to 4 bytes.
+    mve, int8: [ceil(O / 4)][ceil(kh * runs * run_bytes / 16)][4][16].
+    Channels and taps that do not exist are zeros.
     """
     runs = conv_runs(weights, dilation_w)
     if variant == "portable":
         return _portable_conv(runs)
     if variant == "dsp":
         return _dsp_conv(runs)
+    if variant == "mve":
+        return _mve_conv(runs)
     raise ValueError(f"variant must be one of {', '.join(VARIANTS)}, not {variant!r}")
 
 
@@ -46,7 +50,7 @@ def depthwise_weights(weights: np.ndarray, variant: str) -> np.ndarray:
       weights: int8 [kh][kw][O]; "mve" needs -127..127, which is what converters write.
       variant: "portable", "dsp" or "mve".
     Returns:
-      int8 as given, or for "dsp" int32 [groups][blocks][4], see :func:`depthwise_pairs`.
+      int8 as given, or for "dsp" int32 [O][words], see :func:`depthwise_pairs`.
     """
     if variant == "dsp":
         return depthwise_pairs(weights)
@@ -57,21 +61,21 @@ def depthwise_weights(weights: np.ndarray, variant: str) -> np.ndarray:
 def depthwise_pairs(weights: np.ndarray) -> np.ndarray:
     """Pairs of weights, doubled, as int16 halves of words (first tap low), in the order they are used.
 
-    A group is four channels, the last one the last four (or all there are, and zeros). A block is two taps of
-    each: rows 2i and 2i + 1 of one column, row by row; then neighbours in an odd last row, the last one
-    perhaps with nothing.
+    Of each channel: rows 2i and 2i + 1 of one column, row by row; then neighbours in an odd last row, the last
+    one perhaps with nothing.
+
+    Returns:
+      int32 [O][words].
     """
     kernel_h, kernel_w, channels = weights.shape
-    starts = [max(min(first, channels - 4), 0) for first in range(0, channels, 4)]
-    padded = np.zeros((kernel_h, kernel_w + kernel_w % 2, max(channels, 4)), np.int16)
-    padded[:, :kernel_w, :channels] = weights.astype(np.int16) * 2
+    padded = np.zeros((channels, kernel_h, kernel_w + kernel_w % 2), np.int16)
+    padded[:, :, :kernel_w] = weights.transpose(2, 0, 1).astype(np.int16) * 2
     even = kernel_h // 2 * 2
-    pairs = [padded[:even, :kernel_w].reshape(-1, 2, kernel_w, padded.shape[2]).transpose(0, 2, 3, 1)]
+    pairs = [padded[:, :even, :kernel_w].reshape(channels, -1, 2, kernel_w).swapaxes(2, 3)]
     if kernel_h > even:
-        pairs.append(padded[even].reshape(1, -1, 2, padded.shape[2]).transpose(0, 1, 3, 2))
-    blocks = np.concatenate([p.reshape(-1, padded.shape[2], 2) for p in pairs])
-    grouped = np.stack([blocks[:, start : start + 4] for start in starts])
-    return np.ascontiguousarray(grouped).view("<i4").reshape(len(starts), -1, 4)
+        pairs.append(padded[:, even])
+    halves = np.concatenate([p.reshape(channels, -1, 2) for p in pairs], axis=1)
+    return np.ascontiguousarray(halves).view("<i4")[..., 0]
 
 
 def _dsp_conv(runs: np.ndarray) -> np.ndarray:
@@ -80,3 +84,52 @@ def _dsp_conv(runs: np.ndarray) -> np.ndarray:
     # block, channel, run of the kernel, quad, second of the pair, odd
     quads = padded.reshape(-1, 4, kernel_h * count, padded.shape[3] // 4, 2, 2)
     return quads.transpose(0, 2, 3, 5, 1, 4).ravel()
+
+
+def _mve_conv(runs: np.ndarray) -> np.ndarray:
+    flat = runs.reshape(len(runs), -1)
+    padded = np.pad(flat, [(0, -flat.shape[0] % 4), (0, -flat.shape[1] % 16)])
+    return padded.reshape(-1, 4, padded.shape[1] // 16, 16).transpose(0, 2, 1, 3).ravel()
+
+
+# Tables of partial sums for CONV_2D over few levels (lg_table_conv.h), the same for every variant.
+
+
+def table_pixels(kernel_w: int, levels: int) -> int:
+    """The most neighbouring levels -levels..levels that one code of a byte holds and a kernel row can use."""
+    pixels = 1
+    while pixels < kernel_w and (2 * levels + 1) ** (pixels + 1) <= 256:
+        pixels += 1
+    return pixels
+
+
+def table_conv_fits(weights: np.ndarray, levels: int) -> bool:
+    """Whether every sum of table entries fits uint16, for weights int8 [O][kh][kw][1]."""
+    return bool((2 * table_conv_lift(weights, levels) <= 65535).all())
+
+
+def table_conv_lift(weights: np.ndarray, levels: int) -> np.ndarray:
+    """What the table adds to every accumulator, int32 [O]: to be taken from the bias of the channel."""
+    return (levels * np.abs(weights.astype(np.int32)).sum(axis=(1, 2, 3))).astype(np.int32)
+
+
+def table_conv(weights: np.ndarray, levels: int, pixels: int) -> np.ndarray:
+    """The partial sums of every code of `pixels` levels -levels..levels, lifted to be 0 or more.
+
+    Args:
+      weights: int8 [O][kh][kw][1].
+      levels: n; a code has the digits level + n, the leftmost pixel's the least.
+    Returns:
+      uint16 [kh][groups][(2n + 1)^pixels][columns], columns = O rounded up to a multiple of 4.
+    """
+    channels, kernel_h, kernel_w, depth = weights.shape
+    radix = 2 * levels + 1
+    assert depth == 1 and table_conv_fits(weights, levels) and radix**pixels <= 256
+    groups = -(-kernel_w // pixels)
+    padded = np.zeros((-(-channels // 4) * 4, kernel_h, groups * pixels), np.int32)
+    padded[:channels, :, :kernel_w] = weights[..., 0]
+    grouped = padded.reshape(-1, kernel_h, groups, pixels)
+    digits = np.arange(radix**pixels)[:, None] // radix ** np.arange(pixels) % radix - levels
+    sums = np.einsum("chgp,ep->hgec", grouped, digits)
+    lift = levels * np.abs(grouped).sum(axis=3).transpose(1, 2, 0)
+    return (sums + lift[:, :, None, :]).astype(np.uint16)

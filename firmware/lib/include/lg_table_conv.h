@@ -6,9 +6,17 @@
  *   acc[c] = bias[c] + sum over ky, g of table[ky][g][ rows[ky * row_step][x * x_step + g * pixels] ][c]
  *
  * The levels have scale s, zero point 0. rows, pooling and out as in lg_conv.h, but rows hold codes: code i of a row
- * covers pixels i .. i + pixels - 1 of the padded row (lg_level_codes makes them). One input channel, no column dilation.
- * Sums of table entries, over any subset of (ky, g), stay within int16_t; out_c is padded to an even number of
- * table columns (export/layouts.py), `columns`. */
+ * covers pixels i .. i + pixels - 1 of the padded row (lg_level_codes makes them). One input channel, no column
+ * dilation. Nothing past the last code that a window needs is read.
+ *
+ * Entries are never negative: n * sum |w| of the weights an entry covers is added to each, and the whole of it,
+ * n * sum |w[c]|, is taken from bias[c]. The sum over ky, g stays within uint16_t, so that one 32-bit addition adds
+ * two columns. export/layouts.py makes table and bias, and tells when 2n * sum |w[c]| <= 65535 holds.
+ *
+ *   lg_table_conv_row      any C99 target
+ *   lg_table_conv_row_dsp  M4, M7, M33
+ *   lg_table_conv_row_mve  M55
+ * One table serves all three. The last two demand |acc| * 2^max(shift, 0) < 2^30 for all inputs. */
 #ifndef LG_TABLE_CONV_H
 #define LG_TABLE_CONV_H
 
@@ -18,7 +26,7 @@
 
 typedef struct {
     uint16_t out_w, out_c;
-    uint16_t columns; /* int16_t a table entry: out_c rounded up to a multiple of 4 */
+    uint16_t columns; /* uint16_t a table entry: out_c rounded up to a multiple of 4; those past out_c are 0 */
     uint16_t kernel_h;
     uint16_t row_step; /* dilation_h */
     uint16_t groups, pixels, entries;
@@ -27,7 +35,7 @@ typedef struct {
     uint8_t pool_h, pool_w;
     int16_t out_zero_point;
     int8_t act_min, act_max;
-    const int16_t *table;       /* [kernel_h][groups][entries][columns], aligned to 4 */
+    const uint16_t *table;      /* [kernel_h][groups][entries][columns], aligned to 4 */
     const lg_channel *channels; /* [out_c] */
 } lg_table_conv;
 
