@@ -17,7 +17,10 @@ from tests.tflite_ops import NONE, RELU, RELU6, SAME, VALID, Tensor
 Rng = np.random.Generator
 SLACK = 3  # LG_ROW_SLACK
 DSP_BOARDS = ("mps2-an386", "mps2-an500", "mps2-an505")
-BOARD_VARIANTS = [(board, "portable") for board in BOARDS] + [(board, "dsp") for board in DSP_BOARDS]
+BOARD_VARIANTS = [(board, "portable") for board in BOARDS] + [
+    *((board, "dsp") for board in DSP_BOARDS),
+    ("mps3-an547", "mve"),
+]
 BOARD_SIZES = [
     ("5x5x8-8 pool 2", (48, 48, 8), 8, 5, 1, 2),
     ("3x3x8-8", (24, 24, 8), 8, 3, 1, 1),
@@ -184,7 +187,7 @@ def random_layer(rng: Rng) -> Layer:
     for i in range(2):
         need = pool[i] * stride[i] + (reach[i] - 1 if padding == VALID else 0)
         size.append(int(rng.integers(need, need + 9)))
-    in_c = int(rng.choice([1, 2, 3, 4, 5, 8, 13, 16]))
+    in_c = int(rng.choice([1, 2, 3, 4, 5, 8, 13, 16] if kernel != (1, 1) else [1, 4, 16, 32, 300, 600]))
     out_c = int(rng.choice([1, 2, 3, 4, 5, 7, 8, 9, 10, 12, 16, 19]))
     return layer_of(rng, (size[0], size[1], in_c), out_c, kernel, stride, dilation, padding, pool)
 

@@ -11,6 +11,9 @@ static const kernel kernels[] = {
 #if defined(__ARM_FEATURE_DSP) || defined(LG_DSP_EMULATE)
     lg_conv_row_dsp,
 #endif
+#if defined(__ARM_FEATURE_MVE)
+    lg_conv_row_mve,
+#endif
 };
 
 /* words: variant, the members of lg_conv up to act_max (14), rows, bytes a row with slack, bytes before the first row,
