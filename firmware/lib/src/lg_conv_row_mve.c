@@ -26,7 +26,7 @@ typedef struct {
     uint32_t channels;
     uint32_t row_bytes, bytes; /* of a window: in one row, in all */
     uint32_t shared_rows;      /* input rows that the windows pooled into one pixel cover, 0: laid out for each window */
-    int direct, down;          /* windows are read in place; all shifts are below 0 */
+    int direct;                /* windows are read in place */
     int32_t bias[2][MOST], sums[2][MOST]; /* of windows A and B */
     int32_t best[MOST], multiplier[MOST], shift[MOST];
     int8_t windows[2][PIECE + VECTOR];
@@ -39,10 +39,17 @@ __attribute__((naked, noinline)) static void multiply(IN_REGISTER const pass *p,
                                                       IN_REGISTER int32_t *sums, IN_REGISTER const int8_t *weights)
 {
 /* One channel: weights in q2 or q3, windows in q0 and q1. Sums are in even registers, as VMLADAVA demands. */
-#define CHANNEL(q, a, b)                 \
-    "vldrb.8     " q ", [r5], #16\n"     \
-    "vmladava.s8 " a ", q0, " q "\n"     \
+#define CHANNEL(q, a, b)             \
+    "vldrb.8     " q ", [r5], #16\n" \
+    "vmladava.s8 " a ", q0, " q "\n" \
     "vmladava.s8 " b ", q1, " q "\n"
+#define TAPS                         \
+    "vldrb.8     q0, [r1], #16\n"    \
+    "vldrb.8     q1, [r3], #16\n"    \
+    CHANNEL("q2", "r0", "r8")        \
+    CHANNEL("q3", "r2", "r10")       \
+    CHANNEL("q2", "r4", "r12")       \
+    CHANNEL("q3", "r6", "lr")
     __asm__("push  {r4-r11, lr}\n"
             "ldm   r0, {r4-r8}\n"
             "push  {r4-r8}\n"
@@ -57,15 +64,13 @@ __attribute__((naked, noinline)) static void multiply(IN_REGISTER const pass *p,
             "ldrd  r8, r10, [r9, #64]\n"
             "ldrd  r12, lr, [r9, #72]\n"
             "add   r9, r9, #16\n"
-            "2:\n"
-            "vldrb.8 q0, [r1], #16\n"
-            "vldrb.8 q1, [r3], #16\n"
-            CHANNEL("q2", "r0", "r8")
-            CHANNEL("q3", "r2", "r10")
-            CHANNEL("q2", "r4", "r12")
-            CHANNEL("q3", "r6", "lr")
+            "lsrs  r7, r7, #1\n"
+            "bcs   3f\n"
             "subs  r7, r7, #1\n"
-            "bne   2b\n"
+            "2:\n" TAPS
+            "3:\n" TAPS
+            "subs  r7, r7, #1\n"
+            "bpl   2b\n"
             "strd  r0, r2, [r11]\n"
             "strd  r4, r6, [r11, #8]\n"
             "strd  r8, r10, [r11, #64]\n"
@@ -77,20 +82,23 @@ __attribute__((naked, noinline)) static void multiply(IN_REGISTER const pass *p,
             "blo   1b\n"
             "add   sp, sp, #20\n"
             "pop   {r4-r11, pc}\n");
+#undef TAPS
 #undef CHANNEL
 }
 
-/* Bytes from .. from + n - 1 of the window that begins x bytes into each row. */
-static void lay_out(const lg_conv *layer, const int8_t *const *rows, uint32_t x, uint32_t from, uint32_t n, int8_t *to)
+/* Bytes from .. from + n - 1 of the windows that begin x and x + step bytes into each row. */
+static void lay_out(group *g, const int8_t *const *rows, uint32_t x, uint32_t step, uint32_t from, uint32_t n)
 {
-    uint32_t skip = from % layer->run_bytes;
-    uint32_t run = from / layer->run_bytes;
+    const lg_conv *const layer = g->layer;
+    int8_t *to = g->windows[0];
+    uint32_t run = from / layer->run_bytes, skip = from % layer->run_bytes;
     rows += run / layer->runs * layer->row_step;
     for (run %= layer->runs; n > 0u; run = 0, rows += layer->row_step) {
         const int8_t *in = *rows + x + run * layer->run_step;
         for (; n > 0u && run < layer->runs; run++, in += layer->run_step, skip = 0) {
             const uint32_t left = layer->run_bytes - skip, count = left < n ? left : n;
-            to = lg_mve_copy(to, in + skip, count);
+            lg_mve_copy_two(to, to + sizeof g->windows[0], in + skip, in + skip + step, count);
+            to += count;
             n -= count;
         }
     }
@@ -113,8 +121,7 @@ static void sum_pair(group *g, const int8_t *const *rows, uint32_t x, uint32_t s
     }
     for (uint32_t first = 0, n; first < g->bytes; first += n) {
         n = g->bytes - first < PIECE ? g->bytes - first : PIECE;
-        lay_out(g->layer, rows, x, first, n, g->windows[0]);
-        lay_out(g->layer, rows, x + step, first, n, g->windows[1]);
+        lay_out(g, rows, x, step, first, n);
         multiply_piece(g, g->windows[0], g->windows[1], first, n);
     }
 }
@@ -138,8 +145,7 @@ static void sum_pooled(group *g, const int8_t *const *rows, uint32_t x)
         const uint32_t at = (x * layer->pool_w + px) * layer->x_step;
         const uint32_t step = px + 1u < layer->pool_w ? layer->x_step : 0u;
         if (g->shared_rows > 0u) {
-            lay_out(layer, rows, at, 0, g->shared_rows * g->row_bytes, g->windows[0]);
-            lay_out(layer, rows, at + step, 0, g->shared_rows * g->row_bytes, g->windows[1]);
+            lay_out(g, rows, at, step, 0, g->shared_rows * g->row_bytes);
         }
         for (uint32_t py = 0; py < layer->pool_h; py++) {
             if (g->shared_rows > 0u) {
@@ -153,30 +159,59 @@ static void sum_pooled(group *g, const int8_t *const *rows, uint32_t x)
     }
 }
 
-/* The group's channels of one pixel. */
+/* The group's channels of one pixel, all shifts below 0: lg_mve_requant_down. */
 static void put(const group *g, const int32_t *sums, int8_t *out)
+{
+    const lg_conv *const layer = g->layer;
+    const int32_t *multiplier = g->multiplier, *shift = g->shift;
+    __asm__ volatile("vdup.32      q2, %5\n"
+                     "vdup.32      q3, %6\n"
+                     "wlstp.32     lr, %7, 2f\n"
+                     "1:\n"
+                     "vldrw.32     q0, [%0], #16\n"
+                     "vldrw.32     q1, [%1], #16\n"
+                     "vqrdmulh.s32 q0, q0, q1\n"
+                     "vshr.s32     q1, q0, #31\n"
+                     "vadd.i32     q0, q0, q1\n"
+                     "vldrw.32     q1, [%2], #16\n"
+                     "vrshl.s32    q0, q0, q1\n"
+                     "vadd.i32     q0, q0, %4\n"
+                     "vmax.s32     q0, q0, q2\n"
+                     "vmin.s32     q0, q0, q3\n"
+                     "vstrb.32     q0, [%3], #4\n"
+                     "letp         lr, 1b\n"
+                     "2:\n"
+                     : "+r"(sums), "+r"(multiplier), "+r"(shift), "+r"(out)
+                     : "r"((int32_t)layer->out_zero_point), "r"((int32_t)layer->act_min),
+                       "r"((int32_t)layer->act_max), "r"(g->channels)
+                     : "lr", "q0", "q1", "q2", "q3", "cc", "memory");
+}
+
+/* The same for any shift. */
+static void put_any(const group *g, const int32_t *sums, int8_t *out)
 {
     const lg_conv *const layer = g->layer;
     const int32x4_t low = vdupq_n_s32(layer->act_min), high = vdupq_n_s32(layer->act_max);
     for (uint32_t c = 0; c < g->channels; c += CHANNELS) {
-        const int32x4_t multiplier = vldrwq_s32(g->multiplier + c), shift = vldrwq_s32(g->shift + c);
-        int32x4_t x = vldrwq_s32(sums + c);
-        x = g->down ? lg_mve_requant_down(x, multiplier, shift) : lg_mve_requant(x, multiplier, shift);
+        const int32x4_t sum = vldrwq_s32(sums + c);
+        int32x4_t x = lg_mve_requant(sum, vldrwq_s32(g->multiplier + c), vldrwq_s32(g->shift + c));
         x = vminq_s32(vmaxq_s32(vaddq_n_s32(x, layer->out_zero_point), low), high);
         vstrbq_p_s32(out + c, x, vctp32q(g->channels - c));
     }
 }
 
-static void prepare(group *g, const lg_channel *channels)
+/* What the group needs of its channels; true: all shifts are below 0. */
+static int prepare(group *g, const lg_channel *channels)
 {
-    g->down = 1;
+    int down = 1;
     for (uint32_t c = 0; c < MOST; c++) {
         const lg_channel none = {0, 0, -1}, of = c < g->channels ? channels[c] : none;
         g->bias[0][c] = g->bias[1][c] = of.bias;
         g->multiplier[c] = of.multiplier;
         g->shift[c] = of.shift;
-        g->down = g->down && of.shift < 0;
+        down = down && of.shift < 0;
     }
+    return down;
 }
 
 void lg_conv_row_mve(const lg_conv *layer, const int8_t *const *rows, int8_t *out)
@@ -195,20 +230,21 @@ void lg_conv_row_mve(const lg_conv *layer, const int8_t *const *rows, int8_t *ou
     for (uint32_t first = 0; first < out_c; first += MOST) {
         g.channels = out_c - first < MOST ? out_c - first : MOST;
         g.weights = (const int8_t *)layer->weights + first * filter;
-        prepare(&g, layer->channels + first);
+        void (*const write)(const group *, const int32_t *, int8_t *) =
+            prepare(&g, layer->channels + first) ? put : put_any;
         int8_t *at = out + first;
         if (layer->pool_h * layer->pool_w > 1) {
             for (uint32_t x = 0; x < out_w; x++, at += out_c) {
                 sum_pooled(&g, rows, x);
-                put(&g, g.best, at);
+                write(&g, g.best, at);
             }
             continue;
         }
         for (uint32_t x = 0; x < out_w; x += 2u, at += 2u * out_c) {
             sum_pair(&g, rows, x * layer->x_step, x + 1u < out_w ? layer->x_step : 0u);
-            put(&g, g.sums[0], at);
+            write(&g, g.sums[0], at);
             if (x + 1u < out_w) {
-                put(&g, g.sums[1], at + out_c);
+                write(&g, g.sums[1], at + out_c);
             }
         }
     }
