@@ -88,6 +88,8 @@ class _Walk:
         self.reader = Reader(file)
         self.producer = self._producers()
         self.done: set[int] = set()
+        # The operator that makes the graph's first tensor.
+        self.first = -1
 
     def at(self, op: Operator) -> None:
         self.file.at = f"{self.file.where}: {op.title}"
@@ -96,7 +98,11 @@ class _Walk:
         source, result = self._source(), self._result()
         self.file.at = f"{self.file.where}: input tensor"
         self.reader.tensors[source] = self.file.activation(source)
-        ops = [self._operator(op) for op in self._needed(source, result)]
+        needed = self._needed(source, result)
+        if needed and needed[0].index < self.first:
+            self.at(needed[0])
+            raise self.file.fail(f"stands ahead of operator {self.first}, which converts the input")
+        ops = [self._operator(op) for op in needed]
         if result not in self.reader.tensors or not ops:
             raise LogGradError(f"{self.file.where}: the output tensor is not computed by any operator")
         for op in self.file.operators:
@@ -142,7 +148,8 @@ class _Walk:
             raise self.file.fail(
                 f"{tensor.dtype} {list(tensor.shape)} becomes {made.dtype} {list(made.shape)}"
             )
-        self.done.add(readers[0].index)
+        self.first = readers[0].index
+        self.done.add(self.first)
         return made.index
 
     def _result(self) -> int:
@@ -165,6 +172,9 @@ class _Walk:
                 f"{before.dtype} {list(before.shape)} becomes {tensor.dtype} {list(tensor.shape)}"
             )
         self.file.one_scale(before.index)
+        maker = self.producer.get(before.index)
+        if maker is not None and maker.index > op.index:
+            raise self.file.fail(f"input tensor {before.index} is not computed by an earlier operator")
         self.done.add(op.index)
         return before.index
 

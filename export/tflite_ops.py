@@ -154,6 +154,8 @@ def _weighted(
         bias = reader.file.constant(op.inputs[2], "int32")
         if bias.shape != (channels,):
             raise reader.fail(f"bias has shape {list(bias.shape)}, needs [{channels}]")
+        if np.any(reader.file.raw(op.inputs[2]).zero_points != 0):
+            raise reader.fail("bias has a zero point other than 0")
     others = tuple(a for a in range(weights.ndim) if a != axis)
     # Raw inputs reach 128 in magnitude, and so does the zero point in the folded bias.
     reach = 256 * np.abs(weights, dtype=np.int32).sum(axis=others, dtype=np.int64)
@@ -166,7 +168,9 @@ def _weighted(
 
 
 def convolution(reader: Reader, op: Operator, out: Tensor) -> Fields:
-    reader.count(op, 2, 3)
+    reader.count(op, *((2, 3) if op.code == "DEPTHWISE_CONV_2D" else (3,)))
+    if -1 in op.inputs:  # TFLite demands a bias of CONV_2D, and of any input that is counted
+        raise reader.fail("an input is left out: convert the model again")
     source, options = reader.read(op), reader.options(op)
     weights = reader.file.constant(op.inputs[1], "int8")
     if weights.ndim != 4:
