@@ -1,162 +1,277 @@
-/* DEPTHWISE_CONV_2D with multiplier 1 on M4, M7, M33: four channels of a pixel at a time.
+/* DEPTHWISE_CONV_2D with multiplier 1 on M4, M7, M33: one channel after the other, its pixels from left to right.
  *
- * Two taps of four channels are two words; their halves are exchanged and widened, so that SMLAD adds both taps of a
- * channel. The weights are doubled, so acc2 = 2 * acc, and where -22 <= shift <= -1 an output is
+ * The taps of two rows lie in the halves of a word, so SMLAD adds both. A column of a 3x3 kernel is read once for all
+ * windows over it, and whatever depends on the channel only is found once a row. The weights are doubled, so that
+ * acc2 = 2 * acc, and where -22 <= shift <= -1 an output is
  *
  *   high = floor((acc2 * multiplier + 2^31) / 2^32)                                     (SMMULR)
  *   out  = clamp((high - (high < 0) + 2^(-shift - 1) + (zero_point << -shift)) >> -shift)
  *
- * Channel groups are the outer loop and pixels the inner one: what depends on channels only is found once. */
+ * Bounds narrower than int8 are applied to the whole row at the end. */
+#include <stdbool.h>
+
 #include "lg_bytes.h"
 #include "lg_depthwise.h"
 
 #ifdef LG_DSP
 
-enum { GROUP = 4, LEAST_SHIFT = -22 };
+enum { LEAST_SHIFT = -22 };
 
+/* What a channel needs, in the order of use. Words of weights: `left`, `middle`, `right` hold rows 0 and 1 of a column of
+ * 3x3, `last_left_middle` and `last_right` row 2. */
 typedef struct {
-    int32_t multiplier, offset, right;
-} rescale;
+    int32_t left, bias; /* doubled */
+    int32_t right, last_right;
+    int32_t last_left_middle, shift; /* to the right */
+    int32_t multiplier, offset;
+    int32_t middle, last_left_middle_again;
+    const int32_t *weights;
+    bool plain; /* the shift is in -22..-1 */
+} channel;
 
-typedef struct {
-    int32_t bias[GROUP]; /* doubled */
-    rescale scales[GROUP];
-    const lg_channel *channels;
-    uint32_t count; /* of outputs, at most GROUP */
-    uint8_t slow;   /* a shift beyond -22..-1 */
-    uint8_t clamps; /* the activation bounds are not those of int8 */
-} group;
-
-static group make_group(const lg_depthwise *l, uint32_t first)
+static inline void set_channel(channel *to, const lg_channel *c, int32_t zero_point)
 {
-    group g = {.channels = l->channels + first, .count = l->in_c - first < GROUP ? l->in_c - first : GROUP};
-    g.clamps = l->act_min != INT8_MIN || l->act_max != INT8_MAX;
-    for (uint32_t i = 0; i < g.count; i++) {
-        const lg_channel *c = &g.channels[i];
-        if (c->shift < LEAST_SHIFT || c->shift > -1) {
-            g.slow = 1;
-            continue;
-        }
-        g.bias[i] = (int32_t)((uint32_t)c->bias << 1);
-        const int32_t half = 1 << (-c->shift - 1);
-        g.scales[i] = (rescale){c->multiplier, half + l->out_zero_point * 2 * half, -c->shift};
+    to->bias = (int32_t)((uint32_t)c->bias << 1);
+    to->multiplier = c->multiplier;
+    to->shift = -c->shift;
+    to->plain = c->shift >= LEAST_SHIFT && c->shift <= -1;
+    to->offset = to->plain ? (1 + 2 * zero_point) * (1 << (-c->shift - 1)) : zero_point;
+}
+
+static inline int8_t finish(const channel *c, int32_t acc2)
+{
+    const int32_t high = lg_smmulr(acc2, c->multiplier);
+    return (int8_t)lg_ssat8(lg_asr(high + lg_asr(high, 31) + c->offset, c->shift));
+}
+
+static int8_t finish_any(const channel *c, int32_t acc2)
+{
+    if (c->plain) {
+        return finish(c, acc2);
     }
-    return g;
+    const int32_t scaled = lg_requant_fast(lg_asr(acc2, 1), c->multiplier, -c->shift);
+    return lg_output_s8(scaled, c->offset, INT8_MIN, INT8_MAX);
 }
 
-/* One tap of four channels, its weights in the low halves. */
-static inline void add_tap(uint32_t bytes, const int32_t *weights, int32_t acc[GROUP])
+static inline uint32_t pair(int32_t low, int32_t high)
 {
-    const uint32_t even = lg_widen_even(bytes), odd = lg_widen_odd(bytes);
-    acc[0] += (int16_t)even * (int16_t)weights[0];
-    acc[1] += (int16_t)odd * (int16_t)weights[1];
-    acc[2] += lg_asr((int32_t)even, 16) * (int16_t)weights[2];
-    acc[3] += lg_asr((int32_t)odd, 16) * (int16_t)weights[3];
+    return lg_low_halves((uint32_t)low, (uint32_t)high);
 }
 
-static inline void add_taps(uint32_t first, uint32_t second, const int32_t *weights, int32_t acc[GROUP])
+/* x * the low, the high half of w, added. */
+static inline int32_t add_low(int32_t x, int32_t w, int32_t acc)
 {
-    const uint32_t low = lg_low_halves(first, second), high = lg_high_halves(first, second);
-    acc[0] = lg_smlad(lg_widen_even(low), (uint32_t)weights[0], acc[0]);
-    acc[1] = lg_smlad(lg_widen_odd(low), (uint32_t)weights[1], acc[1]);
-    acc[2] = lg_smlad(lg_widen_even(high), (uint32_t)weights[2], acc[2]);
-    acc[3] = lg_smlad(lg_widen_odd(high), (uint32_t)weights[3], acc[3]);
+    return acc + (int16_t)x * (int16_t)w;
 }
 
-static inline void window_3x3(const int8_t *const *rows, uint32_t at, uint32_t row_step, uint32_t step,
-                              const int32_t *weights, int32_t acc[GROUP])
+static inline int32_t add_high(int32_t x, int32_t w, int32_t acc)
 {
-    const int8_t *a = rows[0] + at, *b = rows[row_step] + at, *c = rows[2u * row_step] + at;
-    add_taps(lg_load4(a), lg_load4(b), weights, acc);
-    add_taps(lg_load4(a + step), lg_load4(b + step), weights + 4, acc);
-    add_taps(lg_load4(a + 2u * step), lg_load4(b + 2u * step), weights + 8, acc);
-    add_taps(lg_load4(c), lg_load4(c + step), weights + 12, acc);
-    add_tap(lg_load4(c + 2u * step), weights + 16, acc);
+    return acc + (int16_t)x * lg_asr(w, 16);
 }
 
-static void window_any(const lg_depthwise *l, const int8_t *const *rows, uint32_t at, const int32_t *weights,
-                       int32_t acc[GROUP])
+/* A column of three values, `both` of rows 0 and 1, `x` of row 2, as the middle one of a window with sum `acc`. */
+static inline int32_t add_middle(const channel *c, uint32_t both, int32_t x, int32_t acc)
 {
-    uint32_t ky = 0;
-    for (; ky + 1u < l->kernel_h; ky += 2u) {
-        const int8_t *a = rows[ky * l->row_step] + at, *b = rows[(ky + 1u) * l->row_step] + at;
-        for (uint32_t kx = l->kernel_w; kx > 0u; kx--) {
-            add_taps(lg_load4(a), lg_load4(b), weights, acc);
-            a += l->tap_step;
-            b += l->tap_step;
-            weights += GROUP;
+    return add_high(x, c->last_left_middle_again, lg_smlad(both, (uint32_t)c->middle, acc));
+}
+
+/* The same column as the left one of a new window. */
+static inline int32_t begin(const channel *c, uint32_t both, int32_t x)
+{
+    return add_low(x, c->last_left_middle, lg_smlad(both, (uint32_t)c->left, c->bias));
+}
+
+/* The same column as the right one of the window with sum `acc`, whose output is returned, and as the left one of a new
+ * window, whose sum goes to `next`. */
+static inline int32_t end_and_begin(const channel *c, uint32_t both, int32_t x, int32_t acc, int32_t *next)
+{
+#ifdef LG_DSP_EMULATE
+    *next = begin(c, both, x);
+    return finish(c, add_low(x, c->last_right, lg_smlad(both, (uint32_t)c->right, acc)));
+#else
+    int32_t begun, p, q;
+    __asm__("ldrd %[p], %[q], [%[c]]\n\t"
+            "smlad %[begun], %[both], %[p], %[q]\n\t"
+            "ldrd %[p], %[q], [%[c], #8]\n\t"
+            "smlad %[acc], %[both], %[p], %[acc]\n\t"
+            "smlabb %[acc], %[x], %[q], %[acc]\n\t"
+            "ldrd %[p], %[q], [%[c], #16]\n\t"
+            "smlabb %[begun], %[x], %[p], %[begun]\n\t"
+            "ldrd %[p], %[both], [%[c], #24]\n\t"
+            "smmulr %[acc], %[acc], %[p]\n\t"
+            "add %[acc], %[acc], %[acc], asr #31\n\t"
+            "add %[acc], %[acc], %[both]\n\t"
+            "asr %[acc], %[acc], %[q]\n\t"
+            "ssat %[acc], #8, %[acc]"
+            : [begun] "=&r"(begun), [acc] "+&r"(acc), [both] "+&r"(both), [p] "=&r"(p), [q] "=&r"(q)
+            : [x] "r"(x), [c] "r"(c), "m"(*c)
+            : "cc");
+    *next = begun;
+    return acc;
+#endif
+}
+
+/* One index for all pointers, not one for each place it is used at. */
+static inline int32_t advance(int32_t i, int32_t step)
+{
+    i += step;
+#ifndef LG_DSP_EMULATE
+    __asm__("" : "+r"(i));
+#endif
+    return i;
+}
+
+/* 3x3, pixels as far apart as taps and as outputs: a column ends one window, is the middle of another, begins a third.
+ * The index runs up to 0. */
+static inline void slide_by_one(const lg_depthwise *l, const channel *ch, const int8_t *a, const int8_t *b, const int8_t *c,
+                         int8_t *out)
+{
+    const int32_t step = l->x_step, end = l->out_w * step;
+    const uint32_t second = pair(a[step], b[step]);
+    int32_t s0 = add_middle(ch, second, c[step], begin(ch, pair(a[0], b[0]), c[0]));
+    int32_t s1 = begin(ch, second, c[step]);
+    a += 2 * step + end;
+    b += 2 * step + end;
+    c += 2 * step + end;
+    out += end;
+    for (int32_t i = -end;;) {
+        uint32_t both = pair(a[i], b[i]);
+        int32_t x = c[i], s2;
+        s1 = add_middle(ch, both, x, s1);
+        out[i] = (int8_t)end_and_begin(ch, both, x, s0, &s2);
+        if ((i = advance(i, step)) == 0) {
+            break;
+        }
+        both = pair(a[i], b[i]);
+        x = c[i];
+        s2 = add_middle(ch, both, x, s2);
+        out[i] = (int8_t)end_and_begin(ch, both, x, s1, &s0);
+        if ((i = advance(i, step)) == 0) {
+            break;
+        }
+        both = pair(a[i], b[i]);
+        x = c[i];
+        s0 = add_middle(ch, both, x, s0);
+        out[i] = (int8_t)end_and_begin(ch, both, x, s2, &s1);
+        if ((i = advance(i, step)) == 0) {
+            break;
         }
     }
-    if (ky < l->kernel_h) {
-        const int8_t *a = rows[ky * l->row_step] + at;
-        uint32_t left = l->kernel_w;
-        for (; left > 1u; left -= 2u) {
-            add_taps(lg_load4(a), lg_load4(a + l->tap_step), weights, acc);
-            a += 2u * l->tap_step;
-            weights += GROUP;
-        }
-        if (left > 0u) {
-            add_tap(lg_load4(a), weights, acc);
-        }
-    }
 }
 
-static inline int32_t rescaled(int32_t acc2, const rescale *s)
+/* 3x3, pixels two taps apart: every other column ends one window and begins the next. */
+static inline void slide_by_two(const lg_depthwise *l, const channel *ch, const int8_t *a, const int8_t *b, const int8_t *c,
+                         int8_t *out)
 {
-    const int32_t high = lg_smmulr(acc2, s->multiplier);
-    return lg_ssat8(lg_asr(high + lg_asr(high, 31) + s->offset, s->right));
-}
-
-/* Any shift and any number of outputs. */
-static void finish_slow(const lg_depthwise *l, const group *g, const int32_t acc[GROUP], int8_t *out)
-{
-    for (uint32_t i = 0; i < g->count; i++) {
-        const lg_channel *c = &g->channels[i];
-        const int32_t sum = lg_asr(acc[i] - g->bias[i], 1) + c->bias;
-        const int32_t scaled = lg_requant_fast(sum, c->multiplier, c->shift);
-        out[i] = lg_output_s8(scaled, l->out_zero_point, l->act_min, l->act_max);
-    }
-}
-
-static void group_row(const lg_depthwise *l, const int8_t *const *rows, uint32_t first, const int32_t *weights,
-                      int8_t *out)
-{
-    const group g = make_group(l, first);
-    const uint32_t small = l->kernel_h == 3u && l->kernel_w == 3u;
-    uint32_t at = first;
-    out += first;
-    for (uint32_t x = l->out_w; x > 0u; x--) {
-        int32_t acc[GROUP] = {g.bias[0], g.bias[1], g.bias[2], g.bias[3]};
-        if (small) {
-            window_3x3(rows, at, l->row_step, l->tap_step, weights, acc);
-        } else {
-            window_any(l, rows, at, weights, acc);
-        }
-        if (g.slow || g.count < GROUP) {
-            finish_slow(l, &g, acc, out);
-        } else {
-            const int32_t s0 = rescaled(acc[0], &g.scales[0]), s1 = rescaled(acc[1], &g.scales[1]);
-            const int32_t s2 = rescaled(acc[2], &g.scales[2]), s3 = rescaled(acc[3], &g.scales[3]);
-            uint32_t four = lg_pack4(s0, s1, s2, s3);
-            if (g.clamps) {
-                four = lg_max4(lg_min4(four, lg_fill4(l->act_max)), lg_fill4(l->act_min));
-            }
-            lg_store4(out, four);
-        }
-        at += l->x_step;
+    const int32_t step = l->tap_step, end = 2 * step * l->out_w;
+    int32_t sum = begin(ch, pair(a[0], b[0]), c[0]);
+    a += step + end;
+    b += step + end;
+    c += step + end;
+    for (int32_t i = -end; i != 0; i += step) {
+        sum = add_middle(ch, pair(a[i], b[i]), c[i], sum);
+        i += step;
+        *out = (int8_t)end_and_begin(ch, pair(a[i], b[i]), c[i], sum, &sum);
         out += l->in_c;
     }
 }
 
+/* Any window, any shift: three pixels at a time, fewer at the end. */
+static __attribute__((noinline)) void row_any(const lg_depthwise *l, const channel *ch, const int8_t *const *rows, uint32_t at, int8_t *out)
+{
+    const uint32_t step = l->tap_step;
+    for (uint32_t pixels = l->out_w; pixels > 0u;) {
+        const uint32_t x1 = pixels > 1u ? l->x_step : 0u, x2 = pixels > 2u ? 2u * l->x_step : x1;
+        const int8_t *const *row = rows;
+        const int32_t *w = ch->weights;
+        int32_t s0 = ch->bias, s1 = s0, s2 = s0;
+        uint32_t left = l->kernel_h;
+        for (; left > 1u; left -= 2u) {
+            const int8_t *a = row[0] + at, *b = row[l->row_step] + at;
+            row += 2u * l->row_step;
+            for (uint32_t taps = l->kernel_w; taps > 0u; taps--) {
+                const uint32_t both = (uint32_t)*w++;
+                s0 = lg_smlad(pair(a[0], b[0]), both, s0);
+                s1 = lg_smlad(pair(a[x1], b[x1]), both, s1);
+                s2 = lg_smlad(pair(a[x2], b[x2]), both, s2);
+                a += step;
+                b += step;
+            }
+        }
+        if (left > 0u) {
+            const int8_t *a = row[0] + at;
+            for (uint32_t taps = 0; taps < l->kernel_w; taps++) {
+                const int32_t weight = taps % 2u == 0u ? *w : lg_asr(*w++, 16);
+                s0 = add_low(a[0], weight, s0);
+                s1 = add_low(a[x1], weight, s1);
+                s2 = add_low(a[x2], weight, s2);
+                a += step;
+            }
+        }
+        const int32_t sums[3] = {s0, s1, s2};
+        const uint32_t n = pixels < 3u ? pixels : 3u;
+        for (uint32_t i = 0; i < n; i++) {
+            *out = finish_any(ch, sums[i]);
+            out += l->in_c;
+        }
+        pixels -= n;
+        at += n * l->x_step;
+    }
+}
+
+static __attribute__((noinline)) void clamp_row(const lg_depthwise *l, int8_t *out)
+{
+    const uint32_t low = lg_fill4(l->act_min), high = lg_fill4(l->act_max);
+    uint32_t n = (uint32_t)l->out_w * l->in_c;
+    for (; n >= 4u; n -= 4u, out += 4) {
+        lg_store4(out, lg_max4(lg_min4(lg_load4(out), high), low));
+    }
+    for (; n > 0u; n--, out++) {
+        *out = lg_clamp_s8(*out, l->act_min, l->act_max);
+    }
+}
+
+static void set_words(channel *c)
+{
+    const int32_t *w = c->weights;
+    c->left = w[0];
+    c->middle = w[1];
+    c->right = w[2];
+    c->last_left_middle = c->last_left_middle_again = w[3];
+    c->last_right = w[4];
+}
+
 void lg_depthwise_row_dsp(const lg_depthwise *layer, const int8_t *const *rows, int8_t *out)
 {
-    const uint32_t paired = layer->kernel_h / 2u, alone = layer->kernel_h % 2u;
-    const uint32_t blocks = paired * layer->kernel_w + alone * ((layer->kernel_w + 1u) / 2u);
-    const int32_t *weights = layer->weights;
-    for (uint32_t done = 0; done < layer->in_c; done += GROUP) {
-        const uint32_t last = layer->in_c > GROUP ? (uint32_t)layer->in_c - GROUP : 0u;
-        group_row(layer, rows, done < last ? done : last, weights, out);
-        weights += blocks * GROUP;
+    const uint32_t step = layer->tap_step, in_c = layer->in_c;
+    const uint32_t pairs = layer->kernel_h / 2u * layer->kernel_w;
+    const uint32_t words = pairs + (layer->kernel_h % 2u == 1u ? (layer->kernel_w + 1u) / 2u : 0u);
+    const bool small = layer->kernel_h == 3u && layer->kernel_w == 3u;
+    const bool one = small && layer->x_step == step && in_c == step, two = small && layer->x_step == 2u * step;
+    const int8_t *a = rows[0], *b = a, *c = a;
+    if (small) {
+        b = rows[layer->row_step];
+        c = rows[2u * layer->row_step];
+    }
+    const lg_channel *from = layer->channels;
+    channel ch;
+    ch.weights = layer->weights;
+    for (uint32_t i = 0; i < in_c; i++) {
+        set_channel(&ch, from++, layer->out_zero_point);
+        if (!ch.plain || !(one || two)) {
+            row_any(layer, &ch, rows, i, out + i);
+        } else {
+            set_words(&ch);
+            if (one) {
+                slide_by_one(layer, &ch, a + i, b + i, c + i, out + i);
+            } else {
+                slide_by_two(layer, &ch, a + i, b + i, c + i, out + i);
+            }
+        }
+        ch.weights += words;
+    }
+    if (layer->act_min > INT8_MIN || layer->act_max < INT8_MAX) {
+        clamp_row(layer, out);
     }
 }
 
