@@ -6,66 +6,95 @@
 
 enum { CHANNELS = 4, WINDOWS = 2 };
 
-/* acc[window][channel] of four channels; window 1 begins `step` bytes after window 0. weights: [ky][run][i][4]. */
-static void sum_four(const lg_conv *layer, const int8_t *const *rows, uint32_t x, uint32_t step, const int8_t *weights,
-                     int32_t acc[WINDOWS][CHANNELS])
+#if defined(__GNUC__) && defined(__thumb2__)
+
+#define IN_REGISTER __attribute__((unused))
+
+/* Adds a run of n > 0 bytes to four channels' sums of windows a and b. weights: [n][4]. */
+__attribute__((naked, noinline)) static void add_four(IN_REGISTER const int8_t *a, IN_REGISTER const int8_t *b,
+                                                      IN_REGISTER uint32_t n, IN_REGISTER const int8_t *weights,
+                                                      IN_REGISTER int32_t acc[WINDOWS][CHANNELS])
+{
+/* A byte of a in r2, of b in r12; sums in r4-r7 and r8-r11. */
+#define CHANNEL(sum_a, sum_b)                     \
+    "ldrsb lr, [r3], #1\n"                        \
+    "mla   " sum_a ", r2, lr, " sum_a "\n"        \
+    "mla   " sum_b ", r12, lr, " sum_b "\n"
+#define TAP                                       \
+    "ldrsb r2, [r0], #1\n"                        \
+    "ldrsb r12, [r1], #1\n"                       \
+    CHANNEL("r4", "r8") CHANNEL("r5", "r9") CHANNEL("r6", "r10") CHANNEL("r7", "r11")
+    __asm__("ldr   r12, [sp]\n"
+            "push  {r4-r11, lr}\n"
+            "ldm   r12, {r4-r11}\n"
+            "lsls  lr, r2, #31\n"
+            "add   r2, r2, r0\n"
+            "push  {r2, r12}\n" /* the end of a */
+            "bne   2f\n"
+            "1:\n" TAP
+            "2:\n" TAP
+            "ldr   r2, [sp]\n"
+            "cmp   r0, r2\n"
+            "bne   1b\n"
+            "ldr   r12, [sp, #4]\n"
+            "stm   r12, {r4-r11}\n"
+            "add   sp, sp, #8\n"
+            "pop   {r4-r11, pc}\n");
+#undef TAP
+#undef CHANNEL
+}
+
+#else
+
+static void add_four(const int8_t *a, const int8_t *b, uint32_t n, const int8_t *weights, int32_t acc[WINDOWS][CHANNELS])
 {
     int32_t a0 = acc[0][0], a1 = acc[0][1], a2 = acc[0][2], a3 = acc[0][3];
     int32_t b0 = acc[1][0], b1 = acc[1][1], b2 = acc[1][2], b3 = acc[1][3];
-    for (uint32_t ky = 0; ky < layer->kernel_h; ky++, rows += layer->row_step) {
-        const int8_t *run = *rows + x;
-        for (uint32_t r = 0; r < layer->runs; r++, run += layer->run_step) {
-            const int8_t *const end = run + layer->run_bytes;
-            for (const int8_t *in = run; in != end; in++, weights += CHANNELS) {
-                const int32_t a = in[0], b = in[step];
-                int32_t w = weights[0];
-                a0 += a * w;
-                b0 += b * w;
-                w = weights[1];
-                a1 += a * w;
-                b1 += b * w;
-                w = weights[2];
-                a2 += a * w;
-                b2 += b * w;
-                w = weights[3];
-                a3 += a * w;
-                b3 += b * w;
-            }
-        }
+    for (const int8_t *const end = a + n; a != end; a++, b++, weights += CHANNELS) {
+        const int32_t in_a = *a, in_b = *b;
+        a0 += in_a * weights[0], b0 += in_b * weights[0];
+        a1 += in_a * weights[1], b1 += in_b * weights[1];
+        a2 += in_a * weights[2], b2 += in_b * weights[2];
+        a3 += in_a * weights[3], b3 += in_b * weights[3];
     }
     acc[0][0] = a0, acc[0][1] = a1, acc[0][2] = a2, acc[0][3] = a3;
     acc[1][0] = b0, acc[1][1] = b1, acc[1][2] = b2, acc[1][3] = b3;
 }
 
-/* The same for one channel. weights: [ky][run][i]. */
-static void sum_one(const lg_conv *layer, const int8_t *const *rows, uint32_t x, uint32_t step, const int8_t *weights,
-                    int32_t acc[WINDOWS][CHANNELS])
+#endif
+
+/* The same for one channel. */
+static void add_one(const int8_t *a, const int8_t *b, uint32_t n, const int8_t *weights, int32_t *acc_a, int32_t *acc_b)
 {
-    int32_t a = acc[0][0], b = acc[1][0];
-    for (uint32_t ky = 0; ky < layer->kernel_h; ky++, rows += layer->row_step) {
-        const int8_t *run = *rows + x;
-        for (uint32_t r = 0; r < layer->runs; r++, run += layer->run_step) {
-            const int8_t *const end = run + layer->run_bytes;
-            for (const int8_t *in = run; in != end; in++, weights++) {
-                a += in[0] * *weights;
-                b += in[step] * *weights;
-            }
-        }
+    int32_t sum_a = *acc_a, sum_b = *acc_b;
+    for (uint32_t i = 0; i < n; i++) {
+        sum_a += a[i] * weights[i];
+        sum_b += b[i] * weights[i];
     }
-    acc[0][0] = a;
-    acc[1][0] = b;
+    *acc_a = sum_a;
+    *acc_b = sum_b;
 }
 
-/* Sums of windows `window` and `window + 1` (only `window` when there is one) of `count` channels, 4 or 1. */
+/* acc[window][channel]: sums of windows `window` and `window + 1` (`window` again when it is the last of `windows`), of
+ * `count` channels, 4 or 1. weights: [ky][run][i][count]. */
 static void sum_pair(const lg_conv *layer, const int8_t *const *rows, uint32_t window, uint32_t windows,
                      const int8_t *weights, const lg_channel *channels, uint32_t count,
                      int32_t acc[WINDOWS][CHANNELS])
 {
-    const uint32_t step = windows > 1u ? layer->x_step : 0u;
+    const uint32_t x = window * layer->x_step, step = windows > 1u ? layer->x_step : 0u, n = layer->run_bytes;
     for (uint32_t c = 0; c < count; c++) {
         acc[0][c] = acc[1][c] = channels[c].bias;
     }
-    (count == CHANNELS ? sum_four : sum_one)(layer, rows, window * layer->x_step, step, weights, acc);
+    for (uint32_t ky = layer->kernel_h; ky > 0u; ky--, rows += layer->row_step) {
+        const int8_t *run = *rows + x;
+        for (uint32_t r = layer->runs; r > 0u; r--, run += layer->run_step, weights += n * count) {
+            if (count == CHANNELS) {
+                add_four(run, run + step, n, weights, acc);
+            } else {
+                add_one(run, run + step, n, weights, acc[0], acc[1]);
+            }
+        }
+    }
 }
 
 static void keep_larger(int32_t *best, const int32_t *acc, uint32_t count)
