@@ -14,7 +14,7 @@ from tests.tflite_ops import NONE, RELU, RELU6, SAME, VALID, Tensor
 
 RUNNER = "lg_table_conv_cases"
 PORTABLE, DSP, MVE = range(3)
-KERNELS = {"mps2-an386": (DSP,), "mps2-an500": (DSP,), "mps2-an505": (DSP,), "mps3-an547": (DSP, MVE)}
+FAST = [*((name, DSP) for name in ("mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547")), ("mps3-an547", MVE)]
 Rng = np.random.Generator
 
 
@@ -210,7 +210,46 @@ def test_portable_kernel_on_the_host(host: Program) -> None:
     fc.assert_equal(host, conv_cases(PORTABLE, 250))
 
 
+def test_dsp_kernel_emulated_on_the_host(host: Program) -> None:
+    fc.assert_equal(host, conv_cases(DSP, 250))
+
+
 @pytest.mark.qemu
 @pytest.mark.parametrize("board", BOARDS, indirect=True)
 def test_codes_and_portable_kernel_on_boards(board: Program) -> None:
     fc.assert_equal(board, codes_cases() + conv_cases(PORTABLE, 60))
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize(("board", "variant"), FAST, indirect=["board"])
+def test_fast_kernels_on_boards(board: Program, variant: int) -> None:
+    fc.assert_equal(board, conv_cases(variant, 150))
+
+
+def first_layer(pixels: int, variant: int) -> Case:
+    """5x5, 1 -> 8 channels, 96x96, 3 levels, 2x2 pool."""
+    rng = np.random.default_rng(1)
+    return conv_case(rng, 1, pixels, (5, 5), (96, 96), 8, pool=(2, 2), variant=variant)
+
+
+# executed instructions a multiply-add of the layer, rescaling included: board, kernel, pixels a code
+BUDGET = {
+    ("mps2-an386", DSP, 5): 0.8,
+    ("mps2-an386", DSP, 3): 1.2,
+    ("mps2-an385", PORTABLE, 5): 1.0,
+    ("mps3-an547", MVE, 5): 0.3,
+}
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize(
+    ("board", "variant", "pixels", "most"), [(*key, most) for key, most in BUDGET.items()], indirect=["board"]
+)
+def test_instructions_per_multiply_add(board: Program, variant: int, pixels: int, most: float) -> None:
+    one = first_layer(pixels, variant)
+    answer = fc.run(board, [one])[0]
+    assert answer[:-4] == one.expected
+    ticks = int.from_bytes(answer[-4:], "little")
+    count = ticks * board.instructions_per_tick / (96 * 96 * 25 * 8)
+    print(f"{count:.3f} instructions a multiply-add, {pixels} pixels a code")
+    assert 0.02 < count < most

@@ -9,6 +9,16 @@ typedef void (*row_kernel)(const lg_table_conv *layer, const uint8_t *const *row
 
 static row_kernel kernel_of(uint32_t variant)
 {
+#if defined(__ARM_FEATURE_DSP) || defined(LG_DSP_EMULATE)
+    if (variant == 1u) {
+        return lg_table_conv_row_dsp;
+    }
+#endif
+#if defined(__ARM_FEATURE_MVE)
+    if (variant == 2u) {
+        return lg_table_conv_row_mve;
+    }
+#endif
     return variant == 0u ? lg_table_conv_row : NULL;
 }
 
