@@ -17,7 +17,9 @@ import numpy as np
 REPOSITORY = Path(__file__).resolve().parent.parent
 FIRMWARE = REPOSITORY / "firmware"
 BOARDS = tuple(
-    sorted(p.parent.name for p in (FIRMWARE / "boards").glob("*/board.json") if p.parent.name != "host")
+    sorted(
+        p.parent.name for p in (FIRMWARE / "boards").glob("*/board.json") if json.loads(p.read_text())["qemu"]
+    )
 )
 STRICT = [
     *("-std=c99", "-O2", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wmissing-prototypes"),
@@ -36,7 +38,7 @@ OPERATIONS = {
         (
             64,
             "row_depthwise row_max_pool row_average_pool row_mean row_dense row_add row_mul row_lookup"
-            " row_copy_pixels requant_double requant_single",
+            " row_copy_pixels requant_double requant_single products",
         ),
         (16, "conv depthwise fully_connected add max_pool average_pool mean pad requantize"),
         (32, "conv_row"),

@@ -331,6 +331,10 @@ def test_rescaling_is_exact(host: Program, single: bool) -> None:
     fc.assert_equal(host, [requant_case(rng, single, 100_000)])
 
 
+def test_products_of_halves_are_those_of_whole_words(host: Program) -> None:
+    fc.assert_equal(host, [case("products", [3_000_000, 1], [], bytes(4))])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", MAKERS)
 def test_kernel_equals_the_tflite_reference_many(host: Program, kind: str) -> None:

@@ -7,7 +7,7 @@
 #include "lg_pool.h"
 #include "lg_requant.h"
 
-enum { DEPTHWISE = 64, MAX_POOL, AVERAGE_POOL, MEAN, DENSE, ADD, MUL, LOOKUP, COPY_PIXELS, REQUANT_DOUBLE, REQUANT_SINGLE };
+enum { DEPTHWISE = 64, MAX_POOL, AVERAGE_POOL, MEAN, DENSE, ADD, MUL, LOOKUP, COPY_PIXELS, REQUANT_DOUBLE, REQUANT_SINGLE, PRODUCTS };
 enum { PORTABLE, DSP, MVE };
 enum { MAX_ROWS = 64 };
 
@@ -238,6 +238,28 @@ static void run_requant(bool single)
     reply_word(ticks);
 }
 
+/* words: n, a random state. Answer: how many of n pairs, many of them extreme, the two ways of multiplying differ for. */
+static void run_products(void)
+{
+    static const uint32_t ends[8] = {0u, 1u, 0xFFFFu, 0x10000u, 0x40000000u, 0x7FFFFFFFu, 0x80000000u, 0xFFFFFFFFu};
+    read_into(words, 2u * sizeof words[0]);
+    uint32_t state = word(1), wrong = 0;
+    for (uint32_t i = 0; i < word(0); i++) {
+        uint32_t pair[2];
+        for (uint32_t k = 0; k < 2u; k++) {
+            state = state * 1664525u + 1013904223u;
+            const uint32_t kind = state >> 28;
+            state = state * 1664525u + 1013904223u;
+            const uint32_t value = (state >> 16) | (state << 16);
+            pair[k] = kind == 0u ? ends[value & 7u] : kind == 1u ? ends[value & 7u] + (value >> 28) - 8u : value >> (kind & 12u);
+        }
+        const int32_t b = (int32_t)(pair[1] & 0x7FFFFFFFu);
+        wrong += lg_product_wide(pair[0], pair[1]) != lg_product_narrow(pair[0], pair[1]) ? 1u : 0u;
+        wrong += lg_high_wide((int32_t)pair[0], b) != lg_high_narrow((int32_t)pair[0], b) ? 1u : 0u;
+    }
+    reply_word(wrong);
+}
+
 static bool run_case(uint32_t operation)
 {
     switch (operation) {
@@ -252,6 +274,7 @@ static bool run_case(uint32_t operation)
     case COPY_PIXELS: run_copy_pixels(); break;
     case REQUANT_DOUBLE: run_requant(false); break;
     case REQUANT_SINGLE: run_requant(true); break;
+    case PRODUCTS: run_products(); break;
     default: return false;
     }
     return true;

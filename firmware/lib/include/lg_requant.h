@@ -19,19 +19,70 @@ static inline int32_t lg_floor_shift(int32_t x, int32_t n)
     return x >= 0 ? x >> n : ~(~x >> n);
 }
 
-/* Double rounding: saturating rounding doubling high multiply (ties away from zero), then division by a
- * power of two (ties away from zero). 0 <= multiplier < 2^31, -31 <= shift <= 30. x * 2^shift wraps for shift > 0. */
+/* a * b, and floor(a * b / 2^31 + 1/2) with 0 <= b < 2^31: by one long multiplication, or by 16-bit halves on
+ * cores that have none. */
+static inline uint64_t lg_product_wide(uint32_t a, uint32_t b)
+{
+    return (uint64_t)a * b;
+}
+
+static inline uint64_t lg_product_narrow(uint32_t a, uint32_t b)
+{
+    const uint32_t a_low = a & 0xFFFFu, a_high = a >> 16, b_low = b & 0xFFFFu, b_high = b >> 16;
+    const uint32_t low = a_low * b_low;
+    const uint32_t first = a_low * b_high + (low >> 16); /* at most 2^32 - 2^16 */
+    const uint32_t second = a_high * b_low + (first & 0xFFFFu);
+    const uint32_t high = a_high * b_high + (first >> 16) + (second >> 16);
+    return ((uint64_t)high << 32) | (second << 16) | (low & 0xFFFFu);
+}
+
+static inline int32_t lg_high_wide(int32_t a, int32_t b)
+{
+    return (int32_t)(uint32_t)(((uint64_t)((int64_t)a * b) + ((uint64_t)1 << 30)) >> 31);
+}
+
+static inline int32_t lg_high_narrow(int32_t a, int32_t b)
+{
+    const int32_t a_low = a & 0xFFFF, a_high = lg_floor_shift(a, 16), b_low = b & 0xFFFF, b_high = b >> 16;
+    const uint32_t low = (uint32_t)a_low * (uint32_t)b_low;
+    const int32_t first = a_low * b_high + (int32_t)(low >> 16);
+    const int32_t second = a_high * b_low + (first & 0xFFFF);
+    const int32_t high = a_high * b_high + (first >> 16) + lg_floor_shift(second, 16);
+    return (int32_t)((uint32_t)high << 1) + ((((second >> 14) & 3) + 1) >> 1);
+}
+
+#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1
+#define LG_NO_LONG_MULTIPLY 1
+#endif
+
+static inline uint64_t lg_product(uint32_t a, uint32_t b)
+{
+#ifdef LG_NO_LONG_MULTIPLY
+    return lg_product_narrow(a, b);
+#else
+    return lg_product_wide(a, b);
+#endif
+}
+
+static inline int32_t lg_high(int32_t a, int32_t b)
+{
+#ifdef LG_NO_LONG_MULTIPLY
+    return lg_high_narrow(a, b);
+#else
+    return lg_high_wide(a, b);
+#endif
+}
+
+/* Double rounding: the high half of a doubled product, ties up, then division by a power of two, ties away from
+ * zero. 0 <= multiplier < 2^31, -31 <= shift <= 30. x * 2^shift wraps for shift > 0. */
 static inline int32_t lg_requant_double(int32_t x, int32_t multiplier, int32_t shift)
 {
-    const int32_t left = shift > 0 ? shift : 0;
-    const int32_t right = shift > 0 ? 0 : -shift;
-    const int64_t product = (int64_t)(int32_t)((uint32_t)x << left) * multiplier;
-    const int64_t nudge = product >= 0 ? (int64_t)1 << 30 : 1 - ((int64_t)1 << 30);
-    const int32_t high = (int32_t)((product + nudge) / ((int64_t)1 << 31));
-    const int32_t mask = (int32_t)((1u << right) - 1u);
-    const int32_t remainder = high & mask;
-    const int32_t threshold = (mask >> 1) + (high < 0 ? 1 : 0);
-    return lg_floor_shift(high, right) + (remainder > threshold ? 1 : 0);
+    if (shift >= 0) {
+        return lg_high((int32_t)((uint32_t)x << shift), multiplier);
+    }
+    const int32_t high = lg_high(x, multiplier); /* above -2^31 */
+    const int32_t lowered = high - (high < 0 ? 1 : 0);
+    return lg_floor_shift(lowered, -shift) + (lg_floor_shift(lowered, -shift - 1) & 1);
 }
 
 /* Single rounding: the exact x * (multiplier + fraction * 2^-22) * 2^(shift - 31), ties away from zero.
@@ -42,7 +93,7 @@ static inline int32_t lg_requant_double(int32_t x, int32_t multiplier, int32_t s
 static inline int32_t lg_requant_single(int32_t x, int32_t multiplier, uint32_t fraction, int32_t shift)
 {
     const uint32_t magnitude = x < 0 ? 0u - (uint32_t)x : (uint32_t)x;
-    const uint64_t product = (uint64_t)magnitude * (uint32_t)multiplier + (((uint64_t)magnitude * fraction) >> 22);
+    const uint64_t product = lg_product(magnitude, (uint32_t)multiplier) + (lg_product(magnitude, fraction) >> 22);
     const int32_t total = 31 - shift;
     const uint64_t rounded = (product + ((uint64_t)1 << (total - 1))) >> total;
     const int32_t limited = rounded > (uint64_t)INT32_MAX ? INT32_MAX : (int32_t)rounded;
