@@ -33,15 +33,13 @@ def _constant(reader: Reader, index: int, out: Tensor) -> np.ndarray:
     values = reader.file.constant(index, "int8")
     shape = values.shape
     trimmed = shape[next((i for i, n in enumerate(shape) if n != 1), len(shape)) :]
-    if len(shape) > len(out.shape) + 1 or (
-        values.size > 1 and trimmed != out.shape[-1:] and values.size != out.size
-    ):
+    whole = (1,) * (len(out.shape) - len(trimmed)) + trimmed
+    fits = values.size == 1 or trimmed == out.shape[-1:] or whole == out.shape
+    if len(shape) > len(out.shape) + 1 or not fits:
         raise reader.fail(
             f"constant of shape {list(shape)}, needs one value, one per channel or one per element of"
             f" {list(out.shape)}"
         )
-    if values.size == out.size and (1,) * (len(out.shape) - len(trimmed)) + trimmed != out.shape:
-        raise reader.fail(f"constant of shape {list(shape)} does not fit {list(out.shape)}")
     return values.reshape(-1)
 
 

@@ -111,6 +111,29 @@ def test_every_layer_equals_the_reference(name: str) -> None:
             assert len(op.reach) == graph.tensors[op.output].shape[-1] and max(op.reach) < 2**31
 
 
+@pytest.mark.parametrize("shape", [(6,), (1, 6), (1, 1, 6)])
+def test_vectors_may_have_sides_of_one(shape: tuple[int, ...], tmp_path: Path) -> None:
+    """SOFTMAX, FULLY_CONNECTED that flattens and that keeps its rank, EXPAND_DIMS, SQUEEZE."""
+    files = []
+    for seed in range(5):
+        net = quantized.Net(seed, calibrated=True)
+        x = net.softmax(net.dense(net.input(shape), 5, keep=True))
+        x = net.expand_dims(x, int(net.random.integers(1, len(shape) + 1))) if len(shape) < 3 else x
+        if len(shape) > 1:
+            x = net.squeeze(x, (1,))
+        files.append(net.flatbuffer(net.dense(x, 3)))
+    assert graph_reference.compare(files, tmp_path) == ["equal"] * len(files)
+
+
+def test_macs_of_elementwise_operators() -> None:
+    for name in ("scaled", "fire"):
+        graph = parse(PUBLIC_NETS[name]())
+        for op in graph.ops:
+            out = graph.tensors[op.output].size
+            if op.kind in ("mul", "add_constant", "concat", "lookup"):
+                assert graph.macs(op) == (out if op.kind in ("mul", "add_constant") else 0)
+
+
 @pytest.mark.parametrize("name", PUBLIC_NETS)
 def test_public_nets_fill_int8(name: str) -> None:
     """On random images no map is nearly constant and none sticks to an end; ReLU's zero is no end."""
