@@ -4,6 +4,7 @@
 #define LG_BYTES_H
 
 #include "lg_dsp.h"
+#include "lg_requant.h"
 
 #ifdef LG_DSP
 #ifndef LG_DSP_EMULATE
@@ -68,18 +69,19 @@ static inline uint32_t lg_min4(uint32_t a, uint32_t b)
 
 #endif
 
-/* Four values -128..127, the first in the lowest byte. */
-static inline uint32_t lg_pack4(int32_t a, int32_t b, int32_t c, int32_t d)
+/* n values to low..high, where these bounds are narrower than int8. */
+static inline void lg_clamp_bytes(int8_t *values, uint32_t n, int32_t low, int32_t high)
 {
-    const uint32_t even = lg_low_halves((uint32_t)a, (uint32_t)c) & 0x00FF00FFu;
-    const uint32_t odd = lg_low_halves((uint32_t)b, (uint32_t)d) & 0x00FF00FFu;
-    return even | (odd << 8);
-}
-
-/* One value in all four bytes. */
-static inline uint32_t lg_fill4(int32_t x)
-{
-    return ((uint32_t)x & 0xFFu) * 0x01010101u;
+    if (low == INT8_MIN && high == INT8_MAX) {
+        return;
+    }
+    const uint32_t lows = ((uint32_t)low & 0xFFu) * 0x01010101u, highs = ((uint32_t)high & 0xFFu) * 0x01010101u;
+    for (; n >= 4u; n -= 4u, values += 4) {
+        lg_store4(values, lg_max4(lg_min4(lg_load4(values), highs), lows));
+    }
+    for (; n > 0u; n--, values++) {
+        *values = lg_clamp_s8(*values, low, high);
+    }
 }
 
 #endif

@@ -1,37 +1,62 @@
-/* FULLY_CONNECTED on M4, M7, M33: four inputs of two outputs at a time. */
+/* FULLY_CONNECTED on M4, M7, M33: four inputs of four outputs at a time. */
 #include "lg_dense.h"
 #include "lg_dsp.h"
 
 #ifdef LG_DSP
 
+enum { OUTPUTS = 4 };
+
+static inline int32_t add_four(const int8_t *weights, uint32_t even, uint32_t odd, int32_t sum)
+{
+    const uint32_t bytes = lg_load4(weights);
+    return lg_smlad(odd, lg_widen_odd(bytes), lg_smlad(even, lg_widen_even(bytes), sum));
+}
+
 void lg_dense_accumulate_dsp(const lg_dense *layer, const int8_t *in, uint32_t first, uint32_t n, int32_t *acc)
 {
     const int8_t *weights = layer->weights + first;
-    for (uint32_t o = 0; o < layer->out_n; o += 2u) {
-        /* An odd last output is computed twice and kept once. */
-        const int8_t *x = in, *end = in + n;
-        const int8_t *a = weights;
-        const int8_t *b = o + 1u < layer->out_n ? weights + layer->in_n : weights;
-        int32_t sum_a = 0, sum_b = 0;
-        for (; end - x >= 4; x += 4) {
-            const uint32_t bytes = lg_load4(x), bytes_a = lg_load4(a), bytes_b = lg_load4(b);
+    const int8_t *const end = in + n, *const end4 = in + n / 4u * 4u;
+    uint32_t o = 0;
+    for (; o + OUTPUTS <= layer->out_n; o += OUTPUTS) {
+        const int8_t *x = in, *a = weights, *b = a + layer->in_n, *c = b + layer->in_n, *d = c + layer->in_n;
+        int32_t sum_a = acc[o], sum_b = acc[o + 1u], sum_c = acc[o + 2u], sum_d = acc[o + 3u];
+        for (; x != end4; x += 4) {
+            const uint32_t bytes = lg_load4(x);
             const uint32_t even = lg_widen_even(bytes), odd = lg_widen_odd(bytes);
-            sum_a = lg_smlad(even, lg_widen_even(bytes_a), sum_a);
-            sum_b = lg_smlad(even, lg_widen_even(bytes_b), sum_b);
-            sum_a = lg_smlad(odd, lg_widen_odd(bytes_a), sum_a);
-            sum_b = lg_smlad(odd, lg_widen_odd(bytes_b), sum_b);
+            sum_a = add_four(a, even, odd, sum_a);
+            sum_b = add_four(b, even, odd, sum_b);
+            sum_c = add_four(c, even, odd, sum_c);
+            sum_d = add_four(d, even, odd, sum_d);
             a += 4;
             b += 4;
+            c += 4;
+            d += 4;
         }
-        for (; x < end; x++) {
+        for (; x != end; x++) {
             sum_a += *x * *a++;
             sum_b += *x * *b++;
+            sum_c += *x * *c++;
+            sum_d += *x * *d++;
         }
-        acc[o] += sum_a;
-        if (o + 1u < layer->out_n) {
-            acc[o + 1u] += sum_b;
+        acc[o] = sum_a;
+        acc[o + 1u] = sum_b;
+        acc[o + 2u] = sum_c;
+        acc[o + 3u] = sum_d;
+        weights += OUTPUTS * layer->in_n;
+    }
+    for (; o < layer->out_n; o++) {
+        const int8_t *x = in, *a = weights;
+        int32_t sum = acc[o];
+        for (; x != end4; x += 4) {
+            const uint32_t bytes = lg_load4(x);
+            sum = add_four(a, lg_widen_even(bytes), lg_widen_odd(bytes), sum);
+            a += 4;
         }
-        weights += 2u * layer->in_n;
+        for (; x != end; x++) {
+            sum += *x * *a++;
+        }
+        acc[o] = sum;
+        weights += layer->in_n;
     }
 }
 

@@ -219,18 +219,6 @@ static __attribute__((noinline)) void row_any(const lg_depthwise *l, const chann
     }
 }
 
-static __attribute__((noinline)) void clamp_row(const lg_depthwise *l, int8_t *out)
-{
-    const uint32_t low = lg_fill4(l->act_min), high = lg_fill4(l->act_max);
-    uint32_t n = (uint32_t)l->out_w * l->in_c;
-    for (; n >= 4u; n -= 4u, out += 4) {
-        lg_store4(out, lg_max4(lg_min4(lg_load4(out), high), low));
-    }
-    for (; n > 0u; n--, out++) {
-        *out = lg_clamp_s8(*out, l->act_min, l->act_max);
-    }
-}
-
 static void set_words(channel *c)
 {
     const int32_t *w = c->weights;
@@ -270,9 +258,7 @@ void lg_depthwise_row_dsp(const lg_depthwise *layer, const int8_t *const *rows, 
         }
         ch.weights += words;
     }
-    if (layer->act_min > INT8_MIN || layer->act_max < INT8_MAX) {
-        clamp_row(layer, out);
-    }
+    lg_clamp_bytes(out, layer->out_w * in_c, layer->act_min, layer->act_max);
 }
 
 #else
