@@ -17,11 +17,11 @@
  * the pixel that the leftmost window begins with. Rows are readable for LG_ROW_SLACK bytes past the last window. They
  * may have any alignment and may be equal. out: out_w * out_c bytes, apart from the rows. Nothing is checked.
  *
- * Three kernels compute the same; each has its own layout of the weights (export/layouts.py writes them):
- *   lg_conv_row       any C99 target      int8_t  [out_c][kernel_h][runs][run_bytes]
- *   lg_conv_row_dsp   M4, M7, M33         int16_t, pairs for SMLAD
- *   lg_conv_row_mve   M55                 int8_t,  runs for VMLADAVA
- * The last two further demand |acc| * 2^max(shift, 0) < 2^30 for all inputs. */
+ * run_bytes > 0. Three kernels compute the same; each has its own layout of the weights (export/layouts.py writes them):
+ *   lg_conv_row       any C99 target      int8_t,  four channels interleaved
+ *   lg_conv_row_dsp   M4, M7, M33         int16_t, doubled, pairs for SMLAD; aligned to 4 bytes
+ *   lg_conv_row_mve   M55                 int8_t,  16 weights of each of four channels
+ * The last two further demand |acc| * 2^max(shift, 0) < 2^30 for all inputs, and take about 1.8 KiB of stack. */
 #ifndef LG_CONV_H
 #define LG_CONV_H
 
