@@ -29,7 +29,7 @@ def build(project: Project) -> Path:
     cmake = projects.tool("cmake")
     projects.tool("gcc" if project.on_host else "arm-none-eabi-gcc")
     folder = project.path / "build"
-    _forget_moved(folder, project.path)
+    _forget_another(folder, project)
     generator = ["-G", "Ninja"]
     if shutil.which("ninja") is None:
         if shutil.which("make") is None:
@@ -66,11 +66,16 @@ def _inside(address: int, memory: dict[str, int]) -> bool:
     return memory["origin"] <= address < memory["origin"] + memory["length"]
 
 
-def _forget_moved(folder: Path, home: Path) -> None:
-    """CMake refuses a build directory of a project that was moved or copied: start it afresh."""
+def _forget_another(folder: Path, project: Project) -> None:
+    """Start a build directory afresh if it is of a project that was moved or copied, which CMake refuses, or
+    of another board, which it would go on building."""
     cache = folder / "CMakeCache.txt"
-    if cache.is_file() and f"CMAKE_HOME_DIRECTORY:INTERNAL={home}\n" not in cache.read_text():
-        shutil.rmtree(folder)
+    if cache.is_file():
+        lines = cache.read_text().split("\n")
+        home, board = f"CMAKE_HOME_DIRECTORY:INTERNAL={project.path}", f"={project.board['name']}"
+        boards = [line for line in lines if line.startswith("LG_BOARD:")]
+        if home not in lines or not all(line.endswith(board) for line in boards):
+            shutil.rmtree(folder)
 
 
 def _step(command: list[str], where: Path, name: str) -> None:

@@ -2,18 +2,24 @@
 
     <text>*<CRC-32 of the text, 8 hex digits>\\n
 
-The board's side, and every command, are in src/main.c of the project. A line that does not
-carry its checksum is not an answer; a board that stops talking is an error with the reason.
+The board's side, and every command, are in src/main.c of the project. A line that does not carry its
+checksum is not an answer. QEMU and processes lose nothing: all rows of a frame are sent at once, and a
+refusal is an error. A serial port may lose and damage bytes: one line at a time, sent again until it is
+answered, which is safe because a row carries its number and is pushed once.
 """
 
+import argparse
 import dataclasses
+import errno
 import os
 import select
 import subprocess
 import tempfile
 import time
 import zlib
+from collections import deque
 from types import TracebackType
+from typing import Protocol
 
 import numpy as np
 
@@ -21,16 +27,23 @@ from firmware import project as projects
 from firmware.project import FirmwareError, Project
 
 ANSWER_SECONDS = 120.0
+BAUD = 115200
+# Over a serial port: how long to wait at first before a line is sent again (then twice as long, and so
+# on), how long for the first sign of life, and how often a line or a frame is sent.
+PATIENCE, CONTACT_SECONDS, TRIES = 1.0, 10.0, 20
 ROW_TAKEN, FRAME_COMPLETE = 1, 0
+NO_CAMERA, OUT_OF_TURN, TOO_FEW_ROWS = -101, -64, -14
+CAMERA = -100  # and the error of lg_board.h
+SCORES, DIGEST, LAYERS = 0, 1, 2
 
 
 @dataclasses.dataclass(frozen=True)
 class Piece:
-    """What the board reports of a layer's output: bytes and their CRC-32."""
+    """A piece of a layer's output, as the board made it, and the digest of the frame up to its end."""
 
     layer: int
-    bytes: int
-    crc: int
+    data: bytes
+    digest: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,30 +53,139 @@ class Result:
     Attributes:
       scores: int8 (outputs,).
       label: the class the board decides on.
-      instructions: executed by quantiser and network; None where the board has no counter.
-      pieces: outputs of the layers in order, if asked for.
+      ticks: of the board's counter, spent in quantiser and network.
+      digest: CRC-32 of all pieces of all layers in the order they are made; 0 if not asked for.
+      pieces: outputs of the layers in that order, if asked for.
     """
 
     scores: np.ndarray
     label: int
-    instructions: int | None
-    pieces: tuple[Piece, ...]
+    ticks: int
+    digest: int = 0
+    pieces: tuple[Piece, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where the program runs: ``port`` is a serial port, None means QEMU or a process of this computer."""
+
+    port: str | None = None
+    baud: int = BAUD
+
+
+class Link(Protocol):
+    """The way to a board: file descriptors, and errors that say what became of it."""
+
+    reading: int
+    writing: int
+    reliable: bool
+
+    def silent(self, seconds: float) -> FirmwareError: ...
+
+    def ended(self) -> FirmwareError: ...
+
+    def close(self) -> None: ...
+
+
+class ProcessLink:
+    """QEMU with the image, or the image itself for board ``host``."""
+
+    reliable = True
+
+    def __init__(self, project: Project) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the link)
+        self.process = subprocess.Popen(
+            command(project), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0
+        )
+        assert self.process.stdin and self.process.stdout
+        self.writing, self.reading = self.process.stdin.fileno(), self.process.stdout.fileno()
+        os.set_blocking(self.writing, False)
+
+    def silent(self, seconds: float) -> FirmwareError:
+        self.process.kill()
+        return FirmwareError(
+            f"no answer within {seconds:g} s: the program hangs, or needs a longer --timeout"
+        )
+
+    def ended(self) -> FirmwareError:
+        code = self.process.wait()
+        self._errors.seek(0)
+        said = self._errors.read().decode(errors="replace").strip().split("\n")[-1]
+        reason = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+        if 64 < code < 80:
+            reason = f"stopped at exception {code - 64} (3 hard fault, 4 memory, 5 bus, 6 usage fault)"
+        return FirmwareError(f"the program {reason}{': ' + said if said else ''}")
+
+    def close(self) -> None:
+        """End the process, whatever it is doing."""
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream:
+                stream.close()
+        try:
+            self.process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._errors.close()
+
+
+class SerialLink:
+    """A serial port; the program on the board goes on running when it is closed."""
+
+    reliable = False
+
+    def __init__(self, port: str, baud: int) -> None:
+        try:
+            import serial
+        except ImportError:
+            raise FirmwareError("--port needs pyserial: pip install pyserial") from None
+        self._name = f"{port} at {baud} baud"
+        try:
+            self._port = serial.Serial(port, baud, timeout=0, exclusive=True)
+        except (serial.SerialException, ValueError) as error:
+            raise FirmwareError(_port_error(port, baud, error)) from None
+        self.reading = self.writing = self._port.fileno()
+
+    def silent(self, seconds: float) -> FirmwareError:
+        return FirmwareError(
+            f"{self._name}: no answer within {seconds:g} s: is this the board, does it run this project's"
+            " image, is the baud rate right?"
+        )
+
+    def ended(self) -> FirmwareError:
+        return FirmwareError(f"{self._name}: the port has vanished: is the board still plugged in?")
+
+    def close(self) -> None:
+        self._port.close()
+
+
+def _port_error(port: str, baud: int, error: Exception) -> str:
+    from serial.tools import list_ports
+
+    number = getattr(error, "errno", None)
+    if isinstance(error, ValueError):
+        return f"{port}: cannot be set to {baud} baud"
+    if number == errno.ENOENT:
+        found = sorted(info.device for info in list_ports.comports())
+        return f"{port}: no such port; there are: {', '.join(found) or 'none'}"
+    if number == errno.EACCES:
+        return f"{port}: no permission: join the group that owns it (often dialout) and log in again"
+    if number in (errno.EBUSY, errno.EAGAIN):
+        return f"{port}: another program has it open"
+    return f"{port}: not a serial port that can be used ({error})"
 
 
 class Channel:
-    """A running image: in QEMU, or as a process of this computer for board ``host``."""
+    """A running image, in QEMU, as a process, or on a board behind a serial port."""
 
-    def __init__(self, project: Project, timeout: float = ANSWER_SECONDS) -> None:
+    def __init__(self, project: Project, timeout: float = ANSWER_SECONDS, place: Place | None = None) -> None:
         self.project = project
         self.timeout = timeout
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the channel)
-        self._process = subprocess.Popen(
-            command(project), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0
-        )
-        assert self._process.stdin and self._process.stdout
-        self._to, self._from = self._process.stdin.fileno(), self._process.stdout.fileno()
-        os.set_blocking(self._to, False)
+        port = place.port if place else None
+        self.link: Link = SerialLink(port, place.baud) if place and port else ProcessLink(project)
+        self._outgoing = b""
         self._pending = b""
+        self._lines: deque[str] = deque()
 
     def __enter__(self) -> "Channel":
         return self
@@ -74,61 +196,91 @@ class Channel:
         self.close()
 
     def close(self) -> None:
-        """End the process, whatever it is doing."""
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream:
-                stream.close()
-        try:
-            self._process.wait(1.0)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._errors.close()
+        self.link.close()
 
     def who(self) -> dict[str, str | int]:
-        """What the image says of itself; FirmwareError unless it is this project's."""
-        words = self.ask("I")[-1].split()
-        if words[:3] != ["I", "loggrad", "1"] or len(words) != 10:
+        """What the image says of itself; FirmwareError unless it speaks this protocol."""
+        words = self.ask("I", None if self.link.reliable else CONTACT_SECONDS)[-1].split()
+        if words[:3] != ["I", "loggrad", "2"] or len(words) != 11:
             raise FirmwareError(
                 f"the board speaks another protocol ({' '.join(words[:3])}): build the project again"
             )
         keys = ("rows", "row_codes", "code_digits", "layers", "outputs", "state_bytes")
-        return {"model_sha256": words[3]} | {k: int(w) for k, w in zip(keys, words[4:], strict=True)}
+        numbers = {key: _integer(words, place) for place, key in enumerate(keys, 4)}
+        return {"model_sha256": words[3], "stamp": words[10]} | numbers
 
-    def classify(self, frame: np.ndarray, layers: bool = False) -> Result:
+    def memory(self) -> tuple[int, int]:
+        """(bytes of stack ever used, size of the stack); (0, 0) where the board does not know."""
+        words = self.ask("M")[-1].split()
+        return _integer(words, 1), _integer(words, 2)
+
+    def camera(self) -> Result:
+        """Classify what the board's camera sees now."""
+        self.ask(f"F {SCORES}")
+        answer = self.ask("C")[-1]
+        if answer == f"C {NO_CAMERA}":
+            raise FirmwareError(f"board {self.project.board['name']} has no camera")
+        if answer.startswith("C -") and _integer(answer.split(), 1) < CAMERA:
+            error = _integer(answer.split(), 1) - CAMERA
+            raise FirmwareError(f"the camera fails with {error} (boards/common/lg_board.h)")
+        return _result(answer, ())
+
+    def classify(self, frame: np.ndarray, report: int = SCORES) -> Result:
         """Push a frame, row by row, and fetch the scores.
 
         Args:
           frame: (rows, codes a row), uint8, uint16 or int8.
-          layers: also report every layer's output.
+          report: SCORES, DIGEST, or LAYERS: also every layer's output.
         """
-        self.ask(f"F {int(layers)}")
-        pieces: list[Piece] = []
-        for y, row in enumerate(frame):
-            *reports, answer = self.ask(f"R {encode_row(row, self.project.code_bytes)}")
-            pieces += [_piece(report) for report in reports]
-            status = _integer(answer.split(), 1)
-            if status != (FRAME_COMPLETE if y == len(frame) - 1 else ROW_TAKEN):
-                raise FirmwareError(
-                    f"row {y} of {len(frame)}: the board answers status {status} (lib/include/lg_status.h)"
-                )
-        words = self.ask("S")[-1].split()
-        if _integer(words, 1) != 0 or len(words) != 5:
-            raise FirmwareError(f"scores: the board answers status {words[1]} (lib/include/lg_status.h)")
-        counter = self.project.board["counter"]
-        instructions = None
-        if counter:
-            instructions = int(words[3], 16) * counter["numerator"] // counter["denominator"]
-        scores = np.frombuffer(bytes.fromhex(words[4]), np.int8)
-        return Result(scores, _integer(words, 2), instructions, tuple(pieces))
+        rows = [row_text(y, row, self.project.code_bytes) for y, row in enumerate(frame)]
+        heard: list[tuple[Piece, ...]] = []
+        for _ in range(1 if self.link.reliable else TRIES):
+            result = self._frame(rows, report)
+            if result is None:
+                continue  # the board has started afresh
+            if report != LAYERS:
+                return result
+            heard.append(result.pieces)
+            pieces = _joined(heard)
+            if pieces and pieces[-1].digest == result.digest:
+                return dataclasses.replace(result, pieces=pieces)
+        raise FirmwareError("the board's reports of a frame do not join: too many lines are lost")
 
-    def ask(self, text: str) -> list[str]:
+    def _frame(self, rows: list[str], report: int) -> Result | None:
+        """One attempt; None if it must be repeated because the board has lost its place."""
+        self.ask(f"F {report}")
+        if self.link.reliable:
+            self._outgoing = b"".join(frame_line(row) for row in rows)
+        pieces: list[Piece] = []
+        for y, row in enumerate(rows):
+            *reports, answer = self._answer(row) if self.link.reliable else self.ask(row)
+            pieces += [_piece(line) for line in reports]
+            status = _integer(answer.split(), 1)
+            if status == OUT_OF_TURN and not self.link.reliable:
+                return None
+            if status != (FRAME_COMPLETE if y == len(rows) - 1 else ROW_TAKEN):
+                raise FirmwareError(
+                    f"row {y} of {len(rows)}: the board answers status {status} (lib/include/lg_status.h)"
+                )
+        answer = self.ask("S")[-1]
+        if answer == f"S {TOO_FEW_ROWS}" and not self.link.reliable:
+            return None
+        return _result(answer, tuple(pieces))
+
+    def ask(self, text: str, timeout: float | None = None) -> list[str]:
         """Send a command; the lines up to and including its answer, without checksums."""
-        deadline = time.monotonic() + self.timeout
-        self._send(frame_line(text), deadline)
+        if self.link.reliable:
+            self._outgoing = frame_line(text)
+            return self._answer(text)
+        return self._insist(text, min(self.timeout, timeout or self.timeout))
+
+    def _answer(self, text: str) -> list[str]:
+        """The answer to what was sent, over a link where every line arrives."""
         lines: list[str] = []
         while True:
-            line = self._line(deadline)
+            line = self._line(time.monotonic() + self.timeout)
+            if line is None:
+                raise self.link.silent(self.timeout)
             if line == "E":
                 raise FirmwareError(f"the board could not read '{text[:20]}': the line between is faulty")
             lines.append(line)
@@ -139,45 +291,81 @@ class Channel:
                     f"unexpected answer '{line[:40]}' to '{text[:20]}': build the project again"
                 )
 
-    def _send(self, data: bytes, deadline: float) -> None:
-        while data:
-            _, ready, _ = select.select([], [self._to], [], max(deadline - time.monotonic(), 0))
-            if not ready:
-                raise self._silent()
-            try:
-                data = data[os.write(self._to, data) :]
-            except BrokenPipeError:
-                raise self._ended() from None
-
-    def _line(self, deadline: float) -> str:
+    def _insist(self, text: str, timeout: float) -> list[str]:
+        """Send a command until it is answered. A newline first ends whatever the board has half of; answers
+        to anything else have come late and are passed over."""
+        deadline = time.monotonic() + timeout
+        wait, sent, again = PATIENCE, 0, time.monotonic()
+        lines: list[str] = []
+        data = frame_line(text)
         while True:
-            while b"\n" not in self._pending:
-                ready, _, _ = select.select([self._from], [], [], max(deadline - time.monotonic(), 0))
-                if not ready:
-                    raise self._silent()
-                data = os.read(self._from, 65536)
-                if not data:
-                    raise self._ended()
-                self._pending += data
-            line, self._pending = self._pending.split(b"\n", 1)
-            text, star, crc = line.rpartition(b"*")
+            if time.monotonic() >= deadline:
+                raise self.link.silent(timeout)
+            if time.monotonic() >= again:
+                if sent == TRIES:
+                    raise FirmwareError(f"the board refuses '{text[:20]}' {TRIES} times: the line is faulty")
+                self._outgoing = (b"\n" if sent or text == "I" else b"") + data
+                again = time.monotonic() + wait
+                sent, wait = sent + 1, wait * 2
+            line = self._line(min(deadline, again))
+            if line == "E":
+                again, wait = time.monotonic(), PATIENCE
+            elif line is not None and _answers(text, line):
+                return [*lines, line]
+            elif line is not None and line[:1] == "L":
+                lines.append(line)
+
+    def _line(self, deadline: float) -> str | None:
+        """The next line that carries its checksum, without it; None at the deadline. Sends meanwhile."""
+        while not self._lines:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            writing = [self.link.writing] if self._outgoing else []
+            readable, writable, _ = select.select([self.link.reading], writing, [], left)
+            try:
+                if writable:
+                    self._outgoing = self._outgoing[os.write(self.link.writing, self._outgoing[:65536]) :]
+                if readable:
+                    self._take(os.read(self.link.reading, 65536))
+            except BlockingIOError:
+                continue
+            except OSError:
+                raise self.link.ended() from None
+        return self._lines.popleft()
+
+    def _take(self, data: bytes) -> None:
+        if not data:
+            raise self.link.ended()
+        *lines, self._pending = (self._pending + data).split(b"\n")
+        for line in lines:
+            text, star, crc = line.rstrip(b"\r").rpartition(b"*")
             if star and crc == b"%08x" % zlib.crc32(text):
-                return text.decode("ascii", "replace")
+                self._lines.append(text.decode("ascii", "replace"))
 
-    def _silent(self) -> FirmwareError:
-        self._process.kill()
-        return FirmwareError(
-            f"no answer within {self.timeout:g} s: the program hangs, or needs a longer --timeout"
-        )
 
-    def _ended(self) -> FirmwareError:
-        code = self._process.wait()
-        self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace").strip().split("\n")[-1]
-        reason = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        if 64 < code < 80:
-            reason = f"stopped at exception {code - 64} (3 hard fault, 4 memory, 5 bus, 6 usage fault)"
-        return FirmwareError(f"the program {reason}{': ' + said if said else ''}")
+def executed(board: Channel, ticks: int) -> tuple[int, str] | None:
+    """(count, unit) of a result's ticks; None where the board has no counter.
+
+    QEMU counts instructions, by the scale of board.json; of those the timer of the real chip knows nothing,
+    and its ticks are given as they are.
+    """
+    counter = board.project.board["counter"]
+    if not counter:
+        return None
+    unit = str(counter.get("unit", "instructions"))
+    if unit == "instructions" and not board.link.reliable:
+        return ticks, "ticks"
+    return ticks * counter["numerator"] // counter["denominator"], unit
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """The options of every command that talks to a board."""
+    parser.add_argument("--port", help="serial port of a board that runs the image (default: QEMU)")
+    parser.add_argument("--baud", type=int, default=BAUD, help=f"of the serial port (default {BAUD})")
+    parser.add_argument(
+        "--timeout", type=projects.seconds, default=ANSWER_SECONDS, help="seconds for one answer"
+    )
 
 
 def command(project: Project) -> list[str]:
@@ -185,6 +373,10 @@ def command(project: Project) -> list[str]:
     if project.on_host:
         return [str(project.elf)]
     qemu = project.board["qemu"]
+    if qemu is None:
+        raise FirmwareError(
+            f"board {project.board['name']} is not emulated: flash it with firmware.flash, then give --port"
+        )
     return [
         projects.tool("qemu-system-arm"),
         "-M",
@@ -197,27 +389,66 @@ def command(project: Project) -> list[str]:
 
 def frame_line(text: str) -> bytes:
     """A line as it goes over the channel."""
-    return f"{text}*{zlib.crc32(text.encode()):08x}\n".encode()
+    data = text.encode()
+    return b"%s*%08x\n" % (data, zlib.crc32(data))
+
+
+def row_text(y: int, row: np.ndarray, code_bytes: int) -> str:
+    """The command that pushes row ``y`` of a frame."""
+    return f"R {y:04x} {encode_row(row, code_bytes)}"
 
 
 def encode_row(row: np.ndarray, code_bytes: int) -> str:
     """Codes in hex, two digits a byte, most significant first."""
-    return (
-        row.astype(row.dtype.newbyteorder(">")).tobytes().hex()
-        if code_bytes == row.itemsize
-        else _refuse(row)
-    )
+    if code_bytes != row.itemsize:
+        raise FirmwareError(
+            f"vectors.npz: codes of {row.itemsize} bytes do not fit this project: generate it again"
+        )
+    return row.astype(row.dtype.newbyteorder(">")).tobytes().hex()
 
 
-def _refuse(row: np.ndarray) -> str:
-    raise FirmwareError(
-        f"vectors.npz: codes of {row.itemsize} bytes do not fit this project: generate it again"
-    )
+def _answers(text: str, line: str) -> bool:
+    """Is this the answer to that command, and to that row?"""
+    if line[:1] != text[:1]:
+        return False
+    return text[:1] != "R" or line.split()[2:] == [str(int(text[2:6], 16))]
+
+
+def _result(answer: str, pieces: tuple[Piece, ...]) -> Result:
+    words = answer.split()
+    if _integer(words, 1) != 0 or len(words) != 6:
+        raise FirmwareError(f"scores: the board answers status {words[1]} (lib/include/lg_status.h)")
+    scores = np.frombuffer(_hex(answer, words[4]), np.int8)
+    ticks, digest = (int.from_bytes(_hex(answer, words[place])) for place in (3, 5))
+    return Result(scores, _integer(words, 2), ticks, digest, pieces)
 
 
 def _piece(line: str) -> Piece:
     words = line.split()
-    return Piece(_integer(words, 1), _integer(words, 2), int(words[3], 16))
+    if len(words) != 4:
+        raise FirmwareError(f"unreadable answer '{line[:40]}': build the project again")
+    return Piece(_integer(words, 1), _hex(line, words[3]), int.from_bytes(_hex(line, words[2])))
+
+
+def _joined(heard: list[tuple[Piece, ...]]) -> tuple[Piece, ...]:
+    """The pieces of a frame from its beginning, as far as they were heard in one of its repetitions: each
+    continues the digest of the one before."""
+    joined: list[Piece] = []
+    digest, before = 0, -1
+    while len(joined) > before:
+        before = len(joined)
+        for piece in (piece for pieces in heard for piece in pieces):
+            if zlib.crc32(piece.data, digest) == piece.digest:
+                joined.append(piece)
+                digest = piece.digest
+    return tuple(joined)
+
+
+def _hex(line: str, word: str) -> bytes:
+    try:
+        return bytes.fromhex(word)
+    except ValueError:
+        raise FirmwareError(f"unreadable answer '{line[:40]}': build the project again") from None
 
 
 def _integer(words: list[str], place: int) -> int:

@@ -41,7 +41,12 @@ class Layer:
 
 @dataclasses.dataclass(frozen=True)
 class Project:
-    """project.json and board.json of one directory, checked."""
+    """project.json and board.json of one directory, checked.
+
+    Attributes:
+      stamp: what the image says of generator and front end; None in projects that have none.
+      input_tensor, output_tensor: the int8 tensors at the edges; None where they are the flatbuffer's own.
+    """
 
     path: Path
     board: dict[str, Any]
@@ -54,6 +59,9 @@ class Project:
     class_names: tuple[str, ...]
     state_bytes: int
     predicted: dict[str, int | None]
+    stamp: str | None = None
+    input_tensor: int | None = None
+    output_tensor: int | None = None
 
     @property
     def elf(self) -> Path:
@@ -61,7 +69,7 @@ class Project:
 
     @property
     def on_host(self) -> bool:
-        return self.board["qemu"] is None
+        return bool(self.board["core"] == "host")
 
     def class_name(self, index: int) -> str:
         return self.class_names[index] if index < len(self.class_names) else f"class {index}"
@@ -93,6 +101,7 @@ def load(path: Path) -> Project:
                     "predicted",
                 )
             },
+            **{key: record.get(key) for key in ("stamp", "input_tensor", "output_tensor")},
         )
     except FileNotFoundError as error:
         raise FirmwareError(
@@ -125,6 +134,14 @@ def seconds(text: str) -> float:
     value = float(text)
     if not 0 < value < 1e6:
         raise argparse.ArgumentTypeError(f"'{text}': give a number of seconds above 0")
+    return value
+
+
+def count(text: str) -> int:
+    """The value of a flag that is a number of things, at least one."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"'{text}': give a number of at least 1")
     return value
 
 

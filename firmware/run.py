@@ -1,6 +1,7 @@
-"""Build a project, run its image in QEMU and classify the test frames.
+"""Build a project, run its image and classify the test frames, or what the board's camera sees.
 
-Prints a line per frame: class, label where known, scores, executed instructions.
+The image runs in QEMU, or on a board behind a serial port (--port) that was flashed with it. Prints a
+line per frame: class, label where known, scores, executed instructions or cycles.
 """
 
 import dataclasses
@@ -42,32 +43,49 @@ def load_vectors(project: Project) -> Vectors:
 
 def main() -> int:
     parser = projects.parser(__doc__)
+    channel.add_flags(parser)
     parser.add_argument(
-        "--timeout", type=projects.seconds, default=channel.ANSWER_SECONDS, help="seconds for one answer"
+        "--camera", type=projects.count, metavar="N", help="classify N frames of the board's own camera"
     )
     arguments = parser.parse_args()
     project = projects.load(arguments.project)
     build.build(project)
+    place = channel.Place(arguments.port, arguments.baud)
+    with channel.Channel(project, arguments.timeout, place) as board:
+        board.who()
+        print(_camera(board, arguments.camera) if arguments.camera else _frames(board))
+    return 0
+
+
+def _frames(board: channel.Channel) -> str:
+    """Classify the project's frames; the line that sums them up."""
+    project = board.project
     vectors = load_vectors(project)
     right = known = 0
-    with channel.Channel(project, arguments.timeout) as board:
-        board.who()
-        for index, (frame, label) in enumerate(zip(vectors.frames, vectors.labels, strict=True)):
-            result = board.classify(frame)
-            truth = "" if label < 0 else f" (is {project.class_name(int(label))})"
-            known += int(label >= 0)
-            right += int(label == result.label)
-            count = "" if result.instructions is None else f", {result.instructions:,} instructions"
-            scores = " ".join(str(s) for s in result.scores[:10])
-            print(
-                f"frame {index}: {project.class_name(result.label)}{truth}, scores {scores}{count}",
-                flush=True,
-            )
-    print(
-        f"run: {len(vectors.frames)} frames, {vectors.note}"
-        + (f", {right} of {known} right" if known else "")
+    for index, (frame, label) in enumerate(zip(vectors.frames, vectors.labels, strict=True)):
+        result = board.classify(frame)
+        truth = "" if label < 0 else f" (is {project.class_name(int(label))})"
+        known += int(label >= 0)
+        right += int(label == result.label)
+        _print(board, index, result, truth)
+    return f"run: {len(vectors.frames)} frames, {vectors.note}" + (
+        f", {right} of {known} right" if known else ""
     )
-    return 0
+
+
+def _camera(board: channel.Channel, count: int) -> str:
+    for index in range(count):
+        _print(board, index, board.camera(), "")
+    return f"run: {count} frames of the camera"
+
+
+def _print(board: channel.Channel, index: int, result: channel.Result, truth: str) -> None:
+    spent = channel.executed(board, result.ticks)
+    count = "" if spent is None else f", {spent[0]:,} {spent[1]}"
+    scores = " ".join(str(s) for s in result.scores[:10])
+    print(
+        f"frame {index}: {board.project.class_name(result.label)}{truth}, scores {scores}{count}", flush=True
+    )
 
 
 if __name__ == "__main__":

@@ -1,16 +1,21 @@
 """Does the board compute what TFLite computes? Every layer of every test frame, bit for bit.
 
-RAW frames go through the image in QEMU; input tensor, every layer and the scores are compared
-with TFLite's reference kernels on PROJECT/model.tflite, by CRC-32 and, for the scores, value by value. Writes
-PROJECT/certificate.json. Exit code 1 on a mismatch, naming the first layer that differs.
+The frames go through the image, in QEMU or on a board behind a serial port; input tensor, every layer,
+scores and class are compared with TFLite's reference kernels on PROJECT/model.tflite. The first frame's
+layers are compared byte by byte; of the others the board sends one CRC-32 over all bytes of all layers,
+in the order of the first, and the bytes themselves only when that differs. Writes PROJECT/certificate.json.
+Exit code 1 on a mismatch, naming the first layer and byte that differ, or if the image's RAM is not what
+was predicted.
 """
 
 import dataclasses
+import importlib.metadata
 import json
 import os
 import sys
 import time
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +25,25 @@ from firmware import build, channel, run
 from firmware import project as projects
 from firmware.project import FirmwareError, Project
 
+CERTIFICATE = 2
+SEED = 1  # of the random frames beyond the project's own
+MEASURED = 3  # frames whose cost is counted with nothing reported
+FLASH_TOLERANCE = 0.02
+
+Order = tuple[tuple[int, int], ...]  # (layer, bytes) of the pieces of a frame
+
 
 class Reference:
-    """TFLite's reference kernels on the project's flatbuffer, every tensor kept."""
+    """TFLite's reference kernels on the project's flatbuffer, every tensor kept.
 
-    def __init__(self, model: Path) -> None:
+    Args:
+      input_tensor, output_tensor: the int8 tensors at the edges, if they are not the flatbuffer's own. A
+        float32 or uint8 input is fed with what its QUANTIZE turns into the int8 values.
+    """
+
+    def __init__(
+        self, model: Path, input_tensor: int | None = None, output_tensor: int | None = None
+    ) -> None:
         try:
             from ai_edge_litert.interpreter import Interpreter, OpResolverType
         except ImportError:
@@ -38,96 +57,217 @@ class Reference:
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise FirmwareError(f"{model}: does not load in TFLite: {str(error).splitlines()[0]}") from None
-        self._input = self._interpreter.get_input_details()[0]
-        self._output = self._interpreter.get_output_details()[0]
+        tensors = {int(t["index"]): t for t in self._interpreter.get_tensor_details()}
+        self._outer = self._interpreter.get_input_details()[0]
+        own = self._interpreter.get_output_details()[0]
+        try:
+            self._inner = self._outer if input_tensor is None else tensors[input_tensor]
+            self._output = own if output_tensor is None else tensors[output_tensor]
+        except KeyError as error:
+            raise FirmwareError(f"{model}: has no tensor {error}: generate the project again") from None
+        if self._inner["dtype"] != np.int8 or self._output["dtype"] != np.int8:
+            raise FirmwareError(f"{model}: its edges are not int8 tensors: generate the project again")
 
     def run(self, tensor: np.ndarray) -> np.ndarray:
         """int8 input without its batch -> int8 scores; :meth:`layer` then gives every tensor."""
-        self._interpreter.set_tensor(self._input["index"], tensor.reshape(self._input["shape"]))
+        inner = np.asarray(tensor, np.int8).reshape(self._inner["shape"])
+        self._interpreter.set_tensor(self._outer["index"], self._fed(inner).reshape(self._outer["shape"]))
         self._interpreter.invoke()
-        return self._interpreter.get_tensor(self._output["index"]).reshape(-1)
+        if self._inner is not self._outer and not np.array_equal(self.layer(self._inner["index"]), inner):
+            raise FirmwareError("model.tflite: its QUANTIZE cannot give this input tensor")
+        return self.layer(self._output["index"]).reshape(-1)
+
+    def _fed(self, inner: np.ndarray) -> np.ndarray:
+        """What the flatbuffer's own input must be for its int8 tensor to be ``inner``."""
+        kind = self._outer["dtype"]
+        if kind == np.uint8:
+            return (inner.astype(np.int16) + 128).astype(np.uint8)
+        if kind == np.float32:
+            scale, zero_point = self._inner["quantization"]
+            return (inner.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
+        return inner.astype(kind)
 
     def label(self, scores: np.ndarray) -> int:
         """The class: the first of the largest scores, or whether the only one is above zero."""
         if len(scores) > 1:
             return int(scores.argmax())
-        return int(scores[0] > self._output["quantization_parameters"]["zero_points"][0])
+        return int(scores[0] > self._output["quantization"][1])
 
-    def layer(self, index: int) -> bytes:
-        return self._interpreter.get_tensor(index).tobytes()
+    def layer(self, index: int) -> np.ndarray:
+        return self._interpreter.get_tensor(index)
 
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """What was compared, and how it came out."""
+    """What was compared, and how it came out. ``executed`` is the largest count of a frame, in ``unit``."""
 
     board: str
+    channel: str
     model_sha256: str
+    stamp: str
     elf_sha256: str
     vectors: int
     source: str
+    reported: str
     mismatches: int
     first_mismatch: str | None
     layers: int
     bytes_compared: int
-    instructions: int | None
+    executed: int | None
+    unit: str | None
+    stack_used: int
+    stack_size: int
     ram: int | None
     ram_predicted: int | None
     flash: int | None
     flash_predicted: int | None
     versions: dict[str, str]
 
+    @property
+    def instructions(self) -> int | None:
+        """Executed instructions, where that is what the board counts."""
+        return self.executed if self.unit == "instructions" else None
 
-def verify(project: Project, timeout: float = channel.ANSWER_SECONDS, progress: bool = False) -> Verdict:
-    """Build, run and compare. FirmwareError if the comparison cannot be made."""
+    @property
+    def passed(self) -> bool:
+        return self.mismatches == 0 and self.ram == self.ram_predicted
+
+    @property
+    def complaints(self) -> list[str]:
+        """What is wrong beside the outputs, and what is doubtful."""
+        found = []
+        if self.ram != self.ram_predicted:
+            found.append(f"RAM is {self.ram} B, {self.ram_predicted} predicted: generate the project again")
+        if self.flash and self.flash_predicted:
+            error = self.flash_predicted / self.flash - 1
+            if abs(error) > FLASH_TOLERANCE:
+                found.append(f"warning: the prediction of flash is off by {error:+.1%}: export.code_sizes")
+        if self.stack_size and self.stack_used == self.stack_size:
+            found.append("warning: the stack was used to its last byte")
+        return found
+
+
+def verify(
+    project: Project,
+    timeout: float = channel.ANSWER_SECONDS,
+    progress: bool = False,
+    *,
+    count: int | None = None,
+    layers: bool = True,
+    place: channel.Place | None = None,
+) -> Verdict:
+    """Build, run and compare. FirmwareError if the comparison cannot be made, and no certificate then.
+
+    Args:
+      count: frames; None: those of vectors.npz.
+      layers: compare every layer, not only scores and class.
+      place: where the program runs; QEMU, or this computer for board ``host``, if None.
+    """
     elf = build.build(project)
     sizes = build.sizes(project)
     vectors = run.load_vectors(project)
+    total = count or len(vectors.frames)
+    source = _source(project, vectors, total)
     model = project.path / "model.tflite"
-    reference = Reference(model)
-    first: str | None = None
-    mismatches = compared = 0
-    counts: list[int] = []
+    reference = Reference(model, project.input_tensor, project.output_tensor)
+    tally = _Tally(project, reference, layers)
+    certificate_path(project).unlink(missing_ok=True)
     started = time.monotonic()
-    with channel.Channel(project, timeout) as board:
-        check_stamp(project, board.who(), projects.sha256(model))
-        for index, (frame, tensor) in enumerate(zip(vectors.frames, vectors.tensors, strict=True)):
-            result = board.classify(frame, layers=True)
-            scores = reference.run(tensor)
-            difference, count = compare(project, result, scores, reference)
-            compared += count
-            counts += [result.instructions] if result.instructions is not None else []
-            if difference:
-                mismatches += 1
-                first = first or f"vector {index}, {difference}"
-            elapsed = time.monotonic() - started
-            if progress and elapsed > 2:
-                left = elapsed / (index + 1) * (len(vectors.frames) - index - 1)
-                print(
-                    f"\r{index + 1}/{len(vectors.frames)}, {left:.0f} s left ",
-                    end="",
-                    file=sys.stderr,
-                    flush=True,
-                )
-    if progress and time.monotonic() - started > 2:
+    shown = started + 1
+    with channel.Channel(project, timeout, place) as board:
+        who = board.who()
+        check_stamp(project, who, projects.sha256(model))
+        for index, (frame, tensor) in enumerate(frames(project, vectors, total)):
+            tally.add(board, frame, tensor)
+            if progress and time.monotonic() > shown + 1:
+                shown = time.monotonic()
+                left = (shown - started) / (index + 1) * (total - index - 1)
+                print(f"\r{index + 1}/{total}, {left:.0f} s left ", end="", file=sys.stderr, flush=True)
+        stack_used, stack_size = board.memory()
+    if shown > started + 1:
         print(file=sys.stderr)
     return Verdict(
         board=project.board["name"],
+        channel="serial" if place and place.port else "process" if project.on_host else "qemu",
         model_sha256=project.model_sha256,
+        stamp=str(who["stamp"]),
         elf_sha256=projects.sha256(elf),
-        vectors=len(vectors.frames),
-        source=vectors.note,
-        mismatches=mismatches,
-        first_mismatch=first,
-        layers=len(project.layers),
-        bytes_compared=compared,
-        instructions=max(counts, default=None),
+        vectors=total,
+        source=source,
+        reported="layers" if layers else "scores",
+        mismatches=tally.mismatches,
+        first_mismatch=tally.first,
+        layers=len(project.layers) if layers else 0,
+        bytes_compared=tally.compared,
+        executed=max((spent for spent, _ in tally.counts), default=None),
+        unit=tally.counts[0][1] if tally.counts else None,
+        stack_used=stack_used,
+        stack_size=stack_size,
         ram=sizes.ram,
         ram_predicted=project.predicted["ram"],
         flash=sizes.flash,
         flash_predicted=project.predicted["flash"],
-        versions=_versions(project),
+        versions=_versions(project, place),
     )
+
+
+class _Tally:
+    """Frames compared so far."""
+
+    def __init__(self, project: Project, reference: Reference, layers: bool) -> None:
+        self._project, self._reference, self._layers = project, reference, layers
+        self._order: Order = ()
+        self.mismatches = self.compared = 0
+        self.first: str | None = None
+        self.counts: list[tuple[int, str]] = []
+        self._frames = 0
+
+    def add(self, board: channel.Channel, frame: np.ndarray, tensor: np.ndarray) -> None:
+        """Run one frame on both sides and compare."""
+        scores = self._reference.run(tensor)
+        if self._frames < MEASURED or not self._layers:
+            result = board.classify(frame)
+            spent = channel.executed(board, result.ticks)
+            self.counts += [spent] if spent else []
+        if self._layers:
+            result = board.classify(frame, channel.DIGEST if self._order else channel.LAYERS)
+        difference, compared = compare(self._project, result, scores, self._reference, self._order)
+        if self._layers and not self._order:
+            self._order = tuple((piece.layer, len(piece.data)) for piece in result.pieces)
+        self.compared += compared
+        if difference:
+            self.mismatches += 1
+            if self.first is None:
+                if not result.pieces:
+                    again = board.classify(frame, channel.LAYERS)
+                    exact = compare(self._project, again, scores, self._reference)[0]
+                    difference = exact or f"{difference}, but not when it is repeated"
+                self.first = f"vector {self._frames}, {difference}"
+        self._frames += 1
+
+
+def frames(project: Project, vectors: run.Vectors, count: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(frame, int8 tensor): the project's own, then random ones, the same every time."""
+    own = min(count, len(vectors.frames))
+    yield from zip(vectors.frames[:own], vectors.tensors[:own], strict=True)
+    for index in range(own, count):
+        tensor = np.random.default_rng([SEED, index]).integers(
+            -128, 128, vectors.tensors.shape[1:], dtype=np.int8
+        )
+        yield tensor.reshape(project.rows, project.row_codes), tensor
+
+
+def _source(project: Project, vectors: run.Vectors, count: int) -> str:
+    """Where the frames are from; FirmwareError if there are too few and no more can be made."""
+    own = len(vectors.frames)
+    if count <= own:
+        return vectors.note
+    if vectors.frames.dtype != np.int8 or project.layers[0].bytes != project.rows * project.row_codes:
+        raise FirmwareError(
+            f"--vectors={count}: the project has {own} frames, and RAW frames are made by export.firmware:"
+            f" generate it with --vectors={count}"
+        )
+    return f"{vectors.note}; {count - own} random int8 frames, seed {SEED}"
 
 
 def check_stamp(project: Project, who: dict[str, str | int], sha256: str) -> None:
@@ -139,6 +279,7 @@ def check_stamp(project: Project, who: dict[str, str | int], sha256: str) -> Non
                 " generate the project again"
             )
     expected = {
+        "stamp": project.stamp or who["stamp"],
         "rows": project.rows,
         "row_codes": project.row_codes,
         "code_digits": 2 * project.code_bytes,
@@ -153,94 +294,146 @@ def check_stamp(project: Project, who: dict[str, str | int], sha256: str) -> Non
 
 
 def compare(
-    project: Project, result: channel.Result, scores: np.ndarray, reference: Reference
+    project: Project, result: channel.Result, scores: np.ndarray, reference: Reference, order: Order = ()
 ) -> tuple[str | None, int]:
-    """(the first difference or None, bytes compared) of one frame."""
-    done = [0] * len(project.layers)
-    wrong: set[int] = set()
-    for piece in result.pieces:
-        if not 0 <= piece.layer < len(project.layers):
+    """(the first difference or None, bytes compared) of one frame.
+
+    Args:
+      result: with all pieces; or, if ``order`` is given, with the digest of pieces in that order; or with
+        neither, if only the scores were asked for.
+    """
+    difference, compared = None, len(scores)
+    if result.pieces:
+        difference, found = _compare_pieces(project, result.pieces, reference)
+        compared += found
+    elif order:
+        compared += sum(size for _, size in order)
+        if result.digest != _digest(project, reference, order):
+            difference = "the digest of the layers differs"
+    if difference is None and not np.array_equal(scores, result.scores):
+        difference = f"scores {result.scores.tolist()} differ from {scores.tolist()}"
+    if difference is None and result.label != (label := reference.label(scores)):
+        difference = f"class {result.label} differs from {label}, though the scores are equal"
+    return difference, compared
+
+
+def _compare_pieces(
+    project: Project, pieces: tuple[channel.Piece, ...], reference: Reference
+) -> tuple[str | None, int]:
+    reported = [bytearray() for _ in project.layers]
+    for piece in pieces:
+        if not 0 <= piece.layer < len(reported):
+            raise FirmwareError(f"the board reports layer {piece.layer} of {len(reported)}: build again")
+        reported[piece.layer] += piece.data
+    wrong = []
+    for layer, data in zip(project.layers, reported, strict=True):
+        expected = reference.layer(layer.tensor)
+        if len(data) != layer.bytes or expected.nbytes != layer.bytes:
             raise FirmwareError(
-                f"the board reports layer {piece.layer} of {len(project.layers)}: build again"
+                f"{layer.name}: the board reports {len(data)} of {layer.bytes} B: build again"
             )
-        start = done[piece.layer]
-        expected = reference.layer(project.layers[piece.layer].tensor)[start : start + piece.bytes]
-        done[piece.layer] += piece.bytes
-        if len(expected) != piece.bytes or zlib.crc32(expected) != piece.crc:
-            wrong.add(piece.layer)
-    for number, layer in enumerate(project.layers):
-        if done[number] != layer.bytes:
-            raise FirmwareError(
-                f"{layer.name}: the board reports {done[number]} of {layer.bytes} B: build again"
-            )
-    compared = sum(done) + len(scores)
-    if wrong:
-        name = project.layers[min(wrong)].name
-        return f"layer {name} differs ({len(wrong)} of {len(done)} layers)", compared
-    if not np.array_equal(scores, result.scores):
-        return f"scores {result.scores.tolist()} differ from {scores.tolist()}", compared
-    if result.label != (label := reference.label(scores)):
-        return f"class {result.label} differs from {label}, though the scores are equal", compared
-    return None, compared
+        if data != expected.tobytes():
+            wrong.append(f"layer {layer.name} differs {_where(data, expected)}")
+    count = f" ({len(wrong)} of {len(reported)} layers)"
+    return (wrong[0] + count if wrong else None), sum(map(len, reported))
+
+
+def _where(data: bytearray, expected: np.ndarray) -> str:
+    found = np.frombuffer(data, np.int8)
+    at = int(np.flatnonzero(found != expected.reshape(-1))[0])
+    place = [int(i) for i in np.unravel_index(at, expected.shape)][1:]
+    names = ("row", "column", "channel") if len(place) == 3 else ("element",) * len(place)
+    where = ", ".join(f"{name} {i}" for name, i in zip(names, place, strict=True))
+    return f"at {where}, byte {at}: {found[at]} for {expected.reshape(-1)[at]}"
+
+
+def _digest(project: Project, reference: Reference, order: Order) -> int:
+    """The CRC-32 of the reference's bytes in the order in which the board makes them."""
+    data = [memoryview(reference.layer(layer.tensor).tobytes()) for layer in project.layers]
+    at, crc = [0] * len(data), 0
+    for layer, size in order:
+        crc = zlib.crc32(data[layer][at[layer] : at[layer] + size], crc)
+        at[layer] += size
+    return crc
+
+
+def certificate_path(project: Project) -> Path:
+    return project.path / "certificate.json"
 
 
 def write_certificate(project: Project, verdict: Verdict) -> None:
-    path = project.path / "certificate.json"
+    """Whole or not at all. No date: the same image and frames give the same file."""
+    path = certificate_path(project)
     temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    temporary.write_text(json.dumps({"format": 1} | dataclasses.asdict(verdict), indent=1) + "\n")
-    os.replace(temporary, path)
+    record = {"format": CERTIFICATE, "passed": verdict.passed} | dataclasses.asdict(verdict)
+    try:
+        temporary.write_text(json.dumps(record, indent=1) + "\n")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def summary(verdict: Verdict) -> dict[str, Any]:
     """What --json prints."""
-    return {
-        "vectors": verdict.vectors,
-        "mismatches": verdict.mismatches,
-        "first_mismatch": verdict.first_mismatch,
-        "instructions": verdict.instructions,
-        "ram": verdict.ram,
-        "flash": verdict.flash,
-    }
+    left_out = ("versions", "elf_sha256", "source")
+    record = {key: value for key, value in dataclasses.asdict(verdict).items() if key not in left_out}
+    return {"passed": verdict.passed} | record | {"complaints": verdict.complaints}
 
 
-def _versions(project: Project) -> dict[str, str]:
-    import importlib.metadata
-
+def _versions(project: Project, place: channel.Place | None) -> dict[str, str]:
     found = {"ai-edge-litert": importlib.metadata.version("ai-edge-litert"), "numpy": np.__version__}
-    if not project.on_host:
+    compiler = "gcc" if project.on_host else "arm-none-eabi-gcc"
+    found["gcc"] = projects.first_line([projects.tool(compiler), "--version"])
+    if not project.on_host and not (place and place.port):
         found["qemu"] = projects.first_line([projects.tool("qemu-system-arm"), "--version"])
-        found["gcc"] = projects.first_line([projects.tool("arm-none-eabi-gcc"), "--version"])
     return found
 
 
 def main() -> int:
     parser = projects.parser(__doc__)
-    parser.add_argument("--json", action="store_true", help="one JSON object in place of text")
+    channel.add_flags(parser)
     parser.add_argument(
-        "--timeout", type=projects.seconds, default=channel.ANSWER_SECONDS, help="seconds for one answer"
+        "--vectors", type=projects.count, metavar="N", help="frames (default: those of the project)"
     )
+    parser.add_argument(
+        "--layers", choices=("crc", "none"), default="crc", help="compare every layer, or only the scores"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object in place of text")
     arguments = parser.parse_args()
     project = projects.load(arguments.project)
-    verdict = verify(project, arguments.timeout, progress=not arguments.json)
+    verdict = verify(
+        project,
+        arguments.timeout,
+        progress=not arguments.json,
+        count=arguments.vectors,
+        layers=arguments.layers == "crc",
+        place=channel.Place(arguments.port, arguments.baud),
+    )
     write_certificate(project, verdict)
     if arguments.json:
         print(json.dumps(summary(verdict)))
     else:
         _print(verdict)
-    return 1 if verdict.mismatches else 0
+    return 0 if verdict.passed else 1
 
 
 def _print(verdict: Verdict) -> None:
     print(f"model    {verdict.model_sha256}")
+    print(f"stamp    {verdict.stamp}")
     print(f"vectors  {verdict.source}")
     print(f"compared {verdict.layers} layers, {verdict.bytes_compared:,} B")
-    if verdict.instructions is not None:
-        print(f"executed {verdict.instructions:,} instructions an inference, quantiser included (not cycles)")
+    if verdict.executed is not None:
+        note = " (not cycles)" if verdict.unit == "instructions" else ""
+        print(f"executed {verdict.executed:,} {verdict.unit} an inference, quantiser included{note}")
+    if verdict.stack_size:
+        print(f"stack    {verdict.stack_used:,} B of {verdict.stack_size:,}")
     if verdict.ram is not None and verdict.flash is not None:
         print(f"RAM      {verdict.ram:,} B, predicted {verdict.ram_predicted:,}")
         print(f"flash    {verdict.flash:,} B, predicted {verdict.flash_predicted:,}")
     if verdict.first_mismatch:
         print(f"first    {verdict.first_mismatch}")
+    for complaint in verdict.complaints:
+        print(f"note     {complaint}")
     print(f"verify: {verdict.vectors} vectors, {verdict.mismatches} mismatches")
 
 

@@ -1,7 +1,9 @@
 """The runners against boards that lie, hang or die, and against damaged projects."""
 
+import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -59,15 +61,14 @@ def test_certificate_and_json(made: project.Project) -> None:
     result = door("verify", "--project", str(made.path), "--json")
     assert result.returncode == 0, result.stderr
     printed = json.loads(result.stdout)
-    assert printed == {
-        "vectors": 2,
-        "mismatches": 0,
-        "first_mismatch": None,
-        "instructions": None,
-        "ram": None,
-        "flash": None,
-    }
+    assert printed["passed"] is True and printed["first_mismatch"] is None and printed["complaints"] == []
+    assert (printed["vectors"], printed["mismatches"], printed["layers"]) == (2, 0, len(made.layers))
+    assert (printed["executed"], printed["unit"], printed["ram"], printed["flash"]) == (None,) * 4
     certificate = json.loads((made.path / "certificate.json").read_text())
+    assert (
+        certificate["format"] == 2 and certificate["passed"] is True and certificate["channel"] == "process"
+    )
+    assert certificate["stamp"] == printed["stamp"] and "ai-edge-litert" in certificate["versions"]
     assert certificate["model_sha256"] == project.sha256(made.path / "model.tflite")
     assert certificate["elf_sha256"] == project.sha256(made.elf)
     assert certificate["mismatches"] == 0
@@ -82,23 +83,24 @@ def converse(made: project.Project, sent: bytes) -> list[str]:
     return [line[:-10] for line in answers]
 
 
-@pytest.mark.parametrize("text", ["I", "F 1", "row", "S", "X"])
+@pytest.mark.parametrize("text", ["I", "F 1", "row", "S", "C", "M", "X"])
 def test_a_line_cut_anywhere_is_refused_once(made: project.Project, text: str) -> None:
     """Cut and ended, or cut and run into the next line: one refusal, and the line after it is answered."""
-    row = "R " + channel.encode_row(run.load_vectors(made).frames[0][0], made.code_bytes)
+    row = channel.row_text(0, run.load_vectors(made).frames[0][0], made.code_bytes)
     good = channel.frame_line(row if text == "row" else text)
     asked = channel.frame_line("I")
     answer = converse(made, asked)
-    assert len(answer) == 1 and answer[0].startswith("I loggrad 1 ")
-    for cut in range(len(good) - 1):
+    assert len(answer) == 1 and answer[0].startswith("I loggrad 2 ")
+    for cut in range(1, len(good) - 1):
         assert converse(made, good[:cut] + b"\n" + asked) == ["E", *answer]
-        if cut > 0:
-            assert converse(made, good[:cut] + asked + asked) == ["E", *answer]
+        assert converse(made, good[:cut] + asked + asked) == ["E", *answer]
+    assert converse(made, b"\n\n" + asked + b"\n" + asked) == [*answer, *answer]
 
 
 def test_a_line_needs_its_own_arguments_and_nothing_more(made: project.Project) -> None:
-    wrong = ["I 99", "I ", "S 0", "X abc", "X ", "F", "F ", "F 2", "F 12", "F 01", "F1", "F  1", "R", "R0"]
-    wrong += ["R 0", "R 0 0", "R 0g", "Q", "", "E", "i", "*"]
+    wrong = ["I 99", "I ", "S 0", "X abc", "X ", "F", "F ", "F 12", "F 01", "F1", "F  1", "R", "R0"]
+    wrong += ["R 0", "R 0 0", "R 0000", "R 000 00", "R 00000 00", "R 0000 00 00", "R 0000 0g", "R 0000 0"]
+    wrong += ["R 0000  00", "C 0", "M 1", "F 3", "F f", "Q", "", "E", "i", "*", "I loggrad"]
     bad = [channel.frame_line(text) for text in wrong]
     good = channel.frame_line("F 1")
     bad += [good[:-1] + b"0\n", good[:-1] + b" \n", good[:-1] + b"junkjunk\n", good[:-2] + b"\n", b"F 1\n"]
@@ -123,7 +125,9 @@ def test_wrong_input_tensor_is_named(made: project.Project) -> None:
     np.savez(path, **content)
     verdict = verify.verify(made)
     assert verdict.mismatches == 1
-    assert str(verdict.first_mismatch).startswith("vector 1, layer input differs")
+    assert str(verdict.first_mismatch).startswith(
+        "vector 1, layer input differs at row 5, column 5, channel 0, byte 85: "
+    )
 
 
 def test_another_model_is_noticed(made: project.Project) -> None:
@@ -169,7 +173,8 @@ def test_program_that_ends(made: project.Project) -> None:
 def test_killed_program(made: project.Project) -> None:
     board_that(made, "time.sleep(60)")
     with channel.Channel(made) as board:
-        threading.Timer(0.3, os.kill, (board._process.pid, signal.SIGKILL)).start()
+        assert isinstance(board.link, channel.ProcessLink)
+        threading.Timer(0.3, os.kill, (board.link.process.pid, signal.SIGKILL)).start()
         with pytest.raises(project.FirmwareError, match="killed by signal 9"):
             board.who()
 
@@ -201,12 +206,16 @@ def test_strange_answers(made: project.Project, answers: list[str], message: str
 
 
 def test_unreported_layers_are_noticed(made: project.Project) -> None:
-    scores = np.zeros(2, np.int8)
-    result = channel.Result(scores, 0, None, ())
     reference = verify.Reference(made.path / "model.tflite")
-    reference.run(run.load_vectors(made).tensors[0])
-    with pytest.raises(project.FirmwareError, match="input: the board reports 0 of 256 B"):
-        verify.compare(made, result, scores, reference)
+    scores = reference.run(run.load_vectors(made).tensors[0])
+    whole = channel.Piece(0, reference.layer(made.layers[0].tensor).tobytes(), 0)
+    for pieces, message in (
+        ((whole,), f"{made.layers[1].name}: the board reports 0 of {made.layers[1].bytes} B"),
+        ((whole, whole), "input: the board reports 512 of 256 B"),
+        ((whole, dataclasses.replace(whole, layer=99)), "the board reports layer 99 of"),
+    ):
+        with pytest.raises(project.FirmwareError, match=message):
+            verify.compare(made, channel.Result(scores, 0, 0, 0, pieces), scores, reference)
 
 
 def test_damaged_projects_are_one_line(made: project.Project, tmp_path: Path) -> None:
@@ -234,16 +243,195 @@ def test_a_moved_project_builds_again(made: project.Project, tmp_path: Path) -> 
     assert verify.verify(project.load(moved)).mismatches == 0
 
 
-def test_a_wrong_class_of_right_scores_is_a_mismatch(made: project.Project) -> None:
-    source = made.path / "src" / "net.c"
+def change(made: project.Project, old: str, new: str) -> None:
+    """Change the program of a project."""
+    source = made.path / "src" / "main.c"
     text = source.read_text()
-    changed = text.replace("    return best;\n", "    return 1u - best;\n")
-    assert changed != text
-    source.write_text(changed)
+    assert old in text
+    source.write_text(text.replace(old, new))
+
+
+def test_a_wrong_class_of_right_scores_is_a_mismatch(made: project.Project) -> None:
+    change(made, "net_class(&app.net)", "(1u - net_class(&app.net))")
     verdict = verify.verify(made)
-    assert verdict.mismatches == verdict.vectors and "though the scores are equal" in str(
-        verdict.first_mismatch
+    assert verdict.mismatches == verdict.vectors
+    assert "though the scores are equal" in str(verdict.first_mismatch)
+
+
+def test_a_mismatch_beyond_the_first_frame_is_pinned_to_its_byte(made: project.Project) -> None:
+    """Of the third frame only a digest comes; the bytes are fetched when it differs."""
+    with np.load(made.path / "vectors.npz") as arrays:
+        content = {name: arrays[name].copy() for name in arrays.files}
+    for name in ("frames", "tensors", "labels"):
+        content[name] = np.repeat(content[name], 2, axis=0)
+    content["tensors"][2, 7, 3, 0] += 1
+    np.savez(made.path / "vectors.npz", **content)
+    board, reference = (int(content[name][2].reshape(16, 16)[7, 3]) for name in ("frames", "tensors"))
+    verdict = verify.verify(made)
+    assert (verdict.vectors, verdict.mismatches) == (4, 1)
+    assert str(verdict.first_mismatch).startswith(
+        f"vector 2, layer input differs at row 7, column 3, channel 0, byte 115: {board} for {reference} ("
     )
+
+
+def test_a_fault_that_does_not_come_again_is_a_mismatch(made: project.Project) -> None:
+    """One digest is wrong, and the bytes that are fetched afterwards are right."""
+    change(
+        made,
+        "put_word(' ', app.digest);\n    }",
+        "static int n;\nput_word(' ', app.digest ^ (++n == 4));\n    }",
+    )
+    verdict = verify.verify(made, count=2)
+    assert verdict.mismatches == 1
+    assert verdict.first_mismatch == "vector 1, the digest of the layers differs, but not when it is repeated"
+
+
+def test_scores_alone(made: project.Project) -> None:
+    verdict = verify.verify(made, layers=False, count=50)
+    assert (verdict.vectors, verdict.mismatches, verdict.layers) == (50, 0, 0)
+    assert verdict.bytes_compared == 50 * made.outputs and verdict.reported == "scores"
+
+
+def test_random_frames_are_the_same_every_time(made: project.Project) -> None:
+    vectors = run.load_vectors(made)
+    one, two = (list(verify.frames(made, vectors, count)) for count in (40, 20))
+    assert len(one) == 40
+    for (frame, tensor), (other, _) in zip(one, two, strict=False):
+        assert np.array_equal(frame, other) and np.array_equal(frame, tensor.reshape(frame.shape))
+    assert np.array_equal(one[1][1], vectors.tensors[1]) and one[30][0].dtype == np.int8
+    verdict = verify.verify(made, count=40)
+    assert (verdict.vectors, verdict.mismatches) == (40, 0)
+    assert verdict.source.endswith("; 38 random int8 frames, seed 1")
+    first = (made.path / "certificate.json", verify.write_certificate(made, verdict))[0].read_bytes()
+    verify.write_certificate(made, verify.verify(made, count=40))
+    assert (made.path / "certificate.json").read_bytes() == first
+
+
+def test_raw_frames_cannot_be_invented(made: project.Project) -> None:
+    path = made.path / "vectors.npz"
+    with np.load(path) as arrays:
+        content = {name: arrays[name].copy() for name in arrays.files}
+    np.savez(path, **(content | {"frames": content["frames"].view(np.uint8)}))
+    assert verify.verify(made, count=1).vectors == 1
+    done = door("verify", "--project", str(made.path), "--vectors", "3")
+    assert done.returncode == 1 and "generate it with --vectors=3" in done.stderr
+    assert door("verify", "--project", str(made.path), "--vectors", "0").returncode == 2
+
+
+def test_another_stamp_is_noticed(made: project.Project) -> None:
+    record = json.loads((made.path / "project.json").read_text())
+    with channel.Channel(made) as board:
+        stamp = board.who()["stamp"]
+    (made.path / "project.json").write_text(json.dumps(record | {"stamp": stamp}))
+    assert verify.verify(project.load(made.path)).stamp == stamp
+    (made.path / "project.json").write_text(json.dumps(record | {"stamp": "0.0.0/other"}))
+    with pytest.raises(project.FirmwareError, match="the image has stamp = .*, project.json 0.0.0/other"):
+        verify.verify(project.load(made.path))
+
+
+def test_a_truncated_frame_is_no_result(made: project.Project) -> None:
+    frame = run.load_vectors(made).frames[0]
+    with channel.Channel(made) as board:
+        with pytest.raises(project.FirmwareError, match="row 14 of 15: the board answers status 1"):
+            board.classify(frame[:-1])
+        assert board.ask("S") == ["S -14"]
+        assert board.ask(channel.row_text(14, frame[14], 1)) == ["R 1 14"], "it came twice, and counts once"
+        assert board.ask(channel.row_text(13, frame[13], 1)) == ["R -64 13"]
+        assert board.ask(channel.row_text(15, frame[15], 1)) == ["R 0 15"]
+        assert board.ask("S")[0].startswith("S 0 ")
+
+
+def test_the_certificate_is_whole_or_not_there(
+    made: project.Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdict = verify.verify(made)
+    verify.write_certificate(made, verdict)
+    before = (made.path / "certificate.json").read_bytes()
+
+    def fails(*_: object) -> None:
+        raise OSError(28, "No space left on device", "certificate.json")
+
+    for name in ("os.replace", "pathlib.Path.write_text"):
+        with monkeypatch.context() as context:
+            context.setattr(name, fails)
+            with pytest.raises(OSError):
+                verify.write_certificate(made, verdict)
+        assert (made.path / "certificate.json").read_bytes() == before
+        assert not list(made.path.glob(".certificate*"))
+    board_that(made, "sys.exit(3)")
+    with pytest.raises(project.FirmwareError, match="ended with code 3"):
+        verify.verify(made)
+    assert not (made.path / "certificate.json").exists(), "a verification without an end leaves none"
+
+
+def test_a_program_that_dies_in_the_middle_of_a_frame(made: project.Project) -> None:
+    change(
+        made,
+        "    start_clock();\n    const int status",
+        "    if (app.rows == 5u) lg_board_exit(67);\n    start_clock();\n    const int status",
+    )
+    with pytest.raises(project.FirmwareError, match="stopped at exception 3"):
+        verify.verify(made)
+
+
+def test_a_program_that_hangs_in_the_middle_of_a_frame(made: project.Project) -> None:
+    change(
+        made,
+        "    start_clock();\n    const int status",
+        "    while (app.rows == 5u) {}\n    start_clock();\n    const int status",
+    )
+    with pytest.raises(project.FirmwareError, match=r"no answer within 0\.5 s"):
+        verify.verify(made, 0.5)
+
+
+def test_layers_that_do_not_join_their_digest(made: project.Project) -> None:
+    change(
+        made,
+        "put_word(' ', app.digest);\n        put_bytes",
+        "put_word(' ', app.digest ^ (layer == 2u));\n        put_bytes",
+    )
+    with pytest.raises(project.FirmwareError, match="do not join"):
+        verify.verify(made)
+
+
+CAMERA = """static int camera_line(net_code *line, uint32_t codes, uint32_t row)
+{
+    for (uint32_t i = 0; i < codes; i++) {
+        line[i] = (net_code)((int)(row * 31u + i * 7u) % 251 - 125);
+    }
+    return row < codes ? 0 : -4;
+}
+
+static int take_camera_frame(void)
+"""
+
+
+def test_a_frame_of_the_camera(made: project.Project) -> None:
+    with (
+        channel.Channel(made) as board,
+        pytest.raises(project.FirmwareError, match="board host has no camera"),
+    ):
+        board.camera()
+    change(made, "static int take_camera_frame(void)\n", CAMERA)
+    change(made, "lg_board_camera_line(app.row", "camera_line(app.row")
+    build.build(made)
+    y, x = np.mgrid[:16, :16]
+    with channel.Channel(made) as board:
+        assert np.array_equal(
+            board.camera().scores, board.classify(((y * 31 + x * 7) % 251 - 125).astype(np.int8)).scores
+        )
+    done = door("run", "--project", str(made.path), "--camera", "2")
+    assert done.stdout.strip().split("\n")[-1] == "run: 2 frames of the camera"
+
+
+def test_a_build_directory_of_another_board_is_not_used(made: project.Project) -> None:
+    cache = made.path / "build" / "CMakeCache.txt"
+    build.build(made)
+    text = cache.read_text()
+    assert "LG_BOARD:STRING=host\n" in text or "LG_BOARD:UNINITIALIZED=host\n" in text
+    cache.write_text(re.sub("(LG_BOARD:[A-Z]+)=host", r"\1=mps2-an386", text))
+    assert verify.verify(made).mismatches == 0
+    assert cache.read_text() == text
 
 
 def test_the_compilers_message_is_the_error(made: project.Project) -> None:
@@ -266,15 +454,85 @@ def test_missing_tool_names_its_package(made: project.Project, monkeypatch: pyte
         build.build(made)
 
 
+def on_qemu(folder: Path, board: str = "mps2-an386") -> project.Project:
+    folder.mkdir(exist_ok=True)
+    (folder / "model.tflite").write_bytes(quantized.serial())
+    firmware.write(firmware.make(folder / "model.tflite", board, 2), folder / "p")
+    return project.load(folder / "p")
+
+
 @pytest.mark.qemu
 def test_an_image_that_faults(tmp_path: Path) -> None:
-    (tmp_path / "model.tflite").write_bytes(quantized.serial())
-    firmware.write(firmware.make(tmp_path / "model.tflite", "mps2-an386", 1), tmp_path / "p")
-    source = tmp_path / "p" / "src" / "net.c"
-    fault = "static void run(net_state *net)\n{\n    *(volatile uint32_t *)0xFFFFFFF0u = 1u;\n"
-    source.write_text(source.read_text().replace("static void run(net_state *net)\n{\n", fault))
+    made = on_qemu(tmp_path)
+    fault = "    *(volatile uint32_t *)0xFFFFFFF0u = 1u;\n    start_clock();\n    const int status"
+    change(made, "    start_clock();\n    const int status", fault)
     with pytest.raises(project.FirmwareError, match=r"stopped at exception"):
-        verify.verify(project.load(tmp_path / "p"))
+        verify.verify(made)
+
+
+@pytest.mark.qemu
+def test_image_of_another_board(tmp_path: Path) -> None:
+    one, other = on_qemu(tmp_path / "a"), on_qemu(tmp_path / "b", "netduinoplus2")
+    build.build(one)
+    shutil.copy(build.build(other), one.elf)
+    started = time.monotonic()
+    with pytest.raises(project.FirmwareError), channel.Channel(one, 0.5) as board:
+        board.who()
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.qemu
+def test_costs_and_a_prediction_of_ram_that_is_wrong(tmp_path: Path) -> None:
+    made = on_qemu(tmp_path)
+    verdict = verify.verify(made)
+    assert verdict.passed and verdict.ram == verdict.ram_predicted
+    assert 0 < verdict.stack_used < verdict.stack_size == made.board["stack"]
+    assert verdict.unit == "instructions" and verdict.executed is not None and verdict.executed > 10_000
+    record = json.loads((made.path / "project.json").read_text())
+    record["predicted"] |= {"ram": verdict.ram - 8, "flash": verdict.flash * 2}
+    (made.path / "project.json").write_text(json.dumps(record))
+    done = door("verify", "--project", str(made.path))
+    assert done.returncode == 1, done.stderr
+    assert f"RAM is {verdict.ram} B, {verdict.ram - 8} predicted" in done.stdout
+    assert "warning: the prediction of flash is off by +100.0%" in done.stdout
+    assert json.loads((made.path / "certificate.json").read_text())["passed"] is False
+
+
+def edged(kind: int, scale: float = 0.37, zero_point: int = -5) -> tuple[bytes, int, int]:
+    """A network with QUANTIZE and DEQUANTIZE at its edges: (flatbuffer, int8 input, int8 output)."""
+    net = quantized.Net(3)
+    outer = net._tensor(
+        (1, 6, 5, 2), kind, 0, *(([scale], [zero_point + 128]) if kind == UINT8 else ([], []))
+    )
+    net.source = outer
+    inner = net.tensor((6, 5, 2), scale, zero_point)
+    net.operator(quantized.BUILTIN.QUANTIZE, quantized.OPTIONS.NONE, None, [outer], inner)
+    scores = net.dense(net.mean(net.conv(inner, 4)), 3)
+    out = net._tensor((1, 3), FLOAT32, 0, [], [])
+    net.operator(quantized.BUILTIN.DEQUANTIZE, quantized.OPTIONS.NONE, None, [scores], out)
+    return net.flatbuffer(out), inner, scores
+
+
+FLOAT32, UINT8 = quantized.schema.TensorType.FLOAT32, quantized.schema.TensorType.UINT8
+
+
+@pytest.mark.parametrize("kind", [FLOAT32, UINT8])
+def test_reference_between_edges_that_are_not_int8(kind: int, tmp_path: Path) -> None:
+    flatbuffer, inner, scores = edged(kind)
+    (tmp_path / "m").write_bytes(flatbuffer)
+    reference = verify.Reference(tmp_path / "m", inner, scores)
+    net = quantized.Net(3)
+    net._tensor((1,), FLOAT32, 0, [], [])
+    plain = net.input((6, 5, 2), 0.37, -5)
+    (tmp_path / "plain").write_bytes(net.flatbuffer(net.dense(net.mean(net.conv(plain, 4)), 3)))
+    expected = verify.Reference(tmp_path / "plain")
+    for tensor in np.random.default_rng(0).integers(-128, 128, (30, 6, 5, 2), dtype=np.int8):
+        assert np.array_equal(reference.run(tensor), expected.run(tensor))
+        assert np.array_equal(reference.layer(inner).reshape(tensor.shape), tensor)
+    with pytest.raises(project.FirmwareError, match="not int8 tensors"):
+        verify.Reference(tmp_path / "m")
+    with pytest.raises(project.FirmwareError, match="has no tensor 999"):
+        verify.Reference(tmp_path / "m", 999, scores)
 
 
 def _for_board(made: project.Project, name: str) -> project.Project:

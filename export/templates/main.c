@@ -1,19 +1,24 @@
 /* The program on the board: RAW rows in over the host channel, scores out.
  *
- * Every line, both ways, is <text>*<CRC-32 of the text, 8 hex digits> and a newline. The host sends a command
- * and waits for the answer that begins with the same letter; L lines may come before it.
+ * Every line, both ways, is <text>*<CRC-32 of the text, 8 hex digits> and a newline. The host sends a command and
+ * waits for the answer that begins with the same letter; L lines may come before it. An empty line is nothing. Every
+ * command may be sent again when its answer is lost: a row carries its number and is pushed once.
  *
- *   I               I loggrad 1 <model sha256> <rows> <codes a row> <hex digits a code> <layers> <outputs>
- *                     <bytes of net_state>                                  who is there
- *   F 0 or F 1      F 0                                                     begin a frame; 1: with L lines
- *   R <codes>       R <status>                                              the next row, codes in hex
- *   S               S <status> <class> <ticks> <scores, int8 in hex>        the result
+ *   I               I loggrad 2 <model sha256> <rows> <codes a row> <hex digits a code> <layers> <outputs>
+ *                     <bytes of net_state> <stamp>                          who is there
+ *   F <report>      F 0                                                     begin a frame; report: 0 scores, 1 also
+ *                                                                           the digest, 2 also L lines
+ *   R <row> <codes> R <status> <row>                                        the next row: 4 hex digits, codes in hex
+ *   S               S <status> <class> <ticks> <scores> <digest>            the result of the rows
+ *   C               C <status> <class> <ticks> <scores> <digest>            a frame of the board's camera
+ *   M               M <stack used> <stack size>                             bytes; 0 0 where they are not known
  *   X               X 0                                                     end of the program
- *                   L <layer> <bytes> <CRC-32 of them>                      a piece of a layer's output
+ *                   L <layer> <digest so far> <bytes>                       a piece of a layer's output
  *                   E                                                       a line that cannot be read, once
  *
- * Status is lg_status: 0 the frame is complete, 1 more rows are needed, negative an error; the frame stays as
- * it was. Ticks (hex) count the rows and the network, not the conversation. Nothing here is larger than a row. */
+ * Status is lg_status: 0 the frame is complete, 1 more rows are needed, negative an error; the frame stays as it was.
+ * -64: it is not this row's turn; -101 and below: -100 and the camera's error (lg_board.h). Ticks count the rows and the network, not the conversation. The digest is the CRC-32 of all
+ * pieces of all layers in the order in which they are made, which is the same for every frame. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,48 +26,67 @@
 #include "lg_crc32.h"
 #include "net.h"
 
-enum { CODE_DIGITS = 2 * sizeof(net_code), CRC_DIGITS = 8, CLOSED = -1 };
+#ifndef NET_STAMP
+#define NET_STAMP "-"
+#endif
 
-static struct {
-    uint64_t ticks;
+/* The conversation is compiled for size. */
+#define SMALL __attribute__((cold, noinline))
+
+enum { CODE_DIGITS = 2 * sizeof(net_code), ROW_DIGITS = 4, CRC_DIGITS = 8, CLOSED = -1 };
+enum { OUT_OF_TURN = -64, CAMERA = -100 };
+enum { REPORT_SCORES, REPORT_DIGEST, REPORT_LAYERS };
+enum { LETTER, NUMBER, CODES, CHECKSUM }; /* the fields of a line */
+
+static struct __attribute__((aligned(8))) {
+    uint32_t ticks;
     uint32_t started;
-    uint32_t reporting;
+    uint32_t digest;
     uint32_t sent_crc;
-    uint32_t length; /* of the line that was read: characters after the letter */
-    uint32_t value;  /* and the number they end with */
+    uint32_t number; /* of the line that was read: the value of its number, */
+    uint32_t digits; /* the digits of its last field, */
+    uint8_t field;   /* and which field that is */
+    uint8_t report;
+    uint16_t rows; /* taken in this frame */
     net_state net;
     net_code row[NET_ROW_CODES];
-} app __attribute__((section(".lg_state"), aligned(8)));
+} app __attribute__((section(".lg_state")));
 
 typedef char app_size_is_as_planned[sizeof(void *) != 4 || sizeof app == NET_PROGRAM_BYTES ? 1 : -1];
+typedef char rows_have_four_digits[NET_ROWS <= 0xFFFFu ? 1 : -1];
 
-static void put(const char *text)
+/* The linker script's: the end of the stack, and a symbol whose address is its size. NULL where there is no script. */
+extern uint32_t lg_stack_top[] __attribute__((weak));
+extern char lg_stack_bytes[] __attribute__((weak));
+static const uint32_t unused = 0xA5A5A5A5u;
+
+static uint32_t *stack_bottom(void)
 {
-    size_t size = 0;
-    while (text[size] != '\0') {
-        size++;
+    return lg_stack_top - (uintptr_t)lg_stack_bytes / sizeof(uint32_t);
+}
+
+/* Fill the stack from its bottom to a little below this function's own frame. */
+static void __attribute__((noinline)) paint_stack(void)
+{
+    volatile uint32_t here = unused;
+    const uintptr_t end = (uintptr_t)&here - 64u;
+    volatile uint32_t *word = stack_bottom();
+    while (word != NULL && (uintptr_t)word < end) {
+        *word++ = here;
     }
+}
+
+static void SMALL put(const char *text, size_t size)
+{
     app.sent_crc = lg_crc32(app.sent_crc, text, size);
     (void)lg_board_write(text, size);
 }
 
-static void put_hex(uint64_t value, uint32_t digits)
-{
-    char text[17];
-    text[digits] = '\0';
-    for (uint32_t i = digits; i > 0; i--) {
-        text[i - 1] = "0123456789abcdef"[value & 15u];
-        value >>= 4;
-    }
-    put(text);
-}
-
-static void put_number(int32_t value)
+static void SMALL put_number(int32_t value)
 {
     char text[12];
-    char *place = text + sizeof text - 1;
+    char *place = text + sizeof text;
     uint32_t rest = value < 0 ? 0u - (uint32_t)value : (uint32_t)value;
-    *place = '\0';
     do {
         *--place = (char)('0' + rest % 10u);
         rest /= 10u;
@@ -70,16 +94,38 @@ static void put_number(int32_t value)
     if (value < 0) {
         *--place = '-';
     }
-    put(" ");
-    put(place);
+    *--place = ' ';
+    put(place, (size_t)(text + sizeof text - place));
+}
+
+/* A mark, then bytes in hex. */
+static void SMALL put_bytes(char mark, const int8_t *data, uint32_t size)
+{
+    static const char digits[] = "0123456789abcdef";
+    char text[34];
+    size_t used = 1u;
+    text[0] = mark;
+    for (uint32_t i = 0; i < size; i++) {
+        if (used >= sizeof text - 1u) {
+            put(text, used);
+            used = 0u;
+        }
+        text[used++] = digits[(uint8_t)data[i] >> 4];
+        text[used++] = digits[data[i] & 15];
+    }
+    put(text, used);
+}
+
+static void SMALL put_word(char mark, uint32_t value)
+{
+    const int8_t bytes[] = {(int8_t)(value >> 24), (int8_t)(value >> 16), (int8_t)(value >> 8), (int8_t)value};
+    put_bytes(mark, bytes, sizeof bytes);
 }
 
 static void end_line(void)
 {
-    const uint32_t crc = app.sent_crc;
-    put("*");
-    put_hex(crc, CRC_DIGITS);
-    put("\n");
+    put_word('*', app.sent_crc);
+    put("\n", 1u);
     app.sent_crc = 0u;
 }
 
@@ -90,18 +136,18 @@ static void start_clock(void)
 
 static void stop_clock(void)
 {
-    app.ticks += (uint32_t)(lg_board_ticks() - app.started);
+    app.ticks += lg_board_ticks() - app.started;
 }
 
 static void observe(uint32_t layer, const int8_t *data, uint32_t size)
 {
     stop_clock();
-    if (app.reporting != 0u) {
-        put("L");
+    app.digest = lg_crc32(app.digest, data, size);
+    if (app.report == REPORT_LAYERS) {
+        put("L", 1u);
         put_number((int32_t)layer);
-        put_number((int32_t)size);
-        put(" ");
-        put_hex(lg_crc32(0u, data, size), CRC_DIGITS);
+        put_word(' ', app.digest);
+        put_bytes(' ', data, size);
         end_line();
     }
     start_clock();
@@ -113,159 +159,201 @@ static int next(void)
     return lg_board_read(&c, 1u) == 1u ? c : CLOSED;
 }
 
-static int nibble(int c)
-{
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static int ends(int c)
 {
     return c == '\n' || c == CLOSED;
 }
 
-/* A character after the letter: first a space, then hex digits, which go to app.row, as many codes as fit.
- * 1: the character has no place there. */
-static int decode(int c)
+static int nibble(int c)
 {
-    const int digit = nibble(c);
-    const uint32_t digits = app.length++;
-    if (digits == 0u) {
-        return c != ' ';
-    }
-    app.value = (app.value << 4) | (uint32_t)(digit & 15);
-    if (digits % CODE_DIGITS == 0u && digits / CODE_DIGITS <= NET_ROW_CODES) {
-        app.row[digits / CODE_DIGITS - 1u] = (net_code)app.value;
-    }
-    return digit < 0;
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Read a line up to its newline: its letter, or 'E' if it is damaged, or CLOSED. */
-static int receive(void)
-{
-    const int letter = next();
-    int c = letter;
-    uint32_t crc = 0u, told = 0u, told_digits = 0u;
-    int bad = 0;
-    app.length = 0u;
-    app.value = 0u;
-    for (int first = 1; c != '*' && !ends(c); first = 0) {
-        const unsigned char byte = (unsigned char)c;
-        bad |= first ? 0 : decode(c);
-        crc = lg_crc32(crc, &byte, 1u);
-        c = next();
-    }
-    if (c == '*') {
-        for (c = next(); !ends(c); c = next()) {
-            const int digit = nibble(c);
-            bad |= digit < 0;
-            told = (told << 4) | (uint32_t)(digit & 15);
-            told_digits++;
-        }
-    }
-    if (c == CLOSED) {
-        return CLOSED;
-    }
-    return bad != 0 || told_digits != CRC_DIGITS || told != crc ? 'E' : letter;
-}
-
-/* Does the command take what follows its letter? */
+/* Has the line that was read what its letter demands, and nothing more? */
 static int takes_arguments(int letter)
 {
     switch (letter) {
-    case 'I':
-    case 'S':
-    case 'X':
-        return app.length == 0u;
     case 'F':
-        return app.length == 2u && app.value <= 1u;
+        return app.field == NUMBER && app.digits == 1u && app.number <= REPORT_LAYERS;
     case 'R':
-        return app.length % CODE_DIGITS == 1u;
+        return app.field == CODES && app.digits % CODE_DIGITS == 0u;
+    case 'I': case 'S': case 'C': case 'M': case 'X':
+        return app.field == LETTER;
     default:
         return 0;
     }
 }
 
-static void answer_who(void)
+/* Read a line up to its newline: its letter, or 'E' if it cannot be read, or CLOSED. Number, codes and checksum are
+ * fields of hex digits, after a space each, the last after the star; as many codes as fit go to app.row. */
+static int SMALL receive(void)
 {
-    put("I loggrad 1 " NET_MODEL_SHA256);
-    put_number((int32_t)NET_ROWS);
-    put_number((int32_t)NET_ROW_CODES);
-    put_number((int32_t)CODE_DIGITS);
-    put_number((int32_t)NET_LAYERS);
-    put_number((int32_t)NET_OUTPUTS);
-    put_number((int32_t)sizeof(net_state));
+    int letter;
+    do {
+        letter = next();
+    } while (letter == '\n');
+    uint32_t crc = 0u, word = 0u, digits = 0u;
+    int field = LETTER, bad = 0, c = letter;
+    for (int first = 1; !ends(c); first = 0) {
+        const unsigned char byte = (unsigned char)c;
+        const int digit = nibble(c);
+        if (c == '*' || c == ' ') {
+            bad |= field == NUMBER && c == ' ' && digits != ROW_DIGITS;
+            bad |= field == CHECKSUM || (field == CODES && c == ' ');
+            app.field = (uint8_t)field;
+            app.digits = digits;
+            digits = 0u;
+            field = c == '*' ? CHECKSUM : field + 1;
+        } else if (first == 0) {
+            bad |= digit < 0 || field == LETTER;
+            word = (word << 4) | (uint32_t)(digit & 15);
+            digits++;
+            if (field == NUMBER) {
+                app.number = word;
+            } else if (field == CODES && digits % CODE_DIGITS == 0u && digits <= CODE_DIGITS * NET_ROW_CODES) {
+                app.row[digits / CODE_DIGITS - 1u] = (net_code)word;
+            }
+        }
+        crc = field == CHECKSUM ? crc : lg_crc32(crc, &byte, 1u);
+        c = next();
+    }
+    if (c == CLOSED) {
+        return CLOSED;
+    }
+    bad |= field != CHECKSUM || digits != CRC_DIGITS || word != crc;
+    return bad == 0 && takes_arguments(letter) ? letter : 'E';
 }
 
-static void answer_frame(void)
+/* Nobody watches a frame of which only the scores are wanted: its ticks are those of the network alone. */
+static lg_status get_ready(void)
+{
+    return net_init(&app.net, app.report == REPORT_SCORES ? NULL : observe);
+}
+
+static void begin_frame(void)
 {
     net_begin(&app.net);
     app.ticks = 0u;
-    app.reporting = app.value;
-    put("F 0");
+    app.digest = 0u;
+    app.rows = 0u;
 }
 
-static void answer_row(void)
+static int push_row(uint32_t codes)
 {
     start_clock();
-    const lg_status status = net_push_row(&app.net, app.row, app.length / CODE_DIGITS);
+    const int status = net_push_row(&app.net, app.row, codes);
     stop_clock();
-    put("R");
-    put_number((int32_t)status);
+    return status;
 }
 
-static void answer_scores(void)
+/* The row whose turn it is is pushed; the one before it has come twice. */
+static int take_row(void)
 {
-    const int8_t *scores;
-    const lg_status status = net_scores(&app.net, &scores);
-    put("S");
-    put_number((int32_t)status);
+    if (app.number == app.rows) {
+        const int status = push_row(app.digits / CODE_DIGITS);
+        app.rows = (uint16_t)(app.rows + (status >= 0));
+        return status;
+    }
+    if (app.number + 1u == app.rows) {
+        return app.rows == NET_ROWS ? LG_OK : LG_NO_LINE;
+    }
+    return OUT_OF_TURN;
+}
+
+static int take_camera_frame(void)
+{
+    int status = LG_NO_LINE;
+    begin_frame();
+    for (uint32_t row = 0; status == LG_NO_LINE; row++) {
+        const int error = lg_board_camera_line(app.row, NET_ROW_CODES, row);
+        status = error < 0 ? CAMERA + error : push_row(NET_ROW_CODES);
+    }
+    return status;
+}
+
+static void put_scores(int status)
+{
+    const int8_t *scores = NULL;
+    status = status < 0 ? status : (int)net_scores(&app.net, &scores);
+    put_number(status);
     if (status == LG_OK) {
         put_number((int32_t)net_class(&app.net));
-        put(" ");
-        put_hex(app.ticks, 16u);
-        put(" ");
-        for (uint32_t i = 0; i < NET_OUTPUTS; i++) {
-            put_hex((uint8_t)scores[i], 2u);
+        put_word(' ', app.ticks);
+        put_bytes(' ', scores, NET_OUTPUTS);
+        put_word(' ', app.digest);
+    }
+}
+
+static void put_who(void)
+{
+    static const char who[] = " loggrad 2 " NET_MODEL_SHA256;
+    static const char stamp[] = " " NET_STAMP;
+    static const uint32_t numbers[] = {NET_ROWS,   NET_ROW_CODES, CODE_DIGITS,
+                                       NET_LAYERS, NET_OUTPUTS,   sizeof(net_state)};
+    put(who, sizeof who - 1u);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        put_number((int32_t)numbers[i]);
+    }
+    put(stamp, sizeof stamp - 1u);
+}
+
+static void put_memory(void)
+{
+    const uint32_t *word = stack_bottom();
+    while (word != lg_stack_top && *word == unused) {
+        word++;
+    }
+    put_number((int32_t)((uintptr_t)lg_stack_top - (uintptr_t)word));
+    put_number((int32_t)(uintptr_t)lg_stack_bytes);
+}
+
+/* The work comes first: its L lines go ahead of the answer. */
+static void SMALL answer(char letter)
+{
+    const int status = letter == 'R' ? take_row() : letter == 'C' ? take_camera_frame() : LG_OK;
+    put(&letter, 1u);
+    switch (letter) {
+    case 'I':
+        put_who();
+        break;
+    case 'F':
+        app.report = (uint8_t)app.number;
+        (void)get_ready();
+        begin_frame();
+        put_number(status);
+        break;
+    case 'R':
+        put_number(status);
+        put_number((int32_t)app.number);
+        break;
+    case 'S':
+    case 'C':
+        put_scores(status);
+        break;
+    case 'M':
+        put_memory();
+        break;
+    default: /* X 0, and E */
+        if (letter == 'X') {
+            put_number(status);
         }
     }
+    end_line();
 }
 
 int main(void)
 {
+    paint_stack();
     lg_board_init();
-    if (net_init(&app.net, observe) != LG_OK) {
+    if (get_ready() != LG_OK) {
         return 1;
     }
     for (;;) {
-        int letter = receive();
+        const int letter = receive();
         if (letter == CLOSED) {
             return 0;
         }
-        letter = takes_arguments(letter) ? letter : 'E';
-        switch (letter) {
-        case 'I':
-            answer_who();
-            break;
-        case 'F':
-            answer_frame();
-            break;
-        case 'R':
-            answer_row();
-            break;
-        case 'S':
-            answer_scores();
-            break;
-        case 'X':
-            put("X 0");
-            break;
-        default:
-            put("E");
-            break;
-        }
-        end_line();
+        answer((char)letter);
         if (letter == 'X') {
             return 0;
         }
