@@ -13,10 +13,10 @@ typedef struct {
     int32_t shift; /* -31..30 */
 } lg_channel;
 
-/* Portable arithmetic shift right (floor), 0 <= n <= 31. */
+/* Arithmetic shift right (floor), 0 <= n <= 31, also where >> is another on negative values. */
 static inline int32_t lg_floor_shift(int32_t x, int32_t n)
 {
-    return x >= 0 ? x >> n : ~(~x >> n);
+    return (-1 >> 1) == -1 || x >= 0 ? x >> n : ~(~x >> n);
 }
 
 /* a * b, and floor(a * b / 2^31 + 1/2) with 0 <= b < 2^31: by one long multiplication, or by 16-bit halves on

@@ -69,6 +69,30 @@ static inline uint32_t lg_min4(uint32_t a, uint32_t b)
 
 #endif
 
+/* Four channels of n pixels, `step` apart, added to the halves of even (channels 0, 2) and odd (1, 3); 255 pixels fit. */
+static inline void lg_sum_pixels(const int8_t *in, uint32_t n, uint32_t step, uint32_t *even, uint32_t *odd)
+{
+    uint32_t sum_even = *even, sum_odd = *odd;
+    for (; n > 0u; n--, in += step) {
+        const uint32_t four = lg_load4(in);
+        sum_even = lg_sadd16(sum_even, lg_widen_even(four));
+        sum_odd = lg_sadd16(sum_odd, lg_widen_odd(four));
+    }
+    *even = sum_even;
+    *odd = sum_odd;
+}
+
+/* The halves of a word. */
+static inline int32_t lg_low_half(uint32_t pair)
+{
+    return (int16_t)(uint16_t)pair;
+}
+
+static inline int32_t lg_high_half(uint32_t pair)
+{
+    return (int16_t)(uint16_t)(pair >> 16);
+}
+
 /* n values to low..high, where these bounds are narrower than int8. */
 static inline void lg_clamp_bytes(int8_t *values, uint32_t n, int32_t low, int32_t high)
 {

@@ -16,33 +16,32 @@ void lg_dense_accumulate_dsp(const lg_dense *layer, const int8_t *in, uint32_t f
 {
     const int8_t *weights = layer->weights + first;
     const int8_t *const end = in + n, *const end4 = in + n / 4u * 4u;
+    const uint32_t step = layer->in_n;
     uint32_t o = 0;
     for (; o + OUTPUTS <= layer->out_n; o += OUTPUTS) {
-        const int8_t *x = in, *a = weights, *b = a + layer->in_n, *c = b + layer->in_n, *d = c + layer->in_n;
+        const int8_t *x = in, *a = weights;
         int32_t sum_a = acc[o], sum_b = acc[o + 1u], sum_c = acc[o + 2u], sum_d = acc[o + 3u];
         for (; x != end4; x += 4) {
             const uint32_t bytes = lg_load4(x);
             const uint32_t even = lg_widen_even(bytes), odd = lg_widen_odd(bytes);
             sum_a = add_four(a, even, odd, sum_a);
-            sum_b = add_four(b, even, odd, sum_b);
-            sum_c = add_four(c, even, odd, sum_c);
-            sum_d = add_four(d, even, odd, sum_d);
+            sum_b = add_four(a + step, even, odd, sum_b);
+            sum_c = add_four(a + 2u * step, even, odd, sum_c);
+            sum_d = add_four(a + 3u * step, even, odd, sum_d);
             a += 4;
-            b += 4;
-            c += 4;
-            d += 4;
         }
         for (; x != end; x++) {
-            sum_a += *x * *a++;
-            sum_b += *x * *b++;
-            sum_c += *x * *c++;
-            sum_d += *x * *d++;
+            sum_a += *x * *a;
+            sum_b += *x * a[step];
+            sum_c += *x * a[2u * step];
+            sum_d += *x * a[3u * step];
+            a++;
         }
         acc[o] = sum_a;
         acc[o + 1u] = sum_b;
         acc[o + 2u] = sum_c;
         acc[o + 3u] = sum_d;
-        weights += OUTPUTS * layer->in_n;
+        weights += OUTPUTS * step;
     }
     for (; o < layer->out_n; o++) {
         const int8_t *x = in, *a = weights;
@@ -56,7 +55,7 @@ void lg_dense_accumulate_dsp(const lg_dense *layer, const int8_t *in, uint32_t f
             sum += *x * *a++;
         }
         acc[o] = sum;
-        weights += layer->in_n;
+        weights += step;
     }
 }
 
