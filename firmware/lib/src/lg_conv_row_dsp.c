@@ -216,11 +216,14 @@ static inline int32_t larger(int32_t a, int32_t b)
     return a > b ? a : b;
 }
 
-static void keep_larger(group *g)
+/* best: the larger sums of the two windows, and of best unless these are the first. */
+static void keep_larger(group *g, int first)
 {
-    const int32_t *const a = g->acc[0], *const b = g->acc[1];
-    for (uint32_t c = 0; c < g->channels; c++) {
-        g->best[c] = larger(g->best[c], larger(a[c], b[c]));
+    const int32_t *a = g->acc[0];
+    int32_t *best = g->best;
+    for (uint32_t c = g->channels; c > 0u; c--, a++, best++) {
+        const int32_t both = larger(a[0], a[MOST]);
+        *best = first ? both : larger(*best, both);
     }
 }
 
@@ -228,9 +231,6 @@ static void keep_larger(group *g)
 static void sum_pooled(group *g, const int8_t *const *rows, uint32_t x)
 {
     const lg_conv *const layer = g->layer;
-    for (uint32_t c = 0; c < g->channels; c++) {
-        g->best[c] = INT32_MIN;
-    }
     for (uint32_t px = 0; px < layer->pool_w; px += 2u) {
         const uint32_t at = (x * layer->pool_w + px) * layer->x_step;
         const uint32_t step = px + 1u < layer->pool_w ? layer->x_step : 0u;
@@ -243,7 +243,7 @@ static void sum_pooled(group *g, const int8_t *const *rows, uint32_t x)
             } else {
                 sum_pair(g, rows + py * layer->y_step, at, step);
             }
-            keep_larger(g);
+            keep_larger(g, px + py == 0u);
         }
     }
 }
