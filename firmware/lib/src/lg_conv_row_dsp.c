@@ -20,13 +20,25 @@ typedef struct {
     int32_t multiplier, offset, right;
 } scale;
 
+/* One pass over a piece of two windows; multiply knows where its members are. */
+typedef struct {
+    const int32_t *start;
+    const uint32_t *pairs, *weights;
+    uint32_t quads;
+    const uint32_t *end;   /* of pairs */
+    uint32_t weights_step; /* bytes from the weights behind these to those of the next block */
+    uint32_t blocks;
+    int32_t *sums;
+    const scale *scales;
+    int8_t *out_a, *out_b;
+} pass;
+
 /* One group of blocks of four channels. */
 typedef struct {
     const lg_conv *layer;
     const uint32_t *weights;
     const lg_channel *of;
     uint32_t channels;         /* of the group */
-    uint32_t block_words;      /* weights of four channels */
     uint32_t run_quads, quads; /* of a run, of a window */
     uint32_t shared_rows;      /* input rows that the windows pooled into one pixel cover, 0: widened for each window */
     uint32_t shared_step;      /* words of scratch from one row of windows to the next */
@@ -59,12 +71,9 @@ static inline uint32_t *widen(const int8_t *a, const int8_t *b, uint32_t quads, 
     return pairs;
 }
 
-/* Sums of four channels and two windows: sums = start + products of `quads` > 0 quads. Window B's sums and starts are
- * 4 * GROUP words after window A's. */
-__attribute__((naked, noinline)) static void multiply(IN_REGISTER const int32_t *start, IN_REGISTER int32_t *sums,
-                                                      IN_REGISTER const uint32_t *pairs,
-                                                      IN_REGISTER const uint32_t *weights,
-                                                      IN_REGISTER uint32_t quads)
+/* sums = start + products, block by block of four channels; or at once the outputs, anywhere in int8, when out_a is not
+ * null. Window B's sums and starts are MOST words after window A's. All pointers move on. */
+__attribute__((naked, noinline)) static void multiply(IN_REGISTER pass *p)
 {
 /* Windows A and B in r1 and r12, weights of two channels in r0 and lr, sums in r4-r7 and r8-r11. */
 #define TAPS                    \
@@ -79,30 +88,69 @@ __attribute__((naked, noinline)) static void multiply(IN_REGISTER const int32_t 
     "smlad  r10, r12, r0, r10\n" \
     "smlad  r7, r1, lr, r7\n"    \
     "smlad  r11, r12, lr, r11\n"
-    __asm__("ldr    r12, [sp]\n"
-            "push   {r1, r4-r11, lr}\n"
-            "add    r1, r2, r12, lsl #4\n"
-            "push   {r1}\n" /* the end of pairs */
-            "ldm    r0, {r4-r7}\n"
-            "adds   r0, r0, #64\n"
-            "ldm    r0, {r8-r11}\n"
+/* One channel of windows A and B. */
+#define OUTPUT(a, b)                        \
+    "ldm    r12!, {r2, r3, lr}\n"           \
+    "smmulr " a ", " a ", r2\n"             \
+    "smmulr " b ", " b ", r2\n"             \
+    "add    " a ", " a ", " a ", asr #31\n" \
+    "add    " b ", " b ", " b ", asr #31\n" \
+    "add    " a ", " a ", r3\n"             \
+    "add    " b ", " b ", r3\n"             \
+    "asr    " a ", " a ", lr\n"             \
+    "asr    " b ", " b ", lr\n"             \
+    "ssat   " a ", #8, " a "\n"             \
+    "ssat   " b ", #8, " b "\n"             \
+    "strb   " a ", [r0], #1\n"              \
+    "strb   " b ", [r1], #1\n"
+    __asm__("push   {r4-r11, lr}\n"
+            "ldr    r1, [r0, #16]\n"
+            "push   {r0, r1}\n" /* p, the end of pairs */
+            "1:\n"
+            "ldm    r0, {r1, r2, r3, r12}\n"
+            "ldm    r1!, {r4-r7}\n"
+            "str    r1, [r0]\n"
+            "adds   r1, r1, #48\n"
+            "ldm    r1, {r8-r11}\n"
             "and    r12, r12, #3\n"
             "tbb    [pc, r12]\n"
             "0:\n"
-            ".byte (1f - 0b) / 2, (4f - 0b) / 2, (3f - 0b) / 2, (2f - 0b) / 2\n"
-            "1:\n" TAPS TAPS
+            ".byte (2f - 0b) / 2, (5f - 0b) / 2, (4f - 0b) / 2, (3f - 0b) / 2\n"
             "2:\n" TAPS TAPS
             "3:\n" TAPS TAPS
             "4:\n" TAPS TAPS
-            "ldr    r0, [sp]\n"
-            "cmp    r2, r0\n"
-            "bne    1b\n"
+            "5:\n" TAPS TAPS
             "ldr    r0, [sp, #4]\n"
-            "stm    r0, {r4-r7}\n"
-            "adds   r0, r0, #64\n"
-            "stm    r0, {r8-r11}\n"
+            "cmp    r2, r0\n"
+            "bne    2b\n"
+            "ldr    r2, [sp]\n"
+            "ldr    r0, [r2, #20]\n"
+            "add    r3, r3, r0\n"
+            "str    r3, [r2, #8]\n"
+            "ldrd   r0, r1, [r2, #36]\n"
+            "cmp    r0, #0\n"
+            "beq    6f\n"
+            "ldr    r12, [r2, #32]\n"
+            OUTPUT("r4", "r8") OUTPUT("r5", "r9") OUTPUT("r6", "r10") OUTPUT("r7", "r11")
+            "ldr    r2, [sp]\n"
+            "str    r12, [r2, #32]\n"
+            "strd   r0, r1, [r2, #36]\n"
+            "b      7f\n"
+            "6:\n"
+            "ldr    r1, [r2, #28]\n"
+            "stm    r1!, {r4-r7}\n"
+            "str    r1, [r2, #28]\n"
+            "adds   r1, r1, #48\n"
+            "stm    r1, {r8-r11}\n"
+            "7:\n"
+            "mov    r0, r2\n"
+            "ldr    r1, [r0, #24]\n"
+            "subs   r1, r1, #1\n"
+            "str    r1, [r0, #24]\n"
+            "bne    1b\n"
             "add    sp, sp, #8\n"
             "pop    {r4-r11, pc}\n");
+#undef OUTPUT
 #undef TAPS
 }
 
@@ -137,26 +185,36 @@ static uint32_t *widen(const int8_t *a, const int8_t *b, uint32_t quads, uint32_
     return pairs;
 }
 
-static void multiply(const int32_t *start, int32_t *sums, const uint32_t *pairs, const uint32_t *weights,
-                     uint32_t quads)
-{
-    for (uint32_t c = 0; c < CHANNELS; c++) {
-        int32_t a = start[c], b = start[MOST + c];
-        for (uint32_t i = 0; i < 2u * quads; i++) {
-            a = lg_smlad(pairs[2u * i], weights[CHANNELS * i + c], a);
-            b = lg_smlad(pairs[2u * i + 1u], weights[CHANNELS * i + c], b);
-        }
-        sums[c] = a;
-        sums[MOST + c] = b;
-    }
-}
-
 static inline int8_t rescale(const int32_t **sum, const scale **s)
 {
     const int32_t high = lg_smmulr(*(*sum)++, (*s)->multiplier);
     const int32_t value = lg_asr(high + lg_asr(high, 31) + (*s)->offset, (*s)->right);
     (*s)++;
     return (int8_t)lg_ssat8(value);
+}
+
+static void multiply(pass *p)
+{
+    for (; p->blocks > 0u; p->blocks--, p->start += CHANNELS, p->sums += CHANNELS) {
+        for (uint32_t c = 0; c < CHANNELS; c++) {
+            int32_t sums[2] = {p->start[c], p->start[MOST + c]};
+            const uint32_t *weights = p->weights + c;
+            for (const uint32_t *pair = p->pairs; pair != p->end; pair += 2, weights += CHANNELS) {
+                sums[0] = lg_smlad(pair[0], *weights, sums[0]);
+                sums[1] = lg_smlad(pair[1], *weights, sums[1]);
+            }
+            if (p->out_a == NULL) {
+                p->sums[c] = sums[0];
+                p->sums[MOST + c] = sums[1];
+                continue;
+            }
+            const int32_t *sum = sums;
+            const scale *s = p->scales++, *same = s;
+            *p->out_a++ = rescale(&sum, &s);
+            *p->out_b++ = rescale(&sum, &same);
+        }
+        p->weights += 2 * (p->end - p->pairs) + p->weights_step / 4u;
+    }
 }
 
 #endif
@@ -174,14 +232,22 @@ static void widen_rows(group *g, const int8_t *const *rows, uint32_t count, uint
     }
 }
 
-/* Sums of a window pair from quads `first` .. `first` + n - 1 of the window. */
-static void multiply_all(group *g, const uint32_t *pairs, uint32_t first, uint32_t n)
+/* Sums of a window pair from quads `first` .. `first` + n - 1 of the window; when out_a is not null, its outputs. */
+__attribute__((noinline)) static void multiply_all(group *g, const uint32_t *pairs, uint32_t first, uint32_t n,
+                                                   int8_t *out_a, int8_t *out_b)
 {
-    const uint32_t *weights = g->weights + first * QUAD * 2u;
-    const int32_t *const start = first == 0u ? g->bias[0] : g->acc[0];
-    for (uint32_t c = 0; c < g->channels; c += CHANNELS, weights += g->block_words) {
-        multiply(start + c, g->acc[0] + c, pairs, weights, n);
-    }
+    pass p = {.start = first == 0u ? g->bias[0] : g->acc[0],
+              .pairs = pairs,
+              .weights = g->weights + first * QUAD * 2u,
+              .quads = n,
+              .end = pairs + n * QUAD,
+              .weights_step = (g->quads - n) * QUAD * 8u,
+              .blocks = (g->channels + CHANNELS - 1u) / CHANNELS,
+              .sums = g->acc[0],
+              .scales = g->scales,
+              .out_a = out_a,
+              .out_b = out_b};
+    multiply(&p);
 }
 
 /* Sums of a window pair that is larger than the scratch buffer. */
@@ -195,20 +261,21 @@ static void sum_large(group *g, const int8_t *const *rows, uint32_t x, uint32_t 
             for (uint32_t left = g->run_quads, n; left > 0u; left -= n, run += n * QUAD, first += n) {
                 n = left < SCRATCH_QUADS ? left : SCRATCH_QUADS;
                 (void)widen(run, run + step, n, g->scratch);
-                multiply_all(g, g->scratch, first, n);
+                multiply_all(g, g->scratch, first, n, NULL, NULL);
             }
         }
     }
 }
 
-static void sum_pair(group *g, const int8_t *const *rows, uint32_t x, uint32_t step)
+/* Sums of the windows at x and at x + step; when out_a is not null, their outputs. */
+static void sum_pair(group *g, const int8_t *const *rows, uint32_t x, uint32_t step, int8_t *out_a, int8_t *out_b)
 {
     if (g->quads > SCRATCH_QUADS) {
         sum_large(g, rows, x, step);
         return;
     }
     widen_rows(g, rows, g->layer->kernel_h, x, step);
-    multiply_all(g, g->scratch, 0, g->quads);
+    multiply_all(g, g->scratch, 0, g->quads, out_a, out_b);
 }
 
 static inline int32_t larger(int32_t a, int32_t b)
@@ -239,30 +306,36 @@ static void sum_pooled(group *g, const int8_t *const *rows, uint32_t x)
         }
         for (uint32_t py = 0; py < layer->pool_h; py++) {
             if (g->shared_rows > 0u) {
-                multiply_all(g, g->scratch + py * g->shared_step, 0, g->quads);
+                multiply_all(g, g->scratch + py * g->shared_step, 0, g->quads, NULL, NULL);
             } else {
-                sum_pair(g, rows + py * layer->y_step, at, step);
+                sum_pair(g, rows + py * layer->y_step, at, step, NULL, NULL);
             }
             keep_larger(g, px + py == 0u);
         }
     }
 }
 
-/* The group's channels of one pixel. */
-static void put(const group *g, const int32_t *sums, int8_t *out)
+/* Clamps the group's channels of one pixel. */
+__attribute__((noinline)) static void limit(const group *g, int8_t *out)
 {
     const int32_t low = g->layer->act_min, high = g->layer->act_max;
+    if (low > -128 || high < 127) {
+        for (uint32_t c = 0; c < g->channels; c++) {
+            out[c] = lg_clamp_s8(out[c], low, high);
+        }
+    }
+}
+
+/* The group's channels of one pixel from their sums. */
+static void put(const group *g, const int32_t *sums, int8_t *out)
+{
     const int32_t *const end = sums + g->channels;
     const scale *s = g->scales;
     int8_t *at = out;
     while (sums != end) {
         *at++ = rescale(&sums, &s);
     }
-    if (low > -128 || high < 127) {
-        for (; out != at; out++) {
-            *out = lg_clamp_s8(*out, low, high);
-        }
-    }
+    limit(g, out);
 }
 
 /* The same for any shift. */
@@ -303,7 +376,6 @@ void lg_conv_row_dsp(const lg_conv *layer, const int8_t *const *rows, int8_t *ou
     g.run_quads = (layer->run_bytes + 3u) / QUAD;
     const uint32_t row_quads = g.run_quads * layer->runs;
     g.quads = layer->kernel_h * row_quads;
-    g.block_words = g.quads * QUAD * 2u;
     g.shared_rows = (layer->pool_h - 1u) * layer->y_step + layer->kernel_h;
     g.shared_step = layer->y_step * row_quads * QUAD;
     if (layer->row_step > 1u || g.shared_rows * row_quads > SCRATCH_QUADS) {
@@ -311,10 +383,12 @@ void lg_conv_row_dsp(const lg_conv *layer, const int8_t *const *rows, int8_t *ou
     }
     for (uint32_t block = 0; block < blocks; block += GROUP) {
         const uint32_t first = block * CHANNELS, left = layer->out_c - first;
-        g.weights = (const uint32_t *)layer->weights + block * g.block_words;
+        g.weights = (const uint32_t *)layer->weights + block * g.quads * QUAD * 2u;
         g.channels = left < MOST ? left : MOST;
         g.of = layer->channels + first;
-        void (*const write)(const group *, const int32_t *, int8_t *) = prepare(&g) ? put : put_any;
+        const int usual = prepare(&g);
+        void (*const write)(const group *, const int32_t *, int8_t *) = usual ? put : put_any;
+        const int direct = usual && g.quads <= SCRATCH_QUADS && g.channels % CHANNELS == 0u;
         int8_t *at = out + first;
         if (layer->pool_h * layer->pool_w > 1) {
             for (uint32_t x = 0; x < out_w; x++, at += layer->out_c) {
@@ -324,12 +398,17 @@ void lg_conv_row_dsp(const lg_conv *layer, const int8_t *const *rows, int8_t *ou
             continue;
         }
         for (uint32_t x = 0; x < out_w; x += 2u, at += 2u * layer->out_c) {
-            const uint32_t step = x + 1u < out_w ? layer->x_step : 0u;
-            sum_pair(&g, rows, x * layer->x_step, step);
-            write(&g, g.acc[0], at);
-            if (x + 1u < out_w) {
-                write(&g, g.acc[1], at + layer->out_c);
+            int8_t none[MOST];
+            const int two = x + 1u < out_w;
+            int8_t *const next = two ? at + layer->out_c : none;
+            sum_pair(&g, rows, x * layer->x_step, two ? layer->x_step : 0u, direct ? at : NULL, next);
+            if (direct) {
+                limit(&g, at);
+                limit(&g, next);
+                continue;
             }
+            write(&g, g.acc[0], at);
+            write(&g, g.acc[1], next);
         }
     }
 }
