@@ -203,13 +203,18 @@ static void put_any(const group *g, const int32_t *sums, int8_t *out)
 /* What the group needs of its channels; true: all shifts are below 0. */
 static int prepare(group *g, const lg_channel *channels)
 {
+    const uint32x4_t words = vmulq_n_u32(vidupq_n_u32(0u, 1), sizeof *channels / sizeof(int32_t));
     int down = 1;
-    for (uint32_t c = 0; c < MOST; c++) {
-        const lg_channel none = {0, 0, -1}, of = c < g->channels ? channels[c] : none;
-        g->bias[0][c] = g->bias[1][c] = of.bias;
-        g->multiplier[c] = of.multiplier;
-        g->shift[c] = of.shift;
-        down = down && of.shift < 0;
+    for (uint32_t c = 0; c < g->channels; c += CHANNELS) {
+        const int32_t *const of = &channels[c].bias;
+        const mve_pred16_t exists = vctp32q(g->channels - c);
+        const int32x4_t bias = vldrwq_gather_shifted_offset_z_s32(of, words, exists);
+        const int32x4_t shift = vldrwq_gather_shifted_offset_z_s32(of + 2, words, exists);
+        vstrwq_s32(g->bias[0] + c, bias);
+        vstrwq_s32(g->bias[1] + c, bias);
+        vstrwq_s32(g->multiplier + c, vldrwq_gather_shifted_offset_z_s32(of + 1, words, exists));
+        vstrwq_s32(g->shift + c, shift);
+        down = down && vcmpgeq_m_n_s32(shift, 0, exists) == 0u;
     }
     return down;
 }
