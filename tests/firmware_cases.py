@@ -41,7 +41,7 @@ OPERATIONS = {
             " row_copy_pixels requant_double requant_single products",
         ),
         (16, "conv depthwise fully_connected add max_pool average_pool mean pad requantize"),
-        (32, "conv_row"),
+        (32, "conv_row rescale"),
     )
     for number, name in enumerate(names.split(), first)
 }

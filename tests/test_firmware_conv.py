@@ -206,6 +206,33 @@ def host() -> Program:
     return fc.build_host("lg_conv_cases")
 
 
+def rescale_case(n: int = 2000) -> Case:
+    """The double rounding, where |x| * 2^max(shift, 0) < 2^30; half of the products are ties."""
+    rng = np.random.default_rng(5)
+    shifts = rng.integers(-31, 31, n)
+    bound = 2**30 // 2 ** np.maximum(shifts, 0)
+    values = (rng.integers(-(2**30) + 1, 2**30, n) >> rng.integers(0, 30, n)) % bound * rng.choice([-1, 1], n)
+    multipliers = np.where(rng.random(n) < 0.5, 2**30, rng.integers(2**30, 2**31, n))
+    expected = []
+    for x, multiplier, shift in zip(values.tolist(), multipliers.tolist(), shifts.tolist(), strict=True):
+        high = ((x << max(shift, 0)) * multiplier + 2**30) >> 31
+        right = max(-shift, 0)
+        size = (abs(high) + (1 << right >> 1)) >> right
+        expected.append(size if high >= 0 else -size)
+    arrays = [np.array(a, np.int32) for a in (values, multipliers, shifts)]
+    return fc.case("rescale", [n], arrays, np.array(expected, np.int32).tobytes())
+
+
+def test_rescaling_of_the_fast_kernels(host: Program) -> None:
+    fc.assert_equal(host, [rescale_case()])
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("board", ["mps2-an386", "mps3-an547"])
+def test_rescaling_on_boards(board: str) -> None:
+    fc.assert_equal(fc.build_board(board, "lg_conv_cases"), [rescale_case()])
+
+
 HOST_VARIANTS = ("portable", "dsp")
 
 

@@ -1,8 +1,10 @@
-/* Cases of lg_conv.h. */
+/* Cases of lg_conv.h, and of the rescaling that its kernels for the DSP extension and MVE use. */
+#include "../../firmware/lib/src/lg_dsp.h"
+#include "../../firmware/lib/src/lg_mve.h"
 #include "lg_case.h"
 #include "lg_conv.h"
 
-enum { CONV_ROW = 32 };
+enum { CONV_ROW = 32, RESCALE };
 
 typedef void (*kernel)(const lg_conv *layer, const int8_t *const *rows, int8_t *out);
 
@@ -48,11 +50,37 @@ static void run_conv_row(void)
     reply_word(ticks);
 }
 
+static int32_t rescale(int32_t x, int32_t multiplier, int32_t shift)
+{
+#if defined(__ARM_FEATURE_MVE)
+    const int32x4_t all = lg_mve_requant(vdupq_n_s32(x), vdupq_n_s32(multiplier), vdupq_n_s32(shift));
+    const int32x4_t down = lg_mve_requant_down(vdupq_n_s32(x), vdupq_n_s32(multiplier), vdupq_n_s32(shift));
+    return vgetq_lane_s32(shift < 0 ? down : all, 0) == vgetq_lane_s32(all, 3) ? vgetq_lane_s32(all, 1) : INT32_MIN;
+#elif defined(LG_DSP)
+    return lg_requant_fast(x, multiplier, shift);
+#else
+    return lg_requant_double(x, multiplier, shift);
+#endif
+}
+
+/* words: n. Arrays: values, multipliers, shifts. Answer: n words. */
+static void run_rescale(void)
+{
+    read_into(words, sizeof words[0]);
+    const int32_t *values = receive(4u * word(0));
+    const int32_t *multipliers = receive(4u * word(0));
+    const int32_t *shifts = receive(4u * word(0));
+    for (uint32_t i = 0; i < word(0); i++) {
+        reply_word((uint32_t)rescale(values[i], multipliers[i], shifts[i]));
+    }
+}
+
 static bool run_case(uint32_t operation)
 {
-    if (operation != CONV_ROW) {
-        return false;
+    switch (operation) {
+    case CONV_ROW: run_conv_row(); break;
+    case RESCALE: run_rescale(); break;
+    default: return false;
     }
-    run_conv_row();
     return true;
 }
