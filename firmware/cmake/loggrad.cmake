@@ -6,14 +6,21 @@
 # Defines `lg` (the library), `lg_flags` (the flags of everything) and loggrad_image(), which links sources, library
 # and board into <name>.elf and writes <name>.map. Directories, beside the project's CMakeLists.txt unless
 # LG_ROOT names another place: lib/, boards/common/, boards/<LG_BOARD>/ with its board.json. Memories and stack come
-# from board.json alone: the linker gets them as symbols (boards/common/sections.ld).
+# from board.json alone: the linker gets them as symbols (boards/common/sections.ld). LG_CHANNEL chooses how the program
+# talks to the host: semihosting, or uart where the board has it; board.json names the default.
+if(CMAKE_VERSION VERSION_LESS 3.21)
+  message(FATAL_ERROR "CMake ${CMAKE_VERSION} is too old, 3.21 or later is needed: pip install cmake, or cmake.org")
+endif()
 if(NOT LG_ROOT)
   set(LG_ROOT "${CMAKE_CURRENT_SOURCE_DIR}")
 endif()
 set(LG_BOARD "" CACHE STRING "Board: a folder of boards/")
 set(LG_BOARD_DIR "${LG_ROOT}/boards/${LG_BOARD}")
 if(LG_BOARD STREQUAL "" OR NOT EXISTS "${LG_BOARD_DIR}/board.json")
-  message(FATAL_ERROR "LG_BOARD='${LG_BOARD}' is no folder of ${LG_ROOT}/boards: give -DLG_BOARD=<name> or a preset")
+  file(GLOB LG_BOARDS RELATIVE "${LG_ROOT}/boards" "${LG_ROOT}/boards/*/board.json")
+  string(REPLACE "/board.json" "" LG_BOARDS "${LG_BOARDS}")
+  string(REPLACE ";" ", " LG_BOARDS "${LG_BOARDS}")
+  message(FATAL_ERROR "LG_BOARD='${LG_BOARD}' is no folder of ${LG_ROOT}/boards: give -DLG_BOARD=<name> (${LG_BOARDS})")
 endif()
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
@@ -44,6 +51,14 @@ set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${LG_BOARD_DIR}/
 lg_board_list(LG_BOARD_FLAGS flags)
 lg_board_list(LG_BOARD_COMMON common)
 lg_board_list(LG_BOARD_LINK link)
+string(JSON LG_BOARD_CHANNEL GET "${LG_BOARD_JSON}" channel)
+set(LG_CHANNEL "${LG_BOARD_CHANNEL}" CACHE STRING "How the program talks to the host: semihosting or uart")
+if(LG_BOARD_CHANNEL)
+  string(JSON unused ERROR_VARIABLE missing GET "${LG_BOARD_JSON}" statics "${LG_CHANNEL}")
+  if(missing)
+    message(FATAL_ERROR "LG_CHANNEL='${LG_CHANNEL}' is no channel of ${LG_BOARD}: see statics in its board.json")
+  endif()
+endif()
 list(TRANSFORM LG_BOARD_COMMON PREPEND "${LG_ROOT}/boards/common/")
 
 add_library(lg_flags INTERFACE)
@@ -73,7 +88,10 @@ endif()
 
 function(loggrad_image name)
   add_executable(${name} ${ARGN} "${LG_BOARD_DIR}/board.c" ${LG_BOARD_COMMON})
-  target_include_directories(${name} PRIVATE "${LG_ROOT}/boards/common")
+  target_include_directories(${name} PRIVATE "${LG_ROOT}/boards/common" "${LG_BOARD_DIR}")
+  if(LG_CHANNEL STREQUAL "uart")
+    target_compile_definitions(${name} PRIVATE LG_CHANNEL_UART)
+  endif()
   target_link_libraries(${name} PRIVATE lg lg_flags)
   target_link_options(${name} PRIVATE "-Wl,-Map=${CMAKE_CURRENT_BINARY_DIR}/${name}.map")
   set_target_properties(${name} PROPERTIES SUFFIX .elf)

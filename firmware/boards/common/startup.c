@@ -8,8 +8,16 @@
 
 extern uint32_t lg_data_load[], lg_data_start[], lg_data_end[], lg_bss_start[], lg_bss_end[], lg_stack_top[];
 
+typedef union {
+    void (*handler)(void);
+    uint32_t *stack;
+} vector;
+
+extern const vector lg_vectors[16];
+
 int main(void);
-void lg_reset(void) __attribute__((noreturn));
+void lg_reset(void);
+void lg_start(void) __attribute__((noreturn, used));
 void lg_exception_exit(uint32_t exception) __attribute__((noreturn, used));
 void lg_unexpected(void);
 void lg_systick(void);
@@ -33,8 +41,11 @@ void __attribute__((naked)) lg_unexpected(void)
 /* A board that uses the SysTick exception defines lg_systick. */
 void lg_systick(void) __attribute__((weak, alias("lg_unexpected")));
 
-void lg_reset(void)
+void lg_start(void)
 {
+#ifndef __ARM_ARCH_6M__
+    *(volatile uint32_t *)0xE000ED08u = (uint32_t)(uintptr_t)lg_vectors; /* VTOR: a boot loader has its own */
+#endif
 #if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
     *(volatile uint32_t *)0xE000ED88u |= 0xFu << 20; /* CPACR: coprocessors 10 and 11, FPU and MVE */
     __asm__ volatile("dsb\n\tisb" ::: "memory");
@@ -49,12 +60,16 @@ void lg_reset(void)
     lg_board_exit(main());
 }
 
-typedef union {
-    void (*handler)(void);
-    uint32_t *stack;
-} vector;
+/* A debugger or a boot loader may come here with its own stack pointer. */
+void __attribute__((naked)) lg_reset(void)
+{
+    __asm__ volatile("ldr r0, =lg_stack_top\n\t"
+                     "msr msp, r0\n\t"
+                     "ldr r0, =lg_start\n\t"
+                     "bx r0\n\t"
+                     ".ltorg");
+}
 
-extern const vector lg_vectors[16];
 const vector lg_vectors[16] __attribute__((section(".vectors"), used)) = {
     {.stack = lg_stack_top},     {.handler = lg_reset},      {.handler = lg_unexpected}, {.handler = lg_unexpected},
     {.handler = lg_unexpected},  {.handler = lg_unexpected}, {.handler = lg_unexpected}, {.handler = lg_unexpected},

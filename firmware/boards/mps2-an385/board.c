@@ -1,13 +1,13 @@
 /* Arm MPS2, AN385: CMSDK timer 0 as the counter. */
 #include "cmsdk_timer.h"
-#include "host_channel.h"
+#include "channel.h"
 #include "lg_board.h"
 
 #define TIMER0 0x40000000u
 
 void lg_board_init(void)
 {
-    host_channel_open();
+    channel_open();
     cmsdk_timer_start(TIMER0);
 }
 

@@ -1,0 +1,275 @@
+/* lg_board_camera_line for a Himax HM01B0: 8-bit linear codes of a monochrome sensor, 324x324, over its 8-bit parallel
+ * port, read by polling. Registers are those of the data sheet, whose names they bear.
+ *
+ * Window: up to 122 codes a row the sensor bins 2x2 (162x122), up to 244 it does not (324x244, its QVGA window);
+ * `codes` columns are taken from the middle, and rows from where a square window of that side begins.
+ *
+ * Time: the clock input is 12 MHz and the core of the sensor runs at an eighth of it, so a code comes every 0.67 us: 83
+ * cycles at 125 MHz for the loop below, which needs about 20. Between two rows lies what LINE_LENGTH_PCK says:
+ *
+ *   12000 / 1.5 MHz = 8 ms a row, 1.1 s a binned frame, 2.1 s an unbinned one
+ *
+ * and this is what the program has for the work of a row before the next one begins; whoever is late is told so
+ * (LG_CAMERA_LATE). HM01B0_LINE_PCK sets another length. Exposure follows the sensor's own control and is at least two
+ * rows, 16 ms: enough indoors, too long in the sun.
+ *
+ * Row 0 sets the sensor up if it is not yet, over its two-wire bus (address 0x24, register numbers of 16 bits, one byte of
+ * data), made here of two pins that are pulled low or let go. camera_pins.h of the board gives the pins. */
+#include "camera_pins.h"
+#include "lg_board.h"
+
+#ifndef HM01B0_LINE_PCK
+#define HM01B0_LINE_PCK 12000u
+#endif
+
+enum { BUS_ADDRESS = 0x24, READ = 1, MODEL_ID = 0x01B0 };
+enum {
+    MODEL_ID_H = 0x0000,
+    MODEL_ID_L = 0x0001,
+    MODE_SELECT = 0x0100,
+    SW_RESET = 0x0103,
+    GRP_PARAM_HOLD = 0x0104,
+    FRAME_LENGTH_LINES_H = 0x0340,
+    FRAME_LENGTH_LINES_L = 0x0341,
+    LINE_LENGTH_PCK_H = 0x0342,
+    LINE_LENGTH_PCK_L = 0x0343,
+    READOUT_X = 0x0383,
+    READOUT_Y = 0x0387,
+    BINNING_MODE = 0x0390,
+    BLC_TGT = 0x1003,
+    BLC2_TGT = 0x1007,
+    AE_CTRL = 0x2100,
+    MAX_INTG_H = 0x2105,
+    MAX_INTG_L = 0x2106,
+    QVGA_WIN_EN = 0x3010,
+    BIT_CONTROL = 0x3059,
+    OSC_CLK_DIV = 0x3060
+};
+enum { STANDBY = 0, STREAMING = 1, BINNED = 3, UNBINNED = 1, EIGHT_BITS = 0x02, CORE_BY_8 = 0x08, BLACK = 8 };
+enum { BINNED_COLUMNS = 162, BINNED_ROWS = 122, BINNED_LINES = 132 };
+enum { FULL_COLUMNS = 324, FULL_ROWS = 244, FULL_LINES = 260 };
+
+static struct {
+    uint32_t codes; /* a row, as the sensor is set up; 0: not set up */
+    uint32_t next;  /* line of the sensor's frame that comes next */
+} camera;
+
+/* The two-wire bus: a line is let go (1) or pulled low (0), and changes while the clock is low, but for start and stop. */
+static void bus_start(void)
+{
+    camera_sda(1);
+    camera_scl(1);
+    camera_delay();
+    camera_sda(0);
+    camera_delay();
+    camera_scl(0);
+    camera_delay();
+}
+
+static void bus_stop(void)
+{
+    camera_sda(0);
+    camera_delay();
+    camera_scl(1);
+    camera_delay();
+    camera_sda(1);
+    camera_delay();
+}
+
+static int bus_bit(int bit)
+{
+    camera_sda(bit);
+    camera_delay();
+    camera_scl(1);
+    camera_delay();
+    const int seen = camera_sda_level();
+    camera_scl(0);
+    camera_delay();
+    return seen;
+}
+
+/* 0: acknowledged. */
+static int bus_send(uint32_t byte)
+{
+    for (uint32_t mask = 0x80u; mask != 0u; mask >>= 1) {
+        (void)bus_bit((byte & mask) != 0u);
+    }
+    return bus_bit(1);
+}
+
+static uint32_t bus_receive_last(void)
+{
+    uint32_t byte = 0;
+    for (int i = 0; i < 8; i++) {
+        byte = byte << 1 | (uint32_t)bus_bit(1);
+    }
+    (void)bus_bit(1); /* no acknowledge: enough */
+    return byte;
+}
+
+static int bus_address(uint32_t number)
+{
+    bus_start();
+    return bus_send(BUS_ADDRESS << 1) != 0 || bus_send(number >> 8) != 0 || bus_send(number & 0xFFu) != 0;
+}
+
+static int write_register(uint32_t number, uint32_t value)
+{
+    const int refused = bus_address(number) != 0 || bus_send(value) != 0;
+    bus_stop();
+    return refused ? LG_CAMERA_NO_ANSWER : 0;
+}
+
+static int read_register(uint32_t number)
+{
+    int value = LG_CAMERA_NO_ANSWER;
+    if (bus_address(number) == 0) {
+        bus_start();
+        if (bus_send(BUS_ADDRESS << 1 | READ) == 0) {
+            value = (int)bus_receive_last();
+        }
+    }
+    bus_stop();
+    return value;
+}
+
+static int set_up(uint32_t codes)
+{
+    const uint32_t binned = codes <= BINNED_ROWS;
+    const uint32_t lines = binned ? BINNED_LINES : FULL_LINES, reading = binned ? BINNED : UNBINNED;
+    const struct {
+        uint16_t number, value;
+    } table[] = {
+        {SW_RESET, 0},
+        {MODE_SELECT, STANDBY},
+        {BLC_TGT, BLACK}, /* dark pixels read 8 */
+        {BLC2_TGT, BLACK},
+        {READOUT_X, (uint16_t)reading},
+        {READOUT_Y, (uint16_t)reading},
+        {BINNING_MODE, binned ? 3 : 0}, /* add neighbours in both directions */
+        {QVGA_WIN_EN, 1},
+        {FRAME_LENGTH_LINES_H, (uint16_t)(lines >> 8)},
+        {FRAME_LENGTH_LINES_L, (uint16_t)(lines & 0xFFu)},
+        {LINE_LENGTH_PCK_H, (uint16_t)(HM01B0_LINE_PCK >> 8)},
+        {LINE_LENGTH_PCK_L, (uint16_t)(HM01B0_LINE_PCK & 0xFFu)},
+        {MAX_INTG_H, 0},
+        {MAX_INTG_L, (uint16_t)(lines - 2u > 0xFFu ? 0xFFu : lines - 2u)},
+        {AE_CTRL, 1},
+        {BIT_CONTROL, EIGHT_BITS},
+        {OSC_CLK_DIV, CORE_BY_8},
+        {GRP_PARAM_HOLD, 1}, /* take all of it over */
+        {MODE_SELECT, STREAMING},
+    };
+    camera.codes = 0u;
+    camera_pins_start();
+    const int high = read_register(MODEL_ID_H), low = read_register(MODEL_ID_L);
+    if (high < 0 || low < 0) {
+        return LG_CAMERA_NO_ANSWER;
+    }
+    if ((high << 8 | low) != MODEL_ID) {
+        return LG_CAMERA_OTHER;
+    }
+    for (uint32_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        const int status = write_register(table[i].number, table[i].value);
+        if (status != 0) {
+            return status;
+        }
+    }
+    camera.codes = codes;
+    return 0;
+}
+
+/* Poll until the pins under `mask` are `value`. 0 in time, else -1. */
+static int wait_pins(uint32_t mask, uint32_t value)
+{
+    for (uint32_t polls = 0; polls < CAMERA_POLLS; polls++) {
+        if ((camera_pins() & mask) == value) {
+            return 0;
+        }
+    }
+    return -1;
+}
+
+/* Wait for the next line to begin. */
+static int next_line(void)
+{
+    for (uint32_t polls = 0; polls < CAMERA_POLLS; polls++) {
+        const uint32_t pins = camera_pins();
+        if ((pins & CAMERA_VSYNC) == 0u) {
+            return LG_CAMERA_NO_ROW;
+        }
+        if ((pins & CAMERA_HREF) != 0u) {
+            (void)camera_line_began();
+            camera.next++;
+            return 0;
+        }
+    }
+    return LG_CAMERA_NO_ROW;
+}
+
+static int end_of_line(void)
+{
+    return wait_pins(CAMERA_HREF, 0u) == 0 ? 0 : LG_CAMERA_NO_ROW;
+}
+
+/* The pixel clock is low when a line begins; a code is there while it is high. */
+static int read_codes(uint8_t *line, uint32_t skip, uint32_t codes)
+{
+    for (uint32_t i = 0; i < skip + codes; i++) {
+        uint32_t pins = 0u, polls = CAMERA_POLLS;
+        do {
+            pins = camera_pins();
+        } while ((pins & CAMERA_PCLK) == 0u && --polls > 0u);
+        if ((pins & CAMERA_HREF) == 0u || polls == 0u) {
+            return LG_CAMERA_NO_ROW;
+        }
+        if (i >= skip) {
+            line[i - skip] = (uint8_t)(pins >> CAMERA_D0);
+        }
+        while (i + 1u < skip + codes && (camera_pins() & CAMERA_PCLK) != 0u && --polls > 0u) {
+        }
+    }
+    return 0;
+}
+
+static int take_row(uint8_t *line, uint32_t row)
+{
+    const uint32_t codes = camera.codes, binned = codes <= BINNED_ROWS;
+    const uint32_t columns = binned ? BINNED_COLUMNS : FULL_COLUMNS, rows = binned ? BINNED_ROWS : FULL_ROWS;
+    const uint32_t wanted = (rows - codes) / 2u + row;
+    if (row == 0u) {
+        if (wait_pins(CAMERA_VSYNC, 0u) != 0 || wait_pins(CAMERA_VSYNC, CAMERA_VSYNC) != 0) {
+            return LG_CAMERA_NO_FRAME;
+        }
+        camera.next = 0u;
+        (void)camera_line_began();
+    } else if (camera.next > wanted || camera_line_began() != 0) {
+        return LG_CAMERA_LATE;
+    } else if (end_of_line() != 0) {
+        return LG_CAMERA_NO_ROW;
+    }
+    int status = next_line();
+    while (status == 0 && camera.next <= wanted) {
+        status = end_of_line();
+        status = status == 0 ? next_line() : status;
+    }
+    return status == 0 ? read_codes(line, (columns - codes) / 2u, codes) : status;
+}
+
+int lg_board_camera_line(void *line, uint32_t codes, uint32_t row)
+{
+    if (codes == 0u || codes > FULL_ROWS) {
+        return LG_CAMERA_SIZE;
+    }
+    if (codes != camera.codes) {
+        const int status = row == 0u ? set_up(codes) : LG_CAMERA_LATE;
+        if (status != 0) {
+            return status;
+        }
+    }
+    const int status = take_row(line, row);
+    if (status != 0) {
+        camera.next = UINT32_MAX; /* no later row of this frame */
+    }
+    return status;
+}

@@ -1,0 +1,10 @@
+/* lg_board_camera_line of a board without a camera. */
+#include "lg_board.h"
+
+int lg_board_camera_line(void *line, uint32_t codes, uint32_t row)
+{
+    (void)line;
+    (void)codes;
+    (void)row;
+    return LG_CAMERA_NONE;
+}
