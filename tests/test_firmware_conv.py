@@ -21,15 +21,18 @@ BOARD_VARIANTS = [(board, "portable") for board in BOARDS] + [
     *((board, "dsp") for board in DSP_BOARDS),
     ("mps3-an547", "mve"),
 ]
-BOARD_SIZES = [
-    ("5x5x8-8 pool 2", (48, 48, 8), 8, 5, 1, 2),
-    ("3x3x8-8", (24, 24, 8), 8, 3, 1, 1),
-    ("1x1x8-16", (24, 24, 8), 16, 1, 1, 1),
-    ("1x1x16-16", (24, 24, 16), 16, 1, 1, 1),
-    ("1x1x64-64", (12, 12, 64), 64, 1, 1, 1),
-    ("3x3x1-8 s2", (96, 96, 1), 8, 3, 2, 1),
-    ("3x3x3-8 s2", (96, 96, 3), 8, 3, 2, 1),
-]
+BUDGET_BOARDS = {"dsp": "mps2-an386", "mve": "mps3-an547", "portable": "mps2-an385"}
+# name: input, output channels, kernel, stride, pool; instructions a multiply-add: dsp on M4, mve on M55,
+# portable on M3
+BUDGETS: dict[str, tuple[tuple[int, int, int], int, int, int, int, tuple[float, float, float]]] = {
+    "5x5x8-8 pool 2": ((48, 48, 8), 8, 5, 1, 2, (0.90, 0.23, 2.25)),
+    "3x3x8-8": ((24, 24, 8), 8, 3, 1, 1, (1.15, 0.46, 2.90)),
+    "1x1x8-16": ((24, 24, 8), 16, 1, 1, 1, (2.66, 1.66, 9.1)),
+    "1x1x16-16": ((24, 24, 16), 16, 1, 1, 1, (1.71, 0.70, 5.6)),
+    "1x1x64-64": ((12, 12, 64), 64, 1, 1, 1, (1.04, 0.27, 2.85)),
+    "3x3x1-8 s2": ((96, 96, 1), 8, 3, 2, 1, (3.40, 2.66, 9.6)),
+    "3x3x3-8 s2": ((96, 96, 3), 8, 3, 2, 1, (1.90, 0.96, 4.5)),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,3 +257,26 @@ def test_kernel_equals_the_tflite_reference_many(host: Program, variant: str) ->
 @pytest.mark.parametrize(("board", "variant"), BOARD_VARIANTS)
 def test_kernel_on_boards(board: str, variant: str) -> None:
     fc.assert_equal(fc.build_board(board, "lg_conv_cases"), list(cases_of(variant, 250))[:80])
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("variant", BUDGET_BOARDS)
+def test_instructions_stay_within_the_budget(variant: str) -> None:
+    """Executed instructions a multiply-add, without activation, outputs spread over int8."""
+    program = fc.build_board(BUDGET_BOARDS[variant], "lg_conv_cases")
+    found = {}
+    for name, (size, out_c, kernel, stride, pool, _) in BUDGETS.items():
+        both = (kernel, kernel), (stride, stride)
+        layer = layer_of(np.random.default_rng(1), size, out_c, *both, (1, 1), SAME, (pool, pool))
+        spread = 74 * 80 * math.sqrt(layer.weights[0].size) * layer.in_scale * np.median(layer.weight_scales)
+        layer = dataclasses.replace(
+            layer, activation=NONE, zero_points=(-3, -128), out_scale=float(np.float32(spread / 40))
+        )
+        one = case_of(layer, variant, ticks=True)
+        (answer,) = fc.run(program, [one])
+        assert answer[: len(one.expected)] == one.expected
+        products = layer.axis(0)[0] * layer.axis(1)[0] * layer.weights.size
+        ticks = int.from_bytes(answer[-4:], "little")
+        found[name] = ticks * program.instructions_per_tick / products
+    budget = {name: row[-1][list(BUDGET_BOARDS).index(variant)] for name, row in BUDGETS.items()}
+    assert all(found[name] <= budget[name] for name in budget), {n: round(v, 3) for n, v in found.items()}
