@@ -50,12 +50,18 @@ def depthwise_weights(weights: np.ndarray, variant: str) -> np.ndarray:
       weights: int8 [kh][kw][O]; "mve" needs -127..127, which is what converters write.
       variant: "portable", "dsp" or "mve".
     Returns:
-      int8 as given, or for "dsp" int32 [O][words], see :func:`depthwise_pairs`.
+      "portable": int8 as given. "dsp": int32 [O][words], see :func:`depthwise_pairs`. "mve": int32 words of
+      int8 [groups][kh][kw][16], sixteen channels a group, zeros beyond the last.
     """
+    if variant == "portable":
+        return np.ascontiguousarray(weights)
     if variant == "dsp":
         return depthwise_pairs(weights)
-    assert variant in ("portable", "mve") and (variant == "portable" or weights.min() >= -127)
-    return np.ascontiguousarray(weights)
+    assert variant == "mve" and weights.min() >= -127
+    kernel_h, kernel_w, channels = weights.shape
+    padded = np.pad(weights, [(0, 0), (0, 0), (0, -channels % 16)])
+    grouped = padded.reshape(kernel_h, kernel_w, -1, 16).transpose(2, 0, 1, 3)
+    return np.ascontiguousarray(grouped).view("<i4")
 
 
 def depthwise_pairs(weights: np.ndarray) -> np.ndarray:
