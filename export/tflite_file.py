@@ -24,6 +24,7 @@ MAX_TENSORS = 65536
 # Inputs and outputs of all operators together.
 MAX_LINKS = 1 << 18
 MAX_RANK = 8
+MAX_VERSION = 16
 # Bytes read from the file, what is shared counted every time.
 MAX_READ_BYTES = 2 * MAX_FILE_BYTES
 SCALE_LIMITS = (1e-20, 1e20)
@@ -139,7 +140,10 @@ class TfliteFile:
             name = entry.CustomCode() or b""
             self._spend(len(name))
             return f"CUSTOM {_printable(name)}".strip()
-        return _OPCODES.get(code, f"UNKNOWN {code}")
+        name = _OPCODES.get(code, f"UNKNOWN {code}")
+        if not 1 <= entry.Version() <= MAX_VERSION:
+            raise self.fail(f"version {entry.Version()} of {name}: 1 to {MAX_VERSION} are known")
+        return name
 
     # Tensors
 
@@ -150,6 +154,12 @@ class TfliteFile:
         if index not in self._tensors:
             self._tensors[index] = self._raw(index, self._sub.Tensors(index))
         return self._tensors[index]
+
+    def check_tensors(self) -> None:
+        """What nothing reads must be whole, too: TFLite loads it all."""
+        self.at = self.where
+        for index in range(self._sub.TensorsLength()):
+            self.raw(index)
 
     def _raw(self, index: int, packed: Any) -> RawTensor:
         for found, what in (

@@ -109,6 +109,7 @@ class _Walk:
             if op.index not in self.done:
                 self.at(op)
                 raise self.file.fail("nothing of the output depends on it: remove it")
+        self.file.check_tensors()
         return QuantGraph(self.reader.tensors, tuple(ops), source, result, sha256)
 
     def _producers(self) -> dict[int, Operator]:
@@ -172,6 +173,8 @@ class _Walk:
                 f"{before.dtype} {list(before.shape)} becomes {tensor.dtype} {list(tensor.shape)}"
             )
         self.file.one_scale(before.index)
+        if op.code == "QUANTIZE" and len(self.file.quantization(result)[0]) != 1:
+            raise self.file.fail(f"tensor {result} needs one scale")
         maker = self.producer.get(before.index)
         if maker is not None and maker.index > op.index:
             raise self.file.fail(f"input tensor {before.index} is not computed by an earlier operator")

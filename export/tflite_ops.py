@@ -27,6 +27,7 @@ from loggrad_tf.errors import LogGradError
 
 # 255 times as much, and half a divisor, fit the kernels' 32-bit sums.
 MAX_MEAN_PIXELS = 2**23
+MAX_STRIDE = 2**15 - 1
 # Output channels with weights, all operators together.
 MAX_CHANNELS = 2**18
 ACCUMULATOR_MAX = 2**31 - 1
@@ -124,7 +125,7 @@ def window(
     before, sides = [], []
     for size, k, s, d in zip(reader.map_of(source)[:2], kernel, stride, dilation, strict=True):
         span = (k - 1) * d + 1
-        if span > MAX_SIDE or s > MAX_SIDE:
+        if span > MAX_SIDE or s > MAX_STRIDE:
             raise reader.fail(f"kernel {kernel}, stride {stride}, dilation {dilation}: too large")
         count = -(-size // s) if same else (size - span) // s + 1
         before.append(max((count - 1) * s + span - size, 0) // 2 if same else 0)

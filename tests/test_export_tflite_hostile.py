@@ -183,7 +183,7 @@ def _model() -> Any:
     return schema.ModelT.InitFromPackedBuf(bytearray(quantized.serial()), 0)
 
 
-def test_a_file_has_one_subgraph_of_one_input_and_one_output() -> None:
+def test_models_as_a_whole_are_checked() -> None:
     for count in (0, 2):
         model = _model()
         model.subgraphs *= count
@@ -194,6 +194,10 @@ def test_a_file_has_one_subgraph_of_one_input_and_one_output() -> None:
         model.subgraphs[0].inputs, model.subgraphs[0].outputs = np.array(inputs), np.array(outputs)
         with pytest.raises(LogGradError, match=f"{len(inputs)} inputs, {len(outputs)} outputs"):
             parse(hostile.packed(model))
+    model = _model()
+    model.operatorCodes[0].version = 17
+    with pytest.raises(LogGradError, match="operator 0: version 17 of CONV_2D: 1 to 16 are known"):
+        parse(hostile.packed(model))
     model = _model()
     model.subgraphs[0].operators.append(model.subgraphs[0].operators[0])
     with pytest.raises(LogGradError, match=r"operator 6 \(CONV_2D\): tensor 3 is written twice"):
@@ -245,23 +249,23 @@ def test_what_is_shared_is_counted() -> None:
         kind = schema.BuiltinOptions.FullyConnectedOptions
         x = net.operator(schema.BuiltinOperator.FULLY_CONNECTED, kind, options, [x, weights], y)
     content = net.flatbuffer(x)
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(LogGradError, match=r"operator 7 .* too much of the file is shared"):
         parse(content)
-    assert time.monotonic() - begin < 5
+    assert time.process_time() - begin < 5
 
 
 def _refused_or_accepted(files: list[bytes]) -> list[bytes]:
     """The files that are read; every other is refused with one line, at once."""
     accepted = []
     for data in files:
-        begin = time.monotonic()
+        begin = time.process_time()
         try:
             parse(data)
             accepted.append(data)
         except LogGradError as error:
             assert "\n" not in str(error) and str(error).startswith("model: ")
-        assert time.monotonic() - begin < SECONDS
+        assert time.process_time() - begin < SECONDS
     return accepted
 
 
@@ -291,7 +295,7 @@ def test_a_changed_file_is_refused_or_computes_what_tflite_computes(tmp_path: Pa
 
 @pytest.mark.slow
 def test_many_changed_files(tmp_path: Path) -> None:
-    _check([build() for build in NETS.values()], 20_000, 1, tmp_path)
+    _check([build() for build in NETS.values()], 4000, 1, tmp_path)
 
 
 def test_a_changed_public_file(shared: Path, tmp_path: Path) -> None:
