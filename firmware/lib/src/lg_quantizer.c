@@ -297,14 +297,15 @@ LG_INLINE uint32_t add_if_exceeds(uint32_t digits, uint32_t weight, uint32_t hi,
     }
 #if defined(__GNUC__) && defined(__thumb2__)
     uint32_t low, high;
-    __asm__("umull %[low], %[high], %[k], %[lo]\n\t"
+    __asm__ volatile( /* with the clobber of memory: pixel by pixel, which the registers last for */
+            "umull %[low], %[high], %[k], %[lo]\n\t"
             "cmp %[low], %[hi], lsl #12\n\t"
             "sbcs %[high], %[high], %[hi], lsr #20\n\t"
             "it lo\n\t"
             "addlo %[digits], %[digits], %[weight]"
             : [digits] "+r"(digits), [low] "=&r"(low), [high] "=&r"(high)
             : [k] "r"(k), [lo] "r"(lo), [hi] "r"(hi), [weight] "rIL"(weight)
-            : "cc");
+            : "cc", "memory");
     return digits;
 #else
     return (uint64_t)hi << USUAL_SHIFT > (uint64_t)k * lo ? digits + weight : digits;
