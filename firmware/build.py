@@ -24,21 +24,53 @@ class Sizes:
     state: int | None
 
 
-def build(project: Project) -> Path:
-    """Bring the image up to date and return its path."""
+def build(project: Project, serial: bool = False) -> Path:
+    """Bring the image up to date and return its path.
+
+    Args:
+      serial: the image that talks over the board's serial line, whatever the board's default is.
+    """
     cmake = projects.tool("cmake")
     projects.tool("gcc" if project.on_host else "arm-none-eabi-gcc")
     folder = project.path / "build"
-    _forget_another(folder, project)
+    channel = channel_of(project, serial)
+    _forget_another(folder, project, channel)
     generator = ["-G", "Ninja"]
     if shutil.which("ninja") is None:
         if shutil.which("make") is None:
             projects.tool("ninja")
         generator = ["-G", "Unix Makefiles"]
     if not (folder / "CMakeCache.txt").is_file():
-        _step([cmake, "--preset", project.board["name"], *generator], project.path, "configure")
+        chosen = [f"-DLG_CHANNEL={channel}"] if channel else []
+        _step([cmake, "--preset", project.board["name"], *generator, *chosen], project.path, "configure")
     _step([cmake, "--build", str(folder)], project.path, "build")
     return project.elf
+
+
+def channel_of(project: Project, serial: bool) -> str | None:
+    """How the image talks to this computer: semihosting, uart, or None where there is no choice."""
+    board = project.board
+    default: str | None = board.get("channel")
+    if not serial or default in (None, "uart"):
+        return default
+    if "uart" not in board["statics"]:
+        raise FirmwareError(f"board {board['name']} has no serial line: leave out --port and --serial")
+    return "uart"
+
+
+def predicted_ram(project: Project, serial: bool) -> int | None:
+    """The prediction of project.json, which is for the board's default channel, for the chosen one."""
+    ram, program = project.predicted["ram"], project.predicted["program"]
+    chosen, default = channel_of(project, serial), channel_of(project, False)
+    if ram is None or program is None or chosen == default:
+        return ram
+    statics = project.board["statics"]
+    rest = ram - _round8(program + statics[default])
+    return rest + _round8(program + statics[chosen])
+
+
+def _round8(size: int) -> int:
+    return -(-size // 8) * 8
 
 
 def sizes(project: Project) -> Sizes:
@@ -66,16 +98,17 @@ def _inside(address: int, memory: dict[str, int]) -> bool:
     return memory["origin"] <= address < memory["origin"] + memory["length"]
 
 
-def _forget_another(folder: Path, project: Project) -> None:
+def _forget_another(folder: Path, project: Project, channel: str | None) -> None:
     """Start a build directory afresh if it is of a project that was moved or copied, which CMake refuses, or
-    of another board, which it would go on building."""
+    of another board or channel, which it would go on building."""
     cache = folder / "CMakeCache.txt"
-    if cache.is_file():
-        lines = cache.read_text().split("\n")
-        home, board = f"CMAKE_HOME_DIRECTORY:INTERNAL={project.path}", f"={project.board['name']}"
-        boards = [line for line in lines if line.startswith("LG_BOARD:")]
-        if home not in lines or not all(line.endswith(board) for line in boards):
-            shutil.rmtree(folder)
+    if not cache.is_file():
+        return
+    entries = dict(re.findall(r"^(\w+):\w+=(.*)$", cache.read_text(), re.MULTILINE))
+    expected = {"CMAKE_HOME_DIRECTORY": str(project.path), "LG_BOARD": project.board["name"]}
+    expected |= {"LG_CHANNEL": channel} if channel else {}
+    if any(entries.get(key) != value for key, value in expected.items()):
+        shutil.rmtree(folder)
 
 
 def _step(command: list[str], where: Path, name: str) -> None:
@@ -91,14 +124,16 @@ def _step(command: list[str], where: Path, name: str) -> None:
 
 
 def main() -> int:
-    arguments = projects.parser(__doc__).parse_args()
+    parser = projects.parser(__doc__)
+    parser.add_argument("--serial", action="store_true", help="the image that talks over the serial line")
+    arguments = parser.parse_args()
     project = projects.load(arguments.project)
-    elf = build(project)
+    elf = build(project, arguments.serial)
     found = sizes(project)
     print(elf)
     if found.ram is not None and found.flash is not None:
         for name, value, planned in (
-            ("RAM", found.ram, project.predicted["ram"]),
+            ("RAM", found.ram, predicted_ram(project, arguments.serial)),
             ("flash", found.flash, project.predicted["flash"]),
         ):
             bound = project.board[name.lower()]["length"]

@@ -49,7 +49,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     project = projects.load(arguments.project)
-    build.build(project)
+    build.build(project, arguments.port is not None)
     place = channel.Place(arguments.port, arguments.baud)
     with channel.Channel(project, arguments.timeout, place) as board:
         board.who()

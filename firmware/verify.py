@@ -163,7 +163,8 @@ def verify(
       layers: compare every layer, not only scores and class.
       place: where the program runs; QEMU, or this computer for board ``host``, if None.
     """
-    elf = build.build(project)
+    serial = bool(place and place.port)
+    elf = build.build(project, serial)
     sizes = build.sizes(project)
     vectors = run.load_vectors(project)
     total = count or len(vectors.frames)
@@ -188,7 +189,7 @@ def verify(
         print(file=sys.stderr)
     return Verdict(
         board=project.board["name"],
-        channel="serial" if place and place.port else "process" if project.on_host else "qemu",
+        channel="serial" if serial else "process" if project.on_host else "qemu",
         model_sha256=project.model_sha256,
         stamp=str(who["stamp"]),
         elf_sha256=projects.sha256(elf),
@@ -204,10 +205,10 @@ def verify(
         stack_used=stack_used,
         stack_size=stack_size,
         ram=sizes.ram,
-        ram_predicted=project.predicted["ram"],
+        ram_predicted=build.predicted_ram(project, serial),
         flash=sizes.flash,
         flash_predicted=project.predicted["flash"],
-        versions=_versions(project, place),
+        versions=_versions(project, serial),
     )
 
 
@@ -380,11 +381,11 @@ def summary(verdict: Verdict) -> dict[str, Any]:
     return {"passed": verdict.passed} | record | {"complaints": verdict.complaints}
 
 
-def _versions(project: Project, place: channel.Place | None) -> dict[str, str]:
+def _versions(project: Project, serial: bool) -> dict[str, str]:
     found = {"ai-edge-litert": importlib.metadata.version("ai-edge-litert"), "numpy": np.__version__}
     compiler = "gcc" if project.on_host else "arm-none-eabi-gcc"
     found["gcc"] = projects.first_line([projects.tool(compiler), "--version"])
-    if not project.on_host and not (place and place.port):
+    if not project.on_host and not serial:
         found["qemu"] = projects.first_line([projects.tool("qemu-system-arm"), "--version"])
     return found
 

@@ -319,6 +319,20 @@ def test_ports_that_cannot_be_opened(
         channel.Channel(made, place=channel.Place("/dev/ttyACM0"))
 
 
+@pytest.mark.qemu
+def test_the_serial_line_of_an_emulated_board(tmp_path: Path, made: project.Project) -> None:
+    """The image for the serial line, its start-up and its driver, with QEMU's USART between."""
+    firmware.write(firmware.make(made.path / "model.tflite", "netduinoplus2", 3), tmp_path / "p")
+    board = project.load(tmp_path / "p")
+    assert verify.verify(board).passed
+    elf = build.build(board, serial=True)
+    command = [project.tool("qemu-system-arm"), "-M", "netduinoplus2", "-display", "none", "-monitor", "none"]
+    with Wire([*command, "-serial", "stdio", "-icount", "shift=10", "-kernel", str(elf)]) as wire:
+        verdict = verify.verify(board, place=channel.Place(wire.port))
+    assert verdict.passed and (verdict.vectors, verdict.channel, verdict.unit) == (3, "serial", "ticks")
+    assert 0 < verdict.stack_used < verdict.stack_size
+
+
 def test_commands_take_a_port(made: project.Project, tmp_path: Path) -> None:
     shutil.copytree(made.path, tmp_path / "p")
     for verb, last in (("run", "run: 8 frames"), ("verify", "verify: 8 vectors, 0 mismatches")):

@@ -24,19 +24,33 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A built project of board host."""
+    """A built project of board host, which stays as it is; beside it, the copy ``p`` that tests work on."""
     folder = tmp_path_factory.mktemp("runners")
     (folder / "model.tflite").write_bytes(quantized.serial())
     firmware.write(firmware.make(folder / "model.tflite", "host", 2), folder / "p")
     build.build(project.load(folder / "p"))
-    return folder / "p"
+    shutil.copytree(folder / "p", folder / "kept")
+    return folder / "kept"
 
 
 @pytest.fixture
-def made(original: Path, tmp_path: Path) -> project.Project:
-    """A copy that a test may spoil."""
-    shutil.copytree(original, tmp_path / "p")
-    return project.load(tmp_path / "p")
+def made(original: Path) -> project.Project:
+    """A project that a test may spoil. Only what the last test has spoilt is built again."""
+    working = original.with_name("p")
+    if not working.exists():
+        shutil.copytree(original, working)
+    for folder, others in ((original, working), (working, original)):
+        for path in (path for path in folder.rglob("*") if path.is_file()):
+            name = path.relative_to(folder)
+            other = others / name
+            if name.parts[0] == "build" and name.parts[1:] != ("firmware.elf",):
+                continue
+            if folder == working and not other.exists():
+                path.unlink()
+            elif folder == original and (not other.exists() or other.read_bytes() != path.read_bytes()):
+                other.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, other)
+    return project.load(working)
 
 
 def door(verb: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -430,8 +444,33 @@ def test_a_build_directory_of_another_board_is_not_used(made: project.Project) -
     text = cache.read_text()
     assert "LG_BOARD:STRING=host\n" in text or "LG_BOARD:UNINITIALIZED=host\n" in text
     cache.write_text(re.sub("(LG_BOARD:[A-Z]+)=host", r"\1=mps2-an386", text))
-    assert verify.verify(made).mismatches == 0
+    build.build(made)
     assert cache.read_text() == text
+
+
+def test_a_board_that_is_not_emulated_needs_a_port(made: project.Project) -> None:
+    path = made.path / "boards" / "host" / "board.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"core": "cortex-m4"}))
+    with pytest.raises(project.FirmwareError, match="board host is not emulated: flash it .* give --port"):
+        channel.Channel(project.load(made.path))
+
+
+@pytest.mark.parametrize(
+    ("statics", "message"),
+    [({"semihosting": 80, "uart": 0}, None), ({"semihosting": 80}, "has no serial line")],
+)
+def test_the_channel_of_an_image(made: project.Project, statics: dict[str, int], message: str | None) -> None:
+    """The prediction is for the board's default channel; another one has other statics."""
+    predicted = {"state": 100, "program": 1004, "ram": 1088 + 512, "flash": 0}
+    board = made.board | {"channel": "semihosting", "statics": statics}
+    found = dataclasses.replace(made, board=board, predicted=predicted)
+    assert build.channel_of(found, False) == "semihosting" and build.predicted_ram(found, False) == 1600
+    if message:
+        with pytest.raises(project.FirmwareError, match=message):
+            build.channel_of(found, True)
+    else:
+        assert build.channel_of(found, True) == "uart" and build.predicted_ram(found, True) == 1008 + 512
+    assert build.channel_of(made, True) is None
 
 
 def test_the_compilers_message_is_the_error(made: project.Project) -> None:
