@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from export import firmware
-from firmware import build, channel, flash, project, run, verify
+from firmware import build, channel, project, run, verify
 from tests import quantized
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -572,41 +572,3 @@ def test_reference_between_edges_that_are_not_int8(kind: int, tmp_path: Path) ->
         verify.Reference(tmp_path / "m")
     with pytest.raises(project.FirmwareError, match="has no tensor 999"):
         verify.Reference(tmp_path / "m", 999, scores)
-
-
-def _for_board(made: project.Project, name: str) -> project.Project:
-    """The same project for another board."""
-    shutil.copytree(ROOT / "firmware" / "boards" / name, made.path / "boards" / name)
-    record = json.loads((made.path / "project.json").read_text())
-    (made.path / "project.json").write_text(json.dumps(record | {"board": name}))
-    return project.load(made.path)
-
-
-def test_flash_commands(made: project.Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    board = _for_board(made, "netduinoplus2")
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    with pytest.raises(project.FirmwareError, match="apt install openocd.*apt install stlink-tools"):
-        flash.choose(board, None)
-    (tmp_path / "bin").mkdir()
-    for name in ("st-flash", "pyocd"):
-        (tmp_path / "bin" / name).write_text("#!/bin/sh\n")
-        (tmp_path / "bin" / name).chmod(0o755)
-    assert flash.choose(board, None) == "pyocd"
-    assert flash.choose(board, "st-flash") == "st-flash"
-    copy, write = flash.commands(board, "st-flash", Path("x"))
-    assert copy[0] == "arm-none-eabi-objcopy"
-    assert write == ["st-flash", "--reset", "write", str(board.elf.with_suffix(".bin")), "0x08000000"]
-    assert "target/stm32f4x.cfg" in flash.commands(board, "openocd", Path("x"))[0]
-
-
-def test_flash_dry_run_launches_nothing(made: project.Project) -> None:
-    board = _for_board(made, "stm32vldiscovery")
-    result = door("flash", "--project", str(board.path), "--dry-run", "--runner", "openocd")
-    assert result.returncode == 0, result.stderr
-    assert (
-        result.stdout.strip()
-        .split("\n")[-1]
-        .startswith("openocd -f interface/stlink.cfg -f target/stm32f1x.cfg")
-    )
-    refused = door("flash", "--project", str(_for_board(board, "mps2-an386").path), "--dry-run")
-    assert refused.returncode == 1 and "not real hardware" in refused.stderr
