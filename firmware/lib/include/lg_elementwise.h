@@ -13,7 +13,7 @@ typedef struct {
     int8_t a_shift, b_shift, out_shift;                 /* a_, b_: -30..0; out_: -31..0 */
 } lg_add;
 
-/* n elements; out may be a or b. */
+/* n elements; out may be a or b. _dsp and _mve compute the same, fast where out_shift is -22..-1. */
 void lg_add_row(const lg_add *layer, const int8_t *a, const int8_t *b, uint32_t n, int8_t *out);
 void lg_add_row_dsp(const lg_add *layer, const int8_t *a, const int8_t *b, uint32_t n, int8_t *out);
 void lg_add_row_mve(const lg_add *layer, const int8_t *a, const int8_t *b, uint32_t n, int8_t *out);
@@ -24,7 +24,7 @@ typedef struct {
     uint32_t c;
     int16_t a_zero_point, out_zero_point;
     int8_t act_min, act_max;
-    int32_t multiplier; /* s_a * s_b / s_out; 0 or 2^30..2^31-1 */
+    int32_t multiplier; /* s_a * s_b / s_out, in float32; 0 or 2^30..2^31-1 */
     int8_t shift;       /* -31..30 */
     const int16_t *b;   /* -255..255 */
 } lg_mul;

@@ -94,7 +94,9 @@ static inline sums biases(const group *g)
     return (sums){vldrwq_s32(g->bias), vldrwq_s32(g->bias + 4), vldrwq_s32(g->bias + 8), vldrwq_s32(g->bias + 12)};
 }
 
-/* What row_any does, for 3x3 and shifts below 0, in the eight registers there are: q0..q3 are the sums. */
+#ifdef __OPTIMIZE__
+/* What row_any does, for 3x3 and shifts below 0, in the eight registers there are: q0..q3 are the sums. Without
+ * optimisation too few general registers are free for it. */
 #define ADD_PRODUCTS(even, odd, free)                                                                                  \
     "vmovlb.s16 " free ", " even "\n\tvadd.i32 q0, q0, " free "\n\t"                                                   \
     "vmovlb.s16 " free ", " odd "\n\tvadd.i32 q1, q1, " free "\n\t"                                                    \
@@ -171,6 +173,8 @@ static __attribute__((noinline)) void row_3x3(const lg_depthwise *l, const group
                      : "lr", "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "cc", "memory");
 }
 
+#endif
+
 static __attribute__((noinline)) void row_any(const lg_depthwise *l, const group *g, const int8_t *const *rows,
                                               uint32_t first, int8_t *out)
 {
@@ -206,9 +210,12 @@ void lg_depthwise_row_mve(const lg_depthwise *layer, const int8_t *const *rows, 
     g.weights = layer->weights;
     for (uint32_t first = 0; first < layer->in_c; first += LANES) {
         set_group(&g, layer, first);
+#ifdef __OPTIMIZE__
         if (layer->kernel_h == 3u && layer->kernel_w == 3u && g.down != 0u) {
             row_3x3(layer, &g, rows, first, out + first);
-        } else {
+        } else
+#endif
+        {
             row_any(layer, &g, rows, first, out + first);
         }
         g.weights += words;
