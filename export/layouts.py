@@ -67,8 +67,8 @@ def depthwise_weights(weights: np.ndarray, variant: str) -> np.ndarray:
 def depthwise_pairs(weights: np.ndarray) -> np.ndarray:
     """Pairs of weights, doubled, as int16 halves of words (first tap low), in the order they are used.
 
-    Of each channel: rows 2i and 2i + 1 of one column, row by row; then neighbours in an odd last row, the last
-    one perhaps with nothing.
+    Of each channel: rows 2i and 2i + 1 of one column, row by row; then neighbours in an odd last row, the
+    last one perhaps with nothing.
 
     Returns:
       int32 [O][words].

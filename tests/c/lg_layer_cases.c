@@ -7,7 +7,8 @@
 #include "lg_pool.h"
 #include "lg_requant.h"
 
-enum { DEPTHWISE = 64, MAX_POOL, AVERAGE_POOL, MEAN, DENSE, ADD, MUL, LOOKUP, COPY_PIXELS, REQUANT_DOUBLE, REQUANT_SINGLE, PRODUCTS };
+enum { DEPTHWISE = 64, MAX_POOL, AVERAGE_POOL, MEAN, DENSE, ADD, MUL, LOOKUP, COPY_PIXELS, REQUANT_DOUBLE, REQUANT_SINGLE,
+       PRODUCTS };
 enum { PORTABLE, DSP, MVE };
 enum { MAX_ROWS = 64 };
 
@@ -238,7 +239,7 @@ static void run_requant(bool single)
     reply_word(ticks);
 }
 
-/* words: n, a random state. Answer: how many of n pairs, many of them extreme, the two ways of multiplying differ for. */
+/* words: n, a random state. Answer: for how many of n pairs, many of them extreme, two ways of multiplying differ. */
 static void run_products(void)
 {
     static const uint32_t ends[8] = {0u, 1u, 0xFFFFu, 0x10000u, 0x40000000u, 0x7FFFFFFFu, 0x80000000u, 0xFFFFFFFFu};
@@ -251,7 +252,8 @@ static void run_products(void)
             const uint32_t kind = state >> 28;
             state = state * 1664525u + 1013904223u;
             const uint32_t value = (state >> 16) | (state << 16);
-            pair[k] = kind == 0u ? ends[value & 7u] : kind == 1u ? ends[value & 7u] + (value >> 28) - 8u : value >> (kind & 12u);
+            const uint32_t end = ends[value & 7u];
+            pair[k] = kind == 0u ? end : kind == 1u ? end + (value >> 28) - 8u : value >> (kind & 12u);
         }
         const int32_t b = (int32_t)(pair[1] & 0x7FFFFFFFu);
         wrong += lg_product_wide(pair[0], pair[1]) != lg_product_narrow(pair[0], pair[1]) ? 1u : 0u;

@@ -3,8 +3,8 @@
  *   high  = floor((d * 2^21 * multiplier_b + 2^31) / 2^32)                                          (SMMULR)
  *   twice = (a - zero_point_a) * 2^20 + 2 * ((high - (high < 0) + 2^(right_b - 1)) >> right_b)
  *
- * and `twice` is rescaled likewise, the zero point of the output being added before the shift. Bounds narrower than int8
- * are applied at the end. */
+ * and `twice` is rescaled likewise, the zero point of the output being added before the shift. Bounds narrower than
+ * int8 are applied at the end. */
 #include <stdbool.h>
 
 #include "lg_bytes.h"

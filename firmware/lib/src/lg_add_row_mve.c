@@ -1,5 +1,5 @@
-/* ADD on M55: four values at a time. The input of the larger scale is scaled by 1/2, exactly; with d = b - zero_point of
- * the other
+/* ADD on M55: four values at a time. The input of the larger scale is scaled by 1/2, exactly; with d = b - zero_point
+ * of the other
  *
  *   high = floor(d * 2^20 * multiplier_b / 2^31 + 1/2)
  *   sum  = (a - zero_point_a) * 2^19 + ((high - (high < 0) + 2^(right_b - 1)) >> right_b)

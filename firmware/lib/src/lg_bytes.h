@@ -69,7 +69,8 @@ static inline uint32_t lg_min4(uint32_t a, uint32_t b)
 
 #endif
 
-/* Four channels of n pixels, `step` apart, added to the halves of even (channels 0, 2) and odd (1, 3); 255 pixels fit. */
+/* Four channels of n pixels, `step` apart, added to the halves of even (channels 0, 2) and odd (1, 3). Sums of 255
+ * pixels fit. */
 static inline void lg_sum_pixels(const int8_t *in, uint32_t n, uint32_t step, uint32_t *even, uint32_t *odd)
 {
     uint32_t sum_even = *even, sum_odd = *odd;

@@ -1,4 +1,7 @@
-/* FULLY_CONNECTED on any core: acc[o] = bias[o] + sum of in[i] * weights[o][i]; out[o] = clamp(requantize(acc[o]) + zp). */
+/* FULLY_CONNECTED on any core.
+ *
+ *   acc[o] = bias[o] + sum of in[i] * weights[o][i]
+ *   out[o] = clamp(requantize(acc[o]) + zero_point) */
 #include "lg_dense.h"
 #include "lg_requant.h"
 

@@ -17,8 +17,8 @@
 
 enum { LEAST_SHIFT = -22 };
 
-/* What a channel needs, in the order of use. Words of weights: `left`, `middle`, `right` hold rows 0 and 1 of a column of
- * 3x3, `last_left_middle` and `last_right` row 2. */
+/* What a channel needs, in the order of use. Words of weights: `left`, `middle`, `right` hold rows 0 and 1 of a column
+ * of 3x3, `last_left_middle` and `last_right` row 2. */
 typedef struct {
     int32_t left, bias; /* doubled */
     int32_t right, last_right;
@@ -44,7 +44,7 @@ static inline int8_t finish(const channel *c, int32_t acc2)
     return (int8_t)lg_ssat8(lg_asr(high + lg_asr(high, 31) + c->offset, c->shift));
 }
 
-static int8_t finish_any(const channel *c, int32_t acc2)
+static __attribute__((noinline)) int8_t finish_any(const channel *c, int32_t acc2)
 {
     if (c->plain) {
         return finish(c, acc2);
@@ -123,8 +123,8 @@ static inline int32_t advance(int32_t i, int32_t step)
 
 /* 3x3, pixels as far apart as taps and as outputs: a column ends one window, is the middle of another, begins a third.
  * The index runs up to 0. */
-static inline void slide_by_one(const lg_depthwise *l, const channel *ch, const int8_t *a, const int8_t *b, const int8_t *c,
-                         int8_t *out)
+static inline void slide_by_one(const lg_depthwise *l, const channel *ch, const int8_t *a, const int8_t *b,
+                                const int8_t *c, int8_t *out)
 {
     const int32_t step = l->x_step, end = l->out_w * step;
     const uint32_t second = pair(a[step], b[step]);
@@ -160,8 +160,8 @@ static inline void slide_by_one(const lg_depthwise *l, const channel *ch, const 
 }
 
 /* 3x3, pixels two taps apart: every other column ends one window and begins the next. */
-static inline void slide_by_two(const lg_depthwise *l, const channel *ch, const int8_t *a, const int8_t *b, const int8_t *c,
-                         int8_t *out)
+static inline void slide_by_two(const lg_depthwise *l, const channel *ch, const int8_t *a, const int8_t *b,
+                                const int8_t *c, int8_t *out)
 {
     const int32_t step = l->tap_step, end = 2 * step * l->out_w;
     int32_t sum = begin(ch, pair(a[0], b[0]), c[0]);
@@ -177,7 +177,8 @@ static inline void slide_by_two(const lg_depthwise *l, const channel *ch, const 
 }
 
 /* Any window, any shift: three pixels at a time, fewer at the end. */
-static __attribute__((noinline)) void row_any(const lg_depthwise *l, const channel *ch, const int8_t *const *rows, uint32_t at, int8_t *out)
+static __attribute__((noinline)) void row_any(const lg_depthwise *l, const channel *ch, const int8_t *const *rows,
+                                              uint32_t at, int8_t *out)
 {
     const uint32_t step = l->tap_step;
     for (uint32_t pixels = l->out_w; pixels > 0u;) {
@@ -200,13 +201,28 @@ static __attribute__((noinline)) void row_any(const lg_depthwise *l, const chann
         }
         if (left > 0u) {
             const int8_t *a = row[0] + at;
-            for (uint32_t taps = 0; taps < l->kernel_w; taps++) {
-                const int32_t weight = taps % 2u == 0u ? *w : lg_asr(*w++, 16);
-                s0 = add_low(a[0], weight, s0);
-                s1 = add_low(a[x1], weight, s1);
-                s2 = add_low(a[x2], weight, s2);
-                a += step;
+            for (left = l->kernel_w; left > 1u; left -= 2u) {
+                const int8_t *b = a + step;
+                const uint32_t both = (uint32_t)*w++;
+                s0 = lg_smlad(pair(a[0], b[0]), both, s0);
+                s1 = lg_smlad(pair(a[x1], b[x1]), both, s1);
+                s2 = lg_smlad(pair(a[x2], b[x2]), both, s2);
+                a = b + step;
             }
+            if (left > 0u) {
+                s0 = add_low(a[0], *w, s0);
+                s1 = add_low(a[x1], *w, s1);
+                s2 = add_low(a[x2], *w, s2);
+            }
+        }
+        if (ch->plain && pixels > 2u) {
+            out[0] = finish(ch, s0);
+            out[l->in_c] = finish(ch, s1);
+            out[2u * l->in_c] = finish(ch, s2);
+            out += 3u * l->in_c;
+            at += 3u * l->x_step;
+            pixels -= 3u;
+            continue;
         }
         const int32_t sums[3] = {s0, s1, s2};
         const uint32_t n = pixels < 3u ? pixels : 3u;

@@ -1,7 +1,8 @@
 /* DEPTHWISE_CONV_2D with multiplier 1 on M55: sixteen channels of a pixel at a time.
  *
  * Products of two taps are added as int16 (weights -127..127: at most 2 * 128 * 127), then as int32. Even and odd lanes
- * part twice on the way from int8 to int32, so sum k holds channels k, k + 4, k + 8, k + 12; narrowing puts them back. */
+ * part twice on the way from int8 to int32, so sum k holds channels k, k + 4, k + 8, k + 12; narrowing puts them
+ * back. */
 #include "lg_depthwise.h"
 #include "lg_mve.h"
 
