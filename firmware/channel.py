@@ -12,6 +12,7 @@ import argparse
 import dataclasses
 import errno
 import os
+import re
 import select
 import subprocess
 import tempfile
@@ -111,10 +112,7 @@ class ProcessLink:
         code = self.process.wait()
         self._errors.seek(0)
         said = self._errors.read().decode(errors="replace").strip().split("\n")[-1]
-        reason = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        if 64 < code < 80:
-            reason = f"stopped at exception {code - 64} (3 hard fault, 4 memory, 5 bus, 6 usage fault)"
-        return FirmwareError(f"the program {reason}{': ' + said if said else ''}")
+        return FirmwareError(f"the program {_end(code)}{': ' + said if said else ''}")
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
@@ -157,6 +155,13 @@ class SerialLink:
 
     def close(self) -> None:
         self._port.close()
+
+
+def _end(code: int) -> str:
+    """What became of a program with this exit code."""
+    if 64 < code < 80:
+        return f"stopped at exception {code - 64} (3 hard fault, 4 memory, 5 bus, 6 usage fault)"
+    return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
 
 
 def _port_error(port: str, baud: int, error: Exception) -> str:
@@ -342,6 +347,8 @@ class Channel:
             text, star, crc = line.rstrip(b"\r").rpartition(b"*")
             if star and crc == b"%08x" % zlib.crc32(text):
                 self._lines.append(text.decode("ascii", "replace"))
+            elif not self.link.reliable and (end := re.fullmatch(rb"exit ([1-9]\d{0,2})", line.rstrip())):
+                raise FirmwareError(f"the program on the board {_end(int(end[1]))}")
 
 
 def executed(board: Channel, ticks: int) -> tuple[int, str] | None:

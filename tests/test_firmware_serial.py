@@ -283,6 +283,16 @@ def test_a_board_that_babbles(made: project.Project, monkeypatch: pytest.MonkeyP
             assert time.monotonic() - started < 5
 
 
+def test_a_program_that_stops_says_so(made: project.Project) -> None:
+    """boards/common/uart_channel.c: what a board writes in place of an exit code."""
+    with (
+        Wire(["sh", "-c", "read line; printf '\\nexit 67\\n'; exec sleep 60"]) as wire,
+        connected(made, wire) as board,
+        pytest.raises(project.FirmwareError, match="stopped at exception 3"),
+    ):
+        board.who()
+
+
 def test_a_port_that_vanishes(made: project.Project) -> None:
     with Wire([str(made.elf)]) as wire, connected(made, wire) as board:
         board.who()
@@ -319,17 +329,19 @@ def test_ports_that_cannot_be_opened(
         channel.Channel(made, place=channel.Place("/dev/ttyACM0"))
 
 
+@pytest.mark.slow
 @pytest.mark.qemu
 def test_the_serial_line_of_an_emulated_board(tmp_path: Path, made: project.Project) -> None:
     """The image for the serial line, its start-up and its driver, with QEMU's USART between."""
     firmware.write(firmware.make(made.path / "model.tflite", "netduinoplus2", 3), tmp_path / "p")
     board = project.load(tmp_path / "p")
-    assert verify.verify(board).passed
+    assert verify.verify(board).mismatches == 0
     elf = build.build(board, serial=True)
     command = [project.tool("qemu-system-arm"), "-M", "netduinoplus2", "-display", "none", "-monitor", "none"]
     with Wire([*command, "-serial", "stdio", "-icount", "shift=10", "-kernel", str(elf)]) as wire:
         verdict = verify.verify(board, place=channel.Place(wire.port))
-    assert verdict.passed and (verdict.vectors, verdict.channel, verdict.unit) == (3, "serial", "ticks")
+    assert (verdict.vectors, verdict.mismatches) == (3, 0)
+    assert (verdict.channel, verdict.unit) == ("serial", "ticks")
     assert 0 < verdict.stack_used < verdict.stack_size
 
 
