@@ -3,6 +3,7 @@
 #
 #   install_tools.sh            install what is missing; exit 1 (after naming it) if that is not allowed
 #   install_tools.sh --check    install nothing; exit 1 and name what is missing
+#   install_tools.sh --tests    install what some tests need besides: a debugger and a second compiler
 #   install_tools.sh --python P install what `P -m venv` needs, if it is missing
 #
 # Works as root or with sudo that asks no password. Otherwise it prints the command to run.
@@ -17,6 +18,10 @@ if [ "$mode" = --python ]; then
     "$2" -c 'import ensurepip, venv' 2>/dev/null ||
         need "python$("$2" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv"
     purpose="the virtual environment"
+elif [ "$mode" = --tests ]; then
+    have gdb-multiarch || need gdb-multiarch
+    have clang || need clang
+    purpose="all tests"
 else
     have cmake || need cmake
     have make || need make
