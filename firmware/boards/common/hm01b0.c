@@ -5,7 +5,8 @@
  * `codes` columns are taken from the middle, and rows from where a square window of that side begins.
  *
  * Time: the clock input is 12 MHz and the core of the sensor runs at an eighth of it, so a code comes every 0.67 us: 83
- * cycles at 125 MHz for the loop below, which needs about 20. Between two rows lies what LINE_LENGTH_PCK says:
+ * cycles at 125 MHz for the loop below, whose instructions take fewer than 50 once they are in the flash's cache. Between
+ * two rows lies what LINE_LENGTH_PCK says:
  *
  *   12000 / 1.5 MHz = 8 ms a row, 1.1 s a binned frame, 2.1 s an unbinned one
  *
@@ -45,6 +46,7 @@ enum {
     BIT_CONTROL = 0x3059,
     OSC_CLK_DIV = 0x3060
 };
+enum { WARM = 8 /* periods that the loop must run before a line */ };
 enum { STANDBY = 0, STREAMING = 1, BINNED = 3, UNBINNED = 1, EIGHT_BITS = 0x02, CORE_BY_8 = 0x08, BLACK = 8 };
 enum { BINNED_COLUMNS = 162, BINNED_ROWS = 122, BINNED_LINES = 132 };
 enum { FULL_COLUMNS = 324, FULL_ROWS = 244, FULL_LINES = 260 };
@@ -190,8 +192,8 @@ static int wait_pins(uint32_t mask, uint32_t value)
     return -1;
 }
 
-/* Wait for the next line to begin. */
-static int next_line(void)
+/* Let a line pass. */
+static int skip_line(void)
 {
     for (uint32_t polls = 0; polls < CAMERA_POLLS; polls++) {
         const uint32_t pins = camera_pins();
@@ -199,37 +201,44 @@ static int next_line(void)
             return LG_CAMERA_NO_ROW;
         }
         if ((pins & CAMERA_HREF) != 0u) {
-            (void)camera_line_began();
             camera.next++;
-            return 0;
+            return wait_pins(CAMERA_HREF, 0u) == 0 ? 0 : LG_CAMERA_NO_ROW;
         }
     }
     return LG_CAMERA_NO_ROW;
 }
 
-static int end_of_line(void)
+/* Take the next line. The pixel clock never rests: the loop runs, a turn a period, from well before the line begins, so
+ * that all of it, the writing too, is in the cache of the flash by then. A code is there while the clock is high. What
+ * lies left of the window goes to line[0] until the window's first code does. */
+static int read_line(uint8_t *line, uint32_t skip, uint32_t codes)
 {
-    return wait_pins(CAMERA_HREF, 0u) == 0 ? 0 : LG_CAMERA_NO_ROW;
-}
-
-/* The pixel clock is low when a line begins; a code is there while it is high. */
-static int read_codes(uint8_t *line, uint32_t skip, uint32_t codes)
-{
-    for (uint32_t i = 0; i < skip + codes; i++) {
-        uint32_t pins = 0u, polls = CAMERA_POLLS;
+    const int32_t end = (int32_t)codes;
+    int32_t place = -(int32_t)skip;
+    uint32_t inside = 0u, quiet = 0u;
+    while (place < end) {
+        uint32_t pins, polls = CAMERA_POLLS;
+        do {
+            pins = camera_pins();
+        } while ((pins & CAMERA_PCLK) != 0u && --polls > 0u);
         do {
             pins = camera_pins();
         } while ((pins & CAMERA_PCLK) == 0u && --polls > 0u);
-        if ((pins & CAMERA_HREF) == 0u || polls == 0u) {
+        const uint32_t href = (pins & CAMERA_HREF) != 0u;
+        if ((pins & CAMERA_VSYNC) == 0u || href < inside || polls == 0u) {
+            return LG_CAMERA_NO_ROW; /* the frame or the line ended, or the clock stands still */
+        }
+        line[place & ~(place >> 31)] = (uint8_t)(pins >> CAMERA_D0);
+        place += (int32_t)href;
+        quiet += 1u - href;
+        inside = href;
+        if (quiet == 65536u) {
             return LG_CAMERA_NO_ROW;
         }
-        if (i >= skip) {
-            line[i - skip] = (uint8_t)(pins >> CAMERA_D0);
-        }
-        while (i + 1u < skip + codes && (camera_pins() & CAMERA_PCLK) != 0u && --polls > 0u) {
-        }
     }
-    return 0;
+    camera.next++;
+    (void)camera_line_began();
+    return quiet < WARM ? LG_CAMERA_LATE : 0;
 }
 
 static int take_row(uint8_t *line, uint32_t row)
@@ -242,18 +251,18 @@ static int take_row(uint8_t *line, uint32_t row)
             return LG_CAMERA_NO_FRAME;
         }
         camera.next = 0u;
-        (void)camera_line_began();
     } else if (camera.next > wanted || camera_line_began() != 0) {
         return LG_CAMERA_LATE;
-    } else if (end_of_line() != 0) {
+    } else if (wait_pins(CAMERA_HREF, 0u) != 0) {
         return LG_CAMERA_NO_ROW;
     }
-    int status = next_line();
-    while (status == 0 && camera.next <= wanted) {
-        status = end_of_line();
-        status = status == 0 ? next_line() : status;
+    while (camera.next < wanted) {
+        const int status = skip_line();
+        if (status != 0) {
+            return status;
+        }
     }
-    return status == 0 ? read_codes(line, (columns - codes) / 2u, codes) : status;
+    return read_line(line, (columns - codes) / 2u, codes);
 }
 
 int lg_board_camera_line(void *line, uint32_t codes, uint32_t row)
