@@ -10,6 +10,7 @@ import dataclasses
 import json
 import os
 import re
+import shlex
 import shutil
 import tempfile
 from pathlib import Path
@@ -17,8 +18,10 @@ from typing import Any
 
 from absl import flags
 
-from export import emit, footprint, front, schedule, tflite_graph, vectors
-from export import plan as planning
+from export import GENERATOR, costs, emit, footprint, front, tflite_graph, tflm, vectors
+from export.nodes import build
+from export.plan import Plan
+from export.quant_graph import QuantGraph
 from loggrad_tf import cli
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.frontend import FrontEnd
@@ -27,10 +30,67 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "The int8 flatbuffer; model.json is looked for beside it.")
 flags.DEFINE_string("board", None, "A folder of firmware/boards.")
 flags.DEFINE_string("out", None, "Directory of the project; an earlier project there is replaced.")
+flags.DEFINE_enum("tables", "flash", ["flash", "ram"], "Where tables of a first layer lie.")
+flags.DEFINE_integer("max_flash", None, "Flash to use, in bytes (default: all that the board has).", lower_bound=1)
+flags.DEFINE_enum(
+    "runtime", "loggrad", ["loggrad", "tflm"], "The generated C, or TensorFlow Lite Micro (-DTFLM_DIR)."
+)
+flags.DEFINE_integer("arena_bytes", None, "Of --runtime=tflm (default: a guess).", lower_bound=1)
 flags.DEFINE_integer("vectors", 16, "Test frames to put into the project.", lower_bound=1, upper_bound=10000)
 
 FIRMWARE = Path(__file__).resolve().parent.parent / "firmware"
 VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Attributes:
+    vectors: test frames.
+    runtime: loggrad (the generated C) or tflm.
+    ram_tables: tables of partial sums lie in RAM, for flash that is slow to read.
+    max_flash: bytes of flash to use; None: all that the board has.
+    arena_bytes: for tflm; None: a guess.
+    """
+
+    vectors: int = 16
+    runtime: str = "loggrad"
+    ram_tables: bool = False
+    max_flash: int | None = None
+    arena_bytes: int | None = None
+
+    @property
+    def text(self) -> str:
+        """The flags that differ from their defaults."""
+        words = {
+            "runtime": self.runtime if self.runtime != "loggrad" else None,
+            "tables": "ram" if self.ram_tables else None,
+            "max_flash": self.max_flash,
+            "arena_bytes": self.arena_bytes,
+        }
+        return "".join(f" --{name}={value}" for name, value in words.items() if value is not None)
+
+
+DEFAULTS = Options()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Engine:
+    """What runs the network in a project.
+
+    Attributes:
+      files: path in the project -> content.
+      layers: (name, tensor index, bytes) that the board reports.
+      text: the plan, to be printed.
+      readme: a section of its own.
+      plan: of the generated C.
+    """
+
+    files: dict[str, bytes]
+    layers: list[tuple[str, int, int]]
+    footprint: footprint.Footprint
+    text: str
+    readme: str = ""
+    plan: Plan | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,9 +99,8 @@ class Project:
 
     board: str
     files: dict[str, bytes]
-    plan: planning.Plan
+    engine: Engine
     source: front.Input
-    footprint: footprint.Footprint
     note: str
 
 
@@ -78,67 +137,112 @@ def read_description(model: Path, sha256: str) -> dict[str, Any] | None:
     return description
 
 
-def make(model: Path, board_name: str, count: int) -> Project:
+def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     """Generate the project for one model and one board, in memory."""
     board = read_board(board_name)
     if not model.is_file():
         raise LogGradError(f"--model={model}: no such file; export.convert writes model.tflite")
-    graph = schedule.reorder(tflite_graph.load(model))
+    graph = tflite_graph.load(model)
     description = read_description(model, graph.sha256)
     front_end = FrontEnd.from_json(description["front_end"]) if description else None
-    tensor = graph.tensors[graph.input]
+    tensor = graph.tensors[build(graph).input]
     source = front.describe(front_end, tensor.shape, tensor.scale, tensor.zero_point)
     classes = tuple(str(name) for name in description["class_names"]) if description else ()
-    outputs = graph.tensors[graph.output].size
-    if classes and len(classes) != max(outputs, 2):
-        raise LogGradError(f"model.json: {len(classes)} class names for {outputs} outputs: convert again")
-    planned = planning.plan(graph)
-    predicted = footprint.predict(graph, planned, source, board)
-    predicted.check(board)
-    command = f"python -m export.firmware --model={model.name} --board={board_name}"
-    sources = emit.emit(graph, planned, source, classes, command)
-    made = vectors.make(source, (description or {}).get("data"), count)
     output = graph.tensors[graph.output]
+    if classes and len(classes) != max(output.size, 2):
+        raise LogGradError(f"model.json: {len(classes)} class names for {output.size} outputs: convert again")
+    command = f"python -m export.firmware --model={model.name} --board={board_name}{options.text}"
+    stamp = f"{GENERATOR}/{front.stamp(source)}"
+    runtime = _tflm if options.runtime == "tflm" else _loggrad
+    engine = runtime(_Given(model.read_bytes(), graph, source, board, classes, command, stamp), options)
+    made = vectors.make(source, (description or {}).get("data"), options.vectors)
     record = {
         "loggrad_project": VERSION,
         "board": board_name,
         "command": command,
+        "runtime": options.runtime,
         "model_sha256": graph.sha256,
+        "stamp": stamp,
         "input": source.text,
         "rows": source.rows,
         "row_codes": source.row_codes,
         "code_bytes": source.code_bytes,
-        "layers": [
-            {"name": name, "tensor": index, "bytes": graph.tensors[index].size}
-            for name, index in emit.layers(graph)
-        ],
+        "layers": [{"name": name, "tensor": index, "bytes": size} for name, index, size in engine.layers],
         "output_scale": output.scale,
         "output_zero_point": output.zero_point,
-        "outputs": outputs,
+        "outputs": output.size,
+        "input_tensor": graph.input,
+        "output_tensor": graph.output,
         "class_names": list(classes),
-        "state_bytes": emit.state_bytes(planned, source),
-        "predicted": dataclasses.asdict(predicted),
+        "state_bytes": engine.footprint.state,
+        "predicted": dataclasses.asdict(engine.footprint),
     }
     readme = {
         "TITLE": f"{model.name} on {board['title']}",
         "INPUT": source.text,
         "SHA": graph.sha256,
         "BOARD": board_name,
-        "PREDICTED": predicted.text,
+        "PREDICTED": engine.footprint.text,
         "ROWS": source.rows,
         "CODES": source.row_codes,
         "TYPE": source.code_type,
     }
-    files = {f"src/{name}": text.encode() for name, text in sources.items()}
-    files |= {
-        "README.md": _fill((emit.TEMPLATES / "README.md.in").read_text(), readme).encode(),
+    text = _fill((emit.TEMPLATES / "README.md.in").read_text(), readme) + engine.readme
+    files = engine.files | {
+        "CMakePresets.json": _json(_presets(board)),
+        "README.md": text.encode(),
         "project.json": _json(record),
         "model.tflite": model.read_bytes(),
         "vectors.npz": made.npz(),
     }
     if description:
         files["model.json"] = model.with_name("model.json").read_bytes()
-    return Project(board_name, files, planned, source, predicted, f"{len(made.frames)}: {made.note}")
+    return Project(board_name, files, engine, source, f"{len(made.frames)}: {made.note}")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Given:
+    """What a runtime makes an engine of."""
+
+    model: bytes
+    graph: QuantGraph
+    source: front.Input
+    board: dict[str, Any]
+    classes: tuple[str, ...]
+    command: str
+    stamp: str
+
+
+def _loggrad(given: _Given, options: Options) -> Engine:
+    board, source = given.board, given.source
+    planned = footprint.plan(given.graph, source, board, options.ram_tables, options.max_flash)
+    predicted = footprint.predict(planned, source, board)
+    predicted.check(board)
+    sources = emit.emit(planned, source, given.classes, given.command, given.stamp)
+    # What a computer would execute is nobody's question.
+    counts = None if board["core"] == "host" else costs.predict(planned, source, board["core"])
+    return Engine(
+        files={f"src/{name}": text.encode() for name, text in sources.items()},
+        layers=emit.layers(planned),
+        footprint=predicted,
+        text=planned.table(counts),
+        plan=planned,
+    )
+
+
+def _tflm(given: _Given, options: Options) -> Engine:
+    arena = options.arena_bytes or tflm.arena_bytes(given.graph)
+    files = tflm.files(
+        given.model, given.graph, given.source, given.classes, given.command, given.stamp, arena
+    )
+    state, program = tflm.state_bytes(given.source, arena), tflm.program_bytes(given.source, arena)
+    return Engine(
+        files=files,
+        layers=tflm.layers(given.graph),
+        footprint=footprint.Footprint(state, program, None, None),
+        text=f"TensorFlow Lite Micro, arena {arena:,} B (a guess unless --arena_bytes was given)",
+        readme=tflm.readme(given.graph, arena),
+    )
 
 
 def write(project: Project, out: Path) -> None:
@@ -163,7 +267,7 @@ def write_folders(board: str, folder: Path) -> None:
         shutil.copytree(FIRMWARE / name, folder / name)
     (folder / "src").mkdir()
     shutil.copy(emit.TEMPLATES / "CMakeLists.txt", folder)
-    (folder / "CMakePresets.json").write_bytes(_json(_presets(board, read_board(board)["qemu"] is None)))
+    (folder / "CMakePresets.json").write_bytes(_json(_presets(read_board(board))))
 
 
 def _check_replaceable(out: Path) -> None:
@@ -177,19 +281,20 @@ def _check_replaceable(out: Path) -> None:
         raise LogGradError(f"--out={out}: exists and is not a firmware project: choose another directory")
 
 
-def _presets(board: str, host: bool) -> dict[str, Any]:
+def _presets(board: dict[str, Any]) -> dict[str, Any]:
+    name = board["name"]
     preset = {
-        "name": board,
+        "name": name,
         "generator": "Ninja",
         "binaryDir": "${sourceDir}/build",
-        "cacheVariables": {"LG_BOARD": board},
+        "cacheVariables": {"LG_BOARD": name},
     }
-    if not host:
+    if board["core"] != "host":
         preset["toolchainFile"] = "${sourceDir}/cmake/arm-none-eabi.cmake"
     return {
         "version": 3,
         "configurePresets": [preset],
-        "buildPresets": [{"name": board, "configurePreset": board}],
+        "buildPresets": [{"name": name, "configurePreset": name}],
     }
 
 
@@ -208,13 +313,20 @@ def main(argv: list[str]) -> None:
             raise LogGradError(f"--{name} is missing (see --help)")
     out = Path(FLAGS.out).absolute()
     _check_replaceable(out)
-    project = make(Path(FLAGS.model), FLAGS.board, FLAGS.vectors)
+    options = Options(
+        vectors=FLAGS.vectors,
+        runtime=FLAGS.runtime,
+        ram_tables=FLAGS.tables == "ram",
+        max_flash=FLAGS.max_flash,
+        arena_bytes=FLAGS.arena_bytes,
+    )
+    project = make(Path(FLAGS.model), FLAGS.board, options)
     write(project, out)
-    print(project.plan.table())
+    print(project.engine.text)
     print(f"input     {project.source.text}")
     print(f"vectors   {project.note}")
-    print(f"predicted {project.footprint.text}")
-    print(f"project   {out}: next, python -m firmware.verify --project={FLAGS.out}")
+    print(f"predicted {project.engine.footprint.text}")
+    print(f"project   {out}: next, python -m firmware.verify --project={shlex.quote(FLAGS.out)}")
 
 
 if __name__ == "__main__":

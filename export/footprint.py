@@ -12,14 +12,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from export import emit, front
-from export.plan import Plan, constant_bytes
+from export import emit, front, kernels
+from export import plan as planning
+from export.nodes import build
+from export.plan import Plan
 from export.quant_graph import QuantGraph
 from loggrad_tf.errors import LogGradError
 
 CODE_SIZES = Path(__file__).parent / "code_sizes.json"
-# Static variables of firmware/boards/common: two handles of the host channel, the SysTick's count.
-HOST_CHANNEL_BYTES, SYSTICK_BYTES = 8, 4
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,28 +59,57 @@ class Footprint:
             )
 
 
-def predict(graph: QuantGraph, plan: Plan, source: front.Input, board: dict[str, Any]) -> Footprint:
+def plan(
+    graph: QuantGraph,
+    source: front.Input,
+    board: dict[str, Any],
+    ram_tables: bool = False,
+    flash: int | None = None,
+) -> Plan:
+    """The plan for one board: the fastest layout of the constants that its flash can hold.
+
+    Args:
+      ram_tables: tables of partial sums lie in RAM.
+      flash: bytes of flash to use in place of all that the board has.
+    """
+    core, levels = board["core"], source.levels
+    limit = flash if flash is not None or board["flash"] is None else board["flash"]["length"]
+    options = kernels.choices(build(graph), core, levels)
+    for choice in options:
+        made = planning.plan(graph, core, levels, dataclasses.replace(choice, ram_tables=ram_tables))
+        if limit is None or flash_bytes(made, source, core) <= limit:
+            return made
+    return made
+
+
+def predict(made: Plan, source: front.Input, board: dict[str, Any]) -> Footprint:
     """The footprint of the project that :mod:`export.emit` writes, on one board."""
-    state, program = emit.state_bytes(plan, source), emit.program_bytes(plan, source)
+    state, program = emit.state_bytes(made, source), emit.program_bytes(made, source)
     if board["ram"] is None:
         return Footprint(state, program, None, None)
-    statics = HOST_CHANNEL_BYTES + (SYSTICK_BYTES if "systick.c" in board["common"] else 0)
-    ram = -(-(program + statics) // 8) * 8 + board["stack"]
-    return Footprint(state, program, ram, flash_bytes(graph, source, board["core"]))
+    statics = board["statics"][board["channel"]]
+    ram = _round(program + statics) + _round(made.ram_constants) + board["stack"]
+    return Footprint(state, program, ram, flash_bytes(made, source, board["core"]))
 
 
-def flash_bytes(graph: QuantGraph, source: front.Input, core: str) -> int:
+def _round(size: int) -> int:
+    return -(-size // 8) * 8
+
+
+def flash_bytes(made: Plan, source: front.Input, core: str) -> int:
     """Code and constants of the image for one core."""
     sizes = json.loads(CODE_SIZES.read_text())
     if core not in sizes:
         raise LogGradError(f"core {core}: no code sizes; measure them with python -m export.code_sizes")
     code = sizes[core]
-    kinds = [op.kind for op in graph.ops if op.kind != "reshape"]
-    layers = sum(code[kind] for kind in set(kinds)) + sum(code[f"{kind}_layer"] for kind in kinds)
-    return code["program"] + code[source.kind] + layers + data_bytes(graph, source)
+    functions = sum(code[name] for name in {kernel.function for kernel in made.kernels})
+    nodes = sum(code[f"{node.kind}_node"] for node in made.network.nodes)
+    return code["program"] + code[source.kind] + functions + nodes + data_bytes(made, source)
 
 
-def data_bytes(graph: QuantGraph, source: front.Input) -> int:
-    """Weights, scales and tables."""
+def data_bytes(made: Plan, source: front.Input) -> int:
+    """Weights, scales, tables, rows of padding and the order of calls."""
     table = source.table
-    return sum(constant_bytes(op) for op in graph.ops) + (0 if table is None else table.nbytes)
+    order = len(made.schedule.calls) * (1 if len(made.network.nodes) <= 255 else 2)
+    padding = sum(emit.padding(made).values())
+    return made.constant_bytes + padding + order + (0 if table is None else table.nbytes)

@@ -41,6 +41,20 @@ class Input:
     front_end: FrontEnd | None = None
 
     @property
+    def levels(self) -> int:
+        """n of an input of levels -n..n, else 0."""
+        return len(self.front_end.ratios) if self.kind == "levels" and self.front_end else 0
+
+    @property
+    def cost_name(self) -> str:
+        """Front ends that take the same instructions a code."""
+        if self.front_end is None:
+            return self.kind
+        many = f"_{self.levels}" if self.kind == "levels" else ""
+        wide = f"_{self.code_bytes}_{'wide' if self.front_end.sensor.bits > 14 else 'narrow'}"
+        return self.kind + many + (wide if self.kind == "levels" else "")
+
+    @property
     def crop(self) -> int:
         """Rows and columns that border ``valid`` takes off each side."""
         cropped = self.kind in ("levels", "gradient") and self.front_end and self.front_end.border == "valid"
@@ -72,10 +86,15 @@ class Input:
         return self.kind in ("levels", "gradient")
 
     @property
-    def state_bytes(self) -> int:
-        """RAM that the fields of :meth:`members` take."""
+    def struct_bytes(self) -> int:
+        """RAM of the fields of :func:`members`."""
+        return _STRUCT[self.kind][1]
+
+    @property
+    def tail_bytes(self) -> int:
+        """RAM of the arrays of :func:`tail`."""
         lines = 2 * self.row_codes * self.code_bytes if self.delayed else 0
-        return _STRUCT[self.kind][1] + lines + (self.row_codes if self.crop else 0)
+        return lines + (self.row_codes if self.crop else 0)
 
     @property
     def table(self) -> np.ndarray | None:
@@ -95,6 +114,15 @@ class Input:
             f"{self.front_end.format} from {sensor.bits}-bit RAW, {self.rows} rows of {self.row_codes} codes"
             f" (black {sensor.black}, white {sensor.white})"
         )
+
+
+def stamp(source: Input) -> str:
+    """One word that says what the front end does: format, bits, black and white level, offset, thresholds."""
+    if source.front_end is None:
+        return "tensor"
+    end, sensor = source.front_end, source.front_end.sensor
+    words = [end.format, f"b{sensor.bits}", f"{sensor.black}-{sensor.white}", f"c{end.offset}"]
+    return "/".join([*words, *(f"K{k}" for k in end.ratios)])
 
 
 def describe(front_end: FrontEnd | None, shape: tuple[int, ...], scale: float, zero_point: int) -> Input:
@@ -173,67 +201,56 @@ def restart(source: Input) -> str:
 
 
 def push(source: Input) -> str:
-    """The part of net_push_row that takes the row: from the checks to ``net->rows++``."""
+    """The part of net_push_row that takes the row."""
     if source.kind == "tensor":
         return """    if (count != NET_ROW_CODES) {
         return count < NET_ROW_CODES ? LG_ERROR_LINE_NARROW : LG_ERROR_LINE_WIDE;
     }
-    int8_t *const place = arena(net) + INPUT_AT + net->rows * NET_ROW_CODES;
-    for (uint32_t i = 0; i < NET_ROW_CODES; i++) {
-        place[i] = codes[i];
-    }
+    memcpy(input_row(net), codes, NET_ROW_CODES);
+    net->pushed++;
+    take_row(net);
+    return net->pushed < NET_ROWS ? LG_NO_LINE : LG_OK;
 """
     if source.kind == "pixel":
-        return """    int8_t *const place = arena(net) + INPUT_AT + net->rows * NET_ROW_CODES;
-    const lg_status status = lg_table_line(&raw_format, net_table, NET_TABLE_LENGTH, codes, count, place);
+        return """    const lg_status status =
+        lg_table_line(&raw_format, net_table, NET_TABLE_LENGTH, codes, count, input_row(net));
     if (status < 0) {
         return status;
     }
+    net->pushed++;
+    take_row(net);
+    return net->pushed < NET_ROWS ? LG_NO_LINE : LG_OK;
 """
-    line = "net->line" if source.crop else "place"
-    place = (
-        ""
-        if source.crop
-        else """    /* The line that comes out belongs to the row before; row 0 gives none. */
-    int8_t *const place = arena(net) + INPUT_AT + (net->rows == 0u ? 0u : net->rows - 1u) * NET_ROW_CODES;
-"""
-    )
-    return f"""{place}    lg_status status = {_prefix(source)}_push(&net->front, codes, count, {line});
+    if source.crop:
+        # The first and the last line and column have neighbours outside the image.
+        return f"""    const lg_status status = {_prefix(source)}_push(&net->front, codes, count, net->line);
     if (status < 0) {{
         return status;
     }}
-{"    keep(net);" + chr(10) if source.crop else ""}"""
-
-
-def flush(source: Input) -> str:
-    """What net_push_row does after the last row, ahead of the network."""
-    if not source.delayed:
-        return ""
-    last = "net->line" if source.crop else "arena(net) + INPUT_AT + (NET_ROWS - 1u) * NET_ROW_CODES"
-    return f"""    status = {_prefix(source)}_flush(&net->front, {last});
+    net->pushed++;
+    if (net->pushed > 2u) {{
+        memcpy(input_row(net), net->line + 1, NET_ROW_CODES - 2u);
+        take_row(net);
+    }}
+    return net->pushed < NET_ROWS ? LG_NO_LINE : LG_OK;
+"""
+    return f"""    /* The line that comes out is the one of the row before; row 0 gives none. */
+    lg_status status = {_prefix(source)}_push(&net->front, codes, count, input_row(net));
     if (status < 0) {{
         return status;
     }}
-"""
-
-
-def helpers(source: Input) -> str:
-    """Functions that :func:`push` calls."""
-    if not source.crop:
-        return ""
-    return """
-/* Border `valid`: keep the inside of the level line of the row before; the first and last line go, and row 0
- * gives none. */
-static void keep(net_state *net)
-{
-    if (net->rows < 2u) {
-        return;
-    }
-    int8_t *const place = arena(net) + INPUT_AT + (net->rows - 2u) * (NET_ROW_CODES - 2u);
-    for (uint32_t i = 0; i < NET_ROW_CODES - 2u; i++) {
-        place[i] = net->line[i + 1u];
-    }
-}
+    net->pushed++;
+    if (status == LG_OK) {{
+        take_row(net);
+    }}
+    if (net->pushed < NET_ROWS) {{
+        return LG_NO_LINE;
+    }}
+    status = {_prefix(source)}_flush(&net->front, input_row(net));
+    if (status == LG_OK) {{
+        take_row(net);
+    }}
+    return status;
 """
 
 

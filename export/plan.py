@@ -1,128 +1,195 @@
-"""Where every activation lies in RAM: one arena, offsets fixed before the first line of C.
+"""The plan of a network on a board: kernels, order of rows, and where everything lies in one arena.
 
-A value lives from the step that writes it to the last step that reads it; two values may share
-bytes if they never live at the same time. The arena's size is
+Rows of a map lie in a ring (:mod:`export.schedule`); two rings may share bytes if they are never alive
+during the same call. The arena's size is
 
-    max over values of (offset + size),
+    max over buffers of (offset + size),
 
-at least the largest sum of sizes alive during one step. Several greedy orders and a short
-search look for that bound. Reshapes cost nothing; additions and requantisations write over an
-input that nobody needs any more. The order of the operators is the caller's
-(see :mod:`export.schedule`).
+at least the largest sum of sizes alive during one call. The plan tries to cut the network into
+segments that stream one after the other, and keeps the cuts that need the least: no cut is row streaming,
+cuts everywhere are whole maps.
 
 :func:`place` knows nothing of networks, so that resource counts elsewhere can use it too.
 """
 
 import dataclasses
-import math
 import random
 from collections.abc import Sequence
 
 import numpy as np
 
-from export.quant_graph import Op, QuantGraph
+from export import kernels, schedule
+from export.kernels import Choice, Kernel
+from export.nodes import GATHERS, Map, Network, Node, build, dims, macs
+from export.quant_graph import QuantGraph
+from export.schedule import Schedule
 from loggrad_tf.errors import LogGradError
 
 ALIGNMENT = 4
+# Kernels read whole words: so many bytes past the last row (LG_ROW_SLACK, rounded up).
+SLACK = 4
 SEARCH_ROUNDS = 400
-# Kernels that may write over an input (lg_nn.h).
-IN_PLACE = ("add", "requantize")
 
 
 @dataclasses.dataclass(frozen=True)
 class Buffer:
-    """Bytes needed during the steps first..last, both included."""
+    """Bytes needed during some steps: bit s of ``live`` for step s."""
 
     size: int
-    first: int
-    last: int
+    live: int
 
 
-@dataclasses.dataclass(frozen=True)
-class Layer:
-    """One line of the printed plan."""
-
-    name: str
-    kind: str
-    shape: tuple[int, ...]
-    macs: int
-    weight_bytes: int
-    live_bytes: int
-
-
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Plan:
     """Where things are. Offsets are bytes from the start of the arena, multiples of 4.
 
     Attributes:
+      network: nodes and maps.
+      kernels: one per node.
+      schedule: order of calls, rows held.
+      cuts: positions of nodes after which maps are held whole.
       arena_bytes: size of the arena, a multiple of 4.
-      offsets: tensor index -> offset; tensors that share a buffer share an offset.
-      scratch: operator index -> offset of its int32 working memory (mean).
+      offsets: map -> offset of its ring.
+      sums: node position -> offset of its int32 sums (mean, dense).
       bound: the largest number of bytes alive at one time; no placement can do better.
-      layers: one per operator, in order.
+      choice: how constants are laid out.
     """
 
+    network: Network
+    kernels: tuple[Kernel, ...]
+    schedule: Schedule
+    cuts: frozenset[int]
     arena_bytes: int
     offsets: dict[int, int]
-    scratch: dict[int, int]
+    sums: dict[int, int]
     bound: int
-    layers: tuple[Layer, ...]
+    choice: Choice
 
-    def table(self) -> str:
-        """The plan as text: a line per layer, then the totals."""
-        lines = [f"{'layer':18s} {'output':>14s} {'MACs':>11s} {'weights B':>10s} {'live B':>8s}"]
-        for layer in self.layers:
-            shape = "x".join(str(n) for n in layer.shape)
-            numbers = f"{layer.macs:>11,} {layer.weight_bytes:>10,} {layer.live_bytes:>8,}"
-            lines.append(f"{layer.name:18s} {shape:>14s} {numbers}")
-        macs = sum(layer.macs for layer in self.layers)
-        weights = sum(layer.weight_bytes for layer in self.layers)
-        lines.append(f"{'total':18s} {'':14s} {macs:>11,} {weights:>10,} {self.arena_bytes:>8,}")
+    @property
+    def macs(self) -> int:
+        return sum(macs(self.network, node) for node in self.network.nodes)
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes of flash that weights, scales and tables take."""
+        return sum(kernel.bytes for kernel in self.kernels)
+
+    @property
+    def ram_constants(self) -> int:
+        """Bytes of tables that lie in RAM, a copy of those in flash."""
+        tables = (k.constants["table"].nbytes for k in self.kernels if k.tabulates)
+        return sum(tables) if self.choice.ram_tables else 0
+
+    def ring_bytes(self, key: int) -> int:
+        return self.schedule.rows[key] * row_bytes(self.network.maps[key])
+
+    def table(self, instructions: Sequence[int] | None = None) -> str:
+        """The plan as text: a line per node, then the totals.
+
+        Args:
+          instructions: predicted instructions a frame, one per node, the input's last.
+        """
+        shown: list[int | None] = [None] * (len(self.network.nodes) + 1)
+        shown = list(instructions) if instructions is not None else shown
+        head = f"{'layer':26s} {'output':>12s} {'rows':>7s} {'B':>7s} {'const B':>9s} {'MACs':>11s}"
+        lines = [head + (f" {'instr.':>11s}" if instructions is not None else "") + "  kernel"]
+        lines.append(self._line("input", self.network.maps[self.network.input], 0, 0, "", shown[-1]))
+        for node, kernel, count in zip(self.network.nodes, self.kernels, shown, strict=False):
+            out, work = self.network.maps[node.output], macs(self.network, node)
+            lines.append(self._line(node.title, out, kernel.bytes, work, kernel.function, count))
+        total = f"{'total':46s} {self.arena_bytes:>7,} {self.constant_bytes:>9,} {self.macs:>11,}"
+        lines.append(total + (f" {sum(instructions):>11,}" if instructions is not None else ""))
         return "\n".join(lines)
 
+    def _line(
+        self, title: str, map_: Map, constants: int, work: int, function: str, count: int | None
+    ) -> str:
+        rows = f"{self.schedule.rows[map_.key]}/{map_.height}"
+        text = f"{title[:26]:26s} {dims(map_):>12s} {rows:>7s} {self.ring_bytes(map_.key):>7,}"
+        text += f" {constants:>9,} {work:>11,}"
+        return f"{text}{f' {count:>11,}' if count is not None else ''}  {function}".rstrip()
 
-def plan(graph: QuantGraph) -> Plan:
-    """Place every activation of ``graph``, its input included, and the scratch of its operators."""
-    last_use = _last_uses(graph)
-    owner = {graph.input: graph.input}
-    for step, op in enumerate(graph.ops):
-        owner[op.output] = _share(graph, op, step, owner, last_use)
-    spans: dict[int, tuple[int, int]] = {}
-    written = {graph.input: -1} | {op.output: step for step, op in enumerate(graph.ops)}
-    for tensor, root in owner.items():
-        first, last = spans.get(root, (written[tensor], -1))
-        spans[root] = (min(first, written[tensor]), max(last, last_use[tensor]))
-    keys: list[tuple[str, int]] = [("tensor", root) for root in spans]
-    buffers = [Buffer(_aligned(graph.tensors[root].size), *span) for root, span in spans.items()]
-    for step, op in enumerate(graph.ops):
-        if op.kind == "mean":
-            keys.append(("scratch", op.index))
-            buffers.append(Buffer(4 * graph.tensors[op.inputs[0]].shape[-1], step, step))
-    offsets = dict(zip(keys, place(buffers), strict=True))
+
+def row_bytes(map_: Map) -> int:
+    """From one row of a ring to the next."""
+    return _aligned(map_.padded)
+
+
+def sum_bytes(network: Network, node: Node) -> int:
+    """Bytes of the sums that a mean or a dense layer gathers."""
+    return 4 * network.maps[node.output].pixels
+
+
+def plan(graph: QuantGraph, core: str = "", levels: int = 0, choice: Choice | None = None) -> Plan:
+    """Plan ``graph`` for a core.
+
+    Args:
+      core: as in board.json; decides the kernels.
+      levels: n of an input of levels -n..n (its first convolution may go by tables), else 0.
+      choice: the layout of the constants; by default the fastest.
+    """
+    if choice is None:
+        choice = kernels.choices(build(graph), core, levels)[0]
+    network = build(graph, levels, choice.code_pixels)
+    chosen = tuple(kernels.choose(n, network.maps, core, levels, choice) for n in network.nodes)
+    return _arrange(network, chosen, choice)
+
+
+def _arrange(network: Network, chosen: tuple[Kernel, ...], choice: Choice) -> Plan:
+    """Look for the cuts that need the least memory, from both ends."""
+    known: dict[frozenset[int], tuple[int, Schedule]] = {}
+
+    def cost(cuts: frozenset[int]) -> int:
+        if cuts not in known:
+            made = schedule.make(network, cuts)
+            known[cuts] = live_bound(list(_buffers(network, made).values())), made
+        return known[cuts][0]
+
+    places = schedule.cut_places(network)
+    finals = []
+    for start in {frozenset[int](), frozenset(places)}:
+        best = start
+        while True:
+            neighbours = sorted((best ^ {place} for place in places), key=lambda cuts: (cost(cuts), len(cuts)))
+            if not neighbours or cost(neighbours[0]) >= cost(best):
+                break
+            best = neighbours[0]
+        finals.append(best)
+    plans = [_placed(network, chosen, choice, cuts, known[cuts][1]) for cuts in finals if cost(cuts) >= 0]
+    return min(plans, key=lambda p: (p.arena_bytes, len(p.cuts)))
+
+
+def _buffers(network: Network, made: Schedule) -> dict[tuple[str, int], Buffer]:
+    buffers = {
+        ("map", key): Buffer(made.rows[key] * row_bytes(map_), made.live[key])
+        for key, map_ in network.maps.items()
+        if made.live[key]
+    }
+    for position, live in made.gathering.items():
+        node = network.nodes[position]
+        if node.kind in GATHERS and node.kind != "reflow":
+            buffers["sums", position] = Buffer(sum_bytes(network, node), live)
+    return buffers
+
+
+def _placed(
+    network: Network, chosen: tuple[Kernel, ...], choice: Choice, cuts: frozenset[int], made: Schedule
+) -> Plan:
+    buffers = _buffers(network, made)
+    offsets = dict(zip(buffers, place(list(buffers.values())), strict=True))
+    end = max(offsets[key] + buffer.size for key, buffer in buffers.items())
     return Plan(
-        arena_bytes=max(offsets[k] + b.size for k, b in zip(keys, buffers, strict=True)),
-        offsets={tensor: offsets["tensor", root] for tensor, root in owner.items()},
-        scratch={index: offset for (kind, index), offset in offsets.items() if kind == "scratch"},
-        bound=live_bound(buffers),
-        layers=tuple(
-            Layer(
-                name=op.name,
-                kind=op.kind,
-                shape=graph.tensors[op.output].shape,
-                macs=graph.macs(op),
-                weight_bytes=constant_bytes(op),
-                live_bytes=sum(b.size for b in buffers if b.first <= step <= b.last),
-            )
-            for step, op in enumerate(graph.ops)
-        ),
+        network=network,
+        kernels=chosen,
+        schedule=made,
+        cuts=cuts,
+        arena_bytes=_aligned(end) + SLACK,
+        # A map of which no row is made may lie anywhere.
+        offsets={key: offsets.get(("map", key), 0) for key in network.maps},
+        sums={at: offsets.get(("sums", at), 0) for at in range(len(network.nodes))},
+        bound=live_bound(list(buffers.values())),
+        choice=choice,
     )
-
-
-def constant_bytes(op: Op) -> int:
-    """Bytes of flash that the operator's numbers take: weights, bias, scales, table."""
-    size = sum(int(a.nbytes) for a in (op.weights, op.bias, op.table) if isinstance(a, np.ndarray))
-    scale = 9 if op.kind == "dense" else 5
-    return size + (scale * len(op.scales) if op.weights is not None else 0)
 
 
 def place(buffers: Sequence[Buffer]) -> list[int]:
@@ -131,15 +198,16 @@ def place(buffers: Sequence[Buffer]) -> list[int]:
     First fit in an order reaches the optimum for at least one order; sizes, lifetimes and
     their products are tried, then random exchanges from the best, always the same ones.
     """
-    if any(b.size < 1 or b.first > b.last for b in buffers):
+    if any(b.size < 1 or b.live < 1 for b in buffers):
         raise LogGradError("a buffer needs at least one byte and one step")
     count, bound = len(buffers), live_bound(buffers)
+    first = [(b.live & -b.live).bit_length() for b in buffers]
+    length = [b.live.bit_count() for b in buffers]
     keys = (
-        lambda i: (-buffers[i].size, buffers[i].first),
-        lambda i: (buffers[i].first, -buffers[i].size),
-        lambda i: (buffers[i].first - buffers[i].last, -buffers[i].size),
-        lambda i: (-buffers[i].size * (buffers[i].last - buffers[i].first + 1), i),
-        lambda i: (-_pressure(buffers, i), -buffers[i].size),
+        lambda i: (-buffers[i].size, first[i]),
+        lambda i: (first[i], -buffers[i].size),
+        lambda i: (-length[i], -buffers[i].size),
+        lambda i: (-buffers[i].size * length[i], i),
     )
     best_order = list(range(count))
     best, best_total = _first_fit(buffers, best_order)
@@ -163,15 +231,13 @@ def place(buffers: Sequence[Buffer]) -> list[int]:
 
 def live_bound(buffers: Sequence[Buffer]) -> int:
     """The largest sum of sizes alive at one step."""
-    steps = {b.first for b in buffers}
-    return max((sum(b.size for b in buffers if b.first <= s <= b.last) for s in steps), default=0)
-
-
-def _pressure(buffers: Sequence[Buffer], index: int) -> int:
-    """The largest live sum during the life of one buffer."""
-    mine = buffers[index]
-    overlapping = [b for b in buffers if b.first <= mine.last and mine.first <= b.last]
-    return live_bound([Buffer(b.size, max(b.first, mine.first), min(b.last, mine.last)) for b in overlapping])
+    steps = max((b.live.bit_length() for b in buffers), default=0)
+    width = -(-steps // 8)
+    total = np.zeros(8 * width, np.int64)
+    for buffer in buffers:
+        bits = np.frombuffer(buffer.live.to_bytes(width, "little"), np.uint8)
+        total += buffer.size * np.unpackbits(bits, bitorder="little").astype(np.int64)
+    return int(total.max(initial=0))
 
 
 def _first_fit(buffers: Sequence[Buffer], order: Sequence[int]) -> tuple[list[int], int]:
@@ -181,9 +247,7 @@ def _first_fit(buffers: Sequence[Buffer], order: Sequence[int]) -> tuple[list[in
     for index in order:
         mine = buffers[index]
         taken = sorted(
-            (offsets[i], offsets[i] + buffers[i].size)
-            for i in placed
-            if buffers[i].first <= mine.last and mine.first <= buffers[i].last
+            (offsets[i], offsets[i] + buffers[i].size) for i in placed if buffers[i].live & mine.live
         )
         offset = 0
         for start, end in taken:
@@ -194,30 +258,6 @@ def _first_fit(buffers: Sequence[Buffer], order: Sequence[int]) -> tuple[list[in
         placed.append(index)
         total = max(total, offset + mine.size)
     return offsets, total
-
-
-def _last_uses(graph: QuantGraph) -> dict[int, int]:
-    """Tensor -> the last step that reads it; the output is read after the last step."""
-    last = {graph.input: -1} | {op.output: step for step, op in enumerate(graph.ops)}
-    for step, op in enumerate(graph.ops):
-        for tensor in op.inputs:
-            last[tensor] = max(last[tensor], step)
-    last[graph.output] = len(graph.ops)
-    return last
-
-
-def _share(graph: QuantGraph, op: Op, step: int, owner: dict[int, int], last_use: dict[int, int]) -> int:
-    """The buffer the operator writes: an input's where that is exact, else its own."""
-    if op.kind == "reshape":
-        return owner[op.inputs[0]]
-    if op.kind in IN_PLACE:
-        for tensor in op.inputs:
-            group = [t for t in owner if owner[t] == owner[tensor]]
-            if max(last_use[t] for t in group) <= step and graph.tensors[tensor].size == math.prod(
-                graph.tensors[op.output].shape
-            ):
-                return owner[tensor]
-    return op.output
 
 
 def _aligned(size: int) -> int:

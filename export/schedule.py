@@ -1,112 +1,166 @@
-"""The order of the operators that needs the least memory.
+"""In which order rows are made, how many rows of each map are held, and when each map is alive.
 
-The state is the set of operators already run; running one costs
+The network is cut into segments. Inside one, rows stream: a row is made when the row that needs it is about
+to be made, never earlier, so a map holds only the rows its readers still need. What crosses a cut is held whole.
+No cut is row streaming, a cut after every node is layer by layer; :mod:`export.plan` looks for the best cuts.
 
-    live bytes + its output (nothing if it may write over an input that dies),
+Everything is simulated: each row's first write and last read are known, and from them
 
-and the order sought has the smallest maximum of that over its steps: a shortest path whose
-length is a maximum, found exactly. If the order of the file is as good it stays; if the network has more
-states than :data:`MAX_STATES` it stays too.
+    rows held = max over writes of (row written - oldest row still needed + 1)
+
+which makes `row % rows held` a place that nobody needs any more.
 """
 
 import dataclasses
-import heapq
 
-from export.plan import IN_PLACE
-from export.quant_graph import Op, QuantGraph
+from export.nodes import GATHERS, Network, Node
 
-MAX_STATES = 20_000
+# In a schedule: the next row of the input arrives.
+NEXT_ROW = -1
 
 
 @dataclasses.dataclass(frozen=True)
-class _Step:
-    needs: int  # bits of the operators whose results it reads
-    reads: frozenset[int]  # roots
-    writes: int  # root
-    op: Op
+class Schedule:
+    """Calls in order, and what follows from the order.
+
+    Attributes:
+      calls: node positions, NEXT_ROW where a row of the input is taken.
+      rows: map -> rows held.
+      made: map -> rows that are made at all; what nobody reads is not made.
+      live: map -> bit s set if the map holds something needed during call s.
+      gathering: node position -> bit s set while its sums (or its growing output) are alive.
+    """
+
+    calls: tuple[int, ...]
+    rows: dict[int, int]
+    made: dict[int, int]
+    live: dict[int, int]
+    gathering: dict[int, int]
 
 
-def reorder(graph: QuantGraph) -> QuantGraph:
-    """The same graph, its operators in the best order."""
-    steps, uses = _steps(graph)
-    order = _search(graph, steps, uses)
-    if order is None or _peak(graph, steps, uses, order) >= _peak(graph, steps, uses, range(len(steps))):
-        return graph
-    return dataclasses.replace(graph, ops=tuple(graph.ops[i] for i in order))
+def make(network: Network, cuts: frozenset[int] = frozenset()) -> Schedule:
+    """Simulate one frame. ``cuts``: positions of nodes after which all that is read later is held whole."""
+    needed = _needed_rows(network)
+    calls = _order(network, needed, cuts)
+    return _liveness(network, calls)
 
 
-def peak(graph: QuantGraph) -> int:
-    """The largest number of live bytes, in the order of ``graph.ops``."""
-    steps, uses = _steps(graph)
-    return _peak(graph, steps, uses, range(len(steps)))
+def cut_places(network: Network) -> list[int]:
+    """Positions after which exactly one map is still to be read: where a cut costs one whole map."""
+    places = []
+    for position in range(len(network.nodes) - 1):
+        if len(_crossing(network, position)) == 1:
+            places.append(position)
+    return places
 
 
-def _steps(graph: QuantGraph) -> tuple[list[_Step], dict[int, int]]:
-    """Steps, and for each root the bits of the operators that read it. Reshapes share a root."""
-    root = {graph.input: graph.input}
-    made: dict[int, int] = {graph.input: 0}
-    uses: dict[int, int] = {graph.input: 0}
-    steps = []
-    for place, op in enumerate(graph.ops):
-        root[op.output] = root[op.inputs[0]] if op.kind == "reshape" else op.output
-        needs = 0
-        for tensor in op.inputs:
-            needs |= made[tensor]
-            uses[root[tensor]] |= 1 << place
-        made[op.output] = 1 << place
-        uses.setdefault(root[op.output], 0)
-        steps.append(_Step(needs, frozenset(root[t] for t in op.inputs), root[op.output], op))
-    # The scores are read after the last step.
-    uses[root[graph.output]] |= 1 << len(graph.ops)
-    return steps, uses
+def _crossing(network: Network, position: int) -> list[int]:
+    made = [network.input, *(node.output for node in network.nodes[: position + 1])]
+    later = {key for node in network.nodes[position + 1 :] for key in node.inputs} | {network.output}
+    return [key for key in made if key in later]
 
 
-def _live(graph: QuantGraph, uses: dict[int, int], written: frozenset[int], done: int) -> dict[int, int]:
-    return {r: graph.tensors[r].size for r in written if uses[r] & ~done}
-
-
-def _cost(
-    graph: QuantGraph, uses: dict[int, int], step: _Step, place: int, live: dict[int, int], done: int
-) -> int:
-    """Bytes alive while the step runs."""
-    size = 0 if step.writes in live else graph.tensors[step.op.output].size
-    if step.op.kind in IN_PLACE:
-        after = done | 1 << place
-        if any(not uses[r] & ~after and graph.tensors[r].size == size for r in step.reads):
-            size = 0
-    scratch = 4 * graph.tensors[step.op.inputs[0]].shape[-1] if step.op.kind == "mean" else 0
-    return sum(live.values()) + size + scratch
-
-
-def _peak(graph: QuantGraph, steps: list[_Step], uses: dict[int, int], order: range | list[int]) -> int:
-    done, written, highest = 0, frozenset([graph.input]), 0
-    for place in order:
-        step = steps[place]
-        highest = max(highest, _cost(graph, uses, step, place, _live(graph, uses, written, done), done))
-        done |= 1 << place
-        written |= {step.writes}
-    return highest
-
-
-def _search(graph: QuantGraph, steps: list[_Step], uses: dict[int, int]) -> list[int] | None:
-    """The best order, or None beyond MAX_STATES."""
-    complete = (1 << len(steps)) - 1
-    queue: list[tuple[int, int, list[int]]] = [(0, 0, [])]
-    seen: set[int] = set()
-    while queue:
-        highest, _, order = heapq.heappop(queue)
-        done = sum(1 << place for place in order)
-        if done in seen:
+def _needed_rows(network: Network) -> dict[int, int]:
+    """Map -> rows that somebody reads."""
+    needed = dict.fromkeys(network.maps, 0)
+    needed[network.output] = network.maps[network.output].height
+    for node in reversed(network.nodes):
+        if needed[node.output] == 0:
             continue
-        seen.add(done)
-        if done == complete:
-            return order
-        if len(seen) > MAX_STATES:
-            return None
-        written = frozenset([graph.input, *(steps[place].writes for place in order)])
-        live = _live(graph, uses, written, done)
-        for place, step in enumerate(steps):
-            if not done >> place & 1 and step.needs & ~done == 0:
-                cost = max(highest, _cost(graph, uses, step, place, live, done))
-                heapq.heappush(queue, (cost, -len(order) - 1, [*order, place]))
-    return None
+        steps = network.steps(node) if node.kind in GATHERS else needed[node.output]
+        for step in range(steps):
+            for key, _, last in network.reads(node, step):
+                needed[key] = max(needed[key], last + 1)
+    return needed
+
+
+def _order(network: Network, needed: dict[int, int], cuts: frozenset[int]) -> tuple[int, ...]:
+    producer = {node.output: position for position, node in enumerate(network.nodes)}
+    made = dict.fromkeys(network.maps, 0)
+    done = [0] * len(network.nodes)
+    calls: list[int] = []
+
+    def demand(key: int, rows: int) -> None:
+        while made[key] < rows:
+            if key == network.input:
+                calls.append(NEXT_ROW)
+                made[key] += 1
+                continue
+            position = producer[key]
+            node, step = network.nodes[position], done[position]
+            for source, _, last in network.reads(node, step):
+                demand(source, last + 1)
+            calls.append(position)
+            done[position] += 1
+            made[key] = max(made[key], network.rows_made(node, step))
+
+    # A frame begins with a row of the input, even where padding could be made before it.
+    demand(network.input, 1)
+    for cut in sorted(cuts):
+        for key in _crossing(network, cut):
+            demand(key, needed[key])
+    demand(network.output, needed[network.output])
+    calls += [NEXT_ROW] * (network.maps[network.input].height - made[network.input])
+    return tuple(calls)
+
+
+def _liveness(network: Network, calls: tuple[int, ...]) -> Schedule:
+    written: dict[int, list[int]] = {key: [] for key in network.maps}
+    last_read: dict[int, list[int]] = {key: [] for key in network.maps}
+    done = [0] * len(network.nodes)
+    gathering: dict[int, list[int]] = {}
+    for at, call in enumerate(calls):
+        if call == NEXT_ROW:
+            written[network.input].append(at)
+            last_read[network.input].append(at)
+            continue
+        node = network.nodes[call]
+        for key, first, last in network.reads(node, done[call]):
+            for row in range(first, last + 1):
+                last_read[key][row] = at
+        for _ in range(network.rows_made(node, done[call]) - len(written[node.output])):
+            written[node.output].append(at)
+            last_read[node.output].append(at)
+        if node.kind in GATHERS:
+            gathering.setdefault(call, [at, at])[1] = at
+        done[call] += 1
+    last_read[network.output] = [len(calls)] * len(last_read[network.output])
+    live = {key: _union(written[key], last_read[key]) for key in network.maps}
+    spans = {position: _range(*span) for position, span in gathering.items()}
+    for position, span in spans.items():
+        if network.nodes[position].kind == "reflow":
+            live[network.nodes[position].output] |= span
+    return Schedule(
+        calls,
+        {key: _held(written[key], last_read[key]) for key in network.maps},
+        {key: len(written[key]) for key in network.maps},
+        live,
+        spans,
+    )
+
+
+def _held(written: list[int], last_read: list[int]) -> int:
+    held, oldest = 1, 0
+    for row, at in enumerate(written):
+        while oldest < row and last_read[oldest] <= at:
+            oldest += 1
+        # Rows behind a dead one may live: look at all of them.
+        alive = next((q for q in range(oldest, row) if last_read[q] > at), row)
+        held = max(held, row - alive + 1)
+    return held
+
+
+def _union(written: list[int], last_read: list[int]) -> int:
+    mask = 0
+    for first, last in zip(written, last_read, strict=True):
+        mask |= _range(first, last)
+    return mask
+
+
+def _range(first: int, last: int) -> int:
+    return ((1 << (last - first + 1)) - 1) << first
+
+
+def rows_of(network: Network, node: Node, schedule: Schedule) -> int:
+    """How often the node is called in a frame."""
+    return schedule.calls.count(network.nodes.index(node))

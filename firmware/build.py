@@ -40,7 +40,8 @@ def build(project: Project, serial: bool = False) -> Path:
         if shutil.which("make") is None:
             projects.tool("ninja")
         generator = ["-G", "Unix Makefiles"]
-    if not (folder / "CMakeCache.txt").is_file():
+    # A refused configuration leaves a cache and nothing to build with.
+    if not any((folder / name).is_file() for name in ("build.ninja", "Makefile")):
         chosen = [f"-DLG_CHANNEL={channel}"] if channel else []
         _step([cmake, "--preset", project.board["name"], *generator, *chosen], project.path, "configure")
     _step([cmake, "--build", str(folder)], project.path, "build")
@@ -116,6 +117,9 @@ def _step(command: list[str], where: Path, name: str) -> None:
     if result.returncode != 0:
         output = result.stdout + result.stderr
         lines = [line.strip() for line in output.split("\n")]
+        refused = re.search(r"CMake Error at [^\n]*\(message\):\s*\n(.*?)\n\s*\n", output, re.DOTALL)
+        if refused:
+            raise FirmwareError(f"{name} failed: {' '.join(refused[1].split())}")
         # The compiler's or linker's own message before any command line that merely names an option.
         tellers = (r": (fatal )?error:|overflowed|undefined reference", r"error|Error")
         found = [line for teller in tellers for line in lines if re.search(teller, line)]
@@ -137,7 +141,7 @@ def main() -> int:
             ("flash", found.flash, project.predicted["flash"]),
         ):
             bound = project.board[name.lower()]["length"]
-            print(f"{name:5s} {value:>9,} B of {bound:,} ({value / bound:.1%}), predicted {planned:,}")
+            print(f"{name:5s} {value:>9,} B of {bound:,} ({value / bound:.1%}){projects.predicted(planned)}")
     return 0
 
 

@@ -111,6 +111,11 @@ def load(path: Path) -> Project:
         raise FirmwareError(f"{path}/project.json: damaged ({error!r}): generate the project again") from None
 
 
+def predicted(value: int | None) -> str:
+    """The end of a line that tells a measured size."""
+    return "" if value is None else f", predicted {value:,}"
+
+
 def tool(name: str) -> str:
     """The path of a program; FirmwareError naming its package if it is not installed."""
     found = shutil.which(name)

@@ -11,13 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export import emit, firmware, footprint, front, schedule, tflite_graph, vectors
+from export import emit_text, firmware, footprint, front, tflite_graph, vectors
 from export import plan as planning
+from export.firmware import Options
 from firmware import build, channel, project, verify
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.frontend import FORMATS, FrontEnd, fixed
 from loggrad_tf.sensor import Sensor
 from tests import quantized
+from tests.public_nets import PUBLIC_NETS
+from tests.random_nets import random_net
 
 SENSOR = Sensor(bits=10, black=64, white=1000)
 
@@ -37,7 +40,7 @@ def write_model(folder: Path, flatbuffer: bytes, front_end: FrontEnd | None = No
 
 
 def generate(folder: Path, model: Path, board: str = "host", count: int = 3) -> project.Project:
-    firmware.write(firmware.make(model, board, count), folder)
+    firmware.write(firmware.make(model, board, Options(count)), folder)
     return project.load(folder)
 
 
@@ -90,7 +93,7 @@ def test_boards(board: str, tmp_path: Path) -> None:
     assert verdict.ram == verdict.ram_predicted
     assert verdict.flash is not None and verdict.flash_predicted is not None
     assert abs(verdict.flash_predicted / verdict.flash - 1) < 0.02, "run python -m export.code_sizes"
-    assert verdict.instructions is not None and verdict.instructions > 9 * 11 * 10
+    assert verdict.executed is not None and verdict.executed > 9 * 11 * 10
 
 
 @pytest.mark.qemu
@@ -148,13 +151,13 @@ def test_a_frame_cut_short_and_bad_rows_are_statuses(tmp_path: Path) -> None:
     with channel.Channel(made) as board:
         whole = board.classify(frame).scores
         board.ask("F 0")
-        rows = [f"R {channel.encode_row(row, 2)}" for row in frame]
-        assert [board.ask(row)[-1] for row in rows[:-1]] == ["R 1"] * 8
+        rows = [channel.row_text(y, row, 2) for y, row in enumerate(frame)]
+        assert [board.ask(row)[-1] for row in rows[:-1]] == [f"R 1 {y}" for y in range(8)]
         assert board.ask("S")[-1] == "S -14"  # LG_ERROR_TOO_FEW_LINES
-        assert board.ask(rows[-1][:-4])[-1] == "R -11"  # LG_ERROR_LINE_NARROW
-        assert board.ask(rows[-1] + "0000")[-1] == "R -12"  # LG_ERROR_LINE_WIDE
-        assert board.ask(rows[-1])[-1] == "R 0"
-        assert board.ask(rows[0])[-1] == "R -13"  # LG_ERROR_TOO_MANY_LINES
+        assert board.ask(rows[-1][:-4])[-1] == "R -11 8"  # LG_ERROR_LINE_NARROW
+        assert board.ask(rows[-1] + "0000")[-1] == "R -12 8"  # LG_ERROR_LINE_WIDE
+        assert board.ask(rows[-1])[-1] == "R 0 8"
+        assert board.ask(channel.row_text(9, frame[0], 2))[-1] == "R -13 9"  # LG_ERROR_TOO_MANY_LINES
         answer = board.ask("S")[-1].split()
         assert bytes.fromhex(answer[4]) == whole.tobytes()
         for line in (rows[0][:-1], rows[0] + "?", "Q"):
@@ -164,7 +167,7 @@ def test_a_frame_cut_short_and_bad_rows_are_statuses(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("format_name", ["tensor", "raw16", "loggrad_2p25", "loggrad_fp"])
-def test_null_rows_are_refused_and_change_nothing(format_name: str, tmp_path: Path) -> None:
+def test_misuse_is_a_status_and_changes_nothing(format_name: str, tmp_path: Path) -> None:
     if format_name == "tensor":
         model = write_model(tmp_path, quantized.serial())
     else:
@@ -177,7 +180,13 @@ static net_state net;
 static net_code row[NET_ROW_CODES];
 int main(void)
 {
-    int wrong = net_init(&net, NULL) != LG_OK;
+    int wrong = net_init(&net, sizeof net - 1u, NET_MODEL_SHA256, NULL) != LG_ERROR_MEMORY;
+    wrong |= net_init((net_state *)((char *)&net + 1), sizeof net, NET_MODEL_SHA256, NULL) != LG_ERROR_MEMORY;
+    wrong |= net_init(&net, sizeof net, "0123", NULL) != LG_ERROR_MODEL;
+    wrong |= net_init(&net, sizeof net, NET_MODEL_SHA256 "0", NULL) != LG_ERROR_MODEL;
+    wrong |= net_init(&net, sizeof net, NULL, NULL) != LG_ERROR_NULL;
+    wrong |= net_init(NULL, sizeof net, NET_MODEL_SHA256, NULL) != LG_ERROR_NULL;
+    wrong |= net_init(&net, sizeof net, NET_MODEL_SHA256, NULL) != LG_OK;
     for (uint32_t y = 0; y < NET_ROWS; y++) {
         wrong |= net_push_row(&net, NULL, NET_ROW_CODES) != LG_ERROR_NULL;
         wrong |= net_push_row(&net, row, NET_ROW_CODES) != (y + 1u < NET_ROWS ? LG_NO_LINE : LG_OK);
@@ -194,21 +203,64 @@ int main(void)
     subprocess.run([str(tmp_path / "test")], check=True)
 
 
-def test_generated_code_names_its_offsets(tmp_path: Path) -> None:
+def test_maps_of_the_c_are_those_of_the_plan(tmp_path: Path) -> None:
     model = write_model(tmp_path, quantized.branched())
-    text = firmware.make(model, "host", 1).files["src/net.c"].decode()
-    graph = schedule.reorder(tflite_graph.load(model))
-    planned = planning.plan(graph)
-    named = {name: int(offset) for name, offset in re.findall(r"^    (\w+_AT) = (\d+),$", text, re.MULTILINE)}
-    assert named == {"INPUT_AT": planned.offsets[graph.input]} | {
-        f"{op.name.upper()}_AT": planned.offsets[op.output] for op in graph.ops
-    } | {f"{op.name.upper()}_SCRATCH_AT": planned.scratch[op.index] for op in graph.ops if op.kind == "mean"}
-    assert set(re.findall(r"arena(?:\(net\) \+ |\[| \+ )(\w+)", text)) <= named.keys()
+    text = firmware.make(model, "host", Options(1)).files["src/net.c"].decode()
+    planned = planning.plan(tflite_graph.load(model), "host")
+    maps = re.findall(r"lg_map (\w+)_map = \{\s+\.place = (\d+), \.rows = (\d+), \.height = (\d+)", text)
+    names = ["input", *(node.name for node in planned.network.nodes)]
+    keys = [planned.network.input, *(node.output for node in planned.network.nodes)]
+    expected = {
+        (name, planned.offsets[key], planned.schedule.rows[key], planned.network.maps[key].height)
+        for name, key in zip(names, keys, strict=True)
+    }
+    assert {(name, int(place), int(rows), int(height)) for name, place, rows, height in maps} == expected
+
+
+@pytest.mark.parametrize("first", [0, 4, 8])
+def test_random_networks_equal_the_reference(first: int, tmp_path: Path) -> None:
+    for seed in range(first, first + 4):
+        made = generate(tmp_path / str(seed), write_model(tmp_path, random_net(seed)), count=3)
+        verdict = verify.verify(made)
+        assert verdict.mismatches == 0, f"seed {seed}: {verdict.first_mismatch}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("board", ["host", "mps2-an386", "mps3-an547", "mps2-an385"])
+def test_many_random_networks(board: str, tmp_path: Path) -> None:
+    for seed in range(1000, 1060):
+        made = generate(tmp_path / str(seed), write_model(tmp_path, random_net(seed)), board, count=3)
+        verdict = verify.verify(made)
+        assert verdict.passed, f"seed {seed}: {verdict.first_mismatch}"
+
+
+@pytest.mark.parametrize("name", PUBLIC_NETS)
+def test_public_networks_equal_the_reference(name: str, tmp_path: Path) -> None:
+    made = generate(tmp_path / "p", write_model(tmp_path, PUBLIC_NETS[name]()), count=3)
+    verdict = verify.verify(made)
+    assert (verdict.mismatches, verdict.first_mismatch) == (0, None)
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize(("levels", "flash"), [(1, None), (1, 24_000), (2, None), (3, None)])
+def test_levels_go_by_tables(levels: int, flash: int | None, tmp_path: Path) -> None:
+    name = {1: "loggrad_1p5", 2: "loggrad_2p25", 3: "loggrad_2p75"}[levels]
+    front_end = fixed(name, SENSOR)
+    model = write_model(tmp_path, random_net(40 + levels, levels=True), front_end, 0)
+    for ram_tables in (False, True):
+        options = Options(3, ram_tables=ram_tables, max_flash=flash)
+        project_ = firmware.make(model, "mps2-an386", options)
+        assert project_.engine.plan is not None
+        kernels = [kernel.function for kernel in project_.engine.plan.kernels]
+        assert any(function.startswith("lg_table_conv_row") for function in kernels)
+        firmware.write(project_, tmp_path / f"p{ram_tables}")
+        verdict = verify.verify(project.load(tmp_path / f"p{ram_tables}"))
+        assert verdict.passed, verdict.complaints
 
 
 def test_generated_files_are_the_same_every_time(tmp_path: Path) -> None:
     model = write_model(tmp_path, quantized.branched())
-    one, two = (firmware.make(model, "mps2-an386", 2).files for _ in range(2))
+    one, two = (firmware.make(model, "mps2-an386", Options(2)).files for _ in range(2))
     assert one == two
     assert b"sha256 " + hashlib.sha256(model.read_bytes()).hexdigest().encode() in one["src/net.c"]
     assert str(tmp_path).encode() not in b"".join(one.values())
@@ -216,7 +268,7 @@ def test_generated_files_are_the_same_every_time(tmp_path: Path) -> None:
 
 def test_only_a_project_is_replaced(tmp_path: Path) -> None:
     model = write_model(tmp_path, quantized.serial())
-    made = firmware.make(model, "host", 1)
+    made = firmware.make(model, "host", Options(1))
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "thesis.txt").write_text("years of work")
@@ -232,12 +284,12 @@ def test_only_a_project_is_replaced(tmp_path: Path) -> None:
 
 def test_a_network_too_large_for_the_board(shared: Path) -> None:
     with pytest.raises(LogGradError, match=r"RAM: the image needs \d+ B, stm32vldiscovery has 8192 B"):
-        firmware.make(shared / "models" / "vww_96_int8.tflite", "stm32vldiscovery", 1)
+        firmware.make(shared / "models" / "vww_96_int8.tflite", "stm32vldiscovery", Options(1))
 
 
 def test_unknown_board_lists_the_boards(tmp_path: Path) -> None:
     with pytest.raises(LogGradError, match="choose one of host, microbit, mps2-an385"):
-        firmware.make(write_model(tmp_path, quantized.serial()), "../common", 1)
+        firmware.make(write_model(tmp_path, quantized.serial()), "../common")
 
 
 def test_description_of_another_model(tmp_path: Path) -> None:
@@ -245,7 +297,7 @@ def test_description_of_another_model(tmp_path: Path) -> None:
     model = write_model(tmp_path, small(front_end), front_end)
     model.write_bytes(quantized.serial())
     with pytest.raises(LogGradError, match="describes another model"):
-        firmware.make(model, "host", 1)
+        firmware.make(model, "host", Options(1))
 
 
 def test_front_end_that_does_not_fill_the_tensor() -> None:
@@ -256,8 +308,8 @@ def test_front_end_that_does_not_fill_the_tensor() -> None:
 
 
 def test_names_cannot_break_the_c() -> None:
-    assert emit._quoted('a"b\\\n??/é') == '"a\\042b\\134\\012\\077\\077/\\303\\251"'
-    assert "*/" not in emit._comment("x */ int y; /* z\n\\")
+    assert emit_text.quoted('a"b\\\n??/é') == '"a\\042b\\134\\012\\077\\077/\\303\\251"'
+    assert "*/" not in emit_text.comment("x */ int y; /* z\n\\")
 
 
 def test_vectors_are_reproducible() -> None:

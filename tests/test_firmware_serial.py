@@ -136,7 +136,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> project.Project:
     net = quantized.Net(5)
     x = net.conv(net.input((12, 8, 1), 1.0, 0), 4, 3, 2)
     (folder / "model.tflite").write_bytes(net.flatbuffer(net.dense(net.mean(x), 3)))
-    firmware.write(firmware.make(folder / "model.tflite", "host", 8), folder / "p")
+    firmware.write(firmware.make(folder / "model.tflite", "host", firmware.Options(8)), folder / "p")
     found = project.load(folder / "p")
     build.build(found)
     return found
@@ -333,7 +333,7 @@ def test_ports_that_cannot_be_opened(
 @pytest.mark.qemu
 def test_the_serial_line_of_an_emulated_board(tmp_path: Path, made: project.Project) -> None:
     """The image for the serial line, its start-up and its driver, with QEMU's USART between."""
-    firmware.write(firmware.make(made.path / "model.tflite", "netduinoplus2", 3), tmp_path / "p")
+    firmware.write(firmware.make(made.path / "model.tflite", "netduinoplus2", firmware.Options(3)), tmp_path / "p")
     board = project.load(tmp_path / "p")
     assert verify.verify(board).mismatches == 0
     elf = build.build(board, serial=True)

@@ -27,7 +27,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A built project of board host, which stays as it is; beside it, the copy ``p`` that tests work on."""
     folder = tmp_path_factory.mktemp("runners")
     (folder / "model.tflite").write_bytes(quantized.serial())
-    firmware.write(firmware.make(folder / "model.tflite", "host", 2), folder / "p")
+    firmware.write(firmware.make(folder / "model.tflite", "host", firmware.Options(2)), folder / "p")
     build.build(project.load(folder / "p"))
     shutil.copytree(folder / "p", folder / "kept")
     return folder / "kept"
@@ -496,7 +496,7 @@ def test_missing_tool_names_its_package(made: project.Project, monkeypatch: pyte
 def on_qemu(folder: Path, board: str = "mps2-an386") -> project.Project:
     folder.mkdir(exist_ok=True)
     (folder / "model.tflite").write_bytes(quantized.serial())
-    firmware.write(firmware.make(folder / "model.tflite", board, 2), folder / "p")
+    firmware.write(firmware.make(folder / "model.tflite", board, firmware.Options(2)), folder / "p")
     return project.load(folder / "p")
 
 

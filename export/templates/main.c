@@ -227,7 +227,7 @@ static int SMALL receive(void)
 /* Nobody watches a frame of which only the scores are wanted: its ticks are those of the network alone. */
 static lg_status get_ready(void)
 {
-    return net_init(&app.net, app.report == REPORT_SCORES ? NULL : observe);
+    return net_init(&app.net, sizeof app.net, NET_MODEL_SHA256, app.report == REPORT_SCORES ? NULL : observe);
 }
 
 static void begin_frame(void)

@@ -20,7 +20,8 @@ typedef enum {
     LG_ERROR_TOO_MANY_LINES = -13, /* the frame is complete: call ..._flush, then ..._restart */
     LG_ERROR_TOO_FEW_LINES = -14,  /* flush before the frame's last line was pushed */
     LG_ERROR_TABLE = -15,          /* the table's length is not span + 1 */
-    LG_ERROR_ALIGNMENT = -16       /* the line's address is no multiple of code_bytes */
+    LG_ERROR_ALIGNMENT = -16,      /* the line's address is no multiple of code_bytes */
+    LG_ERROR_MODEL = -17           /* the caller was built for another model */
 } lg_status;
 
 #endif

@@ -1,0 +1,154 @@
+// Stand-in: a list of at most `capacity` operators, each once.
+#ifndef TFLM_STUB_MUTABLE_OP_RESOLVER_H
+#define TFLM_STUB_MUTABLE_OP_RESOLVER_H
+
+#include "tensorflow/lite/micro/micro_op_resolver.h"
+
+namespace tflite {
+
+template <unsigned int capacity> class MicroMutableOpResolver : public MicroOpResolver {
+public:
+    explicit MicroMutableOpResolver() {}
+
+    void operator delete(void *) {}
+
+    const TFLMRegistration *FindOp(BuiltinOperator op) const override
+    {
+        for (unsigned int i = 0; i < count_; i++) {
+            if (registrations_[i].builtin_code == op) {
+                return &registrations_[i];
+            }
+        }
+        return nullptr;
+    }
+
+    TfLiteStatus AddAdd(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_ADD, registration);
+    }
+    TfLiteStatus AddAveragePool2D(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_AVERAGE_POOL_2D, registration);
+    }
+    TfLiteStatus AddConcatenation(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_CONCATENATION, registration);
+    }
+    TfLiteStatus AddConv2D(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_CONV_2D, registration);
+    }
+    TfLiteStatus AddDepthwiseConv2D(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_DEPTHWISE_CONV_2D, registration);
+    }
+    TfLiteStatus AddDequantize(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_DEQUANTIZE, registration);
+    }
+    TfLiteStatus AddElu(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_ELU, registration);
+    }
+    TfLiteStatus AddExpandDims(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_EXPAND_DIMS, registration);
+    }
+    TfLiteStatus AddFullyConnected(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_FULLY_CONNECTED, registration);
+    }
+    TfLiteStatus AddHardSwish(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_HARD_SWISH, registration);
+    }
+    TfLiteStatus AddLeakyRelu(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_LEAKY_RELU, registration);
+    }
+    TfLiteStatus AddLogistic(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_LOGISTIC, registration);
+    }
+    TfLiteStatus AddMaxPool2D(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_MAX_POOL_2D, registration);
+    }
+    TfLiteStatus AddMean(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_MEAN, registration);
+    }
+    TfLiteStatus AddMul(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_MUL, registration);
+    }
+    TfLiteStatus AddPack(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_PACK, registration);
+    }
+    TfLiteStatus AddPad(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_PAD, registration);
+    }
+    TfLiteStatus AddPadV2(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_PADV2, registration);
+    }
+    TfLiteStatus AddQuantize(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_QUANTIZE, registration);
+    }
+    TfLiteStatus AddRelu(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_RELU, registration);
+    }
+    TfLiteStatus AddRelu6(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_RELU6, registration);
+    }
+    TfLiteStatus AddReshape(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_RESHAPE, registration);
+    }
+    TfLiteStatus AddShape(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_SHAPE, registration);
+    }
+    TfLiteStatus AddSoftmax(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_SOFTMAX, registration);
+    }
+    TfLiteStatus AddSqueeze(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_SQUEEZE, registration);
+    }
+    TfLiteStatus AddStridedSlice(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_STRIDED_SLICE, registration);
+    }
+    TfLiteStatus AddTanh(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_TANH, registration);
+    }
+
+    unsigned int GetRegistrationLength() { return count_; }
+
+private:
+    TfLiteStatus AddBuiltin(BuiltinOperator op, const TFLMRegistration &registration)
+    {
+        if (FindOp(op) != nullptr || count_ >= capacity) {
+            return kTfLiteError;
+        }
+        registrations_[count_] = registration;
+        registrations_[count_].builtin_code = op;
+        count_++;
+        return kTfLiteOk;
+    }
+
+    TFLMRegistration registrations_[capacity];
+    unsigned int count_ = 0;
+};
+
+} // namespace tflite
+
+#endif
