@@ -95,7 +95,10 @@ def choose(node: Node, maps: dict[int, Map], core: str, levels: int, choice: Cho
     """
     node = _settled(node, maps)
     variant = VARIANTS.get(core, "portable")
-    if node.kind not in _VARIED or not _is_fast(node, maps) or node.name in choice.compact:
+    least = -128 if node.op.weights is None else int(node.op.weights.min())
+    # The MVE kernel adds two products in 16 bits: weights must be -127 or more.
+    narrow = node.kind == "depthwise" and variant == "mve" and least == -128
+    if node.kind not in _VARIED or not _is_fast(node, maps) or node.name in choice.compact or narrow:
         variant = "portable"
     op, constants = node.op, {}
     if node.kind in ("conv", "depthwise", "table_conv"):
