@@ -132,7 +132,10 @@ def main(argv: list[str]) -> None:
             for board in FLAGS.boards:
                 row = measure(net, board, model, Path(work) / f"{net}-{board}")
                 rows.append(row)
-                print(f"{net} on {board}: {_count(row.instructions)} instructions, RAM {row.ram:,} B", flush=True)
+                print(
+                    f"{net} on {board}: {_count(row.instructions)} instructions, RAM {row.ram:,} B",
+                    flush=True,
+                )
     print(table(rows))
     if any(row.mismatches for row in rows):
         raise LogGradError("the board does not compute what TFLite computes")

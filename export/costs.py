@@ -12,6 +12,7 @@ import json
 from pathlib import Path
 
 from export import front
+from export.kernels import measured_core
 from export.nodes import GATHERS, Network, Node, dims
 from export.plan import Plan
 from loggrad_tf.errors import LogGradError
@@ -71,7 +72,7 @@ def predict(plan: Plan, source: front.Input, core: str) -> list[int]:
     Raises:
       LogGradError: nothing was measured for this core.
     """
-    known = _load().get(core)
+    known = _load().get(measured_core(core))
     if known is None:
         raise LogGradError(f"core {core}: no costs; measure them with python -m export.calibrate")
     found = []

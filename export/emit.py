@@ -60,7 +60,9 @@ def layers(plan: Plan) -> list[tuple[str, int, int]]:
     return [(name, key, plan.schedule.made[key] * network.maps[key].pixels) for name, key in seen]
 
 
-def emit(plan: Plan, source: front.Input, classes: tuple[str, ...], command: str, stamp: str) -> dict[str, str]:
+def emit(
+    plan: Plan, source: front.Input, classes: tuple[str, ...], command: str, stamp: str
+) -> dict[str, str]:
     """File name -> text.
 
     Args:
@@ -110,7 +112,8 @@ def _code(plan: Plan, source: front.Input, classes: tuple[str, ...]) -> dict[str
     names = "".join(f"    {quoted(name)},\n" for name in classes)
     softmax = (TEMPLATES / "softmax.c").read_text() + "\n"
     cases = "".join(
-        f"    case {position}: {node.name}_row(net, y); break;\n" for position, node in enumerate(network.nodes)
+        f"    case {position}: {node.name}_row(net, y); break;\n"
+        for position, node in enumerate(network.nodes)
     )
     numbers = ("R" if call == NEXT_ROW else str(call) for call in plan.schedule.calls)
     wide = len(network.nodes) > 255
@@ -245,5 +248,3 @@ def _count_bytes(plan: Plan) -> int:
 
 def _round(size: int, unit: int) -> int:
     return -(-size // unit) * unit
-
-

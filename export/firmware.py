@@ -31,7 +31,9 @@ flags.DEFINE_string("model", None, "The int8 flatbuffer; model.json is looked fo
 flags.DEFINE_string("board", None, "A folder of firmware/boards.")
 flags.DEFINE_string("out", None, "Directory of the project; an earlier project there is replaced.")
 flags.DEFINE_enum("tables", "flash", ["flash", "ram"], "Where tables of a first layer lie.")
-flags.DEFINE_integer("max_flash", None, "Flash to use, in bytes (default: all that the board has).", lower_bound=1)
+flags.DEFINE_integer(
+    "max_flash", None, "Flash to use, in bytes (default: all that the board has).", lower_bound=1
+)
 flags.DEFINE_enum(
     "runtime", "loggrad", ["loggrad", "tflm"], "The generated C, or TensorFlow Lite Micro (-DTFLM_DIR)."
 )

@@ -1,18 +1,19 @@
 """What an image takes of its board: RAM to the byte, flash within two per cent.
 
-    RAM   = program's statics + board's statics + stack
-    flash = program + front end + sum over kinds (kernel) + sum over layers (description, call, constants)
+    RAM   = stack + copied tables + program's statics + board's statics
+    flash = program + union of the functions of front end and kernels + nodes + constants
 
-Code sizes are those of GCC 12.2 at -O2 per core, in ``code_sizes.json``; ``python -m export.code_sizes``
-measures them again.
+Code sizes are those of GCC 12.2 at -O2 per core and board, in ``code_sizes.json``;
+``python -m export.code_sizes`` measures them again.
 """
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 from typing import Any
 
-from export import emit, front, kernels
+from export import GENERATOR, costs, emit, front, kernels
 from export import plan as planning
 from export.nodes import build
 from export.plan import Plan
@@ -77,7 +78,7 @@ def plan(
     options = kernels.choices(build(graph), core, levels)
     for choice in options:
         made = planning.plan(graph, core, levels, dataclasses.replace(choice, ram_tables=ram_tables))
-        if limit is None or flash_bytes(made, source, core) <= limit:
+        if limit is None or flash_bytes(made, source, board) <= limit:
             return made
     return made
 
@@ -89,22 +90,32 @@ def predict(made: Plan, source: front.Input, board: dict[str, Any]) -> Footprint
         return Footprint(state, program, None, None)
     statics = board["statics"][board["channel"]]
     ram = _round(program + statics) + _round(made.ram_constants) + board["stack"]
-    return Footprint(state, program, ram, flash_bytes(made, source, board["core"]))
+    return Footprint(state, program, ram, flash_bytes(made, source, board))
 
 
 def _round(size: int) -> int:
     return -(-size // 8) * 8
 
 
-def flash_bytes(made: Plan, source: front.Input, core: str) -> int:
-    """Code and constants of the image for one core."""
-    sizes = json.loads(CODE_SIZES.read_text())
-    if core not in sizes:
-        raise LogGradError(f"core {core}: no code sizes; measure them with python -m export.code_sizes")
-    code = sizes[core]
-    functions = sum(code[name] for name in {kernel.function for kernel in made.kernels})
-    nodes = sum(code[f"{node.kind}_node"] for node in made.network.nodes)
-    return code["program"] + code[source.kind] + functions + nodes + data_bytes(made, source)
+def flash_bytes(made: Plan, source: front.Input, board: dict[str, Any]) -> int:
+    """Code and constants of the image for one board (its ``channel`` is the one it is built with)."""
+    sizes = _sizes()
+    core = kernels.measured_core(board["core"])
+    if core not in sizes["cores"] or board["name"] not in sizes["boards"]:
+        raise LogGradError(f"board {board['name']}: no code sizes; measure with python -m export.code_sizes")
+    known = sizes["cores"][core]
+    program = sizes["boards"][board["name"]][board["channel"]]
+    symbols = dict(program["symbols"]) | known["fronts"][source.cost_name]
+    for node, kernel in zip(made.network.nodes, made.kernels, strict=True):
+        symbols |= known["kernels"][costs.cost_name(node.kind, kernel.function)]
+    nodes = sum(known["nodes"][node.kind] for node in made.network.nodes)
+    text = len(f"{GENERATOR}/{front.stamp(source)}") - sizes["stamp"]
+    return program["rest"] + sum(symbols.values()) + nodes + text + data_bytes(made, source)
+
+
+@functools.cache
+def _sizes() -> dict[str, Any]:
+    return json.loads(CODE_SIZES.read_text())
 
 
 def data_bytes(made: Plan, source: front.Input) -> int:

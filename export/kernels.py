@@ -48,6 +48,11 @@ _FUNCTIONS = {
 _VARIED = ("conv", "table_conv", "depthwise", "dense", "add", "add_constant")
 
 
+def measured_core(core: str) -> str:
+    """The core on which sizes and costs were measured: the M0+ runs the code of the M0."""
+    return {"cortex-m0plus": "cortex-m0"}.get(core, core)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Kernel:
     """A function of the library with the constants of one node.

@@ -245,7 +245,9 @@ def _fuse_pools(graph: QuantGraph, nodes: list[Node], output: int) -> list[Node]
         size = pool.op.kernel
         whole = all(
             n >= k * m
-            for n, k, m in zip(graph.tensors[node.output].shape, size, graph.tensors[pool.output].shape, strict=False)
+            for n, k, m in zip(
+                graph.tensors[node.output].shape, size, graph.tensors[pool.output].shape, strict=False
+            )
         )
         if size != pool.op.stride or pool.op.before[:2] != (0, 0) or max(size) > MAX_POOL or not whole:
             continue
@@ -271,9 +273,7 @@ def _codes_fit(node: Node, source: int) -> bool:
     return node.kind == "conv" and node.inputs == (source,) and node.op.dilation[1] == 1
 
 
-def _with_codes(
-    nodes: list[Node], maps: dict[int, Map], source: int, levels: int, pixels: int
-) -> list[Node]:
+def _with_codes(nodes: list[Node], maps: dict[int, Map], source: int, levels: int, pixels: int) -> list[Node]:
     """Put a codes node ahead of the first convolution over levels, which then reads codes."""
     place = next((i for i, node in enumerate(nodes) if _codes_fit(node, source)), None)
     if place is None:
@@ -287,10 +287,22 @@ def _with_codes(
     # The pad of a map is an int8, a code a uint8: the same byte.
     maps[CODES] = Map(CODES, "codes", maps[source].height, count, 1, (zero + 128) % 256 - 128)
     codes = Node(
-        "codes", conv.op, (), (source,), CODES, before=(0, conv.before[1]), code_pixels=pixels, code_radix=radix
+        "codes",
+        conv.op,
+        (),
+        (source,),
+        CODES,
+        before=(0, conv.before[1]),
+        code_pixels=pixels,
+        code_radix=radix,
     )
     table = dataclasses.replace(
-        conv, kind="table_conv", inputs=(CODES,), before=(conv.before[0], 0), code_pixels=pixels, code_radix=radix
+        conv,
+        kind="table_conv",
+        inputs=(CODES,),
+        before=(conv.before[0], 0),
+        code_pixels=pixels,
+        code_radix=radix,
     )
     return [*nodes[:place], codes, table, *nodes[place + 1 :]]
 

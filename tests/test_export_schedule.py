@@ -32,7 +32,9 @@ def replay(made: Plan) -> None:
         written[key] += 1
 
     def check(key: int, row: int) -> None:
-        assert all(arena[byte] == (key, row) for byte in place(key, row)), f"{network.maps[key].name}, row {row}"
+        assert all(arena[byte] == (key, row) for byte in place(key, row)), (
+            f"{network.maps[key].name}, row {row}"
+        )
 
     for call in order.calls:
         if call == NEXT_ROW:
@@ -110,8 +112,6 @@ def largest(network: Network, cuts: frozenset[int]) -> int:
 def test_the_cuts_are_the_best_of_all(name: str) -> None:
     network = build(tflite_graph.parse(NETS[name]()))
     places = schedule.cut_places(network)
-    every = (
-        frozenset(p for i, p in enumerate(places) if bits >> i & 1) for bits in range(2 ** len(places))
-    )
+    every = (frozenset(p for i, p in enumerate(places) if bits >> i & 1) for bits in range(2 ** len(places)))
     best = min(largest(network, cuts) for cuts in every)
     assert plan(network.graph).bound == best
