@@ -17,11 +17,13 @@ from loggrad_tf.frontend import FrontEnd
 
 # sizeof on a 32-bit Arm (arm-none-eabi: short enums); the generated C checks them.
 _STRUCT = {
-    "levels": ("lg_quantizer", 40),
-    "gradient": ("lg_table_gradient", 24),
+    "levels": ("lg_quantizer", 20),
+    "gradient": ("lg_table_gradient", 20),
     "pixel": ("", 0),
     "tensor": ("", 0),
 }
+# Of lg_quantizer.h.
+_MAX_SIDE, _MAX_THRESHOLDS, _USUAL_SHIFT = 65535, 3, 12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +148,42 @@ def describe(front_end: FrontEnd | None, shape: tuple[int, ...], scale: float, z
         )
     kind = "gradient" if front_end.format == "loggrad_fp" else "pixel"
     kind = "levels" if front_end.levels else kind
-    return Input(kind, height, width, channels, front_end)
+    source = Input(kind, height, width, channels, front_end)
+    _check(source)
+    return source
+
+
+def _check(source: Input) -> None:
+    """Raise LogGradError for what the C would refuse if it were asked: the generated C is not."""
+    end = source.front_end
+    assert end is not None
+    if max(source.rows, source.row_codes) > _MAX_SIDE:
+        raise LogGradError(
+            f"model.json: {source.rows} rows of {source.row_codes} codes: at most {_MAX_SIDE} each"
+        )
+    if source.kind == "levels" and (
+        not 1 <= len(end.ratios) <= _MAX_THRESHOLDS
+        or (end.sensor.span + end.offset) ** 2 * end.ratios[-1] >= 2**64
+    ):
+        raise LogGradError(f"model.json: ratios {end.ratios} at offset {end.offset}: products beyond 64 bits")
+
+
+def walk(source: Input) -> str:
+    """The C expression of the loop over a line of ``levels``: the fastest exact one of lg_quantizer.h."""
+    end = source.front_end
+    assert end is not None and source.kind == "levels"
+    sensor, ratio, product = end.sensor, end.ratios[-1], (end.sensor.span + 1) ** 2
+    if end.shift != _USUAL_SHIFT or end.offset != 1:
+        return "lg_levels_any"
+    many = 2 * len(end.ratios) + 1
+    if source.code_bytes == 1:
+        full = (sensor.black, sensor.white) == (0, 255)
+        return f"lg_levels_8_{many}{'' if full else '_cut'}" if product * ratio < 2**32 else "lg_levels_any"
+    if product >= 2**32:
+        return "lg_levels_any"
+    split = product * ratio < 2 ** (32 + _USUAL_SHIFT) and ratio * (2**_USUAL_SHIFT - 1) < 2**32
+    name = f"lg_levels_16_{many}"
+    return name if split else f"LG_LONG_MULTIPLY != 0 ? {name} : lg_levels_any"
 
 
 def members(source: Input) -> str:
@@ -186,12 +223,11 @@ def definitions(source: Input) -> str:
 def initialise(source: Input) -> str:
     """The last statement of net_init."""
     if source.kind == "levels":
-        return "return lg_quantizer_init(&net->front, &front_config, net->lines, sizeof net->lines);"
-    if source.kind == "gradient":
         return (
-            "return lg_table_gradient_init(&net->front, &raw_format, net_table, NET_TABLE_LENGTH,\n"
-            "                                  net->lines, sizeof net->lines);"
+            f"lg_quantizer_start(&net->front, &front_config, {walk(source)}, net->lines);\n    return LG_OK;"
         )
+    if source.kind == "gradient":
+        return "lg_table_gradient_start(&net->front, &raw_format, net_table, net->lines);\n    return LG_OK;"
     return "return LG_OK;"
 
 

@@ -425,8 +425,8 @@ def test_library_compiles_without_a_warning(compiler: str, tmp_path: Path) -> No
 
 STATES = """#include "lg_quantizer.h"
 #include "lg_table.h"
-typedef char quantizer_size[sizeof(lg_quantizer) == 40 ? 1 : -1];
-typedef char gradient_size[sizeof(lg_table_gradient) == 24 ? 1 : -1];
+typedef char quantizer_size[sizeof(lg_quantizer) == 20 ? 1 : -1];
+typedef char gradient_size[sizeof(lg_table_gradient) == 20 ? 1 : -1];
 """
 
 

@@ -20,6 +20,13 @@
 
 #define LG_MAX_THRESHOLDS 3u
 
+/* Has the core a 32 x 32 -> 64 bit multiplication? Armv6-M and Armv8-M baseline have none. */
+#if defined(__arm__) && defined(__thumb__) && (!defined(__thumb2__) || defined(__ARM_ARCH_8M_BASE__))
+#define LG_LONG_MULTIPLY 0
+#else
+#define LG_LONG_MULTIPLY 1
+#endif
+
 /* Bytes of line memory for a quantiser (or table gradient) of this width: two lines of codes. */
 #define LG_QUANTIZER_BYTES(width, code_bytes) (2u * (uint32_t)(width) * (uint32_t)(code_bytes))
 
@@ -44,22 +51,23 @@ typedef struct {
 } lg_quantizer_config;
 
 /* Line store shared by the quantiser and the table gradient. Fields are private. */
-typedef struct {
-    lg_raw_format raw;
+typedef struct lg_line_store lg_line_store;
+struct lg_window;
+
+/* Make a line of the three round it, and keep the newest of them: one loop over the pixels. */
+typedef void lg_line_walk(const lg_line_store *store, const struct lg_window *window, void *out);
+
+struct lg_line_store {
+    const lg_raw_format *raw;
+    const void *rule; /* lg_quantizer_config, or a table */
+    lg_line_walk *walk;
     void *memory;
     uint16_t lines; /* lines pushed in this frame */
-    uint8_t newest; /* which of the two stored lines is the newest, 0 or 1 */
-} lg_line_store;
+};
 
 /* State. Fields are private. */
 typedef struct {
     lg_line_store store;
-    uint32_t ratios[LG_MAX_THRESHOLDS];
-    uint8_t ratio_count;
-    uint8_t shift;
-    uint8_t arithmetic;
-    uint16_t offset;
-    uint8_t packing; /* lg_packing: the width of an enum is the compiler's choice, that of the state is not */
 } lg_quantizer;
 
 /* Check a configuration without touching anything: LG_OK or the reason it is refused. */
@@ -68,16 +76,35 @@ lg_status lg_quantizer_check(const lg_quantizer_config *config);
 /* Bytes of one level line in the configured packing. */
 uint32_t lg_quantizer_line_bytes(const lg_quantizer_config *config);
 
-/* Make `state` ready for a frame. config is copied. memory: at least LG_QUANTIZER_BYTES(width, code_bytes)
- * bytes, aligned to code_bytes, the caller's to keep until the last use of `state`. */
+/* Make `state` ready for a frame, by the fastest loop that is exact for `config`. memory: at least
+ * LG_QUANTIZER_BYTES(width, code_bytes) bytes, aligned to code_bytes. Both are the caller's to keep until the last use
+ * of `state`. */
 lg_status lg_quantizer_init(lg_quantizer *state, const lg_quantizer_config *config, void *memory, size_t memory_size);
+
+/* The loop that lg_quantizer_init takes. config: checked. */
+lg_line_walk *lg_quantizer_walk(const lg_quantizer_config *config);
+
+/* The loops: codes of 1 or 2 bytes, number of levels, packing where it is not LG_PACK_S8. All but lg_levels_any are for
+ * S = 12, c = 1 and
+ *   lg_levels_8_*      black = 0, white = 255, K < 2^16
+ *   lg_levels_8_*_cut  K span'^2 < 2^32, span' = span + 1
+ *   lg_levels_16_*     span'^2 < 2^32; without LG_LONG_MULTIPLY also K span'^2 < 2^44 and K (2^12 - 1) < 2^32 */
+lg_line_walk lg_levels_any;
+lg_line_walk lg_levels_8_3, lg_levels_8_5, lg_levels_8_7;
+lg_line_walk lg_levels_8_3_cut, lg_levels_8_5_cut, lg_levels_8_7_cut;
+lg_line_walk lg_levels_16_3, lg_levels_16_5, lg_levels_16_7;
+lg_line_walk lg_levels_8_3_2bit, lg_levels_8_3_base3, lg_levels_16_3_2bit, lg_levels_16_3_base3;
+
+/* lg_quantizer_init without a check and with a loop chosen beforehand: a program that calls this links that loop alone.
+ * For a configuration that is known to be good, as a generated one is. */
+void lg_quantizer_start(lg_quantizer *state, const lg_quantizer_config *config, lg_line_walk *walk, void *memory);
 
 /* Forget the lines of an unfinished frame. */
 void lg_quantizer_restart(lg_quantizer *state);
 
-/* Push a line of `width` codes (uint8_t or uint16_t as configured). Line 0: LG_NO_LINE. Line y > 0: LG_OK,
- * and `levels` (lg_quantizer_line_bytes bytes) holds level line y - 1. `line` is aligned to code_bytes
- * (LG_ERROR_ALIGNMENT) and must not overlap `levels`. */
+/* Push a line of `width` codes (uint8_t or uint16_t as configured). Line 0: LG_NO_LINE, and
+ * `levels` (lg_quantizer_line_bytes bytes) is overwritten with anything. Line y > 0: LG_OK, and `levels` holds level
+ * line y - 1. `line` is aligned to code_bytes (LG_ERROR_ALIGNMENT) and must not overlap `levels`. */
 lg_status lg_quantizer_push(lg_quantizer *state, const void *line, uint32_t width, void *levels);
 
 /* After the last push: write level line height - 1 and make ready for the next frame. */

@@ -27,13 +27,15 @@ lg_status lg_table_line(const lg_raw_format *raw, const int8_t *table, uint32_t 
 /* State. Fields are private. */
 typedef struct {
     lg_line_store store;
-    const int16_t *table;
 } lg_table_gradient;
 
-/* table: int16_t[table_length], table_length = span + 1, kept by the caller (flash); any values.
- * memory as for lg_quantizer_init: LG_QUANTIZER_BYTES(width, code_bytes). */
+/* table: int16_t[table_length], table_length = span + 1; any values. memory as for lg_quantizer_init:
+ * LG_QUANTIZER_BYTES(width, code_bytes). The caller keeps raw, table and memory. */
 lg_status lg_table_gradient_init(lg_table_gradient *state, const lg_raw_format *raw, const int16_t *table,
                                  uint32_t table_length, void *memory, size_t memory_size);
+
+/* lg_table_gradient_init without a check, as lg_quantizer_start. */
+void lg_table_gradient_start(lg_table_gradient *state, const lg_raw_format *raw, const int16_t *table, void *memory);
 
 void lg_table_gradient_restart(lg_table_gradient *state);
 

@@ -1,3 +1,6 @@
+/* Line y of a frame lies in slot y mod 2, where line y - 2 was. Whoever walks the window of level line y - 1 replaces the
+ * one by the other. Lines 0 and 1 are stored in the same way; what their walks write to `out` is nobody's level line:
+ * after line 1 it is overwritten with level line 0. */
 #include "lg_line.h"
 
 lg_status lg_raw_check(const lg_raw_format *raw)
@@ -18,7 +21,7 @@ lg_status lg_raw_check(const lg_raw_format *raw)
     return LG_OK;
 }
 
-lg_status lg_line_store_init(lg_line_store *store, const lg_raw_format *raw, void *memory, size_t memory_size)
+lg_status lg_line_memory_check(const lg_raw_format *raw, const void *memory, size_t memory_size)
 {
     if (memory == NULL) {
         return LG_ERROR_NULL;
@@ -26,69 +29,71 @@ lg_status lg_line_store_init(lg_line_store *store, const lg_raw_format *raw, voi
     if (memory_size < LG_QUANTIZER_BYTES(raw->width, raw->code_bytes) || !lg_aligned(memory, raw->code_bytes)) {
         return LG_ERROR_MEMORY;
     }
-    store->raw = *raw;
+    return LG_OK;
+}
+
+void lg_line_store_start(lg_line_store *store, const lg_raw_format *raw, const void *rule, lg_line_walk *walk,
+                         void *memory)
+{
+    volatile uint8_t *byte = memory; /* volatile: a loop, not a call of the C library */
+    for (uint32_t left = LG_QUANTIZER_BYTES(raw->width, raw->code_bytes); left > 0u; left--) {
+        *byte++ = 0u;
+    }
+    store->raw = raw;
+    store->rule = rule;
+    store->walk = walk;
     store->memory = memory;
     store->lines = 0;
-    store->newest = 0;
-    return LG_OK;
 }
 
-static void *stored_line(const lg_line_store *store, uint32_t which)
+static void *slot(const lg_line_store *store, uint32_t line)
 {
-    return (uint8_t *)store->memory + which * store->raw.width * store->raw.code_bytes;
+    return (uint8_t *)store->memory + (line & 1u) * store->raw->width * store->raw->code_bytes;
 }
 
-static void keep(lg_line_store *store, const void *line)
+/* The first or the last line of a frame. */
+static void walk_border(const lg_line_store *store, uint32_t line, void *out)
 {
-    const lg_raw_format *raw = &store->raw;
-    const uint32_t span = (uint32_t)raw->white - raw->black;
-    void *slot = stored_line(store, store->newest);
-    for (uint32_t x = 0; x < raw->width; x++) {
-        const uint32_t code = lg_load_code(line, x, raw->code_bytes);
-        lg_store_code(slot, x, raw->code_bytes, lg_linear(code, raw->black, span));
+    void *const mid = slot(store, line);
+    const lg_window window = {.up = mid, .mid = mid, .down = mid, .black = 0u};
+    store->walk(store, &window, out);
+}
+
+lg_status lg_line_store_push(lg_line_store *store, const void *line, uint32_t width, void *out)
+{
+    if (line == NULL || out == NULL) {
+        return LG_ERROR_NULL;
     }
-}
-
-static void border_window(const lg_line_store *store, uint32_t which, lg_window *window)
-{
-    window->up = stored_line(store, which);
-    window->mid = window->up;
-    window->down = window->up;
-    window->black = 0;
-}
-
-lg_status lg_line_store_push(lg_line_store *store, const void *line, uint32_t width, lg_window *window)
-{
-    if (width != store->raw.width) {
-        return width < store->raw.width ? LG_ERROR_LINE_NARROW : LG_ERROR_LINE_WIDE;
+    const lg_raw_format *const raw = store->raw;
+    if (width != raw->width) {
+        return width < raw->width ? LG_ERROR_LINE_NARROW : LG_ERROR_LINE_WIDE;
     }
-    if (!lg_aligned(line, store->raw.code_bytes)) {
+    if (!lg_aligned(line, raw->code_bytes)) {
         return LG_ERROR_ALIGNMENT;
     }
-    if (store->lines == store->raw.height) {
+    const uint32_t y = store->lines;
+    if (y == raw->height) {
         return LG_ERROR_TOO_MANY_LINES;
     }
-    const uint32_t mid = store->newest;
-    store->lines++;
-    store->newest ^= 1u;
-    if (store->lines <= 2u) {
-        keep(store, line);
-        border_window(store, mid, window);
-        return store->lines == 1u ? LG_NO_LINE : LG_OK;
+    store->lines = (uint16_t)(y + 1u);
+    const lg_window window = {
+        .up = slot(store, y), .mid = slot(store, y + 1u), .down = line, .black = raw->black};
+    store->walk(store, &window, out);
+    if (y == 1u) {
+        walk_border(store, 0u, out);
     }
-    window->up = stored_line(store, store->newest);
-    window->mid = stored_line(store, mid);
-    window->down = line;
-    window->black = store->raw.black;
-    return LG_OK;
+    return y == 0u ? LG_NO_LINE : LG_OK;
 }
 
-lg_status lg_line_store_flush(lg_line_store *store, lg_window *window)
+lg_status lg_line_store_flush(lg_line_store *store, void *out)
 {
-    if (store->lines != store->raw.height) {
+    if (out == NULL) {
+        return LG_ERROR_NULL;
+    }
+    if (store->lines != store->raw->height) {
         return LG_ERROR_TOO_FEW_LINES;
     }
-    border_window(store, store->newest, window);
+    walk_border(store, store->lines + 1u, out);
     store->lines = 0;
     return LG_OK;
 }

@@ -35,7 +35,7 @@ static inline uint32_t lg_linear(uint32_t code, uint32_t black, uint32_t span)
 
 /* The three lines of one level line. For the first and the last line of a frame up, mid and down are all
  * the middle line: equal neighbours above and below cancel, which is what the mirrored border gives. */
-typedef struct {
+typedef struct lg_window {
     void *up;         /* P of the line above; overwritten with P of the line below */
     const void *mid;  /* P of the line itself */
     const void *down; /* codes of the line below, `black` to be subtracted */
@@ -43,13 +43,16 @@ typedef struct {
 } lg_window;
 
 lg_status lg_raw_check(const lg_raw_format *raw);
-lg_status lg_line_store_init(lg_line_store *store, const lg_raw_format *raw, void *memory, size_t memory_size);
 
-/* Take a line into the store. LG_OK: `window` is the one of level line (lines - 2), and the new line is stored by
- * whoever walks the window, or already is (first line). Walk it once, whole. */
-lg_status lg_line_store_push(lg_line_store *store, const void *line, uint32_t width, lg_window *window);
+/* What lg_line_store_start takes for granted. */
+lg_status lg_line_memory_check(const lg_raw_format *raw, const void *memory, size_t memory_size);
 
-/* The window of the last level line; the store is ready for the next frame. */
-lg_status lg_line_store_flush(lg_line_store *store, lg_window *window);
+/* No lines yet, and P = 0 in those that are not there. */
+void lg_line_store_start(lg_line_store *store, const lg_raw_format *raw, const void *rule, lg_line_walk *walk,
+                         void *memory);
+
+/* lg_quantizer_push and lg_quantizer_flush. */
+lg_status lg_line_store_push(lg_line_store *store, const void *line, uint32_t width, void *out);
+lg_status lg_line_store_flush(lg_line_store *store, void *out);
 
 #endif
