@@ -29,6 +29,8 @@ ALIGNMENT = 4
 # Kernels read whole words: so many bytes past the last row (LG_ROW_SLACK, rounded up).
 SLACK = 4
 SEARCH_ROUNDS = 400
+# So many of the best cuts are placed.
+PLACED = 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,19 +148,24 @@ def _arrange(network: Network, chosen: tuple[Kernel, ...], choice: Choice) -> Pl
         return known[cuts][0]
 
     places = schedule.cut_places(network)
-    finals = []
-    for start in {frozenset[int](), frozenset(places)}:
+    for start in (frozenset[int](), frozenset(places)):
         best = start
         while True:
-            neighbours = sorted(
-                (best ^ {place} for place in places), key=lambda cuts: (cost(cuts), len(cuts))
-            )
+            neighbours = sorted((best ^ {place} for place in places), key=lambda cuts: (cost(cuts), len(cuts)))
             if not neighbours or cost(neighbours[0]) >= cost(best):
                 break
             best = neighbours[0]
-        finals.append(best)
-    plans = [_placed(network, chosen, choice, cuts, known[cuts][1]) for cuts in finals if cost(cuts) >= 0]
-    return min(plans, key=lambda p: (p.arena_bytes, len(p.cuts)))
+        cost(best)
+    # The bound of one may be out of reach where another's is met.
+    finals = sorted(known, key=lambda cuts: (known[cuts][0], len(cuts), sorted(cuts)))[:PLACED]
+    placed = None
+    for cuts in finals:
+        bound, made = known[cuts]
+        if placed is None or bound + SLACK < placed.arena_bytes:
+            candidate = _placed(network, chosen, choice, cuts, made)
+            placed = candidate if placed is None or candidate.arena_bytes < placed.arena_bytes else placed
+    assert placed is not None
+    return placed
 
 
 def _buffers(network: Network, made: Schedule) -> dict[tuple[str, int], Buffer]:

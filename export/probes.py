@@ -64,6 +64,17 @@ DEPTHWISE = (
     ((16, 16, 8), 5, 1, 1),
     ((12, 12, 4), 3, 1, 2),
 )
+# Behind a front end: side, filters, kernel, stride, pool; without filters the front end stands alone.
+LEVELED = (
+    (24, 0, 0, 1, 1),
+    (12, 0, 0, 1, 1),
+    (16, 8, 5, 1, 2),
+    (24, 8, 3, 2, 1),
+    (16, 6, 7, 1, 1),
+    (24, 4, 3, 1, 1),
+    (24, 12, 5, 4, 1),
+    (20, 16, 3, 1, 2),
+)
 MAPS: tuple[Shape, ...] = ((16, 16, 8), (24, 24, 3), (8, 8, 32), (5, 7, 11))
 VECTORS = ((64, 8), (200, 16), (33, 5))
 
@@ -74,7 +85,7 @@ def base() -> Probe:
 
 
 def repeated(kind: str, count: int, multiplier: int = 1) -> Probe:
-    """A lookup, and then ``count`` nodes of a kind that all read its output; the last one's result is the output."""
+    """A lookup, then ``count`` nodes of a kind that all read its output; the last one's result is the output."""
     ops = [(_op("lookup", table=np.zeros(256, np.int8)), _SIDE)]
     first, shape = _single(kind, multiplier)
     ops += [(first, shape)] * count
@@ -148,9 +159,9 @@ def networks() -> Iterator[Probe]:
         yield _tensor(_simple("softmax", (1, 1, inputs)), (1, 1, inputs))
     yield _tensor(_dense((6, 6, 8), 4), (6, 6, 8))
     for end in _front_ends():
-        for side, kernel, stride, pool in ((16, 5, 1, 2), (24, 3, 2, 1), (16, 7, 1, 1)):
+        for side, filters, kernel, stride, pool in LEVELED:
             shape = (side, side, 1)
-            graph = _conv(shape, 8 if kernel < 7 else 6, kernel, stride, pool)
+            graph = _conv(shape, filters, kernel, stride, pool) if filters else _simple("lookup", shape)
             graph.tensors[0] = Tensor(0, "input", shape, end.input_scale, end.input_zero_point)
             yield graph, front.describe(end, shape, end.input_scale, end.input_zero_point)
 
