@@ -1,9 +1,9 @@
 """``python -m benchmarks.engine``: instructions, RAM and code of four networks in QEMU, verified bit for bit.
 
-Generates, builds and verifies a firmware project for each network and board, and prints what TFLite-Micro with
-CMSIS-NN takes for the same work beside it. Those figures were measured once, on the same emulator
-(``BASELINE``); what stands beside them is measured now. Instructions include the quantiser where RAW lines are the
-input. They are instructions, not cycles: QEMU has no pipeline.
+Generates, builds and verifies a firmware project for each network and board, and prints what TFLite-Micro
+with CMSIS-NN takes for the same work beside it. Those figures were measured once, on the same emulator
+(``BASELINE``); what stands beside them is measured now. Instructions include the quantiser where RAW lines
+are the input. They are instructions, not cycles: QEMU has no pipeline.
 """
 
 import dataclasses
@@ -95,12 +95,14 @@ def measure(net: str, board: str, model: Path, work: Path) -> Row:
 
 def table(rows: list[Row]) -> str:
     """What was measured, with the ratio to the peer where there is one."""
-    head = f"{'network':10s} {'core':11s} {'instructions':>13s} {'peer':>8s} {'RAM B':>8s} {'peer':>8s} {'code B':>8s} {'peer':>8s}"
+    head = f"{'network':10s} {'core':11s} {'instructions':>13s} {'peer':>8s}"
+    head += f" {'RAM B':>8s} {'peer':>8s} {'code B':>8s} {'peer':>8s}"
     lines = [f"{head} {'mismatches':>14s}"]
     for row in rows:
         peer = BASELINE.get((row.core, row.net), Peer(0))
         text = f"{row.net:10s} {row.core:11s} {_count(row.instructions):>13s} "
-        text += f"{_ratio(peer.instructions, row.instructions):>8s} {row.ram:>8,} {_ratio(peer.ram, row.ram):>8s} "
+        text += f"{_ratio(peer.instructions, row.instructions):>8s} "
+        text += f"{row.ram:>8,} {_ratio(peer.ram, row.ram):>8s} "
         text += f"{_count(row.code):>8s} {_ratio(peer.code, row.code):>8s} "
         lines.append(f"{text}{f'{row.mismatches} of {row.vectors}':>14s}")
     return "\n".join([*lines, "peer: how many times as much TFLite-Micro with CMSIS-NN takes"])

@@ -5,8 +5,8 @@ each front end brings along. A prediction is then the size of a union:
 
     code = rest(board, channel) + sum over nodes (node(kind)) + sum over the union of all functions (size)
 
-``rest`` is what no symbol tells: vectors, constants of the program, alignment. A node's bytes are its struct, its map
-and its calls in net.c. Needs the ARM compiler. Run it after a change to the library, to ``main.c``, to a
+``rest`` is what no symbol tells: vectors, constants of the program, alignment. A node's bytes are its
+struct, its map and its calls in net.c. Needs the ARM compiler. Run it after a change to the library, to ``main.c``, to a
 board, or to the text that ``emit`` writes.
 """
 
@@ -33,7 +33,7 @@ _OWN = re.compile(
     r"l\d\d_\w+|codes_\w+|input_map|take_row|make_row|net_push_row|schedule|padding_\w+|net_table"
 )
 
-# Generated functions and those of main.c: one of each in an image; constants of the network change their size.
+# Generated functions and those of main.c: one of each in an image, of a size that the network changes.
 _GENERATED = re.compile(r"net_\w+|made|input_row|softmax|main|answer|receive|observe|get_ready")
 STAMP = "probe"
 
@@ -77,7 +77,7 @@ class Bench:
 
 
 def _symbols(made: project.Project) -> Symbols:
-    """Functions and constants of library and program: name -> bytes. Namesakes are told apart by their size."""
+    """Functions and constants of library and program: name -> bytes; namesakes differ in size."""
     command = [project.tool("arm-none-eabi-nm"), "-S", str(made.elf)]
     listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found: Symbols = {}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from export import front
 from export.kernels import measured_core
-from export.nodes import GATHERS, Network, Node, dims
+from export.nodes import GATHERS, Network, Node
 from export.plan import Plan
 from loggrad_tf.errors import LogGradError
 
@@ -81,9 +81,7 @@ def predict(plan: Plan, source: front.Input, core: str) -> list[int]:
         counts = features(plan.network, node, kernel.variant, columns)
         weights = known.get(cost_name(node.kind, kernel.function))
         if weights is None:
-            raise LogGradError(
-                f"{node.name} ({dims(plan.network.maps[node.output])}): no costs of {kernel.function} on {core}"
-            )
+            raise LogGradError(f"{node.name}: no costs of {kernel.function} on {core}: run export.calibrate")
         found.append(round(sum(w * n for w, n in zip(weights, counts, strict=True))))
     weights = known[source.cost_name]
     return [*found, round(weights[0] * source.rows + weights[1] * source.rows * source.row_codes)]

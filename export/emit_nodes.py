@@ -1,6 +1,6 @@
 """The C of one node: its struct of constants, and the function that makes its next row.
 
-    static void l02_conv_row(net_state *net, uint32_t y)    y: how often it was called in this frame
+static void l02_conv_row(net_state *net, uint32_t y)    y: how often it was called in this frame
 """
 
 from collections.abc import Callable
@@ -330,7 +330,8 @@ def _concat(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> st
             inside = f"y < {offset + part.height}u"
             words = "    if" if place == 0 else " else if"
             row = _row(plan, key, f"y - {offset}u" if offset else "y")
-            text += f"{words} ({inside}) {{\n        {kernel.function}({row}, 1u, {out.pixels}u, 0u, 0u, out);\n    }}"
+            call = f"{kernel.function}({row}, 1u, {out.pixels}u, 0u, 0u, out);"
+            text += f"{words} ({inside}) {{\n        {call}\n    }}"
             text += "\n" if place == len(node.inputs) - 1 else ""
             offset += part.height
             continue

@@ -6,7 +6,7 @@ be. Kernels of the extensions demand that no accumulator leaves
     |acc| 2^max(shift, 0) < 2^30;
 
 a layer that cannot promise it takes the portable kernel, which has no such bound. Channels that come out
-the same whatever the input is (converters give dead ones enormous biases) are written as small constants first.
+the same whatever the input is (converters give dead ones enormous biases) become small constants first.
 """
 
 import dataclasses
@@ -149,11 +149,10 @@ def choices(network: Network, core: str, levels: int) -> list[Choice]:
             found = [*reversed(coded), *found]
     if VARIANTS.get(core) == "dsp":
         # The layers that save most bytes give up their wide weights first.
-        convs = sorted(
-            (n for n in network.nodes if n.kind == "conv" and n.op.weights is not None),
-            key=lambda n: -n.op.weights.size,
-        )
-        names = [n.name for n in convs]
+        sizes = {
+            n.name: n.op.weights.size for n in network.nodes if n.kind == "conv" and n.op.weights is not None
+        }
+        names = sorted(sizes, key=lambda name: -sizes[name])
         found += [Choice(0, frozenset(names[: i + 1])) for i in range(len(names))]
     return found
 

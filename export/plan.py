@@ -151,7 +151,8 @@ def _arrange(network: Network, chosen: tuple[Kernel, ...], choice: Choice) -> Pl
     for start in (frozenset[int](), frozenset(places)):
         best = start
         while True:
-            neighbours = sorted((best ^ {place} for place in places), key=lambda cuts: (cost(cuts), len(cuts)))
+            others = (best ^ {place} for place in places)
+            neighbours = sorted(others, key=lambda cuts: (cost(cuts), len(cuts)))
             if not neighbours or cost(neighbours[0]) >= cost(best):
                 break
             best = neighbours[0]

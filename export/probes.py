@@ -85,8 +85,8 @@ def base() -> Probe:
 
 
 def repeated(kind: str, count: int, multiplier: int = 1) -> Probe:
-    """A lookup, then ``count`` nodes of a kind that all read its output; the last one's result is the output."""
-    ops = [(_op("lookup", table=np.zeros(256, np.int8)), _SIDE)]
+    """A lookup, then ``count`` nodes of a kind that all read its output; the last one makes the output."""
+    ops: list[tuple[Op, tuple[int, ...]]] = [(_op("lookup", table=np.zeros(256, np.int8)), _SIDE)]
     first, shape = _single(kind, multiplier)
     ops += [(first, shape)] * count
     tensors = {0: Tensor(0, "input", _SIDE, 1.0, -3)}

@@ -1,7 +1,8 @@
 """In which order rows are made, how many rows of each map are held, and when each map is alive.
 
-The network is cut into segments. Inside one, rows stream: a row is made when the row that needs it is about
-to be made, never earlier, so a map holds only the rows its readers still need. What crosses a cut is held whole.
+The network is cut into segments. Inside one, rows stream: a row is made when the row that needs it is
+about to be made, never earlier, so a map holds only the rows its readers still need. What crosses a cut is
+held whole.
 No cut is row streaming, a cut after every node is layer by layer; :mod:`export.plan` looks for the best cuts.
 
 Everything is simulated: each row's first write and last read are known, and from them

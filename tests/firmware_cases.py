@@ -1,4 +1,4 @@
-"""Runs C library calls on the computer and on boards in QEMU, through a case runner of tests/c (``lg_case.h``).
+"""Runs C library calls on the computer and in QEMU, through a case runner of tests/c (``lg_case.h``).
 
 A `Case` is what goes in, what must come out and how much memory it takes; `run` sends a list of
 them through one program start and returns the answers, cut where the cases say.
@@ -109,7 +109,7 @@ def workspace() -> tempfile.TemporaryDirectory[str]:
 
 @functools.cache
 def build_host(runner: str) -> Program:
-    """A runner (a file of tests/c) for this computer, under the address and undefined-behaviour sanitizers."""
+    """A runner (a file of tests/c) for this computer, under address and undefined-behaviour sanitizers."""
     program = Path(workspace().name) / runner
     sources = [
         str(REPOSITORY / f"tests/c/{runner}.c"),

@@ -71,8 +71,6 @@ def _same_conv(net: Net, draw: np.random.Generator, x: int, filters: int) -> int
 
 
 def _end(net: Net, draw: np.random.Generator, x: int) -> int:
-    if draw.random() < 0.5:
-        x = net.mean(x)
-    else:
-        x = net.reshape(x, (int(np.prod(net.shape(x))),))
+    flat = (int(np.prod(net.shape(x))),)
+    x = net.mean(x) if draw.random() < 0.5 else net.reshape(x, flat)
     return net.dense(x, int(draw.integers(1, 6)), per_channel=bool(draw.random() < 0.5))

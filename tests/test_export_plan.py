@@ -53,4 +53,5 @@ def test_table_prints_every_layer() -> None:
     made = plan.plan(tflite_graph.parse(quantized.serial()))
     text = made.table()
     assert len(text.split("\n")) == len(made.network.nodes) + 3
-    assert "l00_conv + l01_max_pool" in text and "39,936" in text  # 16 x 16 x 6 x 25, and the pool's 8 x 8 x 6 x 4
+    # 16 x 16 x 6 x 25 of the convolution, 8 x 8 x 6 x 4 of the pool.
+    assert "l00_conv + l01_max_pool" in text and "39,936" in text

@@ -333,7 +333,8 @@ def test_ports_that_cannot_be_opened(
 @pytest.mark.qemu
 def test_the_serial_line_of_an_emulated_board(tmp_path: Path, made: project.Project) -> None:
     """The image for the serial line, its start-up and its driver, with QEMU's USART between."""
-    firmware.write(firmware.make(made.path / "model.tflite", "netduinoplus2", firmware.Options(3)), tmp_path / "p")
+    options = firmware.Options(3)
+    firmware.write(firmware.make(made.path / "model.tflite", "netduinoplus2", options), tmp_path / "p")
     board = project.load(tmp_path / "p")
     assert verify.verify(board).mismatches == 0
     elf = build.build(board, serial=True)
