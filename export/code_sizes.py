@@ -6,8 +6,8 @@ each front end brings along. A prediction is then the size of a union:
     code = rest(board, channel) + sum over nodes (node(kind)) + sum over the union of all functions (size)
 
 ``rest`` is what no symbol tells: vectors, constants of the program, alignment. A node's bytes are its
-struct, its map and its calls in net.c. Needs the ARM compiler. Run it after a change to the library, to ``main.c``, to a
-board, or to the text that ``emit`` writes.
+struct, its map and its calls in net.c. Needs the ARM compiler. Run it after a change to the library, to
+``main.c``, to a board, or to the text that ``emit`` writes.
 """
 
 import dataclasses
