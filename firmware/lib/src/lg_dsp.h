@@ -64,6 +64,14 @@ static inline int32_t lg_smmulr(int32_t a, int32_t b)
     return high;
 }
 
+/* acc + lg_smmulr(a, b) */
+static inline int32_t lg_smmlar(int32_t a, int32_t b, int32_t acc)
+{
+    int32_t sum;
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc));
+    return sum;
+}
+
 static inline int32_t lg_ssat8(int32_t x)
 {
     int32_t limited;
@@ -112,6 +120,11 @@ static inline int32_t lg_smmulr(int32_t a, int32_t b)
     return (int32_t)(sum >= 0 ? sum >> 32 : ~(~sum >> 32));
 }
 
+static inline int32_t lg_smmlar(int32_t a, int32_t b, int32_t acc)
+{
+    return acc + lg_smmulr(a, b);
+}
+
 static inline int32_t lg_ssat8(int32_t x)
 {
     return x < -128 ? -128 : x > 127 ? 127 : x;
@@ -123,6 +136,19 @@ static inline int32_t lg_asr(int32_t x, int32_t n)
 }
 
 #endif
+
+/* lg_requant_double(x, multiplier, -right) + zero_point, where |x| < 2^30 and 1 <= right <= LG_MOST_RIGHT:
+ *
+ *   x2 = 2 * x,   offset = 2^(right - 1) + (zero_point << right)
+ *
+ * The first rounding, half up, is SMMLAR's. The second is half away from zero: half up of the value less 1 where it is
+ * negative, which may be told by x2: what rounds to 0 first comes out as 0 with the 1 taken off too. */
+enum { LG_MOST_RIGHT = 22 };
+
+static inline int32_t lg_rescale(int32_t x2, int32_t multiplier, int32_t offset, int32_t right)
+{
+    return lg_asr(lg_smmlar(x2, multiplier, offset) + lg_asr(x2, 31), right);
+}
 
 /* lg_requant_double (lg_requant.h) where |x| * 2^max(shift, 0) < 2^30; the same arguments. The first rounding is half up,
  * which SMMULR does on the doubled value; the second half away from zero. */
