@@ -85,31 +85,27 @@ def base() -> Probe:
 
 
 def repeated(kind: str, count: int, multiplier: int = 1) -> Probe:
-    """A lookup, then ``count`` nodes of a kind that all read its output; the last one makes the output."""
-    ops: list[tuple[Op, tuple[int, ...]]] = [(_op("lookup", table=np.zeros(256, np.int8)), _SIDE)]
-    first, shape = _single(kind, multiplier)
-    ops += [(first, shape)] * count
-    tensors = {0: Tensor(0, "input", _SIDE, 1.0, -3)}
-    made = []
-    for index, (op, out) in enumerate(ops):
-        tensors[index + 1] = Tensor(index + 1, f"t{index}", out, 1.0, -3)
-        source = tuple(min(index, 1) for _ in op.inputs)
-        made.append(dataclasses.replace(op, index=index, inputs=source, output=index + 1))
-    graph = QuantGraph(tensors, tuple(made), 0, len(made), hashlib.sha256(b"").hexdigest())
-    return _tensor(graph, _SIDE)
+    """A lookup, then ``count`` nodes of a kind, each on the map of the one before."""
+    shape = _SIDE
+    ops: list[tuple[Op, tuple[int, ...]]] = [(_op("lookup", table=np.zeros(256, np.int8)), shape)]
+    for _ in range(count):
+        op, out = _single(kind, shape, multiplier)
+        ops.append((op, out))
+        shape = (1, 1, out[0]) if len(out) == 1 else (out[0], out[1], out[2])
+    return _tensor(_graph(_SIDE, *ops), _SIDE)
 
 
-def _single(kind: str, multiplier: int) -> tuple[Op, tuple[int, ...]]:
+def _single(kind: str, shape: Shape, multiplier: int) -> tuple[Op, tuple[int, ...]]:
+    if kind in ("max_pool", "avg_pool"):
+        return _op(kind, kernel=(3, 3), stride=(1, 1), before=(1, 1, 0)), shape
     if kind == "conv":
-        graph = _conv(_SIDE, 4, 3, 1, 1)
+        graph = _conv(shape, 4, 3, 1, 1)
     elif kind == "depthwise":
-        graph = _depthwise(_SIDE, 3, 1, multiplier)
+        graph = _depthwise(shape, 3, 1, multiplier)
     elif kind == "dense":
-        graph = _dense(_SIDE, 4)
-    elif kind in ("max_pool", "avg_pool"):
-        graph = _pool(kind, _SIDE, 3)
+        graph = _dense(shape, 4)
     else:
-        graph = _simple("reshape" if kind == "reflow" else kind, _SIDE)
+        graph = _simple("reshape" if kind == "reflow" else kind, shape)
     return graph.ops[-1], graph.tensors[graph.output].shape
 
 
@@ -274,7 +270,11 @@ def _simple(kind: str, shape: Shape) -> QuantGraph:
     if kind == "reshape":
         # Rows are cut elsewhere; a lookup ahead keeps it from being taken for the input's own shape.
         ahead = _op("lookup", table=np.zeros(256, np.int8))
-        return _graph(shape, (ahead, shape), (op, (1, height * width, channels)))
+        return _graph(
+            shape,
+            (ahead, shape),
+            (op, (height * width, 1, channels) if height == 1 else (1, height * width, channels)),
+        )
     if kind == "mean":
         fields, out = {"scales": (_SCALE,)}, (channels,)
     if kind == "average":
