@@ -9,6 +9,7 @@ All four give the same generated interface: ``net_push_row(net, codes, count)``.
 """
 
 import dataclasses
+import re
 
 import numpy as np
 
@@ -49,12 +50,11 @@ class Input:
 
     @property
     def cost_name(self) -> str:
-        """Front ends that take the same instructions a code."""
-        if self.front_end is None:
+        """Front ends of the same code: equal size, and equal instructions a code."""
+        if self.kind != "levels":
             return self.kind
-        many = f"_{self.levels}" if self.kind == "levels" else ""
-        wide = f"_{self.code_bytes}_{'wide' if self.front_end.sensor.bits > 14 else 'narrow'}"
-        return self.kind + many + (wide if self.kind == "levels" else "")
+        loop = re.findall(r"lg_levels_\w+", walk(self))[0]
+        return f"{loop}_{self.levels}" if loop == "lg_levels_any" else loop
 
     @property
     def crop(self) -> int:
