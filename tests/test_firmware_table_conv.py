@@ -244,8 +244,8 @@ def first_layer(pixels: int, variant: int) -> Case:
 
 # executed instructions a multiply-add of the layer, rescaling included: board, kernel, pixels a code
 BUDGET = {
-    ("mps2-an386", DSP, 5): 0.8,
-    ("mps2-an386", DSP, 3): 1.2,
+    ("mps2-an386", DSP, 5): 0.72,
+    ("mps2-an386", DSP, 3): 0.98,
     ("mps2-an385", PORTABLE, 5): 1.6,
     ("mps3-an547", MVE, 5): 0.45,
 }

@@ -11,7 +11,7 @@
 #define LG_INLINE static inline __attribute__((always_inline))
 #define LG_LIKELY(condition) __builtin_expect((condition), 1)
 
-enum { MAX_TAPS = 64 }; /* pool_h * kernel_h * groups; beyond it the portable kernel serves */
+enum { COLUMNS = 8, MAX_TAPS = 64 }; /* pool_h * kernel_h * groups; beyond it the portable kernel serves */
 
 /* Windows of one kernel height, side by side. The assembler below knows the order. */
 typedef struct {
@@ -21,6 +21,12 @@ typedef struct {
     uint32_t most[4]; /* largest sums so far, columns 0 1, 2 3, 4 5, 6 7 */
     uint32_t x_step, last_x, size, entry;
 } windows;
+
+/* Of one column: as lg_rescale takes it, where it can. */
+typedef struct {
+    int32_t bias, multiplier, offset, right; /* bias doubled */
+    bool usual;
+} scale;
 
 #ifndef LG_DSP_EMULATE
 
@@ -37,6 +43,16 @@ LG_INLINE uint32_t larger(uint32_t a, uint32_t b)
 static __attribute__((naked, noinline)) void eight_columns(windows *w __attribute__((unused)),
                                                            uint32_t x __attribute__((unused)))
 {
+#define TAP                      \
+    "ldr r8, [r4], #4\n\t"       \
+    "ldrb r8, [r8, r7]\n\t"      \
+    "mla r8, r8, lr, r5\n\t"     \
+    "add r5, r12\n\t"            \
+    "ldm r8, {r8-r11}\n\t"       \
+    "add r0, r8\n\t"             \
+    "add r1, r9\n\t"             \
+    "add r2, r10\n\t"            \
+    "add r3, r11\n\t"
     __asm__ volatile("push {r0, r4-r11, lr}\n\t"
                      "mov r7, r1\n\t"
                      "ldrd r12, lr, [r0, #36]\n\t"
@@ -47,20 +63,14 @@ static __attribute__((naked, noinline)) void eight_columns(windows *w __attribut
                      "mla r8, r8, lr, r5\n\t"
                      "add r5, r12\n\t"
                      "ldm r8, {r0-r3}\n\t"
-                     "cmp r4, r6\n\t"
+                     "subs r6, r4\n\t" /* bytes of taps left */
                      "beq 3f\n\t"
-                     "2:\n\t"
-                     "ldr r8, [r4], #4\n\t"
-                     "ldrb r8, [r8, r7]\n\t"
-                     "mla r8, r8, lr, r5\n\t"
-                     "add r5, r12\n\t"
-                     "ldm r8, {r8-r11}\n\t"
-                     "add r0, r8\n\t"
-                     "add r1, r9\n\t"
-                     "add r2, r10\n\t"
-                     "add r3, r11\n\t"
-                     "cmp r4, r6\n\t"
-                     "bne 2b\n\t"
+                     "tst r6, #4\n\t"
+                     "bne 4f\n\t"
+                     "2:\n\t" TAP
+                     "4:\n\t" TAP
+                     "subs r6, #8\n\t"
+                     "bhi 2b\n\t"
                      "3:\n\t"
                      "ldr r4, [sp]\n\t"
                      "add r5, r4, #12\n\t"
@@ -80,6 +90,7 @@ static __attribute__((naked, noinline)) void eight_columns(windows *w __attribut
                      "add r7, r5\n\t"
                      "bne 1b\n\t"
                      "pop {r0, r4-r11, pc}");
+#undef TAP
 }
 
 #else
@@ -122,43 +133,38 @@ static void eight_columns(windows *w, uint32_t x)
 }
 #endif
 
-/* lg_requant_double under the header's bound. Rounding to 2^right half away from zero: half of the floor to
- * 2^(right - 1), rounded up, of the value less 1 where it is negative. */
-LG_INLINE int32_t rescale(const lg_channel *channel, uint32_t sum)
+LG_INLINE int8_t rescale(const scale *s, uint32_t sum)
 {
-    const int32_t x = (int32_t)(sum + (uint32_t)channel->bias);
-    const int32_t shift = channel->shift;
-    if (LG_LIKELY(shift < 0)) {
-        const int32_t high = lg_smmulr((int32_t)((uint32_t)x << 1), channel->multiplier);
-        return lg_asr(lg_asr(high + lg_asr(high, 31), ~shift) + 1, 1);
+    if (LG_LIKELY(s->usual)) {
+        const int32_t x2 = (int32_t)((uint32_t)s->bias + (sum << 1));
+        return (int8_t)lg_ssat8(lg_rescale(x2, s->multiplier, s->offset, s->right));
     }
-    return lg_smmulr((int32_t)((uint32_t)x << ((uint32_t)shift + 1u)), channel->multiplier);
+    const int32_t value = lg_requant_fast((int32_t)((uint32_t)s->bias + sum), s->multiplier, -s->right);
+    return lg_output_s8(value, s->offset, INT8_MIN, INT8_MAX);
 }
 
-/* Outputs of up to eight columns. all: the whole int8_t range is allowed. */
-LG_INLINE void finish(const lg_table_conv *layer, uint32_t column, const uint32_t *pairs, bool all, int8_t *out)
+/* Outputs of up to eight columns, anywhere in int8. */
+LG_INLINE void finish(const scale *s, const uint32_t *pairs, uint32_t count, int8_t *out)
 {
-    const int32_t zero_point = layer->out_zero_point;
-    const int32_t low = layer->act_min;
-    const int32_t high = layer->act_max;
-    const lg_channel *channel = layer->channels + column;
-    const uint32_t left = layer->out_c - column;
-    const int8_t *const end = out + (left < 8u ? left : 8u);
-    for (;;) {
-        const uint32_t pair = *pairs++;
-        int32_t y = lg_ssat8(rescale(channel, pair & 0xFFFFu) + zero_point);
-        y = !all && y < low ? low : y;
-        *out++ = (int8_t)(!all && y > high ? high : y);
-        if (out == end) {
-            return;
-        }
-        y = lg_ssat8(rescale(channel + 1, pair >> 16) + zero_point);
-        y = !all && y < low ? low : y;
-        *out++ = (int8_t)(!all && y > high ? high : y);
-        if (out == end) {
-            return;
-        }
-        channel += 2;
+    const uint8_t *halves = (const uint8_t *)pairs; /* the first of each pair lies first: the cores are little-endian */
+    for (const int8_t *const end = out + count; out != end; s++, halves += 2) {
+        uint16_t sum;
+        memcpy(&sum, halves, sizeof sum);
+        *out++ = rescale(s, sum);
+    }
+}
+
+/* Scales of up to eight columns. */
+static void prepare(const lg_table_conv *layer, const lg_channel *channel, uint32_t count, scale *s)
+{
+    const uint32_t zero_point = (uint32_t)(int32_t)layer->out_zero_point;
+    for (; count > 0u; count--, channel++, s++) {
+        const uint32_t right = 0u - (uint32_t)channel->shift;
+        s->usual = right - 1u < LG_MOST_RIGHT;
+        s->bias = s->usual ? (int32_t)((uint32_t)channel->bias << 1) : channel->bias;
+        s->multiplier = channel->multiplier;
+        s->offset = s->usual ? (int32_t)((1u << right >> 1) + (zero_point << right)) : layer->out_zero_point;
+        s->right = (int32_t)right;
     }
 }
 
@@ -178,34 +184,35 @@ void lg_table_conv_row_dsp(const lg_table_conv *layer, const uint8_t *const *row
             }
         }
     }
-    const bool all = layer->act_min == INT8_MIN && layer->act_max == INT8_MAX;
-    const uint32_t entry = 2u * layer->columns;
-    const uint32_t across = (layer->pool_w - 1u) * layer->x_step;
+    const uint32_t entry = 2u * layer->columns, out_c = layer->out_c;
     windows w = {.x_step = layer->x_step, .size = entry * layer->entries, .entry = entry};
-    uint32_t x = 0;
-    for (uint32_t i = layer->out_w; i > 0u; i--) {
-        w.last_x = x + across;
-        for (uint32_t column = 0; column < layer->out_c; column += 8u) {
-            w.table = (const uint8_t *)(layer->table + column);
+    for (uint32_t column = 0; column < out_c; column += COLUMNS) {
+        const uint32_t count = out_c - column < COLUMNS ? out_c - column : COLUMNS;
+        scale scales[COLUMNS];
+        prepare(layer, layer->channels + column, count, scales);
+        int8_t *at = out + column;
+        uint32_t x = 0;
+        for (uint32_t i = layer->out_w; i > 0u; i--, at += out_c, x = w.last_x + layer->x_step) {
+            w.last_x = x + (layer->pool_w - 1u) * layer->x_step;
             w.most[0] = w.most[1] = w.most[2] = w.most[3] = 0;
             w.end = taps;
             do {
+                w.table = (const uint8_t *)(layer->table + column);
                 w.taps = w.end;
                 w.end += height;
-                if (layer->columns - column >= 8u) {
+                if (layer->columns - column >= COLUMNS) {
                     eight_columns(&w, x);
                 } else {
                     some_columns(&w, x, 2u);
                 }
             } while (w.end != tap);
-            if (all) {
-                finish(layer, column, w.most, true, out + column);
-            } else {
-                finish(layer, column, w.most, false, out + column);
-            }
+            finish(scales, w.most, count, at);
         }
-        out += layer->out_c;
-        x = w.last_x + layer->x_step;
+    }
+    if (layer->act_min > INT8_MIN || layer->act_max < INT8_MAX) {
+        for (uint32_t i = layer->out_w * out_c; i > 0u; i--, out++) {
+            *out = lg_clamp_s8(*out, layer->act_min, layer->act_max);
+        }
     }
 }
 
