@@ -12,7 +12,7 @@
 
 #ifdef LG_DSP
 
-enum { HALF_MULTIPLIER = 1 << 30, MOST_RIGHT = 22 };
+enum { HALF_MULTIPLIER = 1 << 30 };
 
 typedef struct {
     int32_t exact, scaled;                  /* minus the zero points, times 2^20 and 2^21 */
@@ -22,11 +22,9 @@ typedef struct {
 
 static inline int8_t add(const constants *k, int32_t a, int32_t b)
 {
-    const int32_t high = lg_smmulr(k->scaled + b * (1 << 21), k->multiplier);
-    const int32_t other = lg_asr(high + lg_asr(high, 31) + k->half, k->right);
+    const int32_t other = lg_rescale(k->scaled + b * (1 << 21), k->multiplier, k->half, k->right);
     const int32_t twice = k->exact + a * (1 << 20) + 2 * other;
-    const int32_t sum = lg_smmulr(twice, k->out_multiplier);
-    return (int8_t)lg_ssat8(lg_asr(sum + lg_asr(sum, 31) + k->offset, k->lowest));
+    return (int8_t)lg_ssat8(lg_rescale(twice, k->out_multiplier, k->offset, k->lowest));
 }
 
 void lg_add_row_dsp(const lg_add *layer, const int8_t *a, const int8_t *b, uint32_t n, int8_t *out)
@@ -34,7 +32,7 @@ void lg_add_row_dsp(const lg_add *layer, const int8_t *a, const int8_t *b, uint3
     const int32_t lowest = -layer->out_shift;
     const bool first = layer->a_shift == 0 && layer->a_multiplier == HALF_MULTIPLIER;
     const bool second = layer->b_shift == 0 && layer->b_multiplier == HALF_MULTIPLIER;
-    if (!(first || second) || lowest < 1 || lowest > MOST_RIGHT) {
+    if (!(first || second) || lowest < 1 || lowest > LG_MOST_RIGHT) {
         lg_add_row(layer, a, b, n, out);
         return;
     }

@@ -2,20 +2,14 @@
  *
  * The taps of two rows lie in the halves of a word, so SMLAD adds both. A column of a 3x3 kernel is read once for all
  * windows over it, and whatever depends on the channel only is found once a row. The weights are doubled, so that
- * acc2 = 2 * acc, and where -22 <= shift <= -1 an output is
- *
- *   high = floor((acc2 * multiplier + 2^31) / 2^32)                                     (SMMULR)
- *   out  = clamp((high - (high < 0) + 2^(-shift - 1) + (zero_point << -shift)) >> -shift)
- *
- * Bounds narrower than int8 are applied to the whole row at the end. */
+ * acc2 = 2 * acc, and where -22 <= shift <= -1 lg_rescale (lg_dsp.h) makes the output. Bounds narrower than int8 are
+ * applied to the whole row at the end. */
 #include <stdbool.h>
 
 #include "lg_bytes.h"
 #include "lg_depthwise.h"
 
 #ifdef LG_DSP
-
-enum { LEAST_SHIFT = -22 };
 
 /* What a channel needs, in the order of use. Words of weights: `left`, `middle`, `right` hold rows 0 and 1 of a column
  * of 3x3, `last_left_middle` and `last_right` row 2. */
@@ -34,14 +28,13 @@ static inline void set_channel(channel *to, const lg_channel *c, int32_t zero_po
     to->bias = (int32_t)((uint32_t)c->bias << 1);
     to->multiplier = c->multiplier;
     to->shift = -c->shift;
-    to->plain = c->shift >= LEAST_SHIFT && c->shift <= -1;
+    to->plain = c->shift >= -LG_MOST_RIGHT && c->shift <= -1;
     to->offset = to->plain ? (1 + 2 * zero_point) * (1 << (-c->shift - 1)) : zero_point;
 }
 
 static inline int8_t finish(const channel *c, int32_t acc2)
 {
-    const int32_t high = lg_smmulr(acc2, c->multiplier);
-    return (int8_t)lg_ssat8(lg_asr(high + lg_asr(high, 31) + c->offset, c->shift));
+    return (int8_t)lg_ssat8(lg_rescale(acc2, c->multiplier, c->offset, c->shift));
 }
 
 static __attribute__((noinline)) int8_t finish_any(const channel *c, int32_t acc2)
@@ -98,9 +91,8 @@ static inline int32_t end_and_begin(const channel *c, uint32_t both, int32_t x, 
             "ldrd %[p], %[q], [%[c], #16]\n\t"
             "smlabb %[begun], %[x], %[p], %[begun]\n\t"
             "ldrd %[p], %[both], [%[c], #24]\n\t"
-            "smmulr %[acc], %[acc], %[p]\n\t"
-            "add %[acc], %[acc], %[acc], asr #31\n\t"
-            "add %[acc], %[acc], %[both]\n\t"
+            "smmlar %[both], %[acc], %[p], %[both]\n\t"
+            "add %[acc], %[both], %[acc], asr #31\n\t"
             "asr %[acc], %[acc], %[q]\n\t"
             "ssat %[acc], #8, %[acc]"
             : [begun] "=&r"(begun), [acc] "+&r"(acc), [both] "+&r"(both), [p] "=&r"(p), [q] "=&r"(q)
@@ -164,6 +156,7 @@ static inline void slide_by_two(const lg_depthwise *l, const channel *ch, const 
                                 const int8_t *c, int8_t *out)
 {
     const int32_t step = l->tap_step, end = 2 * step * l->out_w;
+    const uint32_t in_c = l->in_c;
     int32_t sum = begin(ch, pair(a[0], b[0]), c[0]);
     a += step + end;
     b += step + end;
@@ -172,7 +165,7 @@ static inline void slide_by_two(const lg_depthwise *l, const channel *ch, const 
         sum = add_middle(ch, pair(a[i], b[i]), c[i], sum);
         i += step;
         *out = (int8_t)end_and_begin(ch, pair(a[i], b[i]), c[i], sum, &sum);
-        out += l->in_c;
+        out += in_c;
     }
 }
 

@@ -137,7 +137,8 @@ static inline int32_t lg_asr(int32_t x, int32_t n)
 
 #endif
 
-/* lg_requant_double(x, multiplier, -right) + zero_point, where |x| < 2^30 and 1 <= right <= LG_MOST_RIGHT:
+/* lg_requant_double(x, multiplier, -right) + zero_point, where |x| < 2^30 and 1 <= right <= LG_MOST_RIGHT, or
+ * right <= 31 and zero_point = 0:
  *
  *   x2 = 2 * x,   offset = 2^(right - 1) + (zero_point << right)
  *
