@@ -21,7 +21,7 @@ from loggrad_tf.errors import LogGradError
 FLAGS = flags.FLAGS
 flags.DEFINE_list("nets", ["2conv1fc", "dsmall", "resnet", "vww_96"], "Networks to measure.")
 flags.DEFINE_list("boards", ["mps2-an386", "mps3-an547"], "Boards of firmware/boards.")
-flags.DEFINE_integer("vectors", 16, "Frames per network and board.", lower_bound=1)
+flags.DEFINE_integer("frames", 16, "Frames per network and board.", lower_bound=1)
 flags.DEFINE_boolean("layers", True, "Compare every layer, not only the scores.")
 flags.DEFINE_string("vww", None, "The vww_96_int8.tflite of MLPerf Tiny; else ../shared/models is looked at.")
 
@@ -82,7 +82,7 @@ def find_vww() -> Path:
 
 def measure(net: str, board: str, model: Path, work: Path) -> Row:
     """Generate, build, verify."""
-    made = firmware.make(model, board, firmware.Options(vectors=FLAGS.vectors))
+    made = firmware.make(model, board, firmware.Options(vectors=FLAGS.frames))
     firmware.write(made, work)
     verdict = verify.verify(project.load(work), layers=FLAGS.layers)
     assert made.engine.plan is not None

@@ -6,7 +6,8 @@ be. Kernels of the extensions demand that no accumulator leaves
     |acc| 2^max(shift, 0) < 2^30;
 
 a layer that cannot promise it takes the portable kernel, which has no such bound. Channels that come out
-the same whatever the input is (converters give dead ones enormous biases) become small constants first.
+the same whatever the input is (converters give dead ones enormous biases or vanishing scales) become small
+constants first.
 """
 
 import dataclasses
@@ -24,6 +25,8 @@ VARIANTS = {
     "cortex-m55": "mve",
 }
 FAST_LIMIT = 2**30
+# Shifts for which kernels have their shortest path.
+USUAL_SHIFTS = range(-22, 0)
 CHANNEL = np.dtype([("bias", "<i4"), ("multiplier", "<i4"), ("shift", "<i4")])
 DOUBLE_SCALE = np.dtype([("multiplier", "<i4"), ("fraction", "<u4"), ("shift", "<i4")])
 _FUNCTIONS = {
@@ -178,9 +181,9 @@ def requantize(x: int, scale: Scale) -> int:
 
 
 def _settled(node: Node, maps: dict[int, Map]) -> Node:
-    """Channels whose accumulator is large and whose output is constant get no weights and a small bias."""
+    """Channels whose output is the same for every input get no weights and a bias that says it plainly."""
     op = node.op
-    if node.kind not in ("conv", "depthwise", "table_conv") or _is_fast(node, maps) or op.weights is None:
+    if node.kind not in ("conv", "depthwise", "table_conv") or op.weights is None:
         return node
     weights, bias = op.weights.copy(), _bias(node, maps).astype(np.int64)
     scales, reach = list(op.scales), list(op.reach)
@@ -190,7 +193,7 @@ def _settled(node: Node, maps: dict[int, Map]) -> Node:
     most = bias + np.maximum(-128 * flat, 127 * flat).sum(axis=1)
     zero_point = maps[node.output].pad
     for c, scale in enumerate(op.scales):
-        if reach[c] << max(scale.shift, 0) < FAST_LIMIT:
+        if reach[c] < FAST_LIMIT and scale.shift in USUAL_SHIFTS:
             continue
         ends = {
             min(max(requantize(int(acc), scale) + zero_point, node.low), node.high)
@@ -198,8 +201,8 @@ def _settled(node: Node, maps: dict[int, Map]) -> Node:
         }
         if len(ends) == 1:
             np.moveaxis(weights, channel, 0)[c] = 0
-            # Multiplier and shift of 1.
-            bias[c], scales[c], reach[c] = ends.pop() - zero_point, Scale(1 << 30, 1), 256
+            # A quarter of it, with the shift that kernels are fastest at.
+            bias[c], scales[c], reach[c] = 4 * (ends.pop() - zero_point), Scale(1 << 30, -1), 1024
     # _bias takes the input's zero point off again.
     changed = dataclasses.replace(op, weights=weights, scales=tuple(scales), reach=tuple(reach), bias=None)
     folded = _bias(dataclasses.replace(node, op=changed), maps)
