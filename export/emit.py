@@ -125,7 +125,13 @@ def _code(plan: Plan, source: front.Input, classes: tuple[str, ...]) -> dict[str
         "FRONT_PUSH": front.push(source),
         "MAPS": _maps(plan),
         "PADDING": _padding(plan),
-        "STRUCTS": "\n".join(filter(None, (emit_nodes.struct(network, node) for node in network.nodes))),
+        "STRUCTS": "\n".join(
+            text
+            for node in network.nodes
+            for text in (emit_nodes.struct(network, node), emit_nodes.place(plan, node))
+            if text
+        ),
+        "CONVOLUTIONS": emit_nodes.convolutions(plan),
         "SOFTMAX": softmax if any(node.kind == "softmax" for node in network.nodes) else "",
         "NODES_CODE": "\n".join(emit_nodes.function(plan, node) for node in network.nodes),
         "CASES": cases,

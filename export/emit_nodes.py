@@ -38,6 +38,9 @@ _HEADERS = {
 }
 
 
+CONVOLUTIONS = ("conv", "table_conv", "depthwise")
+
+
 def headers(network: Network) -> list[str]:
     """Headers of the library that the nodes need."""
     found = {_HEADERS.get(node.kind, "lg_elementwise.h") for node in network.nodes}
@@ -204,18 +207,70 @@ def _first(node: Node) -> str:
 
 
 def _conv(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
-    count = node.window_rows
-    left = node.before[1] * source.channels if node.kind != "table_conv" else 0
-    pads = _padding_of(plan, source)
-    cast = "(const uint8_t *const *)" if node.kind == "table_conv" else ""
-    return (
-        f"    const int8_t *rows[{count}];\n"
-        + _out(plan, node)
-        + f"    lg_map_window(&{map_name(plan.network, source.key)}, arena(net), {_first(node)}, {count}u,"
-        + f" {left}u, {pads}, rows);\n"
-        + f"    {kernel.function}(&{node.name}, {cast}rows, out);\n"
-        + _made(plan, node)
-    )
+    return f"    by_{kernel.function}(net, y, &{node.name}, &{node.name}_place);\n"
+
+
+def place(plan: Plan, node: Node) -> str:
+    """Where a convolution finds its rows, as a C definition; empty for other nodes."""
+    if node.kind not in CONVOLUTIONS:
+        return ""
+    source = plan.network.maps[node.inputs[0]]
+    seen = [n for n in plan.network.nodes if n.output != CODES]
+    fields = {
+        "in": f"&{map_name(plan.network, source.key)}",
+        "out": f"&{map_name(plan.network, node.output)}",
+        "padding": _padding_of(plan, source),
+        "step": node.pool[0] * node.op.stride[0],
+        "before": node.before[0],
+        "count": node.window_rows,
+        "left": node.before[1] * source.channels if node.kind != "table_conv" else 0,
+        "layer": seen.index(node) + 1,
+    }
+    body = wrapped(f".{name} = {value}" for name, value in fields.items())
+    return f"static const conv_place {node.name}_place = {{\n{body}}};\n"
+
+
+def convolutions(plan: Plan) -> str:
+    """The type of places, and for each kernel the function that makes a row with it."""
+    used: dict[str, list[Node]] = {}
+    for node, kernel in zip(plan.network.nodes, plan.kernels, strict=True):
+        if node.kind in CONVOLUTIONS:
+            used.setdefault(kernel.function, []).append(node)
+    text = _PLACE if used else ""
+    for function, nodes in used.items():
+        kind, most = nodes[0].kind, max(node.window_rows for node in nodes)
+        rows = "(const uint8_t *const *)rows" if kind == "table_conv" else "rows"
+        text += f"""static void by_{function}(net_state *net, uint32_t y, const {_TYPES[kind]} *layer,
+    const conv_place *place)
+{{
+    const int8_t *rows[{most}];
+    int8_t *const out = open_rows(net, y, place, rows);
+    {function}(layer, {rows}, out);
+    made(net, place->out, place->layer, out);
+}}
+
+"""
+    return text
+
+
+_PLACE = """/* Where a convolution finds its rows, and which layer it makes. */
+typedef struct {
+    const lg_map *in, *out;
+    const int8_t *padding; /* a row of it */
+    uint16_t step, before; /* row y begins at input row y * step - before */
+    uint16_t count;        /* rows of the window */
+    uint16_t left;         /* bytes of padding ahead of the pixels */
+    uint16_t layer;
+} conv_place;
+
+static int8_t *open_rows(net_state *net, uint32_t y, const conv_place *place, const int8_t **rows)
+{
+    const int32_t first = (int32_t)(y * place->step) - (int32_t)place->before;
+    lg_map_window(place->in, arena(net), first, place->count, place->left, place->padding, rows);
+    return lg_map_row(place->out, arena(net), y);
+}
+
+"""
 
 
 def _padding_of(plan: Plan, source: Map) -> str:
