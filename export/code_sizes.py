@@ -37,8 +37,6 @@ _OWN = re.compile(
 _GENERATED = re.compile(
     r"net_\w+|by_\w+|open_rows|made|input_row|softmax|main|answer|receive|observe|get_ready"
 )
-    r"net_\w+|by_\w+|open_rows|made|input_row|softmax|main|answer|receive|observe|get_ready"
-)
 STAMP = "probe"
 
 Symbols = dict[str, int]
