@@ -40,6 +40,7 @@ KINDS = (
     "lookup",
 )
 MORE = 6
+GROWING = ("pad", "concat")
 _SCALE = Scale(1 << 30, -6)
 _SIDE: Shape = (8, 8, 4)
 # Height, width, channels; filters, kernel, stride, pool.
@@ -85,14 +86,15 @@ def base() -> Probe:
 
 
 def repeated(kind: str, count: int, multiplier: int = 1) -> Probe:
-    """A lookup, then ``count`` nodes of a kind, each on the map of the one before."""
+    """A lookup, then ``count`` nodes of a kind, each on the map before; those that grow, on the lookup's."""
     shape = _SIDE
     ops: list[tuple[Op, tuple[int, ...]]] = [(_op("lookup", table=np.zeros(256, np.int8)), shape)]
     for _ in range(count):
         op, out = _single(kind, shape, multiplier)
         ops.append((op, out))
-        shape = (1, 1, out[0]) if len(out) == 1 else (out[0], out[1], out[2])
-    return _tensor(_graph(_SIDE, *ops), _SIDE)
+        if kind not in GROWING:
+            shape = (1, 1, out[0]) if len(out) == 1 else (out[0], out[1], out[2])
+    return _tensor(_graph(_SIDE, *ops, chained=kind not in GROWING), _SIDE)
 
 
 def _single(kind: str, shape: Shape, multiplier: int) -> tuple[Op, tuple[int, ...]]:
@@ -184,13 +186,15 @@ def _tensor(graph: QuantGraph, shape: Shape) -> Probe:
     return graph, front.Input("tensor", *shape)
 
 
-def _graph(shape: Shape, *ops: tuple[Op, tuple[int, ...]]) -> QuantGraph:
-    """Operators one after the other."""
+def _graph(shape: Shape, *ops: tuple[Op, tuple[int, ...]], chained: bool = True) -> QuantGraph:
+    """Operators one after the other, or all behind the first."""
     tensors = {0: Tensor(0, "input", shape, 1.0, -3)}
     for index, (_, out) in enumerate(ops):
         tensors[index + 1] = Tensor(index + 1, f"t{index}", out, 1.0, -3)
     made = tuple(
-        dataclasses.replace(op, index=i, inputs=tuple(i for _ in op.inputs), output=i + 1)
+        dataclasses.replace(
+            op, index=i, inputs=tuple(i if chained else min(i, 1) for _ in op.inputs), output=i + 1
+        )
         for i, (op, _) in enumerate(ops)
     )
     return QuantGraph(tensors, made, 0, len(ops), hashlib.sha256(b"").hexdigest())
