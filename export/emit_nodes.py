@@ -239,13 +239,12 @@ def convolutions(plan: Plan) -> str:
     text = _PLACE if used else ""
     for function, nodes in used.items():
         kind, most = nodes[0].kind, max(node.window_rows for node in nodes)
-        rows = "(const uint8_t *const *)rows" if kind == "table_conv" else "rows"
         text += f"""static void by_{function}(net_state *net, uint32_t y, const {_TYPES[kind]} *layer,
     const conv_place *place)
 {{
     const int8_t *rows[{most}];
     int8_t *const out = open_rows(net, y, place, rows);
-    {function}(layer, {rows}, out);
+    {function}(layer, rows, out);
     made(net, place->out, place->layer, out);
 }}
 

@@ -5,7 +5,7 @@
 enum { TABLE_CONV = 80, LEVEL_CODES };
 enum { MAX_ROWS = 40 };
 
-typedef void (*row_kernel)(const lg_table_conv *layer, const uint8_t *const *rows, int8_t *out);
+typedef void (*row_kernel)(const lg_table_conv *layer, const int8_t *const *rows, int8_t *out);
 
 static row_kernel kernel_of(uint32_t variant)
 {
@@ -53,11 +53,11 @@ static void run_table_conv(void)
     const row_kernel kernel = kernel_of(word(0));
     uint32_t ticks = 0;
     for (int32_t y = 0; y < words[3]; y++) {
-        const uint8_t *rows[MAX_ROWS];
+        const int8_t *rows[MAX_ROWS];
         const int32_t top = y * words[23] - words[4];
         for (int32_t i = 0; i < words[24]; i++) {
             const bool inside = top + i >= 0 && top + i < words[1];
-            rows[i] = inside ? codes + (size_t)(top + i) * count : border;
+            rows[i] = (const int8_t *)(inside ? codes + (size_t)(top + i) * count : border);
         }
         const uint32_t start = lg_board_ticks();
         kernel(&layer, rows, out);

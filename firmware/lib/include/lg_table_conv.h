@@ -44,8 +44,8 @@ typedef struct {
 void lg_level_codes(const int8_t *levels, uint32_t width, uint32_t left, uint32_t radix, uint32_t pixels, uint32_t count,
                     uint8_t *codes);
 
-void lg_table_conv_row(const lg_table_conv *layer, const uint8_t *const *rows, int8_t *out);
-void lg_table_conv_row_dsp(const lg_table_conv *layer, const uint8_t *const *rows, int8_t *out);
-void lg_table_conv_row_mve(const lg_table_conv *layer, const uint8_t *const *rows, int8_t *out);
+void lg_table_conv_row(const lg_table_conv *layer, const int8_t *const *rows, int8_t *out);
+void lg_table_conv_row_dsp(const lg_table_conv *layer, const int8_t *const *rows, int8_t *out);
+void lg_table_conv_row_mve(const lg_table_conv *layer, const int8_t *const *rows, int8_t *out);
 
 #endif

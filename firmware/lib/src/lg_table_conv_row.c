@@ -20,7 +20,7 @@ LG_INLINE uint32_t pair(const uint16_t *columns)
 }
 
 /* most[0..2 * pairs - 1] = max(most, sums of one window); table: of the first of the columns. */
-LG_INLINE void window(const lg_table_conv *layer, const uint8_t *const *rows, uint32_t x, const uint16_t *table,
+LG_INLINE void window(const lg_table_conv *layer, const int8_t *const *rows, uint32_t x, const uint16_t *table,
                       uint32_t pairs, uint32_t *most)
 {
     const uint32_t entry = layer->columns;
@@ -32,7 +32,7 @@ LG_INLINE void window(const lg_table_conv *layer, const uint8_t *const *rows, ui
     uint32_t s2 = 0;
     uint32_t s3 = 0;
     for (uint32_t ky = layer->kernel_h; ky > 0u; ky--) {
-        const uint8_t *codes = *rows + x;
+        const uint8_t *codes = (const uint8_t *)*rows + x;
         rows += row_step;
         uint32_t g = groups;
         for (;;) {
@@ -59,7 +59,7 @@ LG_INLINE void window(const lg_table_conv *layer, const uint8_t *const *rows, ui
     }
 }
 
-LG_INLINE void windows(const lg_table_conv *layer, const uint8_t *const *rows, uint32_t x, const uint16_t *table,
+LG_INLINE void windows(const lg_table_conv *layer, const int8_t *const *rows, uint32_t x, const uint16_t *table,
                        uint32_t pairs, uint32_t *most)
 {
     const uint32_t end = x + (uint32_t)layer->pool_w * layer->x_step;
@@ -77,7 +77,7 @@ static int8_t rescale(const lg_table_conv *layer, const lg_channel *channel, uin
     return lg_output_s8(x, layer->out_zero_point, layer->act_min, layer->act_max);
 }
 
-void lg_table_conv_row(const lg_table_conv *layer, const uint8_t *const *rows, int8_t *out)
+void lg_table_conv_row(const lg_table_conv *layer, const int8_t *const *rows, int8_t *out)
 {
     const uint32_t out_c = layer->out_c;
     uint32_t x = 0;

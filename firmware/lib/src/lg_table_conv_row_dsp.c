@@ -168,7 +168,7 @@ static void prepare(const lg_table_conv *layer, const lg_channel *channel, uint3
     }
 }
 
-void lg_table_conv_row_dsp(const lg_table_conv *layer, const uint8_t *const *rows, int8_t *out)
+void lg_table_conv_row_dsp(const lg_table_conv *layer, const int8_t *const *rows, int8_t *out)
 {
     const uint8_t *taps[MAX_TAPS];
     const uint32_t height = (uint32_t)layer->kernel_h * layer->groups;
@@ -180,7 +180,7 @@ void lg_table_conv_row_dsp(const lg_table_conv *layer, const uint8_t *const *row
     for (uint32_t py = 0; py < layer->pool_h; py++) {
         for (uint32_t ky = 0; ky < layer->kernel_h; ky++) {
             for (uint32_t g = 0; g < layer->groups; g++) {
-                *tap++ = rows[py * layer->y_step + ky * layer->row_step] + g * layer->pixels;
+                *tap++ = (const uint8_t *)rows[py * layer->y_step + ky * layer->row_step] + g * layer->pixels;
             }
         }
     }

@@ -93,7 +93,7 @@ LG_INLINE void block(const lg_table_conv *layer, windows *w, const uint8_t *cons
     }
 }
 
-void lg_table_conv_row_mve(const lg_table_conv *layer, const uint8_t *const *rows, int8_t *out)
+void lg_table_conv_row_mve(const lg_table_conv *layer, const int8_t *const *rows, int8_t *out)
 {
     const uint8_t *taps[MAX_TAPS];
     windows w = {.count = (uint32_t)layer->kernel_h * layer->groups,
@@ -108,7 +108,7 @@ void lg_table_conv_row_mve(const lg_table_conv *layer, const uint8_t *const *row
     for (uint32_t py = 0; py < layer->pool_h; py++) {
         for (uint32_t ky = 0; ky < layer->kernel_h; ky++) {
             for (uint32_t g = 0; g < layer->groups; g++) {
-                *tap++ = rows[py * layer->y_step + ky * layer->row_step] + g * layer->pixels;
+                *tap++ = (const uint8_t *)rows[py * layer->y_step + ky * layer->row_step] + g * layer->pixels;
             }
         }
     }
