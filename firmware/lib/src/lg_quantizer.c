@@ -275,7 +275,7 @@ LG_INLINE void put_code(uint8_t **line, uint32_t code_bytes, uint32_t code)
 #endif
 }
 
-LG_INLINE walk_state walk_start(const lg_line_store *store, const lg_window *window, walk_kind kind)
+LG_INLINE walk_state walk_start(const lg_line_store *store, const lg_window *window)
 {
     const lg_quantizer_config *const config = store->rule;
     walk_state at = {.up = window->up,
@@ -283,9 +283,9 @@ LG_INLINE walk_state walk_start(const lg_line_store *store, const lg_window *win
                      .down = window->down,
                      .black = (int32_t)window->black,
                      .span = config->raw.white - config->raw.black};
-    for (uint32_t i = 0; i < kind.count; i++) {
-        at.k[i] = config->ratios[i];
-    }
+    at.k[0] = config->ratios[0];
+    at.k[1] = config->ratios[1];
+    at.k[2] = config->ratios[2];
     return at;
 }
 
@@ -308,9 +308,10 @@ LG_INLINE uint32_t add_level(walk_state *at, uint32_t left, uint32_t right, uint
     }
     const uint32_t hi = a > b ? a : b;
     const uint32_t lo = a > b ? b : a;
-    uint32_t beyond = 0u;
-    for (uint32_t j = 0; j < kind.count; j++) {
-        beyond = add_if_exceeds(beyond, weight, hi, lo, at->k[j], kind.code_bytes);
+    uint32_t beyond = add_if_exceeds(0u, weight, hi, lo, at->k[0], kind.code_bytes);
+    beyond = add_if_exceeds(beyond, weight, hi, lo, at->k[1], kind.code_bytes);
+    if (kind.count == 3u) {
+        beyond = add_if_exceeds(beyond, weight, hi, lo, at->k[2], kind.code_bytes);
     }
     return a > b ? digits + beyond : digits - beyond;
 }
@@ -359,7 +360,7 @@ LG_INLINE uint32_t add_single(walk_state *at, walk_left *left, bool last, uint32
 /* A level a byte: pairs of pixels, then the last one or two. */
 LG_INLINE void walk_bytes(const lg_line_store *store, const lg_window *window, uint8_t *out, walk_kind kind)
 {
-    walk_state at = walk_start(store, window, kind);
+    walk_state at = walk_start(store, window);
     uint32_t rest = store->raw->width;
     walk_left left = left_of_line(&at, rest, kind);
     for (; rest > 2u; rest -= 2u) {
@@ -384,7 +385,7 @@ LG_INLINE uint32_t packed_group(uint32_t digits, bool base3)
 /* Three levels packed: groups of five or four pixels, a byte each, then a last one of 1 to 5 pixels. */
 LG_INLINE void walk_packed(const lg_line_store *store, const lg_window *window, uint8_t *out, walk_kind kind, bool base3)
 {
-    walk_state at = walk_start(store, window, kind);
+    walk_state at = walk_start(store, window);
     const uint32_t pixels = base3 ? 5u : 4u;
     const uint32_t radix = base3 ? 3u : 1u << 8;
     uint32_t rest = store->raw->width;
