@@ -1,22 +1,23 @@
 /* CONV_2D, one row of output, for MVE (Cortex-M55): lg_conv.h has the equation.
  *
- * The bytes of two neighbouring windows are laid out one after the other, each as long as a filter, once for all
- * channels of a group; VMLADAVA then multiplies 16 of them with 16 weights and adds the products to one sum, for two
- * windows and four channels at a time. Filters are padded to whole vectors with zeros. A window that is one run of whole
- * vectors is read where it lies; one larger than the buffer is summed in pieces. */
+ * The bytes of four windows are laid out, each as long as a filter, once for all channels of a group; VMLADAVA then
+ * multiplies 16 of them with 16 weights and adds the products to one sum, for two windows and four channels at a time.
+ * Filters are padded to whole vectors with zeros. A window that is one run of whole vectors is read where it lies; one
+ * larger than the buffer is summed in pieces. Windows of one vector each stay in registers for all channels. */
 #include "lg_conv.h"
 
 #if defined(__ARM_FEATURE_MVE)
 #include "lg_mve.h"
 
-enum { CHANNELS = 4, MOST = 16, VECTOR = 16, PIECE = 512 };
+enum { WINDOWS = 4, CHANNELS = 4, QUADS = 4, MOST = QUADS * CHANNELS, VECTOR = 16, PIECE = 256 };
 
 /* One pass of multiply: a and b are the bytes of the windows. */
 typedef struct {
     const int8_t *a, *b;
     uint32_t vectors;      /* of each window, > 0 */
+    uint32_t start_step;   /* bytes from what the sums of four channels start with to those of the next four */
     uint32_t weights_step; /* bytes from the weights behind these to those of the next four channels */
-    const int32_t *end;    /* of window A's sums */
+    const int32_t *end;    /* of the sums */
 } pass;
 
 /* Up to MOST channels. */
@@ -27,14 +28,24 @@ typedef struct {
     uint32_t row_bytes, bytes; /* of a window: in one row, in all */
     uint32_t shared_rows;      /* input rows that the windows pooled into one pixel cover, 0: laid out for each window */
     int direct;                /* windows are read in place */
-    int32_t bias[2][MOST], sums[2][MOST]; /* of windows A and B */
-    int32_t best[MOST], multiplier[MOST], shift[MOST];
-    int8_t windows[2][PIECE + VECTOR];
+    uint32_t count;            /* output pixels, 1..WINDOWS */
+    uint32_t offset[WINDOWS];  /* bytes from the first pixel's window; the last pixel is repeated */
+    int32_t bias[QUADS][2][CHANNELS], sums[QUADS][WINDOWS][CHANNELS], best[QUADS][WINDOWS][CHANNELS];
+    int32_t multiplier[MOST], shift[MOST];
+    int8_t windows[WINDOWS * PIECE + VECTOR];
 } group;
+
+/* Windows of one vector, for all channels. */
+typedef struct {
+    uint32_t out_offset[WINDOWS]; /* bytes 0 */
+    const int8_t *window[WINDOWS]; /* bytes 16 */
+    uint32_t bytes, out_c;        /* bytes 32: of a window, <= VECTOR; channels */
+    int32_t zero_point, low, high; /* bytes 40 */
+} short_windows;
 
 #define IN_REGISTER __attribute__((unused))
 
-/* sums = start + products. Window B's are MOST words after window A's; four channels at a time up to end. */
+/* sums = start + products of two windows, four channels at a time up to the end; sums: [][WINDOWS][CHANNELS]. */
 __attribute__((naked, noinline)) static void multiply(IN_REGISTER const pass *p, IN_REGISTER const int32_t *start,
                                                       IN_REGISTER int32_t *sums, IN_REGISTER const int8_t *weights)
 {
@@ -51,19 +62,14 @@ __attribute__((naked, noinline)) static void multiply(IN_REGISTER const pass *p,
     CHANNEL("q2", "r4", "r12")       \
     CHANNEL("q3", "r6", "lr")
     __asm__("push  {r4-r11, lr}\n"
-            "ldm   r0, {r4-r8}\n"
-            "push  {r4-r8}\n"
+            "ldm   r0, {r4-r9}\n"
+            "push  {r4-r9}\n"
             "mov   r9, r1\n"
             "mov   r11, r2\n"
             "mov   r5, r3\n"
             "1:\n"
-            "ldrd  r1, r3, [sp]\n"
-            "ldr   r7, [sp, #8]\n"
-            "ldrd  r0, r2, [r9]\n"
-            "ldrd  r4, r6, [r9, #8]\n"
-            "ldrd  r8, r10, [r9, #64]\n"
-            "ldrd  r12, lr, [r9, #72]\n"
-            "add   r9, r9, #16\n"
+            "ldm   sp, {r1, r3, r7}\n"
+            "ldm   r9, {r0, r2, r4, r6, r8, r10, r12, lr}\n"
             "lsrs  r7, r7, #1\n"
             "bcs   3f\n"
             "subs  r7, r7, #1\n"
@@ -71,120 +77,206 @@ __attribute__((naked, noinline)) static void multiply(IN_REGISTER const pass *p,
             "3:\n" TAPS
             "subs  r7, r7, #1\n"
             "bpl   2b\n"
-            "strd  r0, r2, [r11]\n"
-            "strd  r4, r6, [r11, #8]\n"
-            "strd  r8, r10, [r11, #64]\n"
-            "strd  r12, lr, [r11, #72]\n"
-            "add   r11, r11, #16\n"
+            "stm   r11, {r0, r2, r4, r6, r8, r10, r12, lr}\n"
+            "add   r11, r11, #64\n"
             "ldrd  r0, r1, [sp, #12]\n"
-            "add   r5, r5, r0\n"
-            "cmp   r11, r1\n"
+            "ldr   r2, [sp, #20]\n"
+            "add   r9, r9, r0\n"
+            "add   r5, r5, r1\n"
+            "cmp   r11, r2\n"
             "blo   1b\n"
-            "add   sp, sp, #20\n"
+            "add   sp, sp, #24\n"
             "pop   {r4-r11, pc}\n");
 #undef TAPS
 #undef CHANNEL
 }
 
-/* Bytes from .. from + n - 1 of the windows that begin x and x + step bytes into each row. */
-static void lay_out(group *g, const int8_t *const *rows, uint32_t x, uint32_t step, uint32_t from, uint32_t n)
+/* Output of one-vector windows; all shifts are below 0 (lg_mve_requant_down). */
+__attribute__((naked, noinline)) static void short_pixels(IN_REGISTER const short_windows *s,
+                                                          IN_REGISTER const int8_t *weights,
+                                                          IN_REGISTER const lg_channel *channels,
+                                                          IN_REGISTER int8_t *out)
+{
+    __asm__("push         {r4-r11, lr}\n"
+            "vpush        {d8-d15}\n"
+            "mov          r11, r0\n"
+            "mov          r5, r2\n"
+            "add          r0, r11, #16\n"
+            "ldm          r0, {r0, r2, r4, r6, r7, lr}\n"
+            "vctp.8       r7\n"
+            "vpstttt\n"
+            "vldrbt.8     q0, [r0]\n"
+            "vldrbt.8     q1, [r2]\n"
+            "vldrbt.8     q2, [r4]\n"
+            "vldrbt.8     q3, [r6]\n"
+            "ldrd         r7, r0, [r11, #40]\n"
+            "ldr          r2, [r11, #48]\n"
+            "vdup.32      q6, r0\n"
+            "vdup.32      q7, r2\n"
+            "dls          lr, lr\n"
+            "1:\n"
+            "vldrb.8      q4, [r1], #16\n"
+            "vmladav.s8   r0, q0, q4\n"
+            "vmladav.s8   r2, q1, q4\n"
+            "vmladav.s8   r4, q2, q4\n"
+            "vmladav.s8   r6, q3, q4\n"
+            "ldm          r5!, {r8-r10}\n"
+            "vmov         q4[2], q4[0], r0, r4\n"
+            "vmov         q4[3], q4[1], r2, r6\n"
+            "vadd.i32     q4, q4, r8\n"
+            "vqrdmulh.s32 q4, q4, r9\n"
+            "vshr.s32     q5, q4, #31\n"
+            "vadd.i32     q4, q4, q5\n"
+            "vrshl.s32    q4, r10\n"
+            "vadd.i32     q4, q4, r7\n"
+            "vldrw.32     q5, [r11]\n"
+            "vmax.s32     q4, q4, q6\n"
+            "vmin.s32     q4, q4, q7\n"
+            "vstrb.32     q4, [r3, q5]\n"
+            "add          r3, r3, #1\n"
+            "le           lr, 1b\n"
+            "vpop         {d8-d15}\n"
+            "pop          {r4-r11, pc}\n");
+}
+
+/* n > 0 bytes of each of four windows to the buffer; nothing else is read or written. */
+__attribute__((naked, noinline)) static void copy_four(IN_REGISTER int8_t *to, IN_REGISTER const int8_t *window,
+                                                       IN_REGISTER const uint32_t *offset, IN_REGISTER uint32_t n)
+{
+    __asm__("push    {r4-r7, lr}\n"
+            "ldrd    r4, r5, [r2, #4]\n"
+            "ldr     r2, [r2, #12]\n"
+            "add     r4, r4, r1\n"
+            "add     r5, r5, r1\n"
+            "add     r2, r2, r1\n"
+            "add     r6, r0, #256\n" /* PIECE */
+            "add     r7, r0, #512\n"
+            "add     r12, r0, #768\n"
+            "dlstp.8 lr, r3\n"
+            "1:\n"
+            "vldrb.8 q0, [r1], #16\n"
+            "vldrb.8 q1, [r4], #16\n"
+            "vldrb.8 q2, [r5], #16\n"
+            "vldrb.8 q3, [r2], #16\n"
+            "vstrb.8 q0, [r0], #16\n"
+            "vstrb.8 q1, [r6], #16\n"
+            "vstrb.8 q2, [r7], #16\n"
+            "vstrb.8 q3, [r12], #16\n"
+            "letp    lr, 1b\n"
+            "pop     {r4-r7, pc}\n");
+}
+
+/* Bytes from .. from + n - 1 of the windows that begin x and x + offset[] bytes into each row. */
+static void lay_out(group *g, const int8_t *const *rows, uint32_t x, uint32_t from, uint32_t n)
 {
     const lg_conv *const layer = g->layer;
-    int8_t *to = g->windows[0];
-    uint32_t run = from / layer->run_bytes, skip = from % layer->run_bytes;
-    rows += run / layer->runs * layer->row_step;
-    for (run %= layer->runs; n > 0u; run = 0, rows += layer->row_step) {
+    const uint32_t run_bytes = layer->run_bytes, runs = layer->runs;
+    int8_t *to = g->windows;
+    uint32_t run = 0, skip = 0;
+    if (from > 0u) {
+        run = from / run_bytes;
+        skip = from % run_bytes;
+        rows += run / runs * layer->row_step;
+        run %= runs;
+    }
+    for (; n > 0u; run = 0, rows += layer->row_step) {
         const int8_t *in = *rows + x + run * layer->run_step;
-        for (; n > 0u && run < layer->runs; run++, in += layer->run_step, skip = 0) {
-            const uint32_t left = layer->run_bytes - skip, count = left < n ? left : n;
-            lg_mve_copy_two(to, to + sizeof g->windows[0], in + skip, in + skip + step, count);
+        for (; n > 0u && run < runs; run++, in += layer->run_step, skip = 0) {
+            const uint32_t left = run_bytes - skip, count = left < n ? left : n;
+            copy_four(to, in + skip, g->offset, count);
             to += count;
             n -= count;
         }
     }
 }
 
-/* Adds bytes first .. first + n - 1 of windows a and b; n is a multiple of VECTOR unless the window ends there. */
-static void multiply_piece(group *g, const int8_t *a, const int8_t *b, uint32_t first, uint32_t n)
+/* Adds bytes first .. first + n - 1 of windows a, a + offset[]; n is a multiple of VECTOR unless the window ends there. */
+static void multiply_piece(group *g, const int8_t *a, const uint32_t *offset, uint32_t first, uint32_t n)
 {
     const uint32_t vectors = (n + VECTOR - 1u) / VECTOR, all = (g->bytes + VECTOR - 1u) / VECTOR;
-    const pass p = {a, b, vectors, (all - vectors) * VECTOR * CHANNELS, g->sums[0] + g->channels};
-    multiply(&p, first == 0u ? g->bias[0] : g->sums[0], g->sums[0], g->weights + first * CHANNELS);
+    pass p = {.vectors = vectors, .weights_step = (all - vectors) * VECTOR * CHANNELS};
+    for (uint32_t w = 0; w < g->count; w += 2u) {
+        int32_t *const sums = g->sums[0][w];
+        p.a = a + offset[w];
+        p.b = a + offset[w + 1u];
+        p.start_step = first == 0u ? sizeof g->bias[0] : sizeof g->sums[0];
+        p.end = sums + g->channels * WINDOWS;
+        multiply(&p, first == 0u ? g->bias[0][0] : sums, sums, g->weights + first * CHANNELS);
+    }
 }
 
-/* Sums of the windows at x and `step` bytes later. */
-static void sum_pair(group *g, const int8_t *const *rows, uint32_t x, uint32_t step)
+static const uint32_t laid_out[WINDOWS] = {0, PIECE, 2 * PIECE, 3 * PIECE};
+
+/* Sums of the windows at x. */
+static void sum_windows(group *g, const int8_t *const *rows, uint32_t x)
 {
     if (g->direct) {
-        multiply_piece(g, *rows + x, *rows + x + step, 0, g->bytes);
+        multiply_piece(g, *rows + x, g->offset, 0, g->bytes);
         return;
     }
     for (uint32_t first = 0, n; first < g->bytes; first += n) {
         n = g->bytes - first < PIECE ? g->bytes - first : PIECE;
-        lay_out(g, rows, x, step, first, n);
-        multiply_piece(g, g->windows[0], g->windows[1], first, n);
+        lay_out(g, rows, x, first, n);
+        multiply_piece(g, g->windows, laid_out, first, n);
     }
 }
 
-static void keep_larger(group *g)
-{
-    for (uint32_t c = 0; c < g->channels; c += CHANNELS) {
-        const int32x4_t larger = vmaxq_s32(vldrwq_s32(g->sums[0] + c), vldrwq_s32(g->sums[1] + c));
-        vstrwq_s32(g->best + c, vmaxq_s32(vldrwq_s32(g->best + c), larger));
-    }
-}
-
-/* best: the largest sums of the windows of output pixel x. */
+/* best: the largest sums of the windows of the output pixels whose first window is at x. */
 static void sum_pooled(group *g, const int8_t *const *rows, uint32_t x)
 {
     const lg_conv *const layer = g->layer;
-    for (uint32_t c = 0; c < g->channels; c += CHANNELS) {
-        vstrwq_s32(g->best + c, vdupq_n_s32(INT32_MIN));
+    const uint32_t words = (g->channels + CHANNELS - 1u) / CHANNELS * WINDOWS * CHANNELS;
+    int32_t *const best = g->best[0][0];
+    for (uint32_t i = 0; i < words; i += 4u) {
+        vstrwq_s32(best + i, vdupq_n_s32(INT32_MIN));
     }
-    for (uint32_t px = 0; px < layer->pool_w; px += 2u) {
-        const uint32_t at = (x * layer->pool_w + px) * layer->x_step;
-        const uint32_t step = px + 1u < layer->pool_w ? layer->x_step : 0u;
+    for (uint32_t px = layer->pool_w; px > 0u; px--, x += layer->x_step) {
         if (g->shared_rows > 0u) {
-            lay_out(g, rows, at, step, 0, g->shared_rows * g->row_bytes);
+            lay_out(g, rows, x, 0, g->shared_rows * g->row_bytes);
         }
         for (uint32_t py = 0; py < layer->pool_h; py++) {
             if (g->shared_rows > 0u) {
-                const uint32_t from = py * layer->y_step * g->row_bytes;
-                multiply_piece(g, g->windows[0] + from, g->windows[1] + from, 0, g->bytes);
+                multiply_piece(g, g->windows + py * layer->y_step * g->row_bytes, laid_out, 0, g->bytes);
             } else {
-                sum_pair(g, rows + py * layer->y_step, at, step);
+                sum_windows(g, rows + py * layer->y_step, x);
             }
-            keep_larger(g);
+            for (uint32_t i = 0; i < words; i += 4u) {
+                vstrwq_s32(best + i, vmaxq_s32(vldrwq_s32(best + i), vldrwq_s32(g->sums[0][0] + i)));
+            }
         }
     }
 }
 
-/* The group's channels of one pixel, all shifts below 0: lg_mve_requant_down. */
+/* The group's channels of its pixels, all shifts below 0: lg_mve_requant_down. */
 static void put(const group *g, const int32_t *sums, int8_t *out)
 {
     const lg_conv *const layer = g->layer;
-    const int32_t *multiplier = g->multiplier, *shift = g->shift;
-    __asm__ volatile("vdup.32      q2, %5\n"
-                     "vdup.32      q3, %6\n"
-                     "wlstp.32     lr, %7, 2f\n"
-                     "1:\n"
-                     "vldrw.32     q0, [%0], #16\n"
-                     "vldrw.32     q1, [%1], #16\n"
-                     "vqrdmulh.s32 q0, q0, q1\n"
-                     "vshr.s32     q1, q0, #31\n"
-                     "vadd.i32     q0, q0, q1\n"
-                     "vldrw.32     q1, [%2], #16\n"
-                     "vrshl.s32    q0, q0, q1\n"
-                     "vadd.i32     q0, q0, %4\n"
-                     "vmax.s32     q0, q0, q2\n"
-                     "vmin.s32     q0, q0, q3\n"
-                     "vstrb.32     q0, [%3], #4\n"
-                     "letp         lr, 1b\n"
-                     "2:\n"
-                     : "+r"(sums), "+r"(multiplier), "+r"(shift), "+r"(out)
-                     : "r"((int32_t)layer->out_zero_point), "r"((int32_t)layer->act_min),
-                       "r"((int32_t)layer->act_max), "r"(g->channels)
-                     : "lr", "q0", "q1", "q2", "q3", "cc", "memory");
+    for (uint32_t c = 0; c < g->channels; c += CHANNELS, sums += WINDOWS * CHANNELS) {
+        const int32_t *at = sums;
+        int8_t *to = out + c;
+        __asm__ volatile("vctp.32      %7\n"
+                         "vldrw.32     q2, [%2]\n"
+                         "vldrw.32     q3, [%3]\n"
+                         "dls          lr, %8\n"
+                         "1:\n"
+                         "vldrw.32     q0, [%0], #16\n"
+                         "vqrdmulh.s32 q0, q0, q2\n"
+                         "vshr.s32     q1, q0, #31\n"
+                         "vadd.i32     q0, q0, q1\n"
+                         "vrshl.s32    q0, q0, q3\n"
+                         "vadd.i32     q0, q0, %4\n"
+                         "vmax.s32     q0, q0, %q5\n"
+                         "vmin.s32     q0, q0, %q6\n"
+                         "vpst\n"
+                         "vstrbt.32    q0, [%1]\n"
+                         "add          %1, %1, %9\n"
+                         "le           lr, 1b\n"
+                         : "+r"(at), "+l"(to)
+                         : "r"(g->multiplier + c), "r"(g->shift + c), "r"((int32_t)layer->out_zero_point),
+                           "w"(vdupq_n_s32(layer->act_min)), "w"(vdupq_n_s32(layer->act_max)),
+                           "r"(g->channels - c), "r"(g->count), "r"((uint32_t)layer->out_c)
+                         : "lr", "q0", "q1", "q2", "q3", "cc", "memory");
+    }
 }
 
 /* The same for any shift. */
@@ -192,11 +284,14 @@ static void put_any(const group *g, const int32_t *sums, int8_t *out)
 {
     const lg_conv *const layer = g->layer;
     const int32x4_t low = vdupq_n_s32(layer->act_min), high = vdupq_n_s32(layer->act_max);
-    for (uint32_t c = 0; c < g->channels; c += CHANNELS) {
-        const int32x4_t sum = vldrwq_s32(sums + c);
-        int32x4_t x = lg_mve_requant(sum, vldrwq_s32(g->multiplier + c), vldrwq_s32(g->shift + c));
-        x = vminq_s32(vmaxq_s32(vaddq_n_s32(x, layer->out_zero_point), low), high);
-        vstrbq_p_s32(out + c, x, vctp32q(g->channels - c));
+    for (uint32_t c = 0; c < g->channels; c += CHANNELS, sums += WINDOWS * CHANNELS) {
+        const int32x4_t multiplier = vldrwq_s32(g->multiplier + c), shift = vldrwq_s32(g->shift + c);
+        int8_t *to = out + c;
+        for (uint32_t w = 0; w < g->count; w++, to += layer->out_c) {
+            int32x4_t x = lg_mve_requant(vldrwq_s32(sums + w * CHANNELS), multiplier, shift);
+            x = vminq_s32(vmaxq_s32(vaddq_n_s32(x, layer->out_zero_point), low), high);
+            vstrbq_p_s32(to, x, vctp32q(g->channels - c));
+        }
     }
 }
 
@@ -210,13 +305,56 @@ static int prepare(group *g, const lg_channel *channels)
         const mve_pred16_t exists = vctp32q(g->channels - c);
         const int32x4_t bias = vldrwq_gather_shifted_offset_z_s32(of, words, exists);
         const int32x4_t shift = vldrwq_gather_shifted_offset_z_s32(of + 2, words, exists);
-        vstrwq_s32(g->bias[0] + c, bias);
-        vstrwq_s32(g->bias[1] + c, bias);
+        vstrwq_s32(g->bias[c / CHANNELS][0], bias);
+        vstrwq_s32(g->bias[c / CHANNELS][1], bias);
         vstrwq_s32(g->multiplier + c, vldrwq_gather_shifted_offset_z_s32(of + 1, words, exists));
         vstrwq_s32(g->shift + c, shift);
         down = down && vcmpgeq_m_n_s32(shift, 0, exists) == 0u;
     }
     return down;
+}
+
+/* Up to WINDOWS pixels from x on: where their windows lie, `step` bytes apart. */
+static void place(group *g, uint32_t x, uint32_t step)
+{
+    const uint32_t left = g->layer->out_w - x;
+    g->count = left < WINDOWS ? left : WINDOWS;
+    for (uint32_t i = 1; i < WINDOWS; i++) {
+        g->offset[i] = g->offset[i - 1u] + (i < left ? step : 0u);
+    }
+}
+
+static int all_down(const lg_conv *layer)
+{
+    for (uint32_t c = 0; c < layer->out_c; c++) {
+        if (layer->channels[c].shift >= 0) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+static void short_row(group *g, const int8_t *const *rows, int8_t *out)
+{
+    const lg_conv *const layer = g->layer;
+    const int in_place = layer->kernel_h == 1u && layer->runs == 1u;
+    short_windows s = {.bytes = g->bytes,
+                       .out_c = layer->out_c,
+                       .zero_point = layer->out_zero_point,
+                       .low = layer->act_min,
+                       .high = layer->act_max};
+    for (uint32_t x = 0; x < layer->out_w; x += WINDOWS) {
+        place(g, x, layer->x_step);
+        const uint32_t at = x * layer->x_step;
+        if (!in_place) {
+            lay_out(g, rows, at, 0, g->bytes);
+        }
+        for (uint32_t i = 0; i < WINDOWS; i++) {
+            s.window[i] = in_place ? *rows + at + g->offset[i] : g->windows + laid_out[i];
+            s.out_offset[i] = (i < g->count ? i : g->count - 1u) * layer->out_c;
+        }
+        short_pixels(&s, layer->weights, layer->channels, out + x * layer->out_c);
+    }
 }
 
 void lg_conv_row_mve(const lg_conv *layer, const int8_t *const *rows, int8_t *out)
@@ -225,32 +363,28 @@ void lg_conv_row_mve(const lg_conv *layer, const int8_t *const *rows, int8_t *ou
     g.layer = layer;
     g.row_bytes = (uint32_t)layer->runs * layer->run_bytes;
     g.bytes = layer->kernel_h * g.row_bytes;
+    g.offset[0] = 0;
+    const int pooled = layer->pool_h * layer->pool_w > 1;
+    if (!pooled && g.bytes <= VECTOR && all_down(layer)) {
+        short_row(&g, rows, out);
+        return;
+    }
     g.direct = layer->kernel_h == 1u && layer->runs == 1u && g.bytes % VECTOR == 0u;
     g.shared_rows = (layer->pool_h - 1u) * layer->y_step + layer->kernel_h;
     if (g.direct || layer->row_step > 1u || g.shared_rows * g.row_bytes > PIECE) {
         g.shared_rows = 0;
     }
-    const uint32_t out_c = layer->out_c, out_w = layer->out_w;
+    const uint32_t out_c = layer->out_c, step = (uint32_t)layer->pool_w * layer->x_step;
     const uint32_t filter = (g.bytes + VECTOR - 1u) / VECTOR * VECTOR;
     for (uint32_t first = 0; first < out_c; first += MOST) {
         g.channels = out_c - first < MOST ? out_c - first : MOST;
         g.weights = (const int8_t *)layer->weights + first * filter;
         void (*const write)(const group *, const int32_t *, int8_t *) =
             prepare(&g, layer->channels + first) ? put : put_any;
-        int8_t *at = out + first;
-        if (layer->pool_h * layer->pool_w > 1) {
-            for (uint32_t x = 0; x < out_w; x++, at += out_c) {
-                sum_pooled(&g, rows, x);
-                write(&g, g.best, at);
-            }
-            continue;
-        }
-        for (uint32_t x = 0; x < out_w; x += 2u, at += 2u * out_c) {
-            sum_pair(&g, rows, x * layer->x_step, x + 1u < out_w ? layer->x_step : 0u);
-            write(&g, g.sums[0], at);
-            if (x + 1u < out_w) {
-                write(&g, g.sums[1], at + out_c);
-            }
+        for (uint32_t x = 0; x < layer->out_w; x += WINDOWS) {
+            place(&g, x, step);
+            (pooled ? sum_pooled : sum_windows)(&g, rows, x * step);
+            write(&g, (pooled ? g.best : g.sums)[0][0], out + x * out_c + first);
         }
     }
 }
