@@ -21,7 +21,7 @@
  *   lg_conv_row       any C99 target      int8_t,  four channels interleaved
  *   lg_conv_row_dsp   M4, M7, M33         int16_t, doubled, pairs for SMLAD; aligned to 4 bytes
  *   lg_conv_row_mve   M55                 int8_t,  16 weights of each of four channels
- * The last two further demand |acc| * 2^max(shift, 0) < 2^30 for all inputs, and take about 1.8 KiB of stack. */
+ * The last two further demand |acc| * 2^max(shift, 0) < 2^30 for all inputs, and take up to 2.3 KiB of stack. */
 #ifndef LG_CONV_H
 #define LG_CONV_H
 
