@@ -26,7 +26,7 @@ typedef struct {
     const int8_t *weights;
     uint32_t channels;
     uint32_t row_bytes, bytes; /* of a window: in one row, in all */
-    uint32_t shared_rows;      /* input rows that the windows pooled into one pixel cover, 0: laid out for each window */
+    uint32_t shared_rows;      /* input rows that windows pooled into one pixel cover, 0: laid out for each window */
     int direct;                /* windows are read in place */
     uint32_t count;            /* output pixels, 1..WINDOWS */
     uint32_t offset[WINDOWS];  /* bytes from the first pixel's window; the last pixel is repeated */
@@ -37,10 +37,10 @@ typedef struct {
 
 /* Windows of one vector, for all channels. */
 typedef struct {
-    uint32_t out_offset[WINDOWS]; /* bytes 0 */
-    const int8_t *window[WINDOWS]; /* bytes 16 */
-    uint32_t bytes, out_c;        /* bytes 32: of a window, <= VECTOR; channels */
-    int32_t zero_point, low, high; /* bytes 40 */
+    uint32_t out_offset[WINDOWS];  /* byte 0 */
+    const int8_t *window[WINDOWS]; /* byte 16 */
+    uint32_t bytes, out_c;         /* byte 32: of a window, <= VECTOR; channels */
+    int32_t zero_point, low, high; /* byte 40 */
 } short_windows;
 
 #define IN_REGISTER __attribute__((unused))
@@ -190,7 +190,7 @@ static void lay_out(group *g, const int8_t *const *rows, uint32_t x, uint32_t fr
     }
 }
 
-/* Adds bytes first .. first + n - 1 of windows a, a + offset[]; n is a multiple of VECTOR unless the window ends there. */
+/* Adds bytes first .. first + n - 1 of windows a + offset[]; n is a multiple of VECTOR unless the window ends there. */
 static void multiply_piece(group *g, const int8_t *a, const uint32_t *offset, uint32_t first, uint32_t n)
 {
     const uint32_t vectors = (n + VECTOR - 1u) / VECTOR, all = (g->bytes + VECTOR - 1u) / VECTOR;
