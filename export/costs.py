@@ -18,7 +18,6 @@ from export.plan import Plan
 from loggrad_tf.errors import LogGradError
 
 COSTS = Path(__file__).parent / "costs.json"
-FRONT_FEATURES = ("row", "code")
 _FEATURES = {
     "conv": ("row", "output", "block", "run", "words"),
     "table_conv": ("row", "output", "code", "columns"),

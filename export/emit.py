@@ -5,17 +5,15 @@ constants of the text. State is one struct, ``net_state``, of :func:`state_bytes
 in softmax. Same input, same text: the generated files hold no date and no path.
 """
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from export import emit_nodes, front
-from export.emit_text import comment, quoted, wrapped
+from export.emit_text import comment, filled, quoted, wrapped
 from export.nodes import CODES, Network
-from export.plan import SLACK, Plan
-from export.quant_graph import QuantGraph
+from export.plan import Plan
 from export.schedule import NEXT_ROW
 from loggrad_tf.errors import LogGradError
 
@@ -37,19 +35,6 @@ def program_bytes(plan: Plan, source: front.Input) -> int:
     """Static RAM of main.c: the state and one row."""
     row = source.row_codes * source.code_bytes
     return _round(PROGRAM_BYTES + state_bytes(plan, source) + row, 8)
-
-
-def padding(plan: Plan) -> dict[int, int]:
-    """Value of padding -> bytes of the constant row that holds it."""
-    rows: dict[int, int] = {}
-    for node in plan.network.nodes:
-        if node.kind in ("conv", "table_conv", "depthwise"):
-            source = plan.network.maps[node.inputs[0]]
-            reads = plan.network.reads(node, 0), plan.network.reads(node, plan.network.steps(node) - 1)
-            inside = all(found and found[0][2] - found[0][1] + 1 == node.window_rows for found in reads)
-            if not inside:
-                rows[source.pad] = max(rows.get(source.pad, 0), source.padded + SLACK)
-    return rows
 
 
 def layers(plan: Plan) -> list[tuple[str, int, int]]:
@@ -108,7 +93,8 @@ def emit(
 
 
 def _code(plan: Plan, source: front.Input, classes: tuple[str, ...]) -> dict[str, object]:
-    network, graph = plan.network, plan.network.graph
+    network = plan.network
+    output = network.graph.tensors[network.graph.output]
     names = "".join(f"    {quoted(name)},\n" for name in classes)
     softmax = (TEMPLATES / "softmax.c").read_text() + "\n"
     cases = "".join(
@@ -141,7 +127,7 @@ def _code(plan: Plan, source: front.Input, classes: tuple[str, ...]) -> dict[str
         "SCHEDULE": wrapped(numbers),
         "OUTPUT_MAP": emit_nodes.map_name(network, network.output),
         "CLASS_NAMES": f"\nconst char *const net_class_names[] = {{\n{names}}};\n" if classes else "",
-        "CLASS": _decision(graph),
+        "CLASS": decision(output.size, output.zero_point),
     }
 
 
@@ -165,17 +151,16 @@ def _maps(plan: Plan) -> str:
 
 def _padding(plan: Plan) -> str:
     text = ""
-    for value, size in padding(plan).items():
+    for value, size in emit_nodes.padding(plan).items():
         body = "{0}" if value == 0 else "{\n" + wrapped(str(value) for _ in range(size)) + "}"
         text += f"static const int8_t {emit_nodes.padding_name(value)}[{size}] = {body};\n"
     return text and f"\n/* Rows above and below an image. */\n{text}"
 
 
-def _decision(graph: QuantGraph) -> str:
+def decision(outputs: int, zero_point: int) -> str:
     """The body of net_class: the sign of a single logit, else the first largest score."""
-    out = graph.tensors[graph.output]
-    if out.size == 1:
-        return f"    return scores[0] > {out.zero_point} ? 1u : 0u;\n"
+    if outputs == 1:
+        return f"    return scores[0] > {zero_point} ? 1u : 0u;\n"
     return """    uint32_t best = 0u;
     for (uint32_t i = 1u; i < NET_OUTPUTS; i++) {
         best = scores[i] > scores[best] ? i : best;
@@ -243,8 +228,7 @@ def _head(plan: Plan, source: front.Input, command: str) -> str:
 
 
 def _fill(template: str, values: dict[str, object]) -> str:
-    text = (TEMPLATES / template).read_text()
-    return re.sub(r"@([A-Z_0-9]+)@", lambda match: str(values[match[1]]), text)
+    return filled((TEMPLATES / template).read_text(), values)
 
 
 def _count_bytes(plan: Plan) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from export.emit_text import comment, wrapped
 from export.kernels import Kernel
 from export.nodes import CODES, Map, Network, Node, dims
-from export.plan import Plan
+from export.plan import SLACK, Plan
 
 _TYPES = {
     "conv": "lg_conv",
@@ -53,6 +53,19 @@ def map_name(network: Network, key: int) -> str:
     if key == CODES:
         return "codes_map"
     return next(f"{node.name}_map" for node in network.nodes if node.output == key)
+
+
+def padding(plan: Plan) -> dict[int, int]:
+    """Value of padding -> bytes of the constant row that holds it."""
+    rows: dict[int, int] = {}
+    for node in plan.network.nodes:
+        if node.kind in ("conv", "table_conv", "depthwise"):
+            source = plan.network.maps[node.inputs[0]]
+            reads = plan.network.reads(node, 0), plan.network.reads(node, plan.network.steps(node) - 1)
+            inside = all(found and found[0][2] - found[0][1] + 1 == node.window_rows for found in reads)
+            if not inside:
+                rows[source.pad] = max(rows.get(source.pad, 0), source.padded + SLACK)
+    return rows
 
 
 def padding_name(value: int) -> str:
@@ -273,8 +286,6 @@ static int8_t *open_rows(net_state *net, uint32_t y, const conv_place *place, co
 
 
 def _padding_of(plan: Plan, source: Map) -> str:
-    from export.emit import padding
-
     return padding_name(source.pad) if source.pad in padding(plan) else "NULL"
 
 

@@ -1,7 +1,7 @@
 """Small pieces of C text: wrapped lists, comments and strings that nothing can break out of."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 WIDTH = 110
 
@@ -26,3 +26,8 @@ def quoted(text: str) -> str:
     """A C string literal."""
     plain = "".join(chr(b) if 32 <= b < 127 and b not in b'"\\?' else f"\\{b:03o}" for b in text.encode())
     return f'"{plain}"'
+
+
+def filled(text: str, values: Mapping[str, object]) -> str:
+    """A template with every @NAME@ replaced."""
+    return re.sub(r"@([A-Z_0-9]+)@", lambda match: str(values[match[1]]), text)

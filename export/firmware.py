@@ -9,7 +9,6 @@ refuses a network that does not fit the board.
 import dataclasses
 import json
 import os
-import re
 import shlex
 import shutil
 import tempfile
@@ -19,6 +18,7 @@ from typing import Any
 from absl import flags
 
 from export import GENERATOR, costs, emit, footprint, front, tflite_graph, tflm, vectors
+from export.emit_text import filled
 from export.nodes import build
 from export.plan import Plan
 from export.quant_graph import QuantGraph
@@ -189,7 +189,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "CODES": source.row_codes,
         "TYPE": source.code_type,
     }
-    text = _fill((emit.TEMPLATES / "README.md.in").read_text(), readme) + engine.readme
+    text = filled((emit.TEMPLATES / "README.md.in").read_text(), readme) + engine.readme
     files = engine.files | {
         "CMakePresets.json": _json(_presets(board)),
         "README.md": text.encode(),
@@ -302,10 +302,6 @@ def _presets(board: dict[str, Any]) -> dict[str, Any]:
 
 def _json(data: dict[str, Any]) -> bytes:
     return (json.dumps(data, indent=1) + "\n").encode()
-
-
-def _fill(text: str, values: dict[str, Any]) -> str:
-    return re.sub(r"@([A-Z]+)@", lambda match: str(values[match[1]]), text)
 
 
 def main(argv: list[str]) -> None:

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from export import GENERATOR, costs, emit, front, kernels
+from export import GENERATOR, costs, emit, emit_nodes, front, kernels
 from export import plan as planning
 from export.nodes import build
 from export.plan import Plan
@@ -122,5 +122,5 @@ def data_bytes(made: Plan, source: front.Input) -> int:
     """Weights, scales, tables, rows of padding and the order of calls."""
     table = source.table
     order = len(made.schedule.calls) * (1 if len(made.network.nodes) <= 255 else 2)
-    padding = sum(emit.padding(made).values())
+    padding = sum(emit_nodes.padding(made).values())
     return made.constant_bytes + padding + order + (0 if table is None else table.nbytes)

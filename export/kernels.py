@@ -15,7 +15,7 @@ import dataclasses
 import numpy as np
 
 from export import layouts
-from export.nodes import Map, Network, Node, can_code
+from export.nodes import Map, Network, Node, coded_conv
 from export.quant_graph import Scale
 
 VARIANTS = {
@@ -137,8 +137,8 @@ def choose(node: Node, maps: dict[int, Map], core: str, levels: int, choice: Cho
 def choices(network: Network, core: str, levels: int) -> list[Choice]:
     """Layouts from the fastest to the smallest."""
     found = [Choice()]
-    if levels and can_code(network.graph):
-        conv = next(n for n in network.nodes if n.kind == "conv" and n.inputs == (network.input,))
+    conv = coded_conv(network) if levels else None
+    if conv is not None:
         assert conv.op.weights is not None
         width, radix = conv.op.kernel[1], 2 * levels + 1
         if layouts.table_conv_fits(conv.op.weights, levels):

@@ -14,7 +14,6 @@ Fusion, all exact:
 """
 
 import dataclasses
-import math
 
 from export.quant_graph import Op, QuantGraph, Tensor
 from loggrad_tf.errors import LogGradError
@@ -179,9 +178,9 @@ def build(graph: QuantGraph, levels: int = 0, code_pixels: int = 0) -> Network:
     return Network(graph, tuple(nodes), _with_padding(nodes, maps), source, output)
 
 
-def can_code(graph: QuantGraph) -> bool:
-    """Does a convolution that tables can do read the input?"""
-    return any(_codes_fit(node, build(graph).input) for node in build(graph).nodes)
+def coded_conv(network: Network) -> Node | None:
+    """The first convolution over the input that tables can do."""
+    return next((node for node in network.nodes if _codes_fit(node, network.input)), None)
 
 
 def _readers(nodes: list[Node], key: int) -> list[Node]:
@@ -330,7 +329,3 @@ def macs(network: Network, node: Node) -> int:
 
 def dims(map_: Map) -> str:
     return f"{map_.height}x{map_.width}x{map_.channels}"
-
-
-def size(map_: Map) -> int:
-    return math.prod((map_.height, map_.width, map_.channels))

@@ -14,7 +14,7 @@ which makes `row % rows held` a place that nobody needs any more.
 
 import dataclasses
 
-from export.nodes import GATHERS, Network, Node
+from export.nodes import GATHERS, Network
 
 # In a schedule: the next row of the input arrives.
 NEXT_ROW = -1
@@ -160,8 +160,3 @@ def _union(written: list[int], last_read: list[int]) -> int:
 
 def _range(first: int, last: int) -> int:
     return ((1 << (last - first + 1)) - 1) << first
-
-
-def rows_of(network: Network, node: Node, schedule: Schedule) -> int:
-    """How often the node is called in a frame."""
-    return schedule.calls.count(network.nodes.index(node))

@@ -8,12 +8,10 @@ writes row after row into the input tensor, and the last row starts the network.
 What an interpreter needs cannot be known without its sources: the arena is a guess, or the user's.
 """
 
-import re
-
 import numpy as np
 
 from export import emit, front
-from export.emit_text import comment, quoted, wrapped
+from export.emit_text import comment, filled, quoted, wrapped
 from export.quant_graph import QuantGraph
 from export.tflite_file import TfliteFile
 from loggrad_tf.errors import LogGradError
@@ -83,7 +81,7 @@ def program_bytes(source: front.Input, arena: int) -> int:
 
 def readme(graph: QuantGraph, arena: int) -> str:
     """A section of the project's README."""
-    return _fill(_template("tflm_README.md.in"), {"ARENA": arena, "INPUT": graph.tensors[graph.input].size})
+    return filled(_template("tflm_README.md.in"), {"ARENA": arena, "INPUT": graph.tensors[graph.input].size})
 
 
 def operators(model: bytes, graph: QuantGraph) -> tuple[str, ...]:
@@ -164,16 +162,16 @@ def files(
         "FRONT_PUSH": front.push(source),
         "TABLE": _table(source),
         "CLASS_NAMES": f"\nconst char *const net_class_names[] = {{\n{names}}};\n" if classes else "",
-        "CLASS": _decision(output.size, output.zero_point),
+        "CLASS": emit.decision(output.size, output.zero_point),
         "OPERATORS": len(codes),
         "ADDED": " &&\n           ".join(f"operators.{METHODS[code]}() == kTfLiteOk" for code in codes),
     }
     made = {
         "src/main.c": _template("main.c"),
-        "src/net.h": _fill(_template("tflm_net.h.in"), values),
-        "src/net.c": _fill(_template("tflm_net.c.in"), values),
+        "src/net.h": filled(_template("tflm_net.h.in"), values),
+        "src/net.c": filled(_template("tflm_net.c.in"), values),
         "src/net_interpreter.h": _template("tflm_interpreter.h"),
-        "src/net_interpreter.cc": _fill(_template("tflm_interpreter.cc.in"), values),
+        "src/net_interpreter.cc": filled(_template("tflm_interpreter.cc.in"), values),
         "src/net_model.h": _model_header(head),
         "src/net_model.c": _model(head, model),
         "CMakeLists.txt": _template("tflm_CMakeLists.txt"),
@@ -220,24 +218,8 @@ def _table(source: front.Input) -> str:
     )
 
 
-def _decision(outputs: int, zero_point: int) -> str:
-    """The body of net_class: the sign of a single logit, else the first largest score."""
-    if outputs == 1:
-        return f"    return scores[0] > {zero_point} ? 1u : 0u;\n"
-    return """    uint32_t best = 0u;
-    for (uint32_t i = 1u; i < NET_OUTPUTS; i++) {
-        best = scores[i] > scores[best] ? i : best;
-    }
-    return best;
-"""
-
-
 def _template(name: str) -> str:
     return (emit.TEMPLATES / name).read_text()
-
-
-def _fill(text: str, values: dict[str, object]) -> str:
-    return re.sub(r"@([A-Z_0-9]+)@", lambda match: str(values[match[1]]), text)
 
 
 def _round(size: int, unit: int) -> int:
