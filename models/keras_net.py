@@ -5,6 +5,7 @@ Every weighted op becomes one Keras layer of the same name (its batch normalisat
 """
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any
 
 import keras
@@ -61,16 +62,50 @@ class FusedBatchNorm(keras.layers.Layer):
         return input_shape
 
 
-def build(graph: Graph) -> keras.Model:
-    """A fresh Keras model: float32 (batch, H, W, C) -> logits (batch, units)."""
+class ChannelMask(keras.layers.Layer):
+    """``y = m * x``, one m per channel, 0 or 1; its gradient is passed on unmasked.
+
+    A masked channel is exactly 0 to whatever reads it, and the weights that make it still
+    learn what it would be good for (the straight-through gradient at the masked network).
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        self.mask = self.add_weight(
+            shape=(input_shape[-1],), initializer="ones", trainable=False, name="mask"
+        )
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        return _masked(inputs, tf.convert_to_tensor(self.mask))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return input_shape
+
+
+@tf.custom_gradient
+def _masked(x: tf.Tensor, mask: tf.Tensor) -> Any:
+    return x * mask, lambda upstream: (upstream, None)
+
+
+def build(graph: Graph, fused_bn: bool = True, masked: Collection[str] = ()) -> keras.Model:
+    """A fresh Keras model: float32 (batch, H, W, C) -> logits (batch, units).
+
+    Args:
+      fused_bn: :class:`FusedBatchNorm`, else Keras' own layer with the same momentum.
+      masked: names of ops that convolutions, dense layers and flattens see through a
+        :class:`ChannelMask` named ``<name>_mask``.
+    """
     inputs = keras.Input(graph.input_shape, name="pixels")
     values: list[Any] = [inputs]
+    seen: list[Any] = [inputs]
     for op in graph.ops[1:]:
-        values.append(_apply(graph, op, [values[i] for i in op.inputs]))
+        sources = seen if op.kind in ("conv", "dense", "flatten") else values
+        values.append(_apply(graph, op, [sources[i] for i in op.inputs], fused_bn))
+        mask = ChannelMask(name=f"{op.name}_mask") if op.name in masked else None
+        seen.append(mask(values[-1]) if mask else values[-1])
     return keras.Model(inputs, values[-1])
 
 
-def _apply(graph: Graph, op: Op, sources: list[Any]) -> Any:
+def _apply(graph: Graph, op: Op, sources: list[Any], fused_bn: bool) -> Any:
     x = sources[0]
     layers = keras.layers
     window: dict[str, Any] = {"strides": op.stride, "padding": op.padding, "name": op.name}
@@ -91,8 +126,10 @@ def _apply(graph: Graph, op: Op, sources: list[Any]) -> Any:
     else:
         padded = [_pad(s, graph.ops[i].shape, op.shape) for s, i in zip(sources, op.inputs, strict=True)]
         x = layers.Add(name=op.name)(padded)
-    if op.bn:
+    if op.bn and fused_bn:
         x = FusedBatchNorm(name=f"{op.name}_bn")(x)
+    elif op.bn:
+        x = layers.BatchNormalization(momentum=BN_MOMENTUM, epsilon=BN_EPSILON, name=f"{op.name}_bn")(x)
     return layers.ReLU()(x) if op.relu else x
 
 
@@ -120,16 +157,22 @@ def fold(graph: Graph, model: keras.Model) -> FoldedWeights:
             raise LogGradError(f"op '{op.name}': a batch norm after {op.kind} has no weights to fold into")
         if op.kind not in WEIGHTED:
             continue
-        kernel, bias = (np.asarray(w, np.float64) for w in model.get_layer(op.name).get_weights())
-        if op.bn:
-            gamma, beta, mean, variance = (
-                np.asarray(w, np.float64) for w in model.get_layer(f"{op.name}_bn").get_weights()
-            )
-            gain = gamma / np.sqrt(variance + BN_EPSILON)
-            # A depthwise kernel keeps its channels on the axis before last.
-            kernel = kernel * (gain[:, None] if op.kind == "depthwise" else gain)
-            bias = (bias - mean) * gain + beta
+        kernel, bias = folded(op, model)
         if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
             raise LogGradError(f"op '{op.name}' has weights that are not finite: the training diverged")
         kernels[op.name], biases[op.name] = kernel.astype(np.float32), bias.astype(np.float32)
     return FoldedWeights(kernels, biases)
+
+
+def folded(op: Op, model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel (Keras layout) and bias of one weighted op, float64, its batch norm folded in."""
+    kernel, bias = (np.asarray(w, np.float64) for w in model.get_layer(op.name).get_weights())
+    if not op.bn:
+        return kernel, bias
+    gamma, beta, mean, variance = (
+        np.asarray(w, np.float64) for w in model.get_layer(f"{op.name}_bn").get_weights()
+    )
+    gain = gamma / np.sqrt(variance + BN_EPSILON)
+    # A depthwise kernel keeps its channels on the axis before last.
+    kernel = kernel * (gain[:, None] if op.kind == "depthwise" else gain)
+    return kernel, (bias - mean) * gain + beta

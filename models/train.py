@@ -11,6 +11,7 @@ from absl import flags
 from loggrad_tf import cli, dataset, files, frontend, quiet
 from loggrad_tf.errors import LogGradError
 from models import zoo
+from models.pruning import Pruning
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("net", "small_bn", list(zoo.NETWORKS), "Fixed network.")
@@ -24,6 +25,9 @@ flags.DEFINE_integer("epochs", 40, "Passes over the training images.", lower_bou
 flags.DEFINE_integer("batch", 64, "Images per step.", lower_bound=1)
 flags.DEFINE_integer("shift", 4, "Augmentation: largest shift in pixels.", lower_bound=0)
 flags.DEFINE_bool("flip", True, "Augmentation: mirror half of the images.")
+flags.DEFINE_float(
+    "sparsity", None, "Prune: the share of the channels that training takes away.", lower_bound=0.0
+)
 flags.DEFINE_integer("seed", 0, "Decides weights, order and augmentation.", lower_bound=0)
 flags.DEFINE_string("out", None, "Directory for the trained network.")
 
@@ -33,6 +37,7 @@ def main(argv: list[str]) -> None:
     if FLAGS.out is None:
         raise LogGradError("--out is missing: name a directory for the trained network")
     frontend.check_format(FLAGS.input)
+    pruning = Pruning(FLAGS.sparsity) if FLAGS.sparsity is not None else None
     out = Path(FLAGS.out)
     files.check_place(out, "out")
     # TensorFlow takes seconds to load; wrong flags must not wait for it.
@@ -47,10 +52,10 @@ def main(argv: list[str]) -> None:
         epochs=FLAGS.epochs, batch_size=FLAGS.batch, schedule="cosine", flip=FLAGS.flip, shift=FLAGS.shift
     )
     show = progress.of_epochs(FLAGS.net, config.epochs)
-    result = training.train(graph, data, front_end, config, FLAGS.seed, show)
+    result = training.train(graph, data, front_end, config, FLAGS.seed, show, pruning)
     metrics = {"val_error": result.val_error}
     trained = bundle.Bundle(
-        graph=graph,
+        graph=result.graph,
         front_end=front_end,
         class_names=data.class_names,
         weights=result.weights,

@@ -22,9 +22,12 @@ from loggrad_tf.frontend import FrontEnd
 from loggrad_tf.sensor import MONO, from_fields, requantize
 from models import keras_net
 from models.graph import Graph, output_units
+from models.masking import MaskUpdates
+from models.pruning import Pruning, exits
 
 SCHEDULES = ("constant", "cosine")
 Progress = Callable[[int, dict[str, float]], None]
+Stop = Callable[[int, float], bool]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +46,8 @@ class TrainConfig:
       flip: mirror half of the RAW images left to right.
       shift: move the RAW image by up to this many pixels, mirrored at the border. On a mosaic
         both keep the colours' places: see :func:`augment`.
+      fused_bn: batch normalisation by TensorFlow's fused kernel, else Keras' own, which does
+        the same more slowly.
     """
 
     epochs: int = 80
@@ -54,6 +59,7 @@ class TrainConfig:
     label_smoothing: float = 0.0
     flip: bool = False
     shift: int = 0
+    fused_bn: bool = True
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0:
@@ -85,13 +91,17 @@ class TrainResult:
     val_error: share of the validation split classified wrongly, 0..1.
     train_error: running mean over the last epoch's augmented batches.
     history: per epoch, ``loss`` and ``error`` on the training batches.
+    graph: the network that was trained, without its pruned channels.
     weights: in the order of ``keras_net.build(graph).get_weights()``.
+    stopped: the training ended before its last epoch because it was told to.
     """
 
     val_error: float
     train_error: float
     history: tuple[dict[str, float], ...]
+    graph: Graph
     weights: tuple[np.ndarray, ...]
+    stopped: bool
 
 
 def train(
@@ -101,11 +111,20 @@ def train(
     config: TrainConfig,
     seed: int,
     on_epoch: Progress | None = None,
+    pruning: Pruning | None = None,
+    stop: Stop | None = None,
 ) -> TrainResult:
     """Train ``graph`` from scratch on the training split.
 
     Same arguments and thread count give the same weights, bit for bit. ``data`` is brought
     to the depth of ``front_end.sensor`` first.
+
+    Args:
+      on_epoch: called after each epoch with its number, from 0, and its history entry.
+      pruning: mask channels while training; the result is the smaller network without them.
+      stop: asked after each epoch with its number and the sum of the training losses of the
+        epochs so far, which estimates how fast a network learns (Ru et al. 2021); True ends
+        the training. A network that is stopped loses the channels that are masked by then.
     """
     if graph.output_units != output_units(len(data.class_names)):
         raise LogGradError(
@@ -119,7 +138,8 @@ def train(
     tf.config.optimizer.set_experimental_options({"remapping": False})
     # Sets NumPy's, Python's and TensorFlow's seeds; initialisers and shuffles derive from it.
     keras.utils.set_random_seed(seed)
-    model = keras_net.build(graph)
+    masked = exits(graph, pruning.exempt_first) if pruning else ()
+    model = keras_net.build(graph, config.fused_bn, masked)
     pixels, labels = data.subset("train")
     rate: Any = config.learning_rate
     if config.schedule == "cosine":
@@ -147,25 +167,33 @@ def train(
         seed,
     )
     history: list[dict[str, float]] = []
+    stopped = False
 
     def record(epoch: int, logs: dict[str, float] | None = None) -> None:
+        nonlocal stopped
         values = logs or {}
         history.append({"loss": float(values["loss"]), "error": 1 - float(values["accuracy"])})
         if on_epoch is not None:
             on_epoch(epoch, history[-1])
+        if stop is not None and stop(epoch, sum(h["loss"] for h in history)):
+            model.stop_training = True
+            stopped = epoch + 1 < config.epochs
 
-    model.fit(
-        batches,
-        epochs=config.epochs,
-        verbose=0,
-        shuffle=False,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=record), keras.callbacks.TerminateOnNaN()],
-    )
+    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=record), keras.callbacks.TerminateOnNaN()]
+    masks = None
+    if pruning is not None:
+        masks = MaskUpdates(graph, pruning, steps_per_epoch(len(pixels), config) * config.epochs)
+        callbacks.append(masks)
+    model.fit(batches, epochs=config.epochs, verbose=0, shuffle=False, callbacks=callbacks)
+    if masks is not None:
+        graph, model = masks.shrunk()
     return TrainResult(
         val_error=evaluate(model, data, front_end, "val"),
         train_error=history[-1]["error"],
         history=tuple(history),
+        graph=graph,
         weights=tuple(np.asarray(w) for w in model.get_weights()),
+        stopped=stopped,
     )
 
 

@@ -1,0 +1,52 @@
+"""A network that trains while its weakest channels are masked (:mod:`models.pruning`)."""
+
+import keras
+import numpy as np
+
+from models import keras_net, pruning
+from models.graph import WEIGHTED, Graph
+from models.shrink import shrink
+
+
+class MaskUpdates(keras.callbacks.Callback):
+    """Ranks the channels of the network that trains, and sets its :class:`ChannelMask` layers.
+
+    The model is ``keras_net.build(graph, masked=pruning.exits(graph, ...))``. In the batches
+    between two rankings it costs nothing.
+
+    Attributes:
+      live: by the name of the group, bool per channel: the masks in force.
+    """
+
+    def __init__(self, graph: Graph, settings: pruning.Pruning, steps: int) -> None:
+        """``steps`` is the number of batches in the whole training."""
+        super().__init__()
+        self._graph, self._settings, self._steps = graph, settings, steps
+        self._done = 0
+        self._groups = pruning.prunable(graph, settings.exempt_first)
+        self._exits = pruning.exits(graph, settings.exempt_first)
+        names = {name for group in self._groups for name in group.ops}
+        self._weighted = [op for op in graph.ops if op.kind in WEIGHTED and op.name in names]
+        self.live = {group.name: np.ones(group.channels, bool) for group in self._groups}
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self._done += 1
+        sparsity = self._settings.sparsity_after(self._done, self._steps)
+        if sparsity is None:
+            return
+        kernels = {op.name: keras_net.folded(op, self.model)[0] for op in self._weighted}
+        scores = pruning.saliency(self._graph, self._groups, kernels)
+        self.live = pruning.live_channels(scores, sparsity)
+        for name, group in self._exits.items():
+            self.model.get_layer(f"{name}_mask").set_weights([self.live[group].astype(np.float32)])
+
+    def shrunk(self) -> tuple[Graph, keras.Model]:
+        """The smaller network that the masked one is equal to, and its model."""
+        plain = keras_net.build(self._graph)
+        for layer in plain.layers:
+            if layer.weights:
+                layer.set_weights(self.model.get_layer(layer.name).get_weights())
+        graph, weights = shrink(self._graph, plain.get_weights(), self.live)
+        model = keras_net.build(graph)
+        model.set_weights(list(weights))
+        return graph, model
