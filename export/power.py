@@ -1,0 +1,75 @@
+"""Cycles, seconds and joules of a number of instructions on a board: estimates, each with its band.
+
+    latency = instructions x cycles per instruction / clock
+    energy  = instructions x cycles per instruction x energy per cycle
+
+Clocks are those that a board's start-up sets (``clock_hz`` of board.json; of the emulated MPS2 and MPS3
+boards that of their FPGA images). Nothing here was measured on hardware. The other two constants are one
+per core, since published figures are few; a board may take half or twice the energy of its core's entry.
+"""
+
+import dataclasses
+from typing import Any
+
+from loggrad_tf.errors import LogGradError
+
+
+@dataclasses.dataclass(frozen=True)
+class Constant:
+    """A value with the range in which the truth is expected, its unit and where it is from."""
+
+    low: float
+    nominal: float
+    high: float
+    unit: str
+    source: str
+
+    def times(self, factor: float, unit: str) -> "Constant":
+        """All three values, scaled to another unit."""
+        return Constant(self.low * factor, self.nominal * factor, self.high * factor, unit, self.source)
+
+
+_CPI, _PJ = "cycles per instruction", "pJ per cycle"
+_TIMING = "instruction timings of Arm's reference manual, flash without wait states"
+_VWW = "MLPerf Tiny, best visual wake words entry"
+
+CYCLES = {
+    "cortex-m0": Constant(1.3, 1.5, 2.0, _CPI, f"{_TIMING}: loads 2, taken branches 3"),
+    "cortex-m0plus": Constant(1.2, 1.4, 2.0, _CPI, f"{_TIMING}: loads 2, taken branches 2"),
+    "cortex-m3": Constant(1.2, 1.5, 1.9, _CPI, f"{_TIMING}: first of several loads 2, MLA 2, branches 2-4"),
+    "cortex-m4": Constant(1.0, 1.1, 1.5, _CPI, f"{_TIMING}: first of several loads 2, SMLAD 1, branches 2-4"),
+    "cortex-m7": Constant(0.5, 0.65, 1.0, _CPI, f"at best two a cycle; {_VWW}: 1.12 MAC a cycle"),
+    "cortex-m33": Constant(0.9, 1.0, 1.4, _CPI, f"{_TIMING}; {_VWW}: 0.79 MAC a cycle"),
+    "cortex-m55": Constant(1.0, 1.4, 2.0, _CPI, "MVE: two cycles a vector, half hidden behind the next"),
+}
+
+_L4R5 = Constant(180.0, 365.0, 730.0, _PJ, f"{_VWW}: STM32L4R5")
+_U575 = Constant(131.0, 143.0, 290.0, _PJ, f"{_VWW}: STM32U575; low: xG24")
+ENERGY = {
+    "cortex-m4": _L4R5,
+    "cortex-m7": Constant(220.0, 445.0, 890.0, _PJ, f"{_VWW}: STM32H7A3"),
+    "cortex-m33": _U575,
+    # Nothing was found of these: another core's constant stands in, with a wider band.
+    "cortex-m0": dataclasses.replace(_L4R5, low=120.0, high=1100.0, source="stand-in: Cortex-M4"),
+    "cortex-m0plus": dataclasses.replace(_L4R5, low=120.0, high=1100.0, source="stand-in: Cortex-M4"),
+    "cortex-m3": dataclasses.replace(_L4R5, low=120.0, high=1100.0, source="stand-in: Cortex-M4"),
+    "cortex-m55": dataclasses.replace(_U575, low=48.0, high=430.0, source="stand-in: Cortex-M33"),
+}
+
+
+def latency(instructions: float, board: dict[str, Any]) -> Constant:
+    """Seconds that ``instructions`` take on a board (as in board.json)."""
+    return _of(CYCLES, board).times(instructions / board["clock_hz"], "s")
+
+
+def energy(instructions: float, board: dict[str, Any]) -> Constant:
+    """Joules that ``instructions`` take; a low end is fewest cycles at least energy each."""
+    cycles, each = _of(CYCLES, board), _of(ENERGY, board)
+    low, nominal, high = cycles.low * each.low, cycles.nominal * each.nominal, cycles.high * each.high
+    return Constant(low, nominal, high, "J", each.source).times(instructions * 1e-12, "J")
+
+
+def _of(table: dict[str, Constant], board: dict[str, Any]) -> Constant:
+    if board["core"] not in table:
+        raise LogGradError(f"core {board['core']}: neither time nor energy is known")
+    return table[board["core"]]
