@@ -1,8 +1,8 @@
 """What a search is: every flag, resolved, plus all that its history depends on.
 
-A profile is a set of defaults. ``quick`` takes about six minutes on two cores: few
-candidates, short training with augmentation, and only networks that fit their bounds are
-trained. ``paper`` is the paper's appendix C.1 on muNAS' evolution: days on a small machine.
+A profile is a set of defaults. ``quick`` takes minutes on two cores. ``paper`` is the paper's
+appendix C.1 (2000 candidates of 80 epochs, pruning) with everything that makes it cheaper.
+``faithful`` is the same as muNAS did it: whatever is drawn is trained to the end.
 """
 
 import dataclasses
@@ -15,17 +15,24 @@ from loggrad_tf.dataset import DataSet
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.frontend import FrontEnd, fit
 from loggrad_tf.sensor import Sensor, from_fields
+from search.costs import Target
 from search.evaluator import TrainingSpec
-from search.evolution import Settings
 from search.objectives import Bounds
+from search.proposal import Settings
+
+MODELS = ("deployed", "munas")
+# Costs are counted for a Cortex-M4 unless a board is named.
+BOARD = "mps2-an386"
 
 
 @dataclasses.dataclass(frozen=True)
-class Profile:
-    """Defaults of a search.
+class Method:
+    """How candidates are drawn and trained; see :mod:`search.proposal`.
 
     Attributes:
-      rounds, population, sample, max_overrun: see :class:`search.evolution.Settings`.
+      rounds, population, sample, pruning, max_overrun, unique, children, rungs, varied: of
+        :class:`search.proposal.Settings`.
+      model: whose counts are bounded by default, of :data:`MODELS`.
       train: JSON form of :class:`models.training.TrainConfig`.
       final_epochs: see :mod:`search.final`.
     """
@@ -33,7 +40,13 @@ class Profile:
     rounds: int
     population: int
     sample: int
+    model: str
+    pruning: bool
     max_overrun: float | None
+    unique: bool
+    children: int
+    rungs: tuple[int, ...]
+    varied: bool
     train: dict[str, Any]
     final_epochs: int
 
@@ -48,27 +61,43 @@ _PAPER_TRAINING: dict[str, Any] = {
     "label_smoothing": 0.0,
     "flip": False,
     "shift": 0,
+    "fused_bn": True,
 }
-PROFILES = {
-    "quick": Profile(
-        rounds=48,
-        population=16,
-        sample=6,
-        max_overrun=1.0,
-        train={
-            **_PAPER_TRAINING,
-            "epochs": 8,
-            "batch_size": 64,
-            "schedule": "cosine",
-            "flip": True,
-            "shift": 4,
-        },
-        final_epochs=40,
-    ),
-    "paper": Profile(
-        rounds=2000, population=100, sample=25, max_overrun=None, train=_PAPER_TRAINING, final_epochs=0
-    ),
-}
+_FAITHFUL = Method(
+    rounds=2000,
+    population=100,
+    sample=25,
+    model="munas",
+    pruning=True,
+    max_overrun=None,
+    unique=False,
+    children=1,
+    rungs=(),
+    varied=False,
+    train=_PAPER_TRAINING | {"fused_bn": False},
+    final_epochs=0,
+)
+_PAPER = dataclasses.replace(
+    _FAITHFUL,
+    model="deployed",
+    max_overrun=1.0,
+    unique=True,
+    children=8,
+    rungs=(8, 20, 40),
+    varied=True,
+    train=_PAPER_TRAINING,
+)
+_QUICK = dataclasses.replace(
+    _PAPER,
+    rounds=64,
+    population=16,
+    sample=6,
+    pruning=False,
+    rungs=(2, 4),
+    train=_PAPER_TRAINING | {"epochs": 8, "batch_size": 64, "schedule": "cosine", "flip": True, "shift": 4},
+    final_epochs=40,
+)
+PROFILES = {"quick": _QUICK, "paper": _PAPER, "faithful": _FAITHFUL}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,9 +108,9 @@ class Config:
       profile: where the values of flags that were not given come from.
       data, input, mode, bits, size: what the networks see (bits 0: the data set's own depth). A
         folder in ``data`` is absolute, see :func:`absolute_data`.
-      rounds, population, sample, seed, workers, max_overrun, bounds: see ``Settings``.
-      train: JSON form of :class:`models.training.TrainConfig`.
-      final_epochs: of the best network, at the end, see :mod:`search.final`.
+      seed, workers, bounds: see :class:`search.proposal.Settings`.
+      board: that costs are counted for, a folder of firmware/boards.
+      method: how candidates are drawn and trained.
       front_end: JSON form of the fitted front end, thresholds included.
       class_names: of the data set.
       manifest_sha256: of the data set.
@@ -96,15 +125,11 @@ class Config:
     mode: str
     bits: int
     size: int
-    rounds: int
-    population: int
-    sample: int
     seed: int
     workers: int
-    max_overrun: float | None
     bounds: Bounds
-    train: dict[str, Any]
-    final_epochs: int
+    board: str
+    method: Method
     front_end: dict[str, Any]
     class_names: tuple[str, ...]
     manifest_sha256: str
@@ -113,33 +138,44 @@ class Config:
     versions: dict[str, str]
 
     def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self) | {"class_names": list(self.class_names)}
+        method = dataclasses.asdict(self.method) | {"rungs": list(self.method.rungs)}
+        return dataclasses.asdict(self) | {"class_names": list(self.class_names), "method": method}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Config":
         known = dict(data)
         if isinstance(known.get("bounds"), dict):
             known["bounds"] = Bounds.from_json(known["bounds"])
+        if isinstance(known.get("method"), dict):
+            rungs = tuple(known["method"].get("rungs", ()))
+            known["method"] = from_fields(Method, known["method"] | {"rungs": rungs})
         known["class_names"] = tuple(known.get("class_names", ()))
         config: Config = from_fields(cls, known)
         return config
 
     def settings(self) -> Settings:
+        method = self.method
         return Settings(
-            rounds=self.rounds,
-            population=self.population,
-            sample=self.sample,
+            target=Target(FrontEnd.from_json(self.front_end), self.board),
+            rounds=method.rounds,
+            population=method.population,
+            sample=method.sample,
             workers=self.workers,
             seed=self.seed,
             bounds=self.bounds,
-            max_overrun=self.max_overrun,
+            pruning=method.pruning,
+            max_overrun=method.max_overrun,
+            unique=method.unique,
+            children=method.children,
+            rungs=method.rungs,
+            varied=method.varied,
             input_shape=(self.size, self.size, 1),
             classes=len(self.class_names),
         )
 
     def training(self, data: Path, weights: Path) -> TrainingSpec:
         """What its workers need, with the directories of the prepared data set and of the weights."""
-        return TrainingSpec(data, FrontEnd.from_json(self.front_end), self.train, weights)
+        return TrainingSpec(data, FrontEnd.from_json(self.front_end), self.method.train, weights)
 
 
 def absolute_data(spec: str) -> str:

@@ -6,6 +6,7 @@ worker, whatever it trained before.
 """
 
 import dataclasses
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +16,9 @@ import numpy as np
 
 from loggrad_tf import dataset, quiet
 from loggrad_tf.frontend import FrontEnd
-from models.graph import Graph
-from search.evolution import Outcome
+from models.graph import WEIGHTED, Graph
+from models.pruning import Pruning
+from search.history import Outcome
 from search.workers import ONEDNN, THREADS
 
 
@@ -42,11 +44,21 @@ class TrainingSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One candidate: its index, its network and the seed of its training."""
+    """One candidate.
+
+    Attributes:
+      index: its place in the history.
+      graph: the network to train.
+      seed: of its training.
+      pruning: what becomes of its channels; None: all stay.
+      limits: epoch -> sum of the training losses so far, above which training ends.
+    """
 
     index: int
     graph: Graph
     seed: int
+    pruning: Pruning | None = None
+    limits: tuple[tuple[int, float], ...] = ()
 
 
 def weights_path(directory: Path, index: int) -> Path:
@@ -93,8 +105,26 @@ def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
     def evaluate(task: Task) -> Outcome:
         keras.backend.clear_session()
         show = progress.of_epochs(spec.label, config.epochs) if spec.label else None
-        result = training.train(task.graph, data, spec.front_end, config, task.seed, show)
+        limits = dict(task.limits)
+
+        def hopeless(epoch: int, area: float) -> bool:
+            return area > limits.get(epoch + 1, math.inf)
+
+        result = training.train(
+            task.graph, data, spec.front_end, config, task.seed, show, task.pruning, hopeless
+        )
         save_weights(weights_path(spec.weights, task.index), result.weights)
-        return Outcome(result.val_error, result.train_error)
+        before = {op.name: op.shape[-1] for op in task.graph.ops}
+        return Outcome(
+            result.val_error,
+            result.train_error,
+            stopped=result.stopped,
+            curve=tuple((round(e["loss"], 4), round(e["error"], 4)) for e in result.history),
+            widths=tuple(
+                (op.name, op.shape[-1])
+                for op in result.graph.ops
+                if op.kind in WEIGHTED and op.shape[-1] != before[op.name]
+            ),
+        )
 
     return evaluate

@@ -2,7 +2,8 @@
 
 A search trains many networks briefly to rank them; the one that is kept deserves more. If
 ``final_epochs`` is above the search's own epochs, it is trained from scratch for that long
-with the search's other settings and seed, in a worker. Those weights are saved, unless they err
+with the search's other settings and seed, in a worker; a pruned one as small as pruning left it.
+Those weights are saved, unless they err
 more on validation, by over one standard error, than the ones that the candidate was ranked by
 (the least error of many is partly luck, so equal is not asked for). Otherwise, or if
 ``final_epochs`` is not above the search's, the search's weights are saved. This is the only
@@ -21,10 +22,12 @@ import numpy as np
 
 from loggrad_tf.dataset import DataSet
 from loggrad_tf.errors import LogGradError
+from models.pruning import resized
 from search import rundir
 from search.config import Config
 from search.evaluator import Task, TrainingSpec, load_weights, open_evaluator, start_tensorflow, weights_path
-from search.evolution import Outcome, Record, build, training_seed
+from search.history import Outcome, Record, failed
+from search.proposal import build, training_seed
 from search.workers import Pool
 
 BEST = "best"
@@ -38,9 +41,9 @@ def finish_best(directory: Path, config: Config, record: Record, data: DataSet) 
     index, ranked = record.candidate.index, record.outcome.val_error
     assert ranked is not None
     spec = config.training(data.path, directory / rundir.WEIGHTS)
-    brief = training.TrainConfig.from_json(config.train)
-    full = dataclasses.replace(brief, epochs=max(brief.epochs, config.final_epochs))
-    graph = build(record.candidate.genotype, config.settings())
+    brief = training.TrainConfig.from_json(config.method.train)
+    full = dataclasses.replace(brief, epochs=max(brief.epochs, config.method.final_epochs))
+    graph = resized(build(record.candidate.genotype, config.settings()), dict(record.outcome.widths))
     task = Task(index, graph, training_seed(config.seed, index))
 
     def is_done() -> bool:
@@ -53,7 +56,7 @@ def finish_best(directory: Path, config: Config, record: Record, data: DataSet) 
 
     if not is_done():
         metrics: dict[str, Any] = {"search_val_error": ranked, "val_error": ranked}
-        metrics |= record.candidate.resources.to_json()
+        metrics |= record.costs.to_json()
         train, weights = brief, None
         if full != brief:
             outcome, trained = _train_in_full(dataclasses.replace(spec, train=full.to_json()), task)
@@ -109,7 +112,7 @@ def _train_in_full(spec: TrainingSpec, task: Task) -> tuple[Outcome, tuple[np.nd
                 pool.submit(task.index, task)
                 outcome = pool.wait()[0].outcome
         except LogGradError as error:
-            outcome = Outcome(None, None, str(error))
+            outcome = failed(str(error))
         if outcome.val_error is None:
             return outcome, None
         return outcome, load_weights(weights_path(weights, task.index))

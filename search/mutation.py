@@ -1,13 +1,18 @@
 """Morphs: the small steps from one network to a neighbour.
 
-``morphs`` lists every step that applies to a genotype, one entry per place and amount;
-``mutate`` draws among them, all equally likely, and redraws a step that leaves the network
-as it was (a kernel already clipped to its map, a pooling of a 1x1 map). Contents of added
-blocks and layers are drawn as :mod:`search.space` draws them.
+``morphs`` lists every step that applies to a genotype, one entry per place and amount. A child is
+one of them, all equally likely, redrawn if the network stays as it was (a kernel already clipped
+to its map, a pooling of a 1x1 map). Contents of added blocks and layers are drawn as
+:mod:`search.space` draws them.
 
 The steps (muNAS, table 1): add or remove a block, flip branch/serial, add or remove a layer,
 change its kind, filters +-1, 3, 5, kernel +-2, flip stride, batch norm, ReLU or pre-pool, final
-pooling on/off, kind or size, add or remove a dense layer, its units +-1, 3, 5.
+pooling on/off, kind or size, add or remove a dense layer, its units +-1, 3, 5. The sparsity of a
+pruned network moves by N(0, 0.05) with every child.
+
+Most of these are steps of a few filters, which hardly change a network. ``varied`` steps: first a
+sort of step is drawn, then one of that sort; widths also change by factors, of one layer or of all;
+and a child may be several steps away.
 """
 
 import dataclasses
@@ -22,6 +27,10 @@ from search import space
 from search.space import Genotype, Layer
 
 STEPS = (-5, -3, -1, 1, 3, 5)
+SPARSITY_STEP = 0.05
+# Varied steps.
+FACTORS = (0.5, 0.71, 1.41, 2.0)
+P_ANOTHER, MOST_STEPS = 0.5, 4
 
 Layers = tuple[Layer, ...]
 ChangeLayers = Callable[[np.random.Generator], Layers]
@@ -33,6 +42,12 @@ class Morph:
 
     name: str
     apply: Callable[[np.random.Generator], Genotype]
+
+    @property
+    def sort(self) -> str:
+        """The name without its place and amount."""
+        first, *others = self.name.rsplit(": ", 1)[-1].split()
+        return f"{first} {others[0]}" if first in ("add", "remove", "flip", "scale") else first
 
 
 def _fixed(name: str, child: Genotype) -> Morph:
@@ -50,6 +65,24 @@ def _inserted(items: Sequence[Any], i: int, new: Any) -> tuple[Any, ...]:
 def morphs(genotype: Genotype) -> list[Morph]:
     """Every step that applies to ``genotype``, in a fixed order."""
     return [*_block_morphs(genotype), *_pooling_morphs(genotype), *_dense_morphs(genotype)]
+
+
+def scalings(genotype: Genotype) -> list[Morph]:
+    """Steps that change widths by factors: of one layer, one dense layer, or all."""
+    replace, found = dataclasses.replace, []
+    for factor in FACTORS:
+        found.append(_fixed(f"scale all x{factor}", space.scaled(genotype, factor)))
+        for i, block in enumerate(genotype.blocks):
+            for j, layer in enumerate(block.layers):
+                if layer.kind != space.DEPTHWISE:
+                    layers = _replaced(block.layers, j, space.scaled_layer(layer, factor))
+                    blocks = _replaced(genotype.blocks, i, replace(block, layers=layers))
+                    name = f"block {i}: layer {j}: scale filters x{factor}"
+                    found.append(_fixed(name, replace(genotype, blocks=blocks)))
+        for i, units in enumerate(genotype.dense):
+            dense = _replaced(genotype.dense, i, space.scaled_units(units, factor))
+            found.append(_fixed(f"dense {i}: scale units x{factor}", replace(genotype, dense=dense)))
+    return found
 
 
 def _add_block(genotype: Genotype, i: int, rng: np.random.Generator) -> Genotype:
@@ -156,19 +189,45 @@ def _dense_morphs(genotype: Genotype) -> Iterator[Morph]:
 
 
 def mutate(
-    genotype: Genotype, rng: np.random.Generator, assembled: Callable[[Genotype], Graph]
+    genotype: Genotype,
+    rng: np.random.Generator,
+    assembled: Callable[[Genotype], Graph],
+    varied: bool = False,
 ) -> tuple[Genotype, str]:
-    """One random morph of ``genotype`` that changes its network.
+    """A random child of ``genotype`` whose network differs.
 
     Args:
-      assembled: the network of a genotype; what "changes" means.
+      assembled: the network of a genotype; what "differs" means.
+      varied: see the module's head.
     Returns:
-      the child and the morph's name.
+      the child and the names of its steps, joined by ``; ``.
     """
-    before = assembled(genotype)
-    candidates = morphs(genotype)
+    before, names = assembled(genotype), []
+    child = genotype
     while True:  # ends: the units of a dense layer can always be changed, and always show
-        morph = candidates[int(rng.integers(len(candidates)))]
-        child = morph.apply(rng)
-        if assembled(child) != before:
-            return child, morph.name
+        morph = _varied(child, rng) if varied else _any(morphs(child), rng)
+        moved = morph.apply(rng)
+        if assembled(moved) == assembled(child):
+            continue
+        child = moved
+        names.append(morph.name)
+        enough = not varied or len(names) >= MOST_STEPS or rng.random() >= P_ANOTHER
+        if enough and assembled(child) != before:
+            break
+    if child.sparsity is not None:
+        moved_sparsity = child.sparsity + SPARSITY_STEP * float(rng.standard_normal())
+        limited = min(max(moved_sparsity, space.MIN_SPARSITY), space.MAX_SPARSITY)
+        child = dataclasses.replace(child, sparsity=limited)
+    return child, "; ".join(names)
+
+
+def _any(steps: list[Morph], rng: np.random.Generator) -> Morph:
+    return steps[int(rng.integers(len(steps)))]
+
+
+def _varied(genotype: Genotype, rng: np.random.Generator) -> Morph:
+    """A sort of step, then one of its sort, each equally likely."""
+    sorts: dict[str, list[Morph]] = {}
+    for morph in [*morphs(genotype), *scalings(genotype)]:
+        sorts.setdefault(morph.sort, []).append(morph)
+    return _any(list(sorts.values())[int(rng.integers(len(sorts)))], rng)

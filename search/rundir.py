@@ -24,14 +24,16 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import write_whole
 from search.config import Config
 from search.evaluator import weights_path
-from search.evolution import Candidate, Evolution, Record, propose
+from search.evolution import Evolution, seen_by
+from search.history import Candidate, Record
 from search.journal import JOURNAL, TIMING, Journal, encode
-from search.objectives import Point, extend_front, pareto_front
+from search.objectives import Bounds, Point, extend_front, pareto_front
+from search.proposal import propose
 from search.workers import Finished
 
 CONFIG = "config.json"
 WEIGHTS = "candidates"
-FORMAT = 1
+FORMAT = 2
 
 
 class Evaluators(Protocol):
@@ -141,9 +143,8 @@ def check_history(evolution: Evolution, path: Path) -> None:
     if len(records) > settings.rounds:
         raise LogGradError(f"{path}: {len(records)} candidates, but the search has {settings.rounds}")
     if records:
-        last = records[-1].candidate
-        seen = max(last.index - settings.workers + 1, 0)
-        if propose(settings, last.index, records[:seen]) != last:
+        last, earlier = records[-1].candidate, [r.candidate for r in records[:-1]]
+        if propose(settings, last.index, records[: seen_by(last.index, settings)], earlier) != last:
             raise LogGradError(
                 f"{path}: candidate {last.index} would not come out again; the journal was changed, or"
                 " written by another version of this program: resume with that version, or start anew"
@@ -151,21 +152,31 @@ def check_history(evolution: Evolution, path: Path) -> None:
 
 
 class Front:
-    """The front so far, and the weights kept for it."""
+    """The front so far, and the weights kept for it.
 
-    def __init__(self, directory: Path, records: list[Record]) -> None:
-        self._weights = directory / WEIGHTS
-        self.points = {r.candidate.index: r.point for r in records if r.point is not None}
-        self.members: dict[int, Point] = pareto_front(self.points)
+    Attributes:
+      points: all candidates that were trained in full.
+      members: those that none of the others dominates.
+    """
+
+    def __init__(self, directory: Path, records: list[Record], bounds: Bounds) -> None:
+        self._weights, self._bounds = directory / WEIGHTS, bounds
+        self.points = {r.candidate.index: r.point for r in records if r.ranked and r.point is not None}
+        self.members: dict[int, Point] = pareto_front(self.points, bounds)
         self._prune(len(records))
 
     def add(self, record: Record) -> None:
-        """Take in the next record; drop the weights of candidates that left the front."""
-        if record.point is not None:
+        """Take in the next record; drop the weights of candidates that are not on the front."""
+        if record.ranked and record.point is not None:
             index = record.candidate.index
             self.points[index] = record.point
-            self.members = extend_front(self.members, index, record.point)
+            self.members = extend_front(self.members, index, record.point, self._bounds)
         self._prune(record.candidate.index + 1)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Disk space of the weights kept."""
+        return sum(path.stat().st_size for path in self._weights.iterdir())
 
     def _prune(self, committed: int) -> None:
         keep = {weights_path(self._weights, i).name for i in self.members}

@@ -1,8 +1,9 @@
 """The search space: what a candidate network may look like.
 
 A genotype is a chain of 1-10 blocks of 1-3 layers, an optional final pooling and 1-3
-hidden dense layers. A block continues the network (serial) or runs beside the serial
-block before it (branch); block 0 is serial. The space, its limits and its sampling
+hidden dense layers, and the share of its channels that training is to prune. A block
+continues the network (serial) or runs beside the serial block before it (branch); block 0
+is serial. The space, its limits and its sampling
 probabilities are those of muNAS (Liberis et al. 2021, table 1), except that every limit
 can be drawn. Tensors are none of this module's business: see :mod:`search.assembly`.
 
@@ -27,6 +28,7 @@ POOL_SIZES = (2, 4, 6)
 MIN_FILTERS, MAX_FILTERS = 1, 128
 MIN_UNITS, MAX_UNITS = 10, 256
 MAX_BLOCKS, MAX_LAYERS, MAX_DENSE = 10, 3, 3
+MIN_SPARSITY, MAX_SPARSITY = 0.1, 0.85
 
 Drawn = TypeVar("Drawn")
 
@@ -126,11 +128,13 @@ class Genotype:
       blocks: 1..10; the first one is serial.
       pooling: the final pooling, or None.
       dense: units of the 1-3 hidden dense layers, 10..256 each.
+      sparsity: share of its prunable channels that training removes, 0.1..0.85; None: none.
     """
 
     blocks: tuple[Block, ...]
     pooling: Pooling | None
     dense: tuple[int, ...]
+    sparsity: float | None = None
 
     def __post_init__(self) -> None:
         _require(1 <= len(self.blocks) <= MAX_BLOCKS, f"{len(self.blocks)} blocks, not 1 to 10")
@@ -138,12 +142,16 @@ class Genotype:
         _require(1 <= len(self.dense) <= MAX_DENSE, f"{len(self.dense)} dense layers, not 1 to 3")
         for units in self.dense:
             _require(MIN_UNITS <= units <= MAX_UNITS, f"{units} dense units, not 10 to 256")
+        if self.sparsity is not None:
+            within = MIN_SPARSITY <= self.sparsity <= MAX_SPARSITY
+            _require(within, f"sparsity {self.sparsity}, not 0.1 to 0.85")
 
     def to_json(self) -> dict[str, Any]:
         return {
             "blocks": [block.to_json() for block in self.blocks],
             "pooling": self.pooling.to_json() if self.pooling else None,
             "dense": list(self.dense),
+            "sparsity": self.sparsity,
         }
 
     @classmethod
@@ -201,32 +209,37 @@ def random_units(rng: np.random.Generator) -> int:
     return _between(rng, MIN_UNITS, MAX_UNITS)
 
 
-def random_genotype(rng: np.random.Generator) -> Genotype:
-    """A starting point: counts uniform over their whole range, ends included."""
+def random_genotype(rng: np.random.Generator, pruned: bool = False) -> Genotype:
+    """A starting point: counts uniform over their whole range, ends included.
+
+    Args:
+      pruned: draw a sparsity too, uniform over its range.
+    """
     count = _between(rng, 1, MAX_BLOCKS)
     return Genotype(
         blocks=tuple(random_block(rng, first=i == 0) for i in range(count)),
         pooling=random_pooling(rng) if _chance(rng, P_POOLING) else None,
         dense=tuple(random_units(rng) for _ in range(_between(rng, 1, MAX_DENSE))),
+        sparsity=float(rng.uniform(MIN_SPARSITY, MAX_SPARSITY)) if pruned else None,
     )
 
 
-def narrowed(genotype: Genotype, factor: float) -> Genotype:
-    """The same network with fewer filters and hidden units, tapered from input to output.
+def scaled_layer(layer: Layer, factor: float) -> Layer:
+    """Other filters, within the space."""
+    filters = min(max(round(layer.filters * factor), MIN_FILTERS), MAX_FILTERS)
+    return dataclasses.replace(layer, filters=filters)
 
-    Layer i of n (blocks in order, then dense) is scaled by ``factor ** (1 - i / n)``: the
-    first layers, whose maps are large, most; the last ones, which hold the knowledge, least.
-    Counts are rounded and stay at or above their minima.
-    """
-    count = sum(len(block.layers) for block in genotype.blocks) + len(genotype.dense)
-    scales = iter([factor ** (1 - i / count) for i in range(count)])
 
-    def layer(old: Layer) -> Layer:
-        return dataclasses.replace(old, filters=max(MIN_FILTERS, round(old.filters * next(scales))))
+def scaled_units(units: int, factor: float) -> int:
+    """Other units of a dense layer, within the space."""
+    return min(max(round(units * factor), MIN_UNITS), MAX_UNITS)
 
+
+def scaled(genotype: Genotype, factor: float) -> Genotype:
+    """All widths times ``factor``, within the space."""
     blocks = tuple(
-        dataclasses.replace(block, layers=tuple(layer(old) for old in block.layers))
+        dataclasses.replace(block, layers=tuple(scaled_layer(old, factor) for old in block.layers))
         for block in genotype.blocks
     )
-    dense = tuple(max(MIN_UNITS, round(units * next(scales))) for units in genotype.dense)
+    dense = tuple(scaled_units(units, factor) for units in genotype.dense)
     return dataclasses.replace(genotype, blocks=blocks, dense=dense)

@@ -9,7 +9,7 @@ from PIL import Image
 from loggrad_tf import dataset, frontend
 from models.graph import Graph, GraphBuilder
 from search.evaluator import Task, TrainingSpec, load_weights, open_evaluator, save_weights, weights_path
-from search.evolution import Outcome
+from search.history import Outcome
 from search.workers import Pool
 
 SIDE = 16

@@ -7,33 +7,26 @@ import numpy as np
 import pytest
 
 from loggrad_tf.errors import LogGradError
-from search.evolution import (
-    Candidate,
-    Evolution,
-    Outcome,
-    Record,
-    build,
-    propose,
-    training_seed,
-)
-from search.evolution import Settings as SearchSettings
-from search.objectives import Bounds, overrun
+from search.evolution import Evolution, seen_by
+from search.history import Candidate, Outcome, Record, failed
+from search.objectives import Bounds
+from search.proposal import Settings, build, propose, training_seed
 from search.resources import resources
+from tests.search_cases import TARGET, trained
 
-SETTINGS = SearchSettings(
-    rounds=40, population=8, sample=4, workers=3, seed=5, input_shape=(24, 24, 1), max_overrun=None
+SETTINGS = Settings(
+    target=TARGET, rounds=40, population=8, sample=4, workers=2, seed=5, input_shape=(24, 24, 1)
+)
+CHEAPER = dataclasses.replace(
+    SETTINGS, max_overrun=1.0, unique=True, children=3, rungs=(2, 4, 6), varied=True, pruning=True
 )
 
 
-def evaluate(candidate: Candidate) -> Outcome:
-    """A stand-in for training: an error decided by the network; every ninth one fails."""
-    if candidate.index % 9 == 4:
-        return Outcome(None, None, "worker was killed")
-    size = candidate.resources.size
-    return Outcome(1 / (1 + size / 20_000), 0.5)
+def evaluate(candidate: Candidate, settings: Settings = SETTINGS) -> Outcome:
+    return trained(candidate, resources(build(candidate.genotype, settings)).size)
 
 
-def run(settings: SearchSettings, *, order: int, records: tuple[Record, ...] = ()) -> list[Record]:
+def run(settings: Settings, *, order: int, records: tuple[Record, ...] = ()) -> list[Record]:
     """A whole search; ``order`` seeds which of the running candidates finishes next."""
     rng = np.random.default_rng(order)
     evolution = Evolution(settings, list(records))
@@ -42,84 +35,95 @@ def run(settings: SearchSettings, *, order: int, records: tuple[Record, ...] = (
         while len(running) < settings.workers and (candidate := evolution.ready()) is not None:
             running.append(candidate)
         done = running.pop(int(rng.integers(len(running))))
-        list(evolution.commit(done.index, evaluate(done)))
+        list(evolution.commit(done.index, evaluate(done, settings)))
     return evolution.records
 
 
+@pytest.fixture(scope="module", params=["muNAS", "cheaper"])
+def settings(request: pytest.FixtureRequest) -> Settings:
+    return {"muNAS": SETTINGS, "cheaper": CHEAPER}[request.param]
+
+
 @pytest.fixture(scope="module")
-def history() -> list[Record]:
-    return run(SETTINGS, order=0)
+def history(settings: Settings) -> list[Record]:
+    return run(settings, order=0)
 
 
-def test_finishing_order_does_not_matter(history: list[Record]) -> None:
+def test_finishing_order_does_not_matter(settings: Settings, history: list[Record]) -> None:
     assert [r.candidate.index for r in history] == list(range(40))
-    for order in range(1, 12):
-        assert run(SETTINGS, order=order) == history
+    for order in range(1, 6):
+        assert run(settings, order=order) == history
 
 
-def test_resuming_anywhere_gives_the_same_history(history: list[Record]) -> None:
-    for kept in range(0, 41, 3):
-        assert run(SETTINGS, order=kept, records=tuple(history[:kept])) == history
+def test_resuming_anywhere_gives_the_same_history(settings: Settings, history: list[Record]) -> None:
+    for kept in range(0, 41, 6):
+        assert run(settings, order=kept, records=tuple(history[:kept])) == history
 
 
-def test_seed_and_workers_matter(history: list[Record]) -> None:
-    assert run(dataclasses.replace(SETTINGS, seed=6), order=0) != history
-    assert run(dataclasses.replace(SETTINGS, workers=1), order=0) != history
+def test_seed_and_workers_matter(settings: Settings, history: list[Record]) -> None:
+    assert run(dataclasses.replace(settings, seed=6), order=0) != history
+    assert run(dataclasses.replace(settings, workers=1), order=0) != history
 
 
-def test_a_candidate_sees_only_what_it_may(history: list[Record]) -> None:
-    """Candidate k's parent is at most k - workers, in the newest population, and did not fail."""
+def test_a_candidate_sees_only_what_it_may(settings: Settings, history: list[Record]) -> None:
+    """Candidate k's parent is at most k - 3 with two workers, in the newest population, and did not fail."""
+    assert [seen_by(k, SETTINGS) for k in (0, 2, 3, 10)] == [0, 0, 1, 8]
+    assert seen_by(10, dataclasses.replace(SETTINGS, workers=1)) == 10
     for record in history[8:]:
         index, parent = record.candidate.index, record.candidate.parent
+        visible = history[: index - 2]
         assert parent is not None
-        seen = [r.candidate.index for r in history[: index - 2] if r.outcome.failure is None]
-        assert parent in seen[-8:]
-        assert record.candidate == propose(SETTINGS, index, history[: index - 2])
+        assert parent in [r.candidate.index for r in visible if r.outcome.failure is None][-8:]
+        earlier = [r.candidate for r in history[:index]]
+        assert record.candidate == propose(settings, index, visible, earlier)
 
 
-def test_first_candidates_are_random_children_are_morphs(history: list[Record]) -> None:
+def test_first_candidates_are_random_children_are_morphs(settings: Settings, history: list[Record]) -> None:
     for record in history:
         candidate = record.candidate
         assert (candidate.morph == "random") == (candidate.index < 8) == (candidate.parent is None)
-        assert candidate.resources == resources(build(candidate.genotype, SETTINGS))
         if candidate.parent is not None:
             parent = history[candidate.parent].candidate.genotype
-            assert build(candidate.genotype, SETTINGS) != build(parent, SETTINGS)
+            assert build(candidate.genotype, settings) != build(parent, settings)
 
 
-def test_selection_prefers_the_fit(history: list[Record]) -> None:
-    """With one objective, a tournament over the whole population picks its best member."""
-    settings = dataclasses.replace(SETTINGS, sample=400, bounds=Bounds(0.05, None, None, None))
-    trained = [r for r in history[:8] if r.outcome.val_error is not None]
-    errors = {r.candidate.index: min(r.outcome.val_error or 0, 0.5) for r in trained}  # clipped at 10 bounds
-    winner = propose(settings, 10, history[:8]).parent
-    assert winner is not None and errors[winner] == min(errors.values())
-
-
-def test_all_failed_starts_again_at_random() -> None:
+def test_a_failure_is_no_parent_and_has_no_point() -> None:
     settings = dataclasses.replace(SETTINGS, rounds=12)
     evolution = Evolution(settings, [])
     while (candidate := evolution.ready()) is not None:
-        list(evolution.commit(candidate.index, Outcome(None, None, "no memory")))
+        list(evolution.commit(candidate.index, failed("no memory")))
     assert evolution.finished
     assert {r.candidate.morph for r in evolution.records} == {"random"}
+    assert all(r.point is None and not r.ranked for r in evolution.records)
 
 
-def test_too_large_candidates_are_redrawn() -> None:
-    settings = dataclasses.replace(SETTINGS, max_overrun=1.0, rounds=30)
-    records = run(settings, order=0)
-    assert all(overrun(r.candidate.resources, settings.bounds) <= 1 for r in records)
-    assert sum(r.candidate.redrawn for r in records) > 0
-    plain = run(dataclasses.replace(SETTINGS, rounds=30), order=0)
-    assert any(overrun(r.candidate.resources, settings.bounds) > 1 for r in plain)
-    assert not any(r.candidate.redrawn for r in plain)
+def test_costs_are_those_of_the_pruned_network() -> None:
+    settings = dataclasses.replace(SETTINGS, pruning=True, bounds=Bounds(size=None))
+    evolution = Evolution(settings, [])
+    candidate = evolution.ready()
+    assert candidate is not None
+    graph = build(candidate.genotype, settings)
+    name = next(op.name for op in graph.ops if op.kind == "dense")
+    whole = _committed(settings, Outcome(0.5, 0.5))
+    narrow = _committed(settings, Outcome(0.5, 0.5, widths=((name, 1),)))
+    assert narrow.costs.size < whole.costs.size and narrow.costs.macs < whole.costs.macs
+    assert narrow.costs.flash < whole.costs.flash
 
 
-def test_impossible_bounds_end_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("search.evolution.MAX_REDRAWS", 50)
-    settings = dataclasses.replace(SETTINGS, max_overrun=1.0, bounds=Bounds(size=5))
-    with pytest.raises(LogGradError, match="raise --max_overrun or the bounds"):
-        Evolution(settings, []).ready()
+def _committed(settings: Settings, outcome: Outcome) -> Record:
+    evolution = Evolution(settings, [])
+    evolution.ready()
+    return next(evolution.commit(0, outcome))
+
+
+def test_nothing_is_handed_in_twice() -> None:
+    evolution = Evolution(SETTINGS, [])
+    for _ in range(2):
+        evolution.ready()
+    list(evolution.commit(1, failed("x")))
+    for index in (1, 2, -1):
+        with pytest.raises(ValueError, match="is not being evaluated"):
+            list(evolution.commit(index, failed("x")))
 
 
 def test_training_seeds_differ() -> None:

@@ -71,6 +71,11 @@ def _one_line_error(done: subprocess.CompletedProcess[str]) -> str:
         (("--macs_bound=fast",), "--macs_bound=fast: give a positive number, or none"),
         (("--error_bound=5",), "bound on error is 5; give a share up to 1"),
         (("--max_overrun=-1",), "--max_overrun=-1: give a positive number, or none"),
+        (("--rungs=4,2",), "--rungs=4,2: give rising numbers of epochs"),
+        (("--rungs=2,9",), "--rungs=2,9: the last one must lie below the 8 epochs"),
+        (("--faithful", "--profile=paper"), "--faithful and --profile name two sets of defaults"),
+        (("--board=uno",), "--board=uno: no such board; choose one of arduino-nano-33-ble,"),
+        (("--board=host",), "--board=host: it bounds nothing"),
         (("--data=folder:/nowhere/at/all",), "/nowhere/at/all"),
         (("--resume",), "--resume: say which run"),
         (("--resume=/nowhere",), "/nowhere: no search there to resume"),
@@ -105,7 +110,7 @@ def test_data_is_named_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 TINY = (
     "--size=24", "--rounds=6", "--population=3", "--sample=2", "--epochs=2", "--workers=2",
-    "--input=loggrad_1p5", "--final_epochs=3",
+    "--input=loggrad_1p5", "--final_epochs=3", "--pruning", "--rungs=1", "--children=2",
 )  # fmt: skip
 
 

@@ -6,27 +6,34 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loggrad_tf import frontend
 from loggrad_tf.dataset import DataSet
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.sensor import Sensor
 from models import bundle, keras_net
+from models.pruning import resized
 from search import final, rundir
 from search.config import PROFILES, Config
 from search.evaluator import Task, TrainingSpec, save_weights, weights_path
-from search.evolution import Outcome, Record, build, propose
+from search.evolution import record_of
+from search.history import Outcome
 from search.objectives import Bounds
+from search.proposal import build, propose
+from tests.search_cases import SENSOR, TARGET
 
-SENSOR = Sensor(12, 0, 4095)
 CONFIG = Config(
-    profile="quick", data="synthetic", input="loggrad_1p5", mode="gray", bits=0, size=16,
-    rounds=1, population=1, sample=1, seed=1, workers=1, max_overrun=1.0, bounds=Bounds(),
-    train=PROFILES["quick"].train, final_epochs=40,
-    front_end=frontend.fixed("loggrad_1p5", SENSOR).to_json(), class_names=("a", "b", "c"),
-    manifest_sha256="0", onednn="1", threads=1, versions={},
+    profile="quick", data="synthetic", input="loggrad_1p5", mode="gray", bits=0, size=16, seed=1, workers=1,
+    bounds=Bounds(), board="mps2-an386",
+    method=dataclasses.replace(
+        PROFILES["quick"], rounds=1, population=1, sample=1, pruning=True, final_epochs=40
+    ),
+    front_end=TARGET.front_end.to_json(), class_names=("a", "b", "c"), manifest_sha256="0", onednn="1",
+    threads=1, versions={},
 )  # fmt: skip
-RECORD = Record(propose(CONFIG.settings(), 0, []), Outcome(0.25, 0.2))
-GRAPH = build(RECORD.candidate.genotype, CONFIG.settings())
+CANDIDATE = propose(CONFIG.settings(), 0, [], [])
+WHOLE = build(CANDIDATE.genotype, CONFIG.settings())
+HIDDEN = next(op.name for op in WHOLE.ops if op.kind == "dense")
+# Pruning left three units of a hidden layer; that is the network which is trained in full.
+RECORD = record_of(CANDIDATE, Outcome(0.25, 0.2, widths=((HIDDEN, 3),)), CONFIG.settings())
+GRAPH = resized(WHOLE, {HIDDEN: 3})
 Weights = tuple[np.ndarray, ...]
 
 
@@ -103,7 +110,8 @@ def test_full_training_is_never_shorter(
     directory: Path, monkeypatch: pytest.MonkeyPatch, final_epochs: int
 ) -> None:
     training = Training(Outcome(0.0, 0.0))
-    config = dataclasses.replace(CONFIG, final_epochs=final_epochs)
+    method = dataclasses.replace(CONFIG.method, final_epochs=final_epochs)
+    config = dataclasses.replace(CONFIG, method=method)
     assert "after 8 epochs: validation error 25.00%, test" in _finish(
         directory, config, training, monkeypatch
     )

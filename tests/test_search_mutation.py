@@ -1,12 +1,15 @@
 """search.mutation: every step of the list, and never a step that changes nothing."""
 
+import collections
+import dataclasses
 import re
 
 import numpy as np
+import pytest
 
 from models.graph import Graph
 from search.assembly import assemble
-from search.mutation import morphs, mutate
+from search.mutation import MOST_STEPS, morphs, mutate, scalings
 from search.space import Block, Genotype, Layer, Pooling, random_genotype
 
 
@@ -79,6 +82,42 @@ def test_all_steps_are_equally_likely() -> None:
     expected = draws / len(names)
     statistic = sum((c - expected) ** 2 / expected for c in counts.values())
     assert statistic < 2 * len(names)  # mean n - 1, deviation sqrt(2 n): far out in the tail
+
+
+def test_varied_steps_are_drawn_by_sort() -> None:
+    """A filter more or less is one sort among all, however many places it has."""
+    rng = np.random.default_rng(6)
+    sorts = {m.sort for m in [*morphs(MIDDLE), *scalings(MIDDLE)]}
+    assert {"add block", "flip bn", "filters", "scale filters", "scale all", "pooling"} <= sorts
+    sort_of = {m.name: m.sort for m in [*morphs(MIDDLE), *scalings(MIDDLE)]}
+    first, lengths = collections.Counter[str](), collections.Counter[int]()
+    for _ in range(4000):
+        names = mutate(MIDDLE, rng, _assembled, varied=True)[1].split("; ")
+        lengths[len(names)] += 1
+        first[sort_of[names[0]]] += 1
+    assert set(first) == sorts
+    expected = 4000 / len(sorts)
+    assert all(0.6 * expected < n < 1.5 * expected for n in first.values()), first
+    assert lengths[1] == pytest.approx(2000, rel=0.1) and lengths[2] == pytest.approx(1000, rel=0.15)
+    assert lengths[MOST_STEPS] > lengths[MOST_STEPS + 1]
+
+
+def test_varied_children_are_other_networks_too() -> None:
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        parent = random_genotype(rng)
+        child, name = mutate(parent, rng, _assembled, varied=True)
+        assert _assembled(child) != _assembled(parent), name
+
+
+def test_sparsity_wanders_within_its_limits() -> None:
+    rng = np.random.default_rng(9)
+    start = dataclasses.replace(MIDDLE, sparsity=0.5)
+    drawn = np.array([mutate(start, rng, _assembled)[0].sparsity for _ in range(800)], float)
+    assert drawn.std() == pytest.approx(0.05, rel=0.1) and drawn.mean() == pytest.approx(0.5, abs=0.01)
+    edge = dataclasses.replace(MIDDLE, sparsity=0.85)
+    assert max(mutate(edge, rng, _assembled)[0].sparsity or 0 for _ in range(50)) == 0.85
+    assert mutate(MIDDLE, rng, _assembled)[0].sparsity is None
 
 
 def test_mutation_is_decided_by_its_generator() -> None:

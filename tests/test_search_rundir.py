@@ -12,17 +12,24 @@ from loggrad_tf.errors import LogGradError
 from search import rundir
 from search.config import PROFILES, Config
 from search.evaluator import weights_path
-from search.evolution import Candidate, Evolution, Outcome, Record
+from search.evolution import Evolution
+from search.history import Candidate, Record, failed
 from search.journal import Journal
 from search.objectives import Bounds, pareto_front
+from search.proposal import build
+from search.resources import resources
 from search.workers import Finished
+from tests.search_cases import TARGET, trained
 
 CONFIG = Config(
-    profile="quick", data="synthetic", input="loggrad_1p5", mode="gray", bits=0, size=24,
-    rounds=14, population=5, sample=3, seed=1, workers=2, max_overrun=None, bounds=Bounds(),
-    train=PROFILES["quick"].train, final_epochs=0, front_end={}, class_names=("a", "b", "c"),
-    manifest_sha256="0",
-    onednn="1", threads=1, versions={},
+    profile="quick", data="synthetic", input="loggrad_1p5", mode="gray", bits=0, size=24, seed=1, workers=2,
+    bounds=Bounds(peak_memory=None, size=None), board="mps2-an386",
+    method=dataclasses.replace(
+        PROFILES["quick"], rounds=14, population=5, sample=3, max_overrun=None, children=2, pruning=True,
+        rungs=(2, 4, 6),
+    ),
+    front_end=TARGET.front_end.to_json(), class_names=("a", "b", "c"), manifest_sha256="0", onednn="1",
+    threads=1, versions={},
 )  # fmt: skip
 
 
@@ -49,10 +56,10 @@ class FakePool:
     def wait(self) -> list[Finished]:
         candidate = self._running.pop(int(self._rng.integers(len(self._running))))
         if candidate.index == 6:
-            return [Finished(6, Outcome(None, None, "worker was killed by SIGKILL"), 1.0)]
-        weights_path(self._weights, candidate.index).write_text(str(candidate.resources))
-        error = 1 / (1 + candidate.resources.size / 20_000)
-        return [Finished(candidate.index, Outcome(error, error / 2), float(self._rng.random()))]
+            return [Finished(6, failed("worker was killed by SIGKILL"), 1.0)]
+        size = resources(build(candidate.genotype, CONFIG.settings())).size
+        weights_path(self._weights, candidate.index).write_text(str(size))
+        return [Finished(candidate.index, trained(candidate, size), float(self._rng.random()))]
 
 
 def search(directory: Path, order: int = 0, resume: bool = False) -> rundir.Front:
@@ -63,7 +70,7 @@ def search(directory: Path, order: int = 0, resume: bool = False) -> rundir.Fron
     try:
         evolution = Evolution(config.settings(), records)
         rundir.check_history(evolution, journal.path)
-        front = rundir.Front(directory, records)
+        front = rundir.Front(directory, records, config.bounds)
 
         def keep(record: Record, seconds: float) -> None:
             front.add(record)
@@ -127,9 +134,11 @@ def test_finished_run_stays_as_it_is(whole: Path) -> None:
 def test_weights_are_kept_for_the_front_alone(whole: Path) -> None:
     journal, records = rundir.open_journal(whole)
     journal.close()
-    points = {r.candidate.index: r.point for r in records if r.point is not None}
+    points = {r.candidate.index: r.point for r in records if r.ranked and r.point is not None}
     kept = {int(p.stem) for p in (whole / rundir.WEIGHTS).glob("*.npz")}
-    assert kept == set(pareto_front(points)) and len(points) == CONFIG.rounds - 1
+    stopped = [r.candidate.index for r in records if r.outcome.stopped]
+    assert kept == set(pareto_front(points, CONFIG.bounds)) and stopped and not kept & set(stopped)
+    assert len(points) + len(stopped) == CONFIG.method.rounds - 3  # so many failed
 
 
 def test_failure_is_recorded_with_its_reason(whole: Path) -> None:
@@ -154,7 +163,7 @@ def test_damaged_histories_are_refused(whole: Path, tmp_path: Path) -> None:
         ([*lines[:4], *lines[5:]], "line 5 is candidate 4 where 3 belongs"),
         (lines[1:], "line 1 does not belong"),
         ([*lines, lines[-1].replace(b'"index":13', b'"index":14')], "15 candidates, but the search has 14"),
-        ([*lines[:-1], lines[-1].replace(b'"redrawn":0', b'"redrawn":1')], "would not come out again"),
+        ([*lines[:-1], lines[-1].replace(b'["crowded",1]', b'["crowded",2]')], "would not come out again"),
     ):
         journal.write_bytes(b"".join(changed))
         with pytest.raises(LogGradError, match=message):

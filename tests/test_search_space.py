@@ -1,13 +1,12 @@
 """search.space: JSON, limits and the sampler's reach."""
 
-import dataclasses
 import json
 
 import numpy as np
 import pytest
 
 from loggrad_tf.errors import LogGradError
-from search.space import MIN_UNITS, Block, Genotype, Layer, Pooling, narrowed, random_genotype
+from search.space import Block, Genotype, Layer, Pooling, random_genotype, scaled
 
 
 @pytest.fixture(scope="module")
@@ -67,22 +66,28 @@ def test_limits_are_enforced() -> None:
         lambda: Genotype((block,) * 11, None, (10,)),
         lambda: Genotype((block,), None, ()),
         lambda: Genotype((block,), None, (9,)),
+        lambda: Genotype((block,), None, (10,), sparsity=0.9),
     ):
         with pytest.raises(LogGradError, match="outside the search space"):
             make()
 
 
-def test_narrowing_tapers_widths_and_changes_nothing_else(drawn: list[Genotype]) -> None:
-    def layers(genotype: Genotype) -> list[Layer]:
-        return [layer for block in genotype.blocks for layer in block.layers]
-
+def test_scaling_stays_in_the_space(drawn: list[Genotype]) -> None:
     for genotype in drawn[:200]:
-        assert narrowed(genotype, 1.0) == genotype
-        half = narrowed(genotype, 0.5)
-        count = len(layers(genotype)) + len(genotype.dense)
-        for i, (wide, narrow) in enumerate(zip(layers(genotype), layers(half), strict=True)):
-            assert narrow.filters == max(1, round(wide.filters * 0.5 ** (1 - i / count)))
-            assert dataclasses.replace(narrow, filters=wide.filters) == wide
-        assert half.pooling == genotype.pooling and len(half.dense) == len(genotype.dense)
-        assert all(MIN_UNITS <= n <= w for n, w in zip(half.dense, genotype.dense, strict=True))
-        assert layers(narrowed(genotype, 1e-3))[0].filters == 1
+        assert scaled(genotype, 1.0) == genotype
+        half = scaled(genotype, 0.5)
+        for old, new in zip(genotype.blocks, half.blocks, strict=True):
+            for wide, narrow in zip(old.layers, new.layers, strict=True):
+                assert narrow.filters == max(1, round(wide.filters / 2))
+        assert half.dense == tuple(max(10, round(n / 2)) for n in genotype.dense)
+        widest = scaled(genotype, 1e3)
+        assert {n for n in widest.dense} == {256}
+        assert {layer.filters for block in widest.blocks for layer in block.layers} == {128}
+
+
+def test_sparsity_is_drawn_when_asked() -> None:
+    rng = np.random.default_rng(2)
+    drawn = [random_genotype(rng, pruned=True).sparsity for _ in range(500)]
+    assert all(s is not None and 0.1 <= s <= 0.85 for s in drawn)
+    assert np.mean([s for s in drawn if s is not None]) == pytest.approx(0.475, abs=0.03)
+    assert random_genotype(rng).sparsity is None

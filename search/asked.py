@@ -1,0 +1,248 @@
+"""The flags of :mod:`search.evolve`, and the search that they ask for."""
+
+import dataclasses
+import os
+from typing import Any
+
+from absl import flags
+
+from export import boards
+from loggrad_tf import dataset
+from loggrad_tf.dataset import DataSet
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.frontend import FORMATS, check_format
+from loggrad_tf.parallel import processors
+from search.config import BOARD, MODELS, PROFILES, Config, Method, absolute_data, fit_front_end, versions
+from search.objectives import Bounds
+from search.workers import ONEDNN, THREADS
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("data", "synthetic", "Data set: synthetic, pascalraw:DIR or folder:DIR.")
+flags.DEFINE_string("input", "loggrad_1p5", f"Input format: {', '.join(FORMATS)}.")
+flags.DEFINE_enum("mode", "gray", ["gray", "mosaic"], "Binned gray, or the Bayer mosaic itself.")
+flags.DEFINE_integer("bits", 0, "Sensor depth to train for, 8 to 16; 0: the data set's own.")
+flags.DEFINE_integer("size", 96, "Side of the square input in pixels.", lower_bound=8)
+flags.DEFINE_string("out", None, "Run directory [runs/INPUT_MODE_sizeSIZE_seedSEED].")
+flags.DEFINE_enum(
+    "profile",
+    "quick",
+    ["quick", "paper"],
+    "Defaults of the flags marked *. quick: minutes; paper: appendix C.1 on 2000 candidates, days.",
+)
+flags.DEFINE_boolean(
+    "faithful",
+    False,
+    "Plain muNAS in place of a profile: the paper's schedule and bounds, muNAS' resource counts, and none"
+    " of what makes a search cheaper.",
+)
+flags.DEFINE_integer("rounds", None, "* Candidates in all [quick 64, paper 2000].", lower_bound=1)
+flags.DEFINE_integer("population", None, "* Ageing population, drawn at random [16, 100].", lower_bound=1)
+flags.DEFINE_integer("sample", None, "* Tournament size, with replacement [6, 25].", lower_bound=1)
+flags.DEFINE_integer("epochs", None, "* Training epochs per candidate [8, 80].", lower_bound=1)
+flags.DEFINE_integer(
+    "final_epochs",
+    None,
+    "* Epochs to train the best network from scratch at the end, if more than the search's; its old weights"
+    " are kept if they err less [40, 0].",
+    lower_bound=0,
+)
+flags.DEFINE_boolean(
+    "pruning", None, "* A candidate has a sparsity too: channels are pruned in training [false, true]."
+)
+flags.DEFINE_string(
+    "max_overrun",
+    None,
+    "* Repair or redraw, before training, networks with a cost above this many times its bound; none trains"
+    " them all [1, 1; faithful none].",
+)
+flags.DEFINE_boolean("unique", None, "* Never train a network twice [true, true; faithful false].")
+flags.DEFINE_integer(
+    "children",
+    None,
+    "* Draw so many and train the one where the front of costs is sparsest [8, 8; faithful 1].",
+    lower_bound=1,
+)
+flags.DEFINE_string(
+    "rungs",
+    None,
+    "* Epochs, separated by commas, at which trainings that learn slower than those of cheaper networks end;"
+    " none [2,4; 8,20,40; faithful none].",
+)
+flags.DEFINE_boolean("varied", None, "* Larger and more varied steps [true, true; faithful false].")
+flags.DEFINE_enum(
+    "resources",
+    None,
+    list(MODELS),
+    "* Whose counts the default bounds are on: deployed (RAM of the generated C's image) or munas (1 byte an"
+    " element, input not counted) [deployed; faithful munas]. Both are reported.",
+)
+flags.DEFINE_string(
+    "board", None, f"Count for this board of firmware/boards; its RAM and flash become bounds [{BOARD}]."
+)
+flags.DEFINE_string("error_bound", "0.05", "Soft bound on the validation error, 0 to 1; none drops it.")
+_BOUNDS = {
+    "memory": ("peak_memory", "peak memory as muNAS counts it, bytes [munas: 10000]"),
+    "size": ("size", "weights, bytes [20000; with --board none]"),
+    "macs": ("macs", "multiply-accumulates a frame [1000000]"),
+    "ram": ("ram", "RAM of the image, bytes [deployed: 10000; with --board its RAM]"),
+    "flash": ("flash", "flash of the image, bytes [with --board its flash]"),
+    "latency": ("latency", "estimated latency, seconds a frame [none]"),
+    "energy": ("energy", "estimated energy, joules a frame [none]"),
+}
+for _name, (_, _text) in _BOUNDS.items():
+    flags.DEFINE_string(f"{_name}_bound", None, f"Soft bound on {_text}; none drops it.")
+flags.DEFINE_integer("seed", 0, "Decides everything.", lower_bound=0)
+flags.DEFINE_integer("workers", None, "Processes, one thread each [number of cores].", lower_bound=1)
+flags.DEFINE_flag(
+    flags.Flag(
+        flags.ArgumentParser(),
+        flags.ArgumentSerializer(),
+        "resume",
+        None,
+        "Go on with the run in DIR: --resume=DIR, or --resume --out=DIR, which begins it if there is none."
+        " Its flags are kept; one that is given again must agree.",
+        boolean=True,
+    )
+)
+# Flags that config.json holds under their own name and as they are given.
+_OWN = ("data", "input", "mode", "bits", "size", "seed", "workers")
+_METHOD = ("rounds", "population", "sample", "final_epochs", "pruning", "unique", "children", "varied")
+
+
+def _number(name: str) -> float | None:
+    """The value of a flag that is a positive number or ``none``."""
+    text = FLAGS[name].value
+    if text.lower() == "none":
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise LogGradError(f"--{name}={text}: give a positive number, or none to drop it")
+    return value
+
+
+def _rungs() -> tuple[int, ...]:
+    text = FLAGS.rungs
+    if text.lower() in ("none", ""):
+        return ()
+    try:
+        rungs = tuple(int(word) for word in text.split(","))
+    except ValueError:
+        rungs = (0,)
+    if min(rungs) < 1 or list(rungs) != sorted(set(rungs)):
+        raise LogGradError(f"--rungs={text}: give rising numbers of epochs, as in 2,4, or none")
+    return rungs
+
+
+def _given(method: Method) -> Method:
+    """``method`` with what the command line says in place of what it holds."""
+    changes: dict[str, Any] = {n: FLAGS[n].value for n in _METHOD if FLAGS[n].value is not None}
+    if FLAGS.max_overrun is not None:
+        changes["max_overrun"] = _number("max_overrun")
+    if FLAGS.rungs is not None:
+        changes["rungs"] = _rungs()
+    if FLAGS.resources is not None:
+        changes["model"] = FLAGS.resources
+    if FLAGS.epochs is not None:
+        changes["train"] = {**method.train, "epochs": FLAGS.epochs}
+    return dataclasses.replace(method, **changes)
+
+
+def method() -> Method:
+    """The method asked for: a profile, with the flags that were given.
+
+    Raises:
+      LogGradError: a wrong value, or two that contradict each other.
+    """
+    if FLAGS.faithful and FLAGS["profile"].present:
+        raise LogGradError("--faithful and --profile name two sets of defaults: give one")
+    made = _given(PROFILES["faithful" if FLAGS.faithful else FLAGS.profile])
+    if FLAGS.rungs is not None and made.rungs and made.rungs[-1] >= made.train["epochs"]:
+        raise LogGradError(
+            f"--rungs={FLAGS.rungs}: the last one must lie below the {made.train['epochs']} epochs"
+        )
+    rungs = tuple(rung for rung in made.rungs if rung < made.train["epochs"])
+    return dataclasses.replace(made, rungs=rungs)
+
+
+def bounds() -> Bounds:
+    """The bounds asked for: those given, and the defaults of the resource model or board.
+
+    Raises:
+      LogGradError: a wrong value, an unknown board, or one without bounds.
+    """
+    found: dict[str, float | None] = {"error": _number("error_bound"), "size": 20_000, "macs": 1_000_000}
+    found |= {"peak_memory": None}
+    if FLAGS.board is not None:
+        if FLAGS.board not in boards.names():
+            raise LogGradError(
+                f"--board={FLAGS.board}: no such board; choose one of {', '.join(boards.names())}"
+            )
+        board = boards.read(FLAGS.board)
+        if board["ram"] is None:
+            raise LogGradError(f"--board={FLAGS.board}: it bounds nothing; choose a Cortex-M board")
+        found |= {"ram": board["ram"]["length"], "flash": board["flash"]["length"], "size": None}
+    elif method().model == "munas":
+        found |= {"peak_memory": 10_000}
+    else:
+        found |= {"ram": 10_000}
+    for flag, (name, _) in _BOUNDS.items():
+        if FLAGS[f"{flag}_bound"].value is not None:
+            found[name] = _number(f"{flag}_bound")
+    return Bounds(**found)
+
+
+def check() -> None:
+    """Find wrong values in a moment, before anything is written."""
+    check_format(FLAGS.input)
+    if FLAGS.bits and not 8 <= FLAGS.bits <= 16:
+        raise LogGradError(f"--bits={FLAGS.bits}: choose 8 to 16, or 0 for the data set's own depth")
+    method()
+    bounds()
+
+
+def config() -> tuple[Config, DataSet]:
+    """The search asked for, and its data set, which is prepared on first use."""
+    made, limits = method(), bounds()
+    spec = absolute_data(FLAGS.data)
+    data = dataset.load(spec, size=FLAGS.size, mode=FLAGS.mode)
+    return Config(
+        profile="faithful" if FLAGS.faithful else FLAGS.profile,
+        data=spec,
+        input=FLAGS.input,
+        mode=FLAGS.mode,
+        bits=FLAGS.bits,
+        size=FLAGS.size,
+        seed=FLAGS.seed,
+        workers=FLAGS.workers or processors(),
+        bounds=limits,
+        board=FLAGS.board or BOARD,
+        method=made,
+        front_end=fit_front_end(data, FLAGS.input, FLAGS.bits).to_json(),
+        class_names=data.class_names,
+        manifest_sha256=data.manifest_sha256,
+        onednn=os.environ.get(ONEDNN, "1"),
+        threads=THREADS,
+        versions=versions(),
+    ), data
+
+
+def again(stored: Config) -> dict[str, Any]:
+    """``stored`` in JSON form, with what the command line says in place of what it holds."""
+    changes: dict[str, Any] = {name: FLAGS[name].value for name in _OWN if FLAGS[name].present}
+    if absolute_data(changes.get("data", stored.data)) == absolute_data(stored.data):
+        changes["data"] = stored.data
+    if FLAGS["profile"].present or FLAGS["faithful"].present:
+        changes["profile"] = "faithful" if FLAGS.faithful else FLAGS.profile
+    if FLAGS["board"].present:
+        changes["board"] = FLAGS.board
+    limits = {"error": _number("error_bound")} if FLAGS["error_bound"].present else {}
+    for flag, (name, _) in _BOUNDS.items():
+        if FLAGS[f"{flag}_bound"].present:
+            limits[name] = _number(f"{flag}_bound")
+    changes["bounds"] = dataclasses.replace(stored.bounds, **limits)
+    changes["method"] = _given(stored.method)
+    return dataclasses.replace(stored, **changes).to_json()

@@ -1,0 +1,252 @@
+"""What to train next: a pure function of the settings, the index and the candidates before it.
+
+A candidate is drawn at random at first, later a morph of the winner of a tournament among the
+newest ``population`` outcomes (Real et al. 2019, as muNAS uses it). What plain muNAS would train
+anyway can be dropped before it costs anything, each by a setting of its own:
+
+* ``max_overrun``: a random network over its bounds is repaired (narrowed, or sampled down early),
+  a morph over them redrawn, so that no time goes into networks that cannot be used;
+* ``unique``: a network that was trained already is redrawn;
+* ``children``: several are drawn and the one is trained that lies where the front of costs is
+  sparsest (after LEMONADE, Elsken et al. 2019): costs are free, errors are not;
+* ``rungs``: epochs at which a training is stopped if networks that cost no more have learned
+  faster (asynchronous successive halving, Li et al. 2020, with the sum of training losses as
+  its measure and the front in place of a ranking).
+"""
+
+import dataclasses
+import functools
+import math
+
+import numpy as np
+
+from loggrad_tf.errors import LogGradError
+from models.graph import Graph
+from models.pruning import Pruning, uniformly
+from search import space
+from search.assembly import assemble
+from search.costs import Costs, Target, costs, count
+from search.history import Candidate, Record
+from search.mutation import mutate
+from search.objectives import Bounds, Point, draw_lambdas, fitness, pareto_front
+from search.space import Genotype, random_genotype
+
+MAX_REDRAWS = 2_000
+MAX_REPAIRS = 24
+NARROWING = 0.71
+RANDOM = "random"
+# Density of the front of costs: width of the kernel in octaves, and the smallest share of a bound
+# that still counts as smaller.
+KERNEL_OCTAVES, LEAST_SHARE = 0.5, 1 / 8
+# A training is stopped if so many networks that cost no more have learned faster.
+RIVALS = 3
+_PROPOSAL, _TRAINING = 0, 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a search's history depends on, besides its data and training.
+
+    Attributes:
+      target: the front end and board that costs are counted for.
+      rounds: candidates in all.
+      population: candidates drawn at random, and the size of the ageing population.
+      sample: tournament size, drawn with replacement.
+      workers: decides how far candidate k stays behind, see :mod:`search.evolution`.
+      seed: of everything.
+      bounds: see :mod:`search.objectives`.
+      pruning: a candidate is an architecture and a sparsity.
+      max_overrun, unique, children, rungs: see the module's head. None, False, 1 and () are muNAS.
+      varied: larger and more varied steps, see :mod:`search.mutation`.
+      input_shape: (H, W, C) of the network's input.
+      classes: of the data set.
+    """
+
+    target: Target
+    rounds: int = 2000
+    population: int = 100
+    sample: int = 25
+    workers: int = 1
+    seed: int = 0
+    bounds: Bounds = dataclasses.field(default_factory=Bounds)
+    pruning: bool = False
+    max_overrun: float | None = None
+    unique: bool = False
+    children: int = 1
+    rungs: tuple[int, ...] = ()
+    varied: bool = False
+    input_shape: tuple[int, int, int] = (96, 96, 1)
+    classes: int = 3
+
+
+def rng_of(seed: int, index: int, purpose: int = _PROPOSAL) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, index, purpose))))
+
+
+def training_seed(seed: int, index: int) -> int:
+    """The seed of candidate ``index``'s weights, shuffles and augmentation, 0 .. 2^31 - 1."""
+    return int(rng_of(seed, index, _TRAINING).integers(2**31))
+
+
+@functools.lru_cache(maxsize=4096)
+def build(genotype: Genotype, settings: Settings) -> Graph:
+    """The network of ``genotype`` in this search, before any pruning."""
+    return assemble(genotype, settings.input_shape, settings.classes)
+
+
+def expected(genotype: Genotype, settings: Settings) -> Graph:
+    """The network that is left after pruning, if every layer lost its share."""
+    graph = build(genotype, settings)
+    return graph if genotype.sparsity is None else uniformly(graph, genotype.sparsity)
+
+
+def pruning_of(genotype: Genotype) -> Pruning | None:
+    """How its training prunes; None: not at all."""
+    return None if genotype.sparsity is None else Pruning(genotype.sparsity)
+
+
+def over_bound(graph: Graph, settings: Settings) -> str | None:
+    """The first cost, the cheap ones first, that is too far above its bound; None if all fit."""
+    if settings.max_overrun is None:
+        return None
+    bounds = settings.bounds.resources
+    for name, value in count(graph, settings.target, tuple(bounds)):
+        if value > settings.max_overrun * bounds[name]:
+            return name
+    return None
+
+
+def propose(settings: Settings, index: int, visible: list[Record], earlier: list[Candidate]) -> Candidate:
+    """Candidate ``index``.
+
+    Args:
+      visible: the records 0 .. index - lag in order, which is all it may learn from.
+      earlier: the candidates 0 .. index - 1, finished or not; it must differ from them.
+    Raises:
+      LogGradError: no network within ``max_overrun`` could be found.
+    """
+    rng = rng_of(settings.seed, index)
+    parents = [r for r in visible if r.point is not None][-settings.population :]
+    tried = {_identity(c.genotype, settings) for c in earlier} if settings.unique else set()
+    drawn: list[tuple[Genotype, int | None, str]] = []
+    rejected: dict[str, int] = {}
+    for _ in range(MAX_REDRAWS):
+        if index < settings.population or not parents:
+            genotype, parent, morph = _random(settings, rng), None, RANDOM
+        else:
+            winner = _tournament(parents, settings, rng)
+            parent = winner.index
+            genotype, morph = mutate(winner.genotype, rng, lambda g: build(g, settings), settings.varied)
+        reason = over_bound(expected(genotype, settings), settings)
+        if reason is None and settings.unique and _identity(genotype, settings) in tried:
+            reason = "duplicate"
+        if reason is not None:
+            rejected[reason] = rejected.get(reason, 0) + 1
+            continue
+        drawn.append((genotype, parent, morph))
+        if len(drawn) == settings.children:
+            break
+    if not drawn:
+        reasons = ", ".join(f"{name}: {n}" for name, n in sorted(rejected.items()))
+        raise LogGradError(
+            f"none of {MAX_REDRAWS} networks drawn for candidate {index} can be used ({reasons});"
+            " raise --max_overrun or the bounds"
+        )
+    if len(drawn) > 1:
+        rejected["crowded"] = len(drawn) - 1
+    genotype, parent, morph = drawn[_sparsest([g for g, _, _ in drawn], visible, settings)]
+    limits = _limits(expected(genotype, settings), visible, settings)
+    return Candidate(index, genotype, parent, morph, tuple(sorted(rejected.items())), limits)
+
+
+def _identity(genotype: Genotype, settings: Settings) -> tuple[Graph, float | None]:
+    return build(genotype, settings), genotype.sparsity
+
+
+def _tournament(parents: list[Record], settings: Settings, rng: np.random.Generator) -> Candidate:
+    """The fittest of ``sample`` draws with replacement."""
+    lambdas = draw_lambdas(rng, settings.bounds)
+    drawn = [parents[int(i)] for i in rng.integers(len(parents), size=settings.sample)]
+
+    def score(record: Record) -> float:
+        assert record.point is not None
+        return fitness(record.point, settings.bounds, lambdas)
+
+    return max(drawn, key=score).candidate
+
+
+def _random(settings: Settings, rng: np.random.Generator) -> Genotype:
+    """A random network, repaired if it must fit."""
+    genotype = random_genotype(rng, settings.pruning)
+    for _ in range(MAX_REPAIRS if settings.max_overrun is not None else 0):
+        reason = over_bound(expected(genotype, settings), settings)
+        if reason is None:
+            break
+        places = [] if reason == "size" else _full_steps(genotype)
+        if places and rng.random() < 0.5:
+            genotype = _with_step(genotype, places[0])
+        else:
+            genotype = space.scaled(genotype, NARROWING)
+    return genotype
+
+
+def _full_steps(genotype: Genotype) -> list[tuple[int, int]]:
+    """Places (block, layer) on the main path that do not sample down, first to last."""
+    return [
+        (i, j)
+        for i, block in enumerate(genotype.blocks)
+        for j, layer in enumerate(block.layers)
+        if not block.branch and layer.kind != space.POINTWISE and not layer.strided
+    ]
+
+
+def _with_step(genotype: Genotype, place: tuple[int, int]) -> Genotype:
+    i, j = place
+    blocks = list(genotype.blocks)
+    layers = list(blocks[i].layers)
+    layers[j] = dataclasses.replace(layers[j], strided=True)
+    blocks[i] = dataclasses.replace(blocks[i], layers=tuple(layers))
+    return dataclasses.replace(genotype, blocks=tuple(blocks))
+
+
+def _sparsest(genotypes: list[Genotype], visible: list[Record], settings: Settings) -> int:
+    """Which of them lies where the front has fewest members, by costs alone."""
+    if len(genotypes) == 1:
+        return 0
+    bounds = settings.bounds.resources
+    points = {r.candidate.index: r.point for r in visible if r.ranked and r.point is not None}
+    front = pareto_front(points, settings.bounds)
+    taken = np.array([_octaves(p.costs, bounds) for p in front.values()]).reshape(-1, len(bounds))
+    density = []
+    for genotype in genotypes:
+        own = dict(count(expected(genotype, settings), settings.target, tuple(bounds)))
+        at = [_octave(own[name] / bound) for name, bound in bounds.items()]
+        squares = ((taken - np.array(at)) ** 2).sum(axis=1)
+        density.append(float(np.exp(-squares / (2 * KERNEL_OCTAVES**2)).sum()))
+    return int(np.argmin(density))
+
+
+def _octaves(found: Costs, bounds: dict[str, float]) -> list[float]:
+    return [_octave(getattr(found, name) / bound) for name, bound in bounds.items()]
+
+
+def _octave(share: float) -> float:
+    return math.log2(max(share, LEAST_SHARE))
+
+
+def _limits(graph: Graph, visible: list[Record], settings: Settings) -> tuple[float | None, ...]:
+    """For each rung the area that :data:`RIVALS` networks of no higher cost have stayed below."""
+    if not settings.rungs:
+        return ()
+    own = Point(0.0, costs(graph, settings.target)).objectives(settings.bounds)[1:]
+    rivals = [
+        r
+        for r in visible
+        if r.point is not None
+        and all(x <= y for x, y in zip(r.point.objectives(settings.bounds)[1:], own, strict=True))
+    ]
+    limits: list[float | None] = []
+    for rung in settings.rungs:
+        areas = sorted(area for r in rivals if (area := r.area(rung)) is not None)
+        limits.append(areas[RIVALS - 1] if len(areas) >= RIVALS else None)
+    return tuple(limits)
