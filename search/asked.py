@@ -43,9 +43,17 @@ flags.DEFINE_integer("epochs", None, "* Training epochs per candidate [8, 80].",
 flags.DEFINE_integer(
     "final_epochs",
     None,
-    "* Epochs to train the best network from scratch at the end, if more than the search's; its old weights"
-    " are kept if they err less [40, 0].",
+    "* Epochs to train the best networks from scratch at the end, if more than the search's [40, 0].",
     lower_bound=0,
+)
+flags.DEFINE_integer(
+    "finalists",
+    None,
+    "* So many are trained for --final_epochs; the one of least validation error is saved [3, 1].",
+    lower_bound=1,
+)
+flags.DEFINE_boolean(
+    "fused_bn", None, "* Batch norm by one kernel in place of many operations [true, true; faithful false]."
 )
 flags.DEFINE_boolean(
     "pruning", None, "* A candidate has a sparsity too: channels are pruned in training [false, true]."
@@ -107,7 +115,9 @@ flags.DEFINE_flag(
 )
 # Flags that config.json holds under their own name and as they are given.
 _OWN = ("data", "input", "mode", "bits", "size", "seed", "workers")
-_METHOD = ("rounds", "population", "sample", "final_epochs", "pruning", "unique", "children", "varied")
+_METHOD = (
+    "rounds", "population", "sample", "final_epochs", "finalists", "pruning", "unique", "children", "varied",
+)  # fmt: skip
 
 
 def _number(name: str) -> float | None:
@@ -146,8 +156,8 @@ def _given(method: Method) -> Method:
         changes["rungs"] = _rungs()
     if FLAGS.resources is not None:
         changes["model"] = FLAGS.resources
-    if FLAGS.epochs is not None:
-        changes["train"] = {**method.train, "epochs": FLAGS.epochs}
+    train = {n: FLAGS[n].value for n in ("epochs", "fused_bn") if FLAGS[n].value is not None}
+    changes["train"] = method.train | train
     return dataclasses.replace(method, **changes)
 
 

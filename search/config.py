@@ -34,7 +34,7 @@ class Method:
         :class:`search.proposal.Settings`.
       model: whose counts are bounded by default, of :data:`MODELS`.
       train: JSON form of :class:`models.training.TrainConfig`.
-      final_epochs: see :mod:`search.final`.
+      final_epochs, finalists: see :mod:`search.final`.
     """
 
     rounds: int
@@ -49,6 +49,7 @@ class Method:
     varied: bool
     train: dict[str, Any]
     final_epochs: int
+    finalists: int
 
 
 _PAPER_TRAINING: dict[str, Any] = {
@@ -76,6 +77,7 @@ _FAITHFUL = Method(
     varied=False,
     train=_PAPER_TRAINING | {"fused_bn": False},
     final_epochs=0,
+    finalists=1,
 )
 _PAPER = dataclasses.replace(
     _FAITHFUL,
@@ -96,6 +98,7 @@ _QUICK = dataclasses.replace(
     rungs=(2, 4),
     train=_PAPER_TRAINING | {"epochs": 8, "batch_size": 64, "schedule": "cosine", "flip": True, "shift": 4},
     final_epochs=40,
+    finalists=3,
 )
 PROFILES = {"quick": _QUICK, "paper": _PAPER, "faithful": _FAITHFUL}
 

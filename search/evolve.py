@@ -93,7 +93,7 @@ def _finish(
           f" weights of the front take {front.weight_bytes / 1e3:.0f} KB")  # fmt: skip
     if overrun(records[chosen].costs, bounds) > 1:
         print("no candidate is within all bounds; the best one exceeds them least")
-    print(final.finish_best(directory, config, records[chosen], data))
+    print(final.finish_best(directory, config, front, records, data))
 
 
 def _search(directory: Path, config: Config, data: DataSet) -> None:

@@ -1,14 +1,15 @@
-"""What is done with the chosen network: train it in full, test it once, save it.
+"""What is done with the best networks: train them in full, test one of them once, save it.
 
-A search trains many networks briefly to rank them; the one that is kept deserves more. If
-``final_epochs`` is above the search's own epochs, it is trained from scratch for that long
-with the search's other settings and seed, in a worker; a pruned one as small as pruning left it.
-Those weights are saved, unless they err
-more on validation, by over one standard error, than the ones that the candidate was ranked by
-(the least error of many is partly luck, so equal is not asked for). Otherwise, or if
-``final_epochs`` is not above the search's, the search's weights are saved. This is the only
-place of a search that reads the test split. A saved network that is already the right one is
-left as it is, so that a finished search is finished again in a moment.
+A search trains many networks briefly to rank them; what is kept deserves more. If
+``final_epochs`` is above the search's own epochs, the ``finalists`` best candidates within the
+bounds are trained from scratch for that long with the search's other settings and their own
+seeds, pruned ones as small as pruning left them, and the one of least validation error is chosen.
+Its new weights are saved, unless they err more on validation, by over one standard error, than the
+ones that the best candidate was ranked by (the least error of many is partly luck, so equal is not
+asked for). Without a training in full the best candidate's weights of the search are saved.
+
+This is the only place of a search that reads the test split, for the chosen network alone. Each
+trained finalist is a saved network in DIR/finalists, so an interrupted ending goes on.
 """
 
 import dataclasses
@@ -16,85 +17,152 @@ import math
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from loggrad_tf.dataset import DataSet
 from loggrad_tf.errors import LogGradError
+from models.graph import Graph
 from models.pruning import resized
 from search import rundir
 from search.config import Config
 from search.evaluator import Task, TrainingSpec, load_weights, open_evaluator, start_tensorflow, weights_path
 from search.history import Outcome, Record, failed
+from search.objectives import ranking
 from search.proposal import build, training_seed
 from search.workers import Pool
 
-BEST = "best"
+if TYPE_CHECKING:  # they import TensorFlow, which must be told first how many threads it has
+    from models.bundle import Bundle
+    from models.training import TrainConfig
+
+BEST, FINALISTS = "best", "finalists"
+Weights = tuple[np.ndarray, ...]
 
 
-def finish_best(directory: Path, config: Config, record: Record, data: DataSet) -> str:
-    """Write DIR/best for the chosen candidate; returns the sentence that reports its errors."""
+def network(record: Record, config: Config) -> Graph:
+    """What is left of a candidate's network after pruning."""
+    return resized(build(record.candidate.genotype, config.settings()), dict(record.outcome.widths))
+
+
+def finish_best(
+    directory: Path, config: Config, front: rundir.Front, records: list[Record], data: DataSet
+) -> str:
+    """Write DIR/best; returns the sentence that reports its errors."""
     start_tensorflow()
     from models import bundle, training
 
-    index, ranked = record.candidate.index, record.outcome.val_error
-    assert ranked is not None
-    spec = config.training(data.path, directory / rundir.WEIGHTS)
+    leader = records[ranking(front.members, config.bounds)[0]]
+    order = ranking(front.points, config.bounds)
     brief = training.TrainConfig.from_json(config.method.train)
     full = dataclasses.replace(brief, epochs=max(brief.epochs, config.method.final_epochs))
-    graph = resized(build(record.candidate.genotype, config.settings()), dict(record.outcome.widths))
-    task = Task(index, graph, training_seed(config.seed, index))
-
-    def is_done() -> bool:
-        try:
-            saved = bundle.load(directory / BEST)
-        except LogGradError:
-            return False
-        trained = saved.train == full or (saved.train == brief and "final_val_error" in saved.metrics)
-        return trained and (saved.graph, saved.seed) == (graph, task.seed)
-
-    if not is_done():
-        metrics: dict[str, Any] = {"search_val_error": ranked, "val_error": ranked}
-        metrics |= record.costs.to_json()
-        train, weights = brief, None
-        if full != brief:
-            outcome, trained = _train_in_full(dataclasses.replace(spec, train=full.to_json()), task)
-            if outcome.val_error is None:
-                print(
-                    f"warning: training the best network in full failed ({outcome.failure}); the weights"
-                    " of the search are kept",
-                    file=sys.stderr,
-                )
-            else:
-                metrics["final_val_error"] = outcome.val_error
-                if outcome.val_error <= ranked + _standard_error(ranked, len(data.labels_of("val"))):
-                    train, weights, metrics["val_error"] = full, trained, outcome.val_error
-        network = bundle.Bundle(
-            graph=graph,
-            front_end=spec.front_end,
-            class_names=config.class_names,
-            weights=_kept_weights(directory, index) if weights is None else weights,
-            data=bundle.DataReference(config.data, config.size, config.mode, config.manifest_sha256),
-            train=train,
-            seed=task.seed,
-            metrics=metrics,
-        )
-        metrics["test_error"] = training.evaluate(network.model(), data, spec.front_end, "test")
-        bundle.save(directory / BEST, network)
-    saved = bundle.load(directory / BEST)
-    metrics = saved.metrics
+    wanted = [records[i] for i in order[: config.method.finalists]] if full != brief else []
+    finals = _finalists(directory, config, wanted, data, full)
+    index, chosen = _chosen(directory, config, leader, finals, data, brief)
+    if not _is_saved(directory / BEST, chosen):
+        test_error = training.evaluate(chosen.model(), data, chosen.front_end, "test")
+        metrics = chosen.metrics | {"test_error": test_error}
+        bundle.save(directory / BEST, dataclasses.replace(chosen, metrics=metrics))
+    metrics = bundle.load(directory / BEST).metrics
     others = ""
-    if saved.train != brief:
+    if chosen.train != brief:
         others = f" ({metrics['search_val_error']:.2%} in the search)"
-    elif "final_val_error" in metrics:
-        others = f" (the search's weights; {full.epochs} epochs gave {metrics['final_val_error']:.2%})"
+    elif finals:
+        least = min(final.metrics["val_error"] for final in finals.values())
+        others = f" (the search's weights; {full.epochs} epochs gave {least:.2%})"
     return (
-        f"best: candidate {index} after {saved.train.epochs} epochs: validation error"
+        f"best: candidate {index} after {chosen.train.epochs} epochs: validation error"
         f" {metrics['val_error']:.2%}{others}, test error {metrics['test_error']:.2%}"
         f" (always the largest class: {training.majority_error(data, 'test'):.2%}); saved in"
         f" {directory / BEST}"
     )
+
+
+def _finalists(
+    directory: Path, config: Config, wanted: list[Record], data: DataSet, full: "TrainConfig"
+) -> "dict[int, Bundle]":
+    """The candidates that could be trained in full, by index; what is on the disk is not done again."""
+    from models import bundle
+
+    found: dict[int, bundle.Bundle] = {}
+    for record in wanted:
+        index = record.candidate.index
+        place = directory / FINALISTS / f"{index:05d}"
+        task = Task(index, network(record, config), training_seed(config.seed, index))
+        if (saved := _saved(place)) is None or (saved.graph, saved.seed, saved.train) != (
+            task.graph,
+            task.seed,
+            full,
+        ):
+            spec = config.training(data.path, directory / rundir.WEIGHTS)
+            label = f"training candidate {index} in full ({len(found) + 1} of {len(wanted)})"
+            spec = dataclasses.replace(spec, train=full.to_json(), label=label)
+            outcome, weights = _train_in_full(spec, task)
+            if outcome.val_error is None or weights is None:
+                print(f"warning: {label} failed: {outcome.failure}", file=sys.stderr)
+                continue
+            saved = _bundle(config, record, weights, full, outcome.val_error)
+            bundle.save(place, saved)
+        found[index] = saved
+    return found
+
+
+def _chosen(
+    directory: Path,
+    config: Config,
+    leader: Record,
+    finals: "dict[int, Bundle]",
+    data: DataSet,
+    brief: "TrainConfig",
+) -> "tuple[int, Bundle]":
+    """The index of the network to save, and the network."""
+    index, ranked = leader.candidate.index, leader.outcome.val_error
+    assert ranked is not None
+    if finals:
+        best = min(finals, key=lambda i: (finals[i].metrics["val_error"], i))
+        margin = _standard_error(ranked, len(data.labels_of("val")))
+        if finals[best].metrics["val_error"] <= ranked + margin:
+            return best, finals[best]
+    return index, _bundle(config, leader, _kept_weights(directory, index), brief, ranked)
+
+
+def _bundle(
+    config: Config, record: Record, weights: Weights, train: "TrainConfig", val_error: float
+) -> "Bundle":
+    from models import bundle
+
+    ranked = record.outcome.val_error
+    assert ranked is not None
+    return bundle.Bundle(
+        graph=network(record, config),
+        front_end=config.settings().target.front_end,
+        class_names=config.class_names,
+        weights=weights,
+        data=bundle.DataReference(config.data, config.size, config.mode, config.manifest_sha256),
+        train=train,
+        seed=training_seed(config.seed, record.candidate.index),
+        metrics={"search_val_error": ranked, "val_error": val_error, **record.costs.to_json()},
+    )
+
+
+def _saved(place: Path) -> "Bundle | None":
+    from models import bundle
+
+    try:
+        return bundle.load(place)
+    except LogGradError:
+        return None
+
+
+def _is_saved(place: Path, chosen: "Bundle") -> bool:
+    """Is it there already, tested and all?"""
+    saved = _saved(place)
+    if saved is None or "test_error" not in saved.metrics:
+        return False
+    tested = dataclasses.replace(chosen, metrics=chosen.metrics | {"test_error": saved.metrics["test_error"]})
+    same = all(np.array_equal(a, b) for a, b in zip(saved.weights, tested.weights, strict=True))
+    return same and dataclasses.replace(saved, weights=()) == dataclasses.replace(tested, weights=())
 
 
 def _standard_error(rate: float, images: int) -> float:
@@ -102,13 +170,12 @@ def _standard_error(rate: float, images: int) -> float:
     return math.sqrt(rate * (1 - rate) / images)
 
 
-def _train_in_full(spec: TrainingSpec, task: Task) -> tuple[Outcome, tuple[np.ndarray, ...] | None]:
+def _train_in_full(spec: TrainingSpec, task: Task) -> tuple[Outcome, Weights | None]:
     """Train in a process of its own: a crash is an outcome like any other, without weights."""
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder)
-        spec = dataclasses.replace(spec, weights=weights, label="training the best network")
         try:
-            with Pool(1, open_evaluator, spec) as pool:
+            with Pool(1, open_evaluator, dataclasses.replace(spec, weights=weights)) as pool:
                 pool.submit(task.index, task)
                 outcome = pool.wait()[0].outcome
         except LogGradError as error:
@@ -118,7 +185,7 @@ def _train_in_full(spec: TrainingSpec, task: Task) -> tuple[Outcome, tuple[np.nd
         return outcome, load_weights(weights_path(weights, task.index))
 
 
-def _kept_weights(directory: Path, index: int) -> tuple[np.ndarray, ...]:
+def _kept_weights(directory: Path, index: int) -> Weights:
     path = weights_path(directory / rundir.WEIGHTS, index)
     if not path.is_file():
         raise LogGradError(f"{path}: the weights of candidate {index} are missing; restore them from a copy")

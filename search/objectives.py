@@ -123,12 +123,12 @@ def pareto_front(points: dict[int, Point], bounds: Bounds) -> dict[int, Point]:
     return front
 
 
-def best(front: dict[int, Point], bounds: Bounds) -> int | None:
-    """The candidate to deploy, chosen on validation error alone.
+def ranking(front: dict[int, Point], bounds: Bounds) -> list[int]:
+    """Candidates from the one to deploy to the last, by validation error alone.
 
-    Among candidates whose costs are all within their bounds the one of least validation error; if
-    there is none, the one of least overrun. Ties: fewer MACs, less memory, fewer bytes, then the
-    earlier one. The bound on the error plays no part. None of an empty front.
+    Those whose costs are all within their bounds come first, least validation error first; the others
+    follow, least overrun first. Ties: fewer MACs, less memory, fewer bytes, then the earlier one. The
+    bound on the error plays no part.
     """
 
     def key(index: int) -> tuple[float, ...]:
@@ -137,4 +137,9 @@ def best(front: dict[int, Point], bounds: Bounds) -> int | None:
         excess = max(overrun(costs, bounds), 1.0)
         return excess, point.error, costs.macs, costs.peak_memory, costs.size, costs.ram, index
 
-    return min(front, key=key, default=None)
+    return sorted(front, key=key)
+
+
+def best(front: dict[int, Point], bounds: Bounds) -> int | None:
+    """The candidate to deploy, see :func:`ranking`; None of an empty front."""
+    return next(iter(ranking(front, bounds)), None)

@@ -1,6 +1,7 @@
 """search.final: which weights become the best network; the training itself is a stand-in."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from search import final, rundir
 from search.config import PROFILES, Config
 from search.evaluator import Task, TrainingSpec, save_weights, weights_path
 from search.evolution import record_of
-from search.history import Outcome
+from search.history import Outcome, Record
 from search.objectives import Bounds
 from search.proposal import build, propose
 from tests.search_cases import SENSOR, TARGET
@@ -57,14 +58,22 @@ class Training:
         return self.outcome, None if self.outcome.failure else TRAINED
 
 
-def _finish(directory: Path, config: Config, training: Training, monkeypatch: pytest.MonkeyPatch) -> str:
+def _finish(
+    directory: Path,
+    config: Config,
+    training: "Training | Finalists",
+    monkeypatch: pytest.MonkeyPatch,
+    records: Sequence[Record] = (RECORD,),
+) -> str:
     monkeypatch.setattr(final, "start_tensorflow", lambda: None)  # its settings are for a whole process
     monkeypatch.setattr(final, "_train_in_full", training)
     pixels = np.random.default_rng(0).integers(0, 4096, (9, 16, 16)).astype(np.uint16)
     labels, split = np.tile(np.arange(3, dtype=np.int32), 3), np.repeat(np.arange(3, dtype=np.uint8), 3)
     names = CONFIG.class_names
     data = DataSet(pixels, labels, split, names, SENSOR, "gray", "synthetic", "0", Path("unused"))
-    return final.finish_best(directory, config, RECORD, data)
+    records = list(records)
+    front = rundir.Front(directory, records, config.bounds)
+    return final.finish_best(directory, config, front, records, data)
 
 
 @pytest.fixture
@@ -124,11 +133,47 @@ def test_crash_keeps_the_weights_until_it_goes_well(
     crash = Training(Outcome(None, None, "worker was killed by SIGKILL"))
     assert "after 8 epochs" in _finish(directory, CONFIG, crash, monkeypatch)
     assert (
-        "failed (worker was killed by SIGKILL); the weights of the search are kept" in capsys.readouterr().err
+        "training candidate 0 in full (1 of 1) failed: worker was killed by SIGKILL" in capsys.readouterr().err
     )
     assert _is(bundle.load(directory / "best"), KEPT)
     assert "after 40 epochs" in _finish(directory, CONFIG, Training(Outcome(0.0, 0.0)), monkeypatch)
     assert _is(bundle.load(directory / "best"), TRAINED)
+
+
+class Finalists:
+    """Trains each candidate to an error of its own, and remembers whom."""
+
+    def __init__(self, errors: dict[int, float]) -> None:
+        self.errors, self.asked = errors, list[int]()
+
+    def __call__(self, spec: TrainingSpec, task: Task) -> tuple[Outcome, Weights | None]:
+        self.asked.append(task.index)
+        error = self.errors[task.index]
+        weights = tuple(np.full_like(w, error) for w in keras_net.build(task.graph).get_weights())
+        return Outcome(error, 0.0), weights
+
+
+def test_the_best_of_several_finalists_is_saved(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three are trained in full, best first; the second turns out better than the first."""
+    settings = CONFIG.settings()
+    records = [
+        record_of(propose(settings, k, [], []), Outcome(error, 0.2), settings)
+        for k, error in enumerate((0.3, 0.2, 0.25, 0.6))
+    ]
+    records = [
+        dataclasses.replace(r, costs=dataclasses.replace(r.costs, size=100 - k, macs=9, ram=9, peak_memory=9))
+        for k, r in enumerate(records)
+    ]
+    config = dataclasses.replace(CONFIG, method=dataclasses.replace(CONFIG.method, finalists=3))
+    training = Finalists({1: 0.3, 2: 0.1, 0: 0.2})
+    for _ in range(2):
+        sentence = _finish(directory, config, training, monkeypatch, records)
+        assert "best: candidate 2 after 40 epochs: validation error 10.00% (25.00% in the search)" in sentence
+    assert training.asked == [1, 2, 0]
+    finalists = sorted(path.name for path in (directory / "finalists").iterdir())
+    assert finalists == ["00000", "00001", "00002"]
+    assert "test_error" not in bundle.load(directory / "finalists" / "00002").metrics
+    assert bundle.load(directory / "best").metrics["test_error"] <= 1
 
 
 def test_missing_weights_are_named(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,70 @@
+"""Fronts compared: hypervolume under bounds, and networks retrained with one recipe."""
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import moocore
+import numpy as np
+
+from loggrad_tf.dataset import DataSet
+from models.graph import Graph
+from search import rundir
+from search.evaluator import Task, TrainingSpec, load_weights, open_evaluator, weights_path
+from search.final import network
+from search.objectives import Bounds, Point, overrun
+from search.proposal import training_seed
+from search.workers import Pool
+
+
+def within(front: dict[int, Point], bounds: Bounds) -> dict[int, Point]:
+    """The members within all bounds on costs."""
+    return {i: p for i, p in front.items() if overrun(p.costs, bounds) <= 1}
+
+
+def hypervolume(points: list[Point], bounds: Bounds, reference: dict[str, float]) -> float:
+    """Share of the box below ``reference["error"]`` and the bounds on costs that the points dominate."""
+    scale = np.array([reference["error"], *bounds.resources.values()])
+    shares = np.array([p.objectives(bounds) for p in points]).reshape(-1, len(scale)) / scale
+    inside = shares[(shares <= 1).all(axis=1)]
+    return float(moocore.hypervolume(inside, ref=np.ones(len(scale)))) if len(inside) else 0.0
+
+
+def retrain(directory: Path, front: dict[int, Point], data: DataSet, epochs: int) -> list[Point]:
+    """Train every member from scratch for ``epochs`` and score it on the test split.
+
+    The recipe is the search's own for so many epochs; seeds are the candidates' own.
+    """
+    config = rundir.load_config(directory)
+    journal, records = rundir.open_journal(directory)
+    journal.close()
+    recipe = config.method.train | {"epochs": epochs, "fused_bn": True}
+    graphs = {i: network(records[i], config) for i in front}
+    with tempfile.TemporaryDirectory() as folder:
+        spec = dataclasses.replace(config.training(data.path, Path(folder)), train=recipe)
+        waiting, trained = list(front), []
+        with Pool(config.workers, open_evaluator, spec) as pool:
+            running = 0
+            while waiting or running:
+                while waiting and pool.idle:
+                    index = waiting.pop(0)
+                    pool.submit(index, Task(index, graphs[index], training_seed(config.seed, index)))
+                    running += 1
+                for done in pool.wait():
+                    running -= 1
+                    if done.outcome.failure is None:
+                        trained.append(done.index)
+        return [
+            dataclasses.replace(
+                front[i], error=_test_error(graphs[i], weights_path(Path(folder), i), data, spec)
+            )
+            for i in sorted(trained)
+        ]
+
+
+def _test_error(graph: Graph, weights: Path, data: DataSet, spec: TrainingSpec) -> float:
+    from models import keras_net, training
+
+    model = keras_net.build(graph)
+    model.set_weights(list(load_weights(weights)))
+    return training.evaluate(model, data, spec.front_end, "test")

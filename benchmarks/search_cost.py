@@ -1,0 +1,269 @@
+"""``python -m benchmarks.search_cost``: what a front costs, in CPU-seconds, for each way to search.
+
+Every arm searches the same space on the same split inside the same bounds, with muNAS' counts, and
+differs in flags of :mod:`search.evolve` alone:
+
+    faithful      plain muNAS: whatever is drawn is trained
+    feasible      faithful, but nothing that cannot fit is trained
+    random        feasible networks at random, no evolution
+    full          all that the profiles of search.evolve do
+    full-X        full without one of its parts
+
+Cost is the CPU time of all processes of a search, imports and proposals included. Faithful gets
+``--budget`` CPU-seconds a seed, the others ``--share`` of it. Selection sees the validation split
+alone. Then the front of each search, and that of ``full`` after a tenth of faithful's cost, is
+trained from scratch with one recipe and scored on the test split, once.
+
+Quality is the hypervolume of (error, peak memory, size, MACs) below the bounds and the error of always
+answering the largest class, as a share of that box; networks outside it count nothing. Runs are kept in
+``--out`` and are not repeated; the search of an interrupted benchmark goes on.
+"""
+
+import csv
+import dataclasses
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from benchmarks.fronts import hypervolume, retrain, within
+from loggrad_tf import cli, dataset
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.files import write_whole
+from search import rundir
+from search.history import Record
+from search.objectives import Point, pareto_front
+
+FLAGS = flags.FLAGS
+flags.DEFINE_enum("scale", "quick", ["quick", "full"], "quick: minutes, for a look; full: hours.")
+flags.DEFINE_string("data", None, "Data set [../shared/data/crops if it is there, else synthetic].")
+flags.DEFINE_string("out", "runs/search_cost", "Where runs and results go.")
+flags.DEFINE_list(
+    "arms", ["faithful", "feasible", "random", "full"], "Arms to run, see --help of the module."
+)
+flags.DEFINE_integer("seeds", None, "Seeds [quick 1, full 3].", lower_bound=1)
+flags.DEFINE_float("budget", None, "CPU-seconds of faithful [quick 150, full 1500].", lower_bound=1)
+flags.DEFINE_float("share", 0.25, "Share of the budget for all other arms.", lower_bound=0.01, upper_bound=1)
+
+CROPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "crops"
+_PLAIN = ("--nopruning", "--max_overrun=none", "--nounique", "--children=1", "--rungs=none", "--novaried")
+_FULL = ("--nopruning", "--max_overrun=1", "--unique", "--children=4", "--rungs=1,2", "--varied")
+ARMS = {
+    "faithful": _PLAIN,
+    "feasible": (*_PLAIN, "--max_overrun=1"),
+    "random": (*_PLAIN, "--max_overrun=1", "--population=100000"),
+    "full": _FULL,
+    "full-feasible": (*_FULL, "--max_overrun=none"),
+    "full-unique": (*_FULL, "--nounique"),
+    "full-children": (*_FULL, "--children=1"),
+    "full-rungs": (*_FULL, "--rungs=none"),
+    "full-varied": (*_FULL, "--novaried"),
+}
+_POLL = 0.25
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """Sizes of the protocol. Memory and MACs of the paper's bounds shrink with the image's area.
+
+    Attributes:
+      size: side of the images, pixels.
+      epochs: of a candidate.
+      population, sample: of the evolution.
+      final_epochs: of the networks that are scored.
+      seeds, budget: defaults of the flags.
+    """
+
+    size: int
+    epochs: int
+    population: int
+    sample: int
+    final_epochs: int
+    seeds: int
+    budget: float
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        area = (self.size / 96) ** 2
+        return (
+            f"--size={self.size}", f"--epochs={self.epochs}", f"--population={self.population}",
+            f"--sample={self.sample}", "--final_epochs=0", "--resources=munas", "--rounds=100000",
+            f"--memory_bound={10_000 * area:.0f}", f"--macs_bound={1_000_000 * area:.0f}",
+        )  # fmt: skip
+
+
+SCALES = {
+    "quick": Scale(size=32, epochs=4, population=10, sample=4, final_epochs=10, seeds=1, budget=150),
+    "full": Scale(size=32, epochs=6, population=16, sample=5, final_epochs=30, seeds=3, budget=1500),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A search that has spent its budget: its records, and the CPU-seconds spent when each was there."""
+
+    arm: str
+    seed: int
+    directory: Path
+    records: tuple[Record, ...]
+    spent: tuple[float, ...]
+
+    def front(self, cost: float = float("inf")) -> dict[int, Point]:
+        """The front of what was trained within ``cost`` CPU-seconds, by validation error."""
+        bounds = rundir.load_config(self.directory).bounds
+        points = {
+            r.candidate.index: r.point
+            for r, at in zip(self.records, self.spent, strict=True)
+            if at <= cost and r.ranked and r.point is not None
+        }
+        return pareto_front(points, bounds)
+
+
+def search(arm: str, seed: int, scale: Scale, data: str, budget: float, out: Path) -> Run:
+    """Run one search until it has spent ``budget`` CPU-seconds, or read one that has."""
+    directory = out / f"{arm}_seed{seed}"
+    marks = directory / "cpu.jsonl"
+    spent = _spent(marks)
+    if not spent or spent[-1] < budget:
+        flags_ = (f"--data={data}", f"--seed={seed}", f"--out={directory}", *scale.flags, *ARMS[arm])
+        command = [sys.executable, "-m", "search.evolve", "--resume", *flags_]
+        _spend(command, directory / rundir.JOURNAL, marks, budget, spent)
+    journal, records = rundir.open_journal(directory)
+    journal.close()
+    spent = _spent(marks)[: len(records)]
+    return Run(arm, seed, directory, tuple(records[: len(spent)]), tuple(spent))
+
+
+def _spent(marks: Path) -> list[float]:
+    return [json.loads(line) for line in marks.read_text().splitlines()] if marks.exists() else []
+
+
+def _spend(command: list[str], journal: Path, marks: Path, budget: float, spent: list[float]) -> None:
+    """Run ``command``; note the CPU time at every new candidate; stop it when the budget is spent."""
+    before, done = (spent[-1] if spent else 0.0), len(spent)
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    log = journal.with_name("log.txt")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+        try:
+            while process.poll() is None:
+                time.sleep(_POLL)
+                now = before + _cpu_seconds(process.pid)
+                lines = journal.read_bytes().count(b"\n") - 1 if journal.exists() else 0
+                if lines > done:
+                    with marks.open("a") as file:
+                        file.write(f"{now:.2f}\n" * (lines - done))
+                    done = lines
+                if now >= budget and done:
+                    break
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait()
+    if process.returncode not in (0, 130):
+        raise LogGradError(f"{' '.join(command)} failed: see {log}")
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Of a process, its living children and those that have ended."""
+    import psutil
+
+    try:
+        parent = psutil.Process(pid)
+        times = parent.cpu_times()
+        total = times.user + times.system + times.children_user + times.children_system
+        for child in parent.children(recursive=True):
+            own = child.cpu_times()
+            total += own.user + own.system
+    except psutil.NoSuchProcess:
+        return 0.0
+    return float(total)
+
+
+def curve(run: Run, reference: dict[str, float]) -> list[tuple[float, float]]:
+    """(CPU-seconds, hypervolume by validation error) whenever it grows."""
+    bounds = rundir.load_config(run.directory).bounds
+    points: dict[int, Point] = {}
+    found = [(0.0, 0.0)]
+    for record, at in zip(run.records, run.spent, strict=True):
+        if record.ranked and record.point is not None:
+            points[record.candidate.index] = record.point
+            volume = hypervolume(list(points.values()), bounds, reference)
+            if volume > found[-1][1]:
+                found.append((at, volume))
+    return found
+
+
+def reached(steps: list[tuple[float, float]], volume: float) -> float | None:
+    """CPU-seconds after which the hypervolume is there; None: never."""
+    return next((at for at, v in steps if v >= volume), None)
+
+
+def _row(run: Run, cost: float, scale: Scale, data: Any, reference: dict[str, float]) -> dict[str, Any]:
+    """One search up to ``cost`` CPU-seconds: its front retrained and scored on test."""
+    bounds = rundir.load_config(run.directory).bounds
+    front = within(run.front(cost), bounds)
+    scored = retrain(run.directory, front, data, scale.final_epochs)
+    spent = [at for at in run.spent if at <= cost]
+    best_error = min((p.error for p in scored), default=1.0)
+    return {
+        "arm": run.arm,
+        "seed": run.seed,
+        "cpu_seconds": round(min(cost, spent[-1] if spent else 0.0)),
+        "candidates": len(spent),
+        "front": len(front),
+        "validation_hypervolume": hypervolume(list(front.values()), bounds, reference),
+        "test_hypervolume": hypervolume(scored, bounds, reference),
+        "best_test_error": best_error,
+    }
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    unknown = [arm for arm in FLAGS.arms if arm not in ARMS]
+    if unknown:
+        raise LogGradError(f"--arms={unknown[0]}: no such arm; choose from {', '.join(ARMS)}")
+    scale = SCALES[FLAGS.scale]
+    spec = FLAGS.data or (f"folder:{CROPS}" if CROPS.is_dir() else "synthetic")
+    seeds, budget = FLAGS.seeds or scale.seeds, FLAGS.budget or scale.budget
+    out = Path(FLAGS.out)
+    data = dataset.load(spec, size=scale.size)
+    runs = []
+    for seed in range(seeds):
+        for arm in FLAGS.arms:
+            cost = budget if arm == "faithful" else FLAGS.share * budget
+            print(f"{arm}, seed {seed}: {cost:.0f} CPU-seconds", flush=True)
+            runs.append(search(arm, seed, scale, spec, cost, out))
+    counts = np.bincount(data.labels_of("train"), minlength=len(data.class_names))
+    majority = float(np.mean(data.labels_of("val") != counts.argmax()))
+    reference = {"error": majority}
+    rows = [_row(run, float("inf"), scale, data, reference) for run in runs]
+    rows += [
+        _row(run, budget / 10, scale, data, reference) | {"arm": f"{run.arm}, 1/10"}
+        for run in runs
+        if run.arm == "full"
+    ]
+    curves = {(run.arm, run.seed): curve(run, reference) for run in runs}
+    from benchmarks import search_cost_report
+
+    text = search_cost_report.text(rows, curves, spec, budget)
+    table = io.StringIO()
+    writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(out / "results.csv", table.getvalue().encode())
+    write_whole(out / "results.md", text.encode())
+    search_cost_report.plot(out / "results.png", curves, spec)
+    print(text)
+
+
+if __name__ == "__main__":
+    cli.run(main)

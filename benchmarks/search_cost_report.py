@@ -1,0 +1,96 @@
+"""The table and the plot of :mod:`benchmarks.search_cost`."""
+
+import io
+import statistics
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from loggrad_tf.files import write_whole
+
+Curves = dict[tuple[str, int], list[tuple[float, float]]]
+# Okabe and Ito's colours and a marker of its own for each arm.
+STYLES = {
+    "faithful": ("#000000", "o"),
+    "feasible": ("#E69F00", "s"),
+    "random": ("#0072B2", "^"),
+    "full": ("#D55E00", "D"),
+    "full-feasible": ("#56B4E9", "v"),
+    "full-unique": ("#009E73", "P"),
+    "full-children": ("#CC79A7", "X"),
+    "full-rungs": ("#F0E442", "*"),
+    "full-varied": ("#999999", "p"),
+}
+
+
+def text(rows: list[dict[str, Any]], curves: Curves, data: str, budget: float) -> str:
+    """Markdown: a line an arm, mean and spread over the seeds, and what it took to match faithful."""
+    arms = list(dict.fromkeys(row["arm"] for row in rows))
+    lines = [
+        f"data {Path(data.partition(':')[2] or data).name}; faithful has {budget:.0f} CPU-seconds a seed;"
+        f" mean of {len({row['seed'] for row in rows})} seeds, smallest to largest",
+        "",
+        "| arm | CPU-seconds | candidates | hypervolume, validation | hypervolume, test | best test error |"
+        " faithful's hypervolume reached after |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for arm in arms:
+        own = [row for row in rows if row["arm"] == arm]
+        lines.append(
+            f"| {arm} | {_mean(own, 'cpu_seconds', 0)} | {_mean(own, 'candidates', 0)}"
+            f" | {_spread(own, 'validation_hypervolume')} | {_spread(own, 'test_hypervolume')}"
+            f" | {_spread(own, 'best_test_error')} | {_matched(arm, curves)} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _mean(rows: list[dict[str, Any]], key: str, digits: int) -> str:
+    return f"{statistics.mean(row[key] for row in rows):,.{digits}f}"
+
+
+def _spread(rows: list[dict[str, Any]], key: str) -> str:
+    values = [row[key] for row in rows]
+    return f"{statistics.mean(values):.3f} ({min(values):.3f}-{max(values):.3f})"
+
+
+def _matched(arm: str, curves: Curves) -> str:
+    """Share of faithful's cost after which the arm's validation hypervolume is faithful's last, by seed."""
+    shares = []
+    for (name, seed), steps in curves.items():
+        other = curves.get(("faithful", seed))
+        if name != arm or arm == "faithful" or other is None:
+            continue
+        at = next((cost for cost, volume in steps if volume >= other[-1][1]), None)
+        shares.append(f"1/{other[-1][0] / at:.0f}" if at else "never")
+    return ", ".join(shares) or "-"
+
+
+def plot(path: Path, curves: Curves, data: str) -> None:
+    """Hypervolume by validation error over CPU-seconds, one line a search."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    labelled: set[str] = set()
+    for (arm, _), steps in curves.items():
+        colour, marker = STYLES[arm]
+        x, y = _columns(steps[1:])
+        label = None if arm in labelled else arm
+        labelled.add(arm)
+        axes.step(x, y, where="post", color=colour, marker=marker, ms=4, lw=1.2, label=label, alpha=0.85)
+    axes.set_xscale("log")
+    axes.set_xlabel("CPU-seconds of all processes")
+    axes.set_ylabel("hypervolume, validation (share of the box)")
+    axes.set_title(f"What a front costs ({Path(data.partition(':')[2] or data).name}), a line a seed")
+    axes.grid(alpha=0.25)
+    axes.legend(loc="best", framealpha=0.9)
+    image = io.BytesIO()
+    figure.savefig(image, dpi=150, format="png", metadata={"Software": None})
+    write_whole(path, image.getvalue())
+
+
+def _columns(steps: Iterable[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    pairs = list(steps)
+    return [cost for cost, _ in pairs], [volume for _, volume in pairs]
