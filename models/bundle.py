@@ -23,6 +23,7 @@ from loggrad_tf.frontend import FrontEnd
 from loggrad_tf.sensor import from_fields
 from models import keras_net
 from models.graph import Graph
+from models.pruning import Pruning
 from models.training import TrainConfig
 
 VERSION = 1
@@ -49,7 +50,7 @@ class DataReference:
 @dataclasses.dataclass(frozen=True)
 class Bundle:
     """Attributes:
-    graph: the network.
+    graph: the network, without pruned channels.
     front_end: what feeds it.
     class_names: in label order.
     weights: arrays in the order of ``keras_net.build(graph).get_weights()``.
@@ -57,6 +58,7 @@ class Bundle:
     train: how it was trained.
     seed: of that training.
     metrics: e.g. ``val_error``, ``test_error``.
+    pruning: what took channels from it while it was trained, if anything did.
     """
 
     graph: Graph
@@ -67,6 +69,7 @@ class Bundle:
     train: TrainConfig
     seed: int
     metrics: dict[str, float]
+    pruning: Pruning | None = None
 
     def model(self) -> keras.Model:
         """The Keras model with these weights."""
@@ -99,6 +102,7 @@ def save(directory: Path, bundle: Bundle) -> None:
             "train": bundle.train.to_json(),
             "seed": bundle.seed,
             "metrics": bundle.metrics,
+            "pruning": bundle.pruning.to_json() if bundle.pruning else None,
         }
         (temporary / "network.json").write_text(json.dumps(description, indent=1) + "\n")
         arrays: dict[str, Any] = {f"w{i:03d}": w for i, w in enumerate(bundle.weights)}
@@ -128,6 +132,8 @@ def load(directory: Path) -> Bundle:
         data["class_names"] = tuple(data["class_names"])
         data["data"] = from_fields(DataReference, data["data"])
         data["train"] = TrainConfig.from_json(data["train"])
+        pruning = data.get("pruning")
+        data["pruning"] = Pruning.from_json(pruning) if pruning else None
     except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise LogGradError(f"{directory}: damaged network ({error}); train it anew") from None
     return from_fields(Bundle, {**data, "weights": weights})

@@ -11,7 +11,7 @@ from absl import flags
 from loggrad_tf import cli, dataset, files, frontend, quiet
 from loggrad_tf.errors import LogGradError
 from models import zoo
-from models.pruning import Pruning
+from models.pruning import Pruning, prunable
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("net", "small_bn", list(zoo.NETWORKS), "Fixed network.")
@@ -25,9 +25,7 @@ flags.DEFINE_integer("epochs", 40, "Passes over the training images.", lower_bou
 flags.DEFINE_integer("batch", 64, "Images per step.", lower_bound=1)
 flags.DEFINE_integer("shift", 4, "Augmentation: largest shift in pixels.", lower_bound=0)
 flags.DEFINE_bool("flip", True, "Augmentation: mirror half of the images.")
-flags.DEFINE_float(
-    "sparsity", None, "Prune: the share of the channels that training takes away.", lower_bound=0.0
-)
+flags.DEFINE_float("sparsity", None, "Prune this share of the channels, 0 to 1, while training.")
 flags.DEFINE_integer("seed", 0, "Decides weights, order and augmentation.", lower_bound=0)
 flags.DEFINE_string("out", None, "Directory for the trained network.")
 
@@ -63,9 +61,15 @@ def main(argv: list[str]) -> None:
         train=config,
         seed=FLAGS.seed,
         metrics=metrics,
+        pruning=pruning,
     )
     metrics["test_error"] = training.evaluate(trained.model(), data, front_end, "test")
     bundle.save(out, trained)
+    if pruning is not None:
+        before, after = (
+            sum(group.channels for group in prunable(g, pruning.exempt_first)) for g in (graph, result.graph)
+        )
+        print(f"{after} of {before} prunable channels left")
     baseline = training.majority_error(data, "test")
     print(
         f"{FLAGS.net} on {FLAGS.input}: validation error {metrics['val_error']:.2%}, test error"

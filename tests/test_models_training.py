@@ -1,11 +1,15 @@
 """Training learns, repeats itself from its seed, and augments the RAW, not the levels."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from loggrad_tf import frontend
 from loggrad_tf.dataset import DataSet
@@ -13,6 +17,7 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.sensor import Sensor
 from models import bundle, keras_net, training
 from models.graph import Graph, GraphBuilder
+from models.pruning import Pruning, prunable
 from models.training import TrainConfig
 
 
@@ -169,6 +174,27 @@ def test_fused_batch_norm_is_keras_batch_norm() -> None:
     np.testing.assert_allclose(ours(x), theirs(x), atol=1e-5)
 
 
+def test_the_door_saves_a_pruned_network(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("flat", "steep", "upright"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for k in range(12):
+            pixels = rng.integers(0, 256, (16, 16), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{k}.png")
+    command = [
+        sys.executable, "-m", "models.train", f"--data=folder:{tmp_path / 'photos'}", "--size=16",
+        "--epochs=2", "--batch=4", "--shift=0", "--sparsity=0.5", f"--out={tmp_path / 'net'}",
+    ]  # fmt: skip
+    environment = {**os.environ, "LOGGRAD_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "29 of 58 prunable channels left" in done.stdout
+    saved = bundle.load(tmp_path / "net")
+    assert saved.pruning == Pruning(0.5)
+    assert sum(g.channels for g in prunable(saved.graph)) == 29
+    assert saved.model().output_shape == (None, 3)
+
+
 def test_bundle_round_trip_and_damage(tmp_path: Path) -> None:
     data = stripes()
     front_end = frontend.fit("loggrad_2p25", data.sensor, data.subset("train")[0])
@@ -182,6 +208,7 @@ def test_bundle_round_trip_and_damage(tmp_path: Path) -> None:
         CONFIG,
         5,
         {"val_error": 0.25},
+        Pruning(0.5, begin=0.25),
     )
     where = tmp_path / "best"
     for _ in range(2):
@@ -190,6 +217,7 @@ def test_bundle_round_trip_and_damage(tmp_path: Path) -> None:
     x = front_end.encode(data.subset("val")[0])
     np.testing.assert_array_equal(loaded.model()(x), saved.model()(x))
     assert loaded.front_end == front_end and loaded.graph == graph and loaded.train == CONFIG
+    assert loaded.pruning == saved.pruning
     assert sorted(p.name for p in tmp_path.iterdir()) == ["best"]
 
     # A save that was killed half-way is repeated over what it left.
