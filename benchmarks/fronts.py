@@ -41,7 +41,7 @@ def retrain(directory: Path, front: dict[int, Point], data: DataSet, epochs: int
     recipe = config.method.train | {"epochs": epochs, "fused_bn": True}
     graphs = {i: network(records[i], config) for i in front}
     with tempfile.TemporaryDirectory() as folder:
-        spec = dataclasses.replace(config.training(data.path, Path(folder)), train=recipe)
+        spec = dataclasses.replace(config.training(data.path, Path(folder)), train=recipe, rungs=())
         waiting, trained = list(front), []
         with Pool(config.workers, open_evaluator, spec) as pool:
             running = 0

@@ -178,7 +178,8 @@ class Config:
 
     def training(self, data: Path, weights: Path) -> TrainingSpec:
         """What its workers need, with the directories of the prepared data set and of the weights."""
-        return TrainingSpec(data, FrontEnd.from_json(self.front_end), self.method.train, weights)
+        front_end = FrontEnd.from_json(self.front_end)
+        return TrainingSpec(data, front_end, self.method.train, weights, self.method.rungs)
 
 
 def absolute_data(spec: str) -> str:

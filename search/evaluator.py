@@ -32,6 +32,8 @@ class TrainingSpec:
       front_end: between its pixels and the network.
       train: JSON form of :class:`models.training.TrainConfig`.
       weights: directory for the candidates' weights.
+      rungs: epochs after which a training ends that has learned nothing: its mean loss is still that of
+        answering how frequent the classes are.
       label: what a line of progress per training calls it; empty shows none.
     """
 
@@ -39,6 +41,7 @@ class TrainingSpec:
     front_end: FrontEnd
     train: dict[str, Any]
     weights: Path
+    rungs: tuple[int, ...] = ()
     label: str = ""
 
 
@@ -59,6 +62,16 @@ class Task:
     seed: int
     pruning: Pruning | None = None
     limits: tuple[tuple[int, float], ...] = ()
+
+
+# A loss below this share of the classes' entropy has learned something.
+LEARNED = 0.99
+
+
+def entropy(labels: np.ndarray) -> float:
+    """Nats: the mean loss of always answering with the frequencies of the classes."""
+    shares = np.unique(labels, return_counts=True)[1] / len(labels)
+    return float(-(shares * np.log(shares)).sum())
 
 
 def weights_path(directory: Path, index: int) -> Path:
@@ -101,14 +114,18 @@ def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
 
     data = dataset.open_prepared(spec.data)
     config = training.TrainConfig.from_json(spec.train)
+    chance = entropy(data.labels_of("train"))
 
     def evaluate(task: Task) -> Outcome:
         keras.backend.clear_session()
         show = progress.of_epochs(spec.label, config.epochs) if spec.label else None
         limits = dict(task.limits)
+        areas = [0.0]
 
         def hopeless(epoch: int, area: float) -> bool:
-            return area > limits.get(epoch + 1, math.inf)
+            areas.append(area)
+            learned_nothing = epoch + 1 in spec.rungs and area - areas[-2] > LEARNED * chance
+            return learned_nothing or area > limits.get(epoch + 1, math.inf)
 
         result = training.train(
             task.graph, data, spec.front_end, config, task.seed, show, task.pruning, hopeless

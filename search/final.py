@@ -97,7 +97,7 @@ def _finalists(
         ):
             spec = config.training(data.path, directory / rundir.WEIGHTS)
             label = f"training candidate {index} in full ({len(found) + 1} of {len(wanted)})"
-            spec = dataclasses.replace(spec, train=full.to_json(), label=label)
+            spec = dataclasses.replace(spec, train=full.to_json(), rungs=(), label=label)
             outcome, weights = _train_in_full(spec, task)
             if outcome.val_error is None or weights is None:
                 print(f"warning: {label} failed: {outcome.failure}", file=sys.stderr)

@@ -11,7 +11,7 @@ anyway can be dropped before it costs anything, each by a setting of its own:
   sparsest (after LEMONADE, Elsken et al. 2019): costs are free, errors are not;
 * ``rungs``: epochs at which a training is stopped if networks that cost no more have learned
   faster (asynchronous successive halving, Li et al. 2020, with the sum of training losses as
-  its measure and the front in place of a ranking).
+  its measure and the front in place of a ranking), or if nothing was learned yet.
 """
 
 import dataclasses

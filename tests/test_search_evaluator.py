@@ -1,5 +1,6 @@
 """search.evaluator: a real worker, whose outcomes depend on the task alone."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,15 @@ from PIL import Image
 
 from loggrad_tf import dataset, frontend
 from models.graph import Graph, GraphBuilder
-from search.evaluator import Task, TrainingSpec, load_weights, open_evaluator, save_weights, weights_path
+from search.evaluator import (
+    Task,
+    TrainingSpec,
+    entropy,
+    load_weights,
+    open_evaluator,
+    save_weights,
+    weights_path,
+)
 from search.history import Outcome
 from search.workers import Pool
 
@@ -69,3 +78,32 @@ def test_weights_come_back_in_their_order(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["00003.npz"]
     for a, b in zip(load_weights(tmp_path / "00003.npz"), arrays, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_entropy() -> None:
+    assert entropy(np.array([0, 1, 0, 1])) == pytest.approx(np.log(2))
+    assert entropy(np.array([0, 0, 0])) == 0
+
+
+def test_trainings_end_at_their_limits_and_when_nothing_is_learned(
+    prepared: dataset.DataSet, tmp_path: Path
+) -> None:
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    front_end = frontend.fixed("loggrad_1p5", prepared.sensor)
+    spec = TrainingSpec(prepared.path, front_end, TRAIN | {"epochs": 4}, weights)
+    stuck = TRAIN | {"epochs": 4, "learning_rate": 1e-9, "weight_decay": 0.0}
+
+    def outcome(spec: TrainingSpec, *limits: tuple[int, float]) -> Outcome:
+        with Pool(1, open_evaluator, spec) as pool:
+            pool.submit(0, Task(0, _network(4), 7, limits=limits))
+            return pool.wait()[0].outcome
+
+    whole = outcome(spec, (2, 100.0))
+    assert not whole.stopped and len(whole.curve) == 4
+    area = sum(loss for loss, _ in whole.curve[:2])
+    ended = outcome(spec, (2, area - 0.01), (3, 0.0))
+    assert ended.stopped and ended.curve == whole.curve[:2] and ended.val_error is not None
+    rungs = dataclasses.replace(spec, rungs=(3,), train=stuck)
+    assert len(outcome(rungs).curve) == 3
+    assert len(outcome(dataclasses.replace(rungs, rungs=())).curve) == 4
