@@ -2,19 +2,66 @@
 
 Records are appended with a single write and an fsync, so after a crash at most the last line
 is torn. On opening, a torn last line is cut off with a warning (its candidate is simply done
-again); damage anywhere else is an error that names the line. A record holds nothing that
+again); damage anywhere else is an error that names the line. A record that finds the disk full is
+taken back, so that the journal ends with a whole line. A record holds nothing that
 depends on the clock or the machine: an uninterrupted journal and a resumed one are equal
 byte for byte. Durations go to ``timing.jsonl`` beside it, which nothing reads back.
 """
 
+import contextlib
+import errno
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from loggrad_tf.errors import LogGradError
 
 JOURNAL, TIMING = "journal.jsonl", "timing.jsonl"
+# No space, no quota, or a file as large as the file system or ulimit lets it be.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class DiskFull(LogGradError):
+    """No candidate's fault: the search ends, and is resumed when there is space."""
+
+
+def is_full(error: BaseException) -> bool:
+    """Did a write fail for want of space?"""
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the want of space in what is written to ``path`` into :class:`DiskFull`, which names it."""
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise DiskFull(
+            f"{path}: the disk is full ({os.strerror(error.errno or 0).lower()});"
+            " free some space and resume the search"
+        ) from None
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write ``data`` beside ``path``, force it to the disk, rename it: power loss leaves all or nothing.
+
+    Raises:
+      DiskFull: nothing is left of it.
+      OSError: the folder is missing or not to be written to.
+    """
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
+    try:
+        with writing(path), temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def encode(record: dict[str, Any]) -> bytes:
@@ -80,12 +127,24 @@ class Journal:
         return records
 
     def append(self, record: dict[str, Any]) -> None:
-        """Add one record; it is on the disk when this returns."""
+        """Add one record; it is on the disk when this returns.
+
+        Raises:
+          DiskFull: the journal is as it was.
+          OSError: it cannot be written; the journal is as it was, as far as that can be had.
+          ValueError: a number that JSON cannot hold.
+        """
         line = encode(record)
-        written = os.write(self._file, line)
-        if written != len(line):
-            raise LogGradError(f"{self.path}: the disk is full; free some space and resume the search")
-        os.fsync(self._file)
+        end = os.fstat(self._file).st_size
+        try:
+            with writing(self.path):
+                if os.write(self._file, line) != len(line):
+                    raise OSError(errno.ENOSPC, "short write")
+                os.fsync(self._file)
+        except BaseException:
+            with contextlib.suppress(OSError):  # opening cuts it off as well
+                os.ftruncate(self._file, end)
+            raise
 
     def close(self) -> None:
         os.close(self._file)
