@@ -1,0 +1,520 @@
+"""search.report: one page that is true to the journal, harmless, and works in a browser."""
+
+import base64
+import dataclasses
+import functools
+import hashlib
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from loggrad_tf.errors import LogGradError
+from search import report_page, report_png, report_run
+from search.config import PROFILES, Config
+from search.history import Candidate, Record, failed
+from search.journal import JOURNAL
+from search.objectives import Bounds, pareto_front
+from search.proposal import build, training_seed
+from search.report_network import drawing, lanes_of, munas_table, rows_of
+from search.report_svg import SERIES, Axis
+from tests.report_cases import CONFIG, invented, searched, write_run
+
+ROOT = Path(__file__).resolve().parent.parent
+BROWSER = next(
+    (p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), ""
+)
+SMALL = dataclasses.replace(CONFIG, size=32, method=dataclasses.replace(CONFIG.method, rounds=26))
+LONG = dataclasses.replace(
+    CONFIG,
+    method=dataclasses.replace(
+        CONFIG.method, rounds=2000, rungs=(8, 20, 40), train=CONFIG.method.train | {"epochs": 80}
+    ),
+)
+EVERY_BOUND = Bounds(0.05, 30_000, 20_000, 1e6, 10_000, 128_000, 0.2, 0.003)
+
+
+@functools.cache
+def _searched() -> tuple[Record, ...]:
+    return tuple(searched(SMALL, 26))
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    return write_run(tmp_path / "small", SMALL, _searched())
+
+
+def _page(*directories: Path) -> str:
+    return report_page.page([report_run.read(directory) for directory in directories])
+
+
+class _Elements(html.parser.HTMLParser):
+    """Names of the elements; an element that is not closed in its turn is an error."""
+
+    VOID = ("meta", "input", "br")
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.names: list[str] = []
+        self._open: list[str] = []
+        self.feed(page)
+        self.close()
+        assert not self._open
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.names.append(tag)
+        if tag not in self.VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: Any) -> None:
+        self.names.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+
+def _panels(page: str) -> list[str]:
+    return re.findall(r'<svg class="panel".*?</svg>', page, re.S)
+
+
+def _paths(panel: str, cls: str) -> str:
+    return "".join(re.findall(rf'<path class="{cls}" d="([^"]*)"', panel))
+
+
+def test_page_is_whole_and_shows_every_candidate(tmp_path: Path) -> None:
+    records = invented(400, epochs=40)
+    directory = write_run(tmp_path / "run", LONG, records)
+    page, run = _page(directory), report_run.read(directory)
+    _Elements(page)
+    panels = _panels(page)
+    assert len(panels) == 6, "error against three costs, and these against each other"
+    for panel in panels:
+        assert _paths(panel, "trained").count("h0") == len(run.points)
+        assert _paths(panel, "stopped").count("m0") == len(run.stopped)
+        assert _paths(panel, "mark").count("z") == len(run.front)
+        assert panel.count('class="bound"') == 2
+    assert run.front == pareto_front(run.points, LONG.bounds)
+    assert [panel.count('class="stairs"') for panel in panels] == [1, 1, 1, 0, 0, 0]
+    rows = re.findall(r'<tr data-run="0" data-index="(\d+)"', page)
+    assert sorted(map(int, rows)) == sorted(run.front)
+    assert page.count('class="learned') == 2 * min(len(run.front), 60)
+    for text in ("400 / 2,000", LONG.manifest_sha256, "worker was killed by SIGKILL 3", "tensorflow 2.21.0"):
+        assert text in page
+    failures = sum(r.outcome.failure is not None for r in records)
+    assert f"<b>{failures}</b><span>failed</span>" in page
+    crowded = re.search(r"a sibling lay where the front is sparser</th><td>([\d,]+)</td>", page)
+    assert crowded and crowded[1] == "2,800"
+
+
+def test_nothing_is_fetched_and_only_its_own_script_may_run(small: Path) -> None:
+    page = _page(small)
+    assert not re.search(r"https?:|src=|href=|url\(|@import|//[a-z]", page)
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.S)
+    assert len(scripts) == 1
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'" in page
+
+
+def test_hostile_text_is_only_text(tmp_path: Path) -> None:
+    evil = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&\"'"
+    records = [
+        dataclasses.replace(r, candidate=dataclasses.replace(r.candidate, morph=evil))
+        for r in invented(60, epochs=2, reason=evil)
+    ]
+    config = dataclasses.replace(LONG, data=f"folder:/{evil}", class_names=(evil, "b"), versions={evil: evil})
+    page = _page(write_run(tmp_path / "run", config, records))
+    names = _Elements(page).names
+    assert names.count("script") == 2 and "img" not in names
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    assert data and json.loads(data[1])["runs"][0]["morph"][0] == evil
+
+
+def test_network_is_the_chosen_one_and_its_costs_add_up(small: Path) -> None:
+    page, run = _page(small), report_run.read(small)
+    assert run.chosen is not None
+    costs = run.records[run.chosen].costs
+    totals = re.findall(r"<tfoot><tr>(.*?)</tr>", page)
+    munas, plan = (re.findall(r"<td>([^<]*)</td>", total) for total in totals)
+    assert munas[-2:] == [f"{costs.size:,}", f"{costs.macs:,}"]
+    assert plan[-1] == f"{costs.instructions:,}"
+    assert f"RAM {costs.ram:,} B" in page and f"flash {costs.flash:,} B" in page
+    assert f"Peak memory {costs.peak_memory:,} B" in page
+    assert f"The chosen network, #{run.chosen}" in page
+
+
+def test_drawing_has_a_place_for_every_op() -> None:
+    settings = LONG.settings()
+    for record in invented(60, epochs=1):
+        graph = build(record.candidate.genotype, settings)
+        rows, lanes = rows_of(graph), lanes_of(graph)
+        assert len(set(zip(rows, lanes, strict=True))) == len(graph.ops)
+        assert all(rows[i] < rows[k] for k, op in enumerate(graph.ops) for i in op.inputs)
+        assert all(lanes[k] == 0 for k, op in enumerate(graph.ops) if op.kind in ("add", "dense", "input"))
+        picture = drawing(graph, graph, "input")
+        assert picture.count('class="box"') == len(graph.ops)
+        assert picture.count('class="edge"') == sum(len(op.inputs) for op in graph.ops)
+        assert (
+            munas_table(graph).count("<tr>")
+            == 1 + sum(o.kind not in ("input", "flatten") for o in graph.ops) + 1
+        )
+
+
+def test_kept_network_is_the_chosen_one(small: Path) -> None:
+    other = max(report_run.read(small).points)
+    (small / "best").mkdir()
+    saved: dict[str, Any] = {"seed": training_seed(SMALL.seed, other), "train": {"epochs": 40}}
+    saved["metrics"] = {"val_error": 0.1234, "test_error": 0.2345}
+    (small / "best" / "network.json").write_text(json.dumps(saved))
+    assert report_run.read(small).chosen == other
+    page = _page(small)
+    assert "Kept after 40 epochs of training: validation error 12.34 %, test error 23.45 %." in page
+    (small / "best" / "network.json").write_text("{torn")
+    assert report_run.read(small).saved is None
+
+
+# What search.asked makes of the flags, with a data set in place of one on the disk.
+_PARSE = """
+import dataclasses, json, sys
+from absl import flags
+from search import asked
+from search.config import Config
+same = []
+for line in sys.stdin:
+    stored = json.loads(line)
+    config = Config.from_json(stored["config"])
+    class Data:
+        class_names, manifest_sha256 = config.class_names, config.manifest_sha256
+    class FrontEnd:
+        def to_json(self): return config.front_end
+    asked.dataset.load = lambda *_, **__: Data()
+    asked.fit_front_end = lambda *_: FrontEnd()
+    flags.FLAGS.unparse_flags()
+    for name in flags.FLAGS: flags.FLAGS[name].unparse()
+    flags.FLAGS(["evolve", *stored["arguments"]])
+    asked.check()
+    again = dataclasses.replace(asked.config()[0], versions=config.versions)
+    same.append(again == config)
+print(json.dumps(same))
+"""
+
+
+def _configs() -> list[Config]:
+    quick, paper, faithful = (PROFILES[name] for name in ("quick", "paper", "faithful"))
+    replace = dataclasses.replace
+    return [
+        CONFIG,
+        replace(
+            CONFIG, method=replace(quick, rounds=7, rungs=(), max_overrun=None, varied=False, model="munas")
+        ),
+        replace(
+            CONFIG, method=replace(quick, train=quick.train | {"epochs": 3}, rungs=(2,), max_overrun=1.5)
+        ),
+        replace(CONFIG, method=replace(quick, train=quick.train | {"epochs": 3}, rungs=(1,), unique=False)),
+        replace(
+            CONFIG,
+            profile="paper",
+            method=paper,
+            bounds=Bounds(None, 9999.5, None, None, None, 1e6, 0.1, 1e-3),
+        ),
+        replace(CONFIG, profile="faithful", method=faithful, bounds=Bounds()),
+        replace(CONFIG, board="stm32vldiscovery", mode="mosaic", bits=10, input="jpeg8", bounds=EVERY_BOUND),
+        replace(CONFIG, data='folder:/tmp/it\'s a "set"', seed=12, workers=5),
+    ]
+
+
+def test_command_asks_for_the_same_search() -> None:
+    configs = _configs()
+    lines = [json.dumps({"config": c.to_json(), "arguments": report_run.arguments(c)}) for c in configs]
+    done = subprocess.run(
+        [sys.executable, "-c", _PARSE],
+        cwd=ROOT,
+        input="\n".join(lines),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [True] * len(configs)
+    assert not any(report_run.unlike_profile(c) for c in configs)
+
+
+def test_command_is_one_for_a_shell(tmp_path: Path) -> None:
+    config = dataclasses.replace(_configs()[-1], onednn="0")
+    text = report_run.command(config).replace("python -m search.evolve", "printf '%s\\n'")
+    done = subprocess.run(["sh", "-c", text], capture_output=True, text=True)
+    assert done.stdout.splitlines() == report_run.arguments(config)
+    assert text.startswith("TF_ENABLE_ONEDNN_OPTS=0 ")
+
+
+def test_training_that_no_flag_gives_is_named() -> None:
+    train = CONFIG.method.train | {"momentum": 0.5, "epochs": 3}
+    config = dataclasses.replace(CONFIG, method=dataclasses.replace(CONFIG.method, train=train))
+    assert report_run.unlike_profile(config) == ["momentum"]
+
+
+@pytest.mark.parametrize("tail", [b'{"event":"candi', b'{"event":"candidate","ind\n'])
+def test_running_search_is_only_read(small: Path, tail: bytes) -> None:
+    whole = _page(small)
+    with (small / JOURNAL).open("ab") as file:
+        file.write(tail)
+    before = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in small.rglob("*") if p.is_file()}
+    torn = _page(small)
+    after = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in small.rglob("*") if p.is_file()}
+    assert after == before
+    assert "last line is not complete" in torn and "last line is not complete" not in whole
+    assert report_run.read(small).records == _searched()
+
+
+def _edit(path: Path, old: bytes, new: bytes) -> None:
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "said"),
+    [
+        (JOURNAL, b'"index":3', b'"index":4', "line 5 is damaged (candidate 4 where 3 belongs)"),
+        (JOURNAL, b'"event":"begin"', b'"event":"end"', "line 1 is damaged (it does not belong"),
+        (JOURNAL, b'"parent":null', b'"parent":7', "candidate 0 has parent 7"),
+        (JOURNAL, b'{"costs"', b'"costs"', "line 2 is damaged"),
+        ("config.json", b'"quick"', b'"slow"', "unknown profile 'slow'"),
+        ("config.json", b'"seed"', b'"sead"', "config.json: damaged"),
+    ],
+)
+def test_damage_is_named(small: Path, name: str, old: bytes, new: bytes, said: str) -> None:
+    _edit(small / name, old, new)
+    with pytest.raises(LogGradError, match=re.escape(said)):
+        report_run.read(small)
+
+
+def _failing(count: int) -> list[Record]:
+    return [dataclasses.replace(r, outcome=failed(f"reason {r.candidate.index}")) for r in invented(count, 1)]
+
+
+def test_searches_with_little_to_show(tmp_path: Path) -> None:
+    none = write_run(tmp_path / "none", SMALL, [])
+    (none / JOURNAL).write_bytes(b"")
+    assert "0 of 26 candidates have finished" in _page(none)
+    (none / JOURNAL).unlink()
+    assert "0 of 26 candidates have finished" in _page(none)
+    broken = write_run(tmp_path / "broken", LONG, _failing(90))
+    page = _page(broken)
+    _Elements(page)
+    assert not _panels(page) and "No candidate was trained in full" in page
+    assert "reason 7" in page and "50 more failed for 50 other reasons" in page
+    early = [r for r in invented(60) if r.outcome.stopped]
+    early = [
+        dataclasses.replace(r, candidate=Candidate(i, r.candidate.genotype, None, "random"))
+        for i, r in enumerate(early)
+    ]
+    page = _page(write_run(tmp_path / "early", LONG, early))
+    assert len(_panels(page)) == 6 and "The chosen network" not in page
+    page = _page(none, broken, write_run(tmp_path / "one", LONG, invented(1)))
+    _Elements(page)
+    assert page.count("none trained in full yet") == 2
+
+
+def test_durations_may_be_missing(tmp_path: Path) -> None:
+    untimed = write_run(tmp_path / "untimed", LONG, invented(50), seconds=None)
+    page = _page(untimed)
+    assert "best error by candidates" in page and "training time" not in page
+    partly = write_run(tmp_path / "partly", LONG, invented(50))
+    (partly / "timing.jsonl").write_text('{"index":0,"seconds":5}\nnonsense\n{"index":1,"seco')
+    assert "durations of 49 of 50 candidates are not known" in _page(partly)
+
+
+def test_two_searches_over_each_other(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "one", LONG, invented(200))
+    bounds = dataclasses.replace(LONG.bounds, ram=40_000, flash=1e9)
+    other = write_run(
+        tmp_path / "two", dataclasses.replace(LONG, input="jpeg8", bounds=bounds), invented(300)
+    )
+    page = _page(one, other)
+    _Elements(page)
+    panels = _panels(page)
+    assert len(panels) == 4 + 6, "the costs that any of them bounds"
+    ram = panels[2]
+    for colour, _ in SERIES[:2]:
+        assert 'class="stairs" d="M' in ram and f'stroke="{colour}"' in ram
+    lines = re.findall(r'class="bound" d="[^"]*" stroke="([^"]*)"', ram)
+    assert lines == [SERIES[0][0], SERIES[1][0], "#1a1a1a"], "own bounds in own colours, a shared one black"
+    assert "bound 1G →" in panels[3], "a bound far off does not stretch the axis"
+    assert "different bounds" in page and "loggrad_1p5, jpeg8" in page
+    chosen = [report_run.read(d).chosen for d in (one, other)]
+    assert re.findall(r'<tr data-run="(\d)" data-index="(\d+)">', page) == [
+        ("0", str(chosen[0])),
+        ("1", str(chosen[1])),
+    ]
+
+
+def test_names_tell_runs_apart(tmp_path: Path) -> None:
+    records = invented(3)
+    one, two = (report_run.read(write_run(tmp_path / name, LONG, records)) for name in "ab")
+    third = report_run.read(write_run(tmp_path / "c", dataclasses.replace(LONG, input="raw16"), records))
+    assert report_run.labels([one, third]) == ["loggrad_1p5", "raw16"]
+    assert report_run.labels([one, two]) == ["a", "b"]
+    with pytest.raises(LogGradError, match="8 searches, of which 7"):
+        report_page.page([one] * 8)
+
+
+def test_long_search_makes_a_small_page_soon(tmp_path: Path) -> None:
+    directory = write_run(tmp_path / "long", dataclasses.replace(LONG, bounds=EVERY_BOUND), invented(2000))
+    begin = time.monotonic()
+    page = _page(directory)
+    assert time.monotonic() - begin < 40
+    assert len(_panels(page)) == 28
+    assert len(page.encode()) < 3e6
+
+
+def test_png_has_a_colour_for_each_search(tmp_path: Path) -> None:
+    runs = []
+    for name in ("loggrad_1p5", "jpeg8", "raw16"):
+        config = dataclasses.replace(LONG, input=name)
+        runs.append(report_run.read(write_run(tmp_path / name, config, invented(120))))
+    report_png.write_png(tmp_path / "fronts.png", runs)
+    image = np.array(Image.open(tmp_path / "fronts.png").convert("RGB")).astype(int)
+    assert image.shape[1] > 2000
+    for nth, (colour, _) in enumerate(SERIES[:4]):
+        rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        assert bool((np.abs(image - rgb).max(axis=2) < 8).any()) == (nth < 3)
+    empty = report_run.read(write_run(tmp_path / "empty", LONG, []))
+    with pytest.raises(LogGradError, match="no front"):
+        report_png.write_png(tmp_path / "no.png", [empty])
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_ticks_are_few_and_within(log: bool) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        low = float(10 ** rng.uniform(-6, 6))
+        axis = Axis(low, low * float(10 ** rng.uniform(0.05, 6)), 0, 100, log)
+        ticks = axis.ticks()
+        assert 2 <= len(ticks) <= 8 and ticks == sorted(set(ticks))
+        assert all(-1e-6 <= axis.at(tick) <= 100 + 1e-6 for tick in ticks)
+
+
+def _report(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "search.report", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+
+
+def test_door(small: Path, tmp_path: Path) -> None:
+    done = _report(f"--run={small}", f"--png={tmp_path / 'fronts.png'}")
+    assert done.returncode == 0, done.stderr
+    assert (small / "report.html").read_text() == _page(small)
+    assert (tmp_path / "fronts.png").is_file() and not list(small.glob(".*"))
+    other = write_run(tmp_path / "other", dataclasses.replace(SMALL, input="raw16"), _searched())
+    assert _report(f"--run={small}", f"--run={other}").returncode == 0
+    assert (small / "comparison.html").read_text() == _page(small, other)
+
+
+def test_bad_requests_are_one_line(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for arguments, said in (
+        ([], "--run is missing"),
+        ([f"--run={tmp_path / 'nowhere'}"], "no search there (config.json is missing)"),
+        ([f"--run={small}", f"--run={small}/../small"], "is given twice"),
+        ([f"--run={small}", f"--out={tmp_path}/file/report.html"], "cannot be written"),
+    ):
+        done = _report(*arguments)
+        assert done.returncode == 1 and done.stdout == ""
+        assert said in done.stderr and len(done.stderr.strip().splitlines()) == 1
+
+
+_WATCHED = "<script>window.failures = []; onerror = (text) => { failures.push(text); };</script>"
+# Points at the chosen candidate in the first picture, clicks on it, asks for another, presses Escape.
+_VISIT = """<script>
+(() => {
+  const panel = document.querySelector("svg.panel"), box = panel.getBoundingClientRect();
+  const mark = panel.querySelectorAll(".mark");
+  const at = mark[mark.length - 1].getBoundingClientRect();
+  const where = { clientX: at.left + at.width / 2, clientY: at.top + at.height / 2, bubbles: true };
+  const rings = () => document.querySelectorAll(".panel .ring").length;
+  const listed = () => [...document.querySelectorAll("#lineage li")].map((one) => Number(one.dataset.index));
+  const found = { panels: document.querySelectorAll("svg.panel").length, at_rest: rings(), listed: listed() };
+  panel.dispatchEvent(new PointerEvent("pointermove", where));
+  found.hovered = rings();
+  found.tip = document.getElementById("tip").hidden ? "" : document.getElementById("tip").textContent;
+  panel.dispatchEvent(new PointerEvent("pointerleave"));
+  found.left = rings();
+  panel.dispatchEvent(new MouseEvent("click", where));
+  found.clicked = rings();
+  found.chain = listed();
+  found.rows = document.querySelectorAll("tr.selected").length;
+  found.curves = document.querySelectorAll(".learned.selected").length;
+  const asked = document.querySelector("#lineage input");
+  asked.value = FAILED;
+  asked.dispatchEvent(new Event("input"));
+  found.failed = document.querySelector("#lineage li").textContent;
+  document.querySelectorAll("tr[data-index]")[0].click();
+  found.by_row = listed()[0];
+  document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" }));
+  found.cleared = rings() + listed().length;
+  found.wider = document.documentElement.scrollWidth - innerWidth;
+  found.failures = failures;
+  const verdict = document.createElement("pre");
+  verdict.id = "verdict";
+  verdict.textContent = JSON.stringify(found);
+  document.body.append(verdict);
+})();
+</script>"""
+
+
+def _dom(page: str, place: Path) -> str:
+    place.write_text(page)
+    command = [
+        BROWSER,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--window-size=1400,2000",
+        "--dump-dom",
+    ]
+    place.with_name("profile").mkdir(exist_ok=True)
+    command += [f"--user-data-dir={place.with_name('profile')}", f"file://{place}"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
+
+
+@pytest.mark.skipif(not BROWSER, reason="no chromium, chromium-browser or google-chrome on PATH")
+def test_in_a_browser(tmp_path: Path) -> None:
+    directory = write_run(tmp_path / "run", LONG, invented(300, epochs=40))
+    run, page = report_run.read(directory), _page(directory)
+    assert run.chosen is not None
+    first_failed = run.failed[0].candidate.index
+    visit = _VISIT.replace("FAILED", str(first_failed))
+    page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', _WATCHED, page)
+    dom = _dom(page.replace("</body>", f"{visit}</body>"), tmp_path / "visited.html")
+    verdict = re.search(r'<pre id="verdict">(.*?)</pre>', dom)
+    assert verdict, dom[-2000:]
+    found = json.loads(html.unescape(verdict[1]))
+    chain = report_run.lineage(run.records, run.chosen)
+    assert len(chain) > 1, "the case is to have ancestors"
+    assert found["failures"] == [] and found["panels"] == 6
+    assert (found["at_rest"], found["listed"]) == (0, chain)
+    assert found["hovered"] == found["clicked"] == 6 * len(chain) and found["left"] == 0
+    assert found["tip"].startswith(f"#{run.chosen}") and "scale filters" in found["tip"]
+    assert found["chain"] == chain
+    assert (found["rows"], found["curves"]) == (1, 2), "its row, and its curves of loss and error"
+    assert found["failed"].startswith(f"#{first_failed}  failed: worker was killed")
+    assert found["by_row"] == min(run.front, key=lambda i: (run.front[i].error, i))
+    assert found["cleared"] == 0
+    assert found["wider"] <= 0
+
+
+@pytest.mark.skipif(not BROWSER, reason="no chromium, chromium-browser or google-chrome on PATH")
+def test_policy_lets_the_own_script_run_and_no_other(tmp_path: Path) -> None:
+    page = _page(write_run(tmp_path / "run", LONG, invented(60, epochs=4)))
+    intruder = "<script>document.documentElement.dataset.intruder = 1;</script></body>"
+    dom = _dom(page.replace("</body>", intruder), tmp_path / "intruded.html")
+    assert 'class="with-script"' in dom
+    assert "data-intruder" not in dom
