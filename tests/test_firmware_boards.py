@@ -217,6 +217,71 @@ def test_clang_finds_nothing() -> None:
         compile_c(["clang", *STRICT, *only, *arm, f"-I{COMMON}", *own])
 
 
+MEMORY = """#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+void *copy(void *restrict to, const void *restrict from, size_t size);
+void *fill(void *to, int value, size_t size);
+
+/* Blocks of their own, which the sanitizer watches the ends of. */
+int main(void)
+{
+    for (size_t size = 0; size < 40; size++) {
+        for (size_t at = 0; at < 16; at++) {
+            const size_t left = at % 4, right = at / 4;
+            uint8_t *const from = malloc(size + left + 1), *const to = malloc(size + right + 1);
+            for (size_t i = 0; i < size; i++) {
+                from[left + i] = (uint8_t)(i * 7 + 1);
+            }
+            to[right] = 99;
+            int wrong = copy(to + right, from + left, size) != to + right || (size == 0 && to[right] != 99);
+            for (size_t i = 0; i < size; i++) {
+                wrong |= to[right + i] != (uint8_t)(i * 7 + 1);
+            }
+            wrong |= fill(to + right, 0x1A5, size) != to + right || (size == 0 && to[right] != 99);
+            for (size_t i = 0; i < size; i++) {
+                wrong |= to[right + i] != 0xA5;
+            }
+            free(from);
+            free(to);
+            if (wrong) {
+                printf("%zu bytes from %zu to %zu", size, left, right);
+                return 1;
+            }
+        }
+    }
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("core", ["-U__ARM_FEATURE_UNALIGNED", "-D__ARM_FEATURE_UNALIGNED"])
+def test_copy_and_fill(core: str, tmp_path: Path) -> None:
+    (tmp_path / "test.c").write_text(MEMORY)
+    strict = ["-std=c99", "-O2", "-Wall", "-Wextra", "-pedantic", "-Werror", "-fno-builtin"]
+    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    # Under their own names the sanitizer's would be called.
+    names = ["-Dmemcpy=copy", "-Dmemset=fill"]
+    sources = [str(COMMON / "memory.c"), str(tmp_path / "test.c")]
+    compile_c(["gcc", *strict, *sanitize, core, *names, *sources, "-o", str(tmp_path / "test")])
+    done = subprocess.run([str(tmp_path / "test")], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("name", [n for n in DATA if n != "host"])
+def test_memory_is_linked_from_here(name: str) -> None:
+    """The C library's are larger: 142 and 166 B on the M0, 308 and 164 B on the M4."""
+    listing = subprocess.run(
+        ["arm-none-eabi-nm", "-S", str(link(name, DATA[name]["channel"]))], capture_output=True, text=True
+    ).stdout
+    sizes = {
+        line.split()[3]: int(line.split()[1], 16) for line in listing.splitlines() if len(line.split()) == 4
+    }
+    assert 0 < sizes["memcpy"] < 100 and 0 < sizes["memset"] < 100
+
+
 @pytest.fixture(scope="module")
 def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The camera's driver with a simulated sensor, whose rows are 400 periods long."""
