@@ -1,15 +1,17 @@
 """A search seen live: event files that ``tensorboard --logdir runs`` shows while it goes on.
 
-    DIR/tensorboard/search      a step a candidate: errors, costs, the best so far, candidates an hour
-    DIR/tensorboard/front/K     the learning curve of candidate K, a step an epoch, once it is on the front
-    DIR/tensorboard/all/K       HParams: what candidate K is made of, and what it reached
+    DIR/tensorboard/search        a step a candidate: errors, costs, the best so far, candidates an hour
+    DIR/tensorboard/training/K    the learning curve of candidate K, a step an epoch, if it was on the front
+    DIR/tensorboard/trials/K      HParams: what candidate K is made of, and what it reached
 
 They are a view of the journal and nothing reads them back. A resumed search writes on from the candidate
 that it goes on with, in new files. Learning curves are written for the first :data:`CURVES` members of the
 front and HParams for the first :data:`SESSIONS` candidates that reached an error: TensorBoard holds every
-run in memory. The package ``tensorboard`` is used for its messages and its record format only; its own
-writer would import TensorFlow, which the process that leads a search must not. A search does not end
-because its view cannot be written: a missing package or a full disk is said once.
+run in memory, and of more than 40 it draws only those that are ticked (filter runs by ``search$``).
+
+The package ``tensorboard`` is used for its messages and its record format only; its own writer would import
+TensorFlow, which the process that leads a search must not. A search does not end because its view cannot be
+written: a missing package or a full disk is said once.
 """
 
 import contextlib
@@ -84,10 +86,10 @@ class Watch:
         self._files: Any = None
         try:
             self._files = _Files(self._place)
-            self._curves = _names(self._place / "front")
-            self._sessions = _names(self._place / "all")
-            if not any((self._place / "all").glob("events.*")):
-                self._files.write("all", [self._experiment()], keep=False)
+            self._curves = _names(self._place / "training")
+            self._sessions = _names(self._place / "trials")
+            begun = any((self._place / "search").glob("events.*"))
+            self._files.write("search", [] if begun else [self._experiment()])
         except ImportError:
             self._give_up("package tensorboard is not installed: make setup installs it")
         except OSError as error:
@@ -138,23 +140,23 @@ class Watch:
         if self._best is not None:
             values["error/best_within_bounds"] = self._best
         self._files.write("search", [_scalars(values, index)])
-        self._add_session(record)
-        if index in front and str(index) not in self._curves and len(self._curves) < CURVES:
-            self._curves.add(str(index))
+        name = f"{index:05d}"
+        self._add_session(record, name)
+        if index in front and name not in self._curves and len(self._curves) < CURVES:
+            self._curves.add(name)
             curve = enumerate(record.outcome.curve, 1)
             events = [
                 _scalars({"training/loss": loss, "training/error": e}, epoch) for epoch, (loss, e) in curve
             ]
-            self._files.write(f"front/{index}", events, keep=False)
+            self._files.write(f"training/{name}", events, keep=False)
 
-    def _add_session(self, record: Record) -> None:
-        name = str(record.candidate.index)
+    def _add_session(self, record: Record, name: str) -> None:
         if record.point is None or name in self._sessions or len(self._sessions) >= SESSIONS:
             return
         self._sessions.add(name)
         reached = {k: v for k, v in scalars(record).items() if k in METRICS}
         events = [self._session(record), _scalars(reached, 0), _session_end()]
-        self._files.write(f"all/{name}", events, keep=False)
+        self._files.write(f"trials/{name}", events, keep=False)
 
     def _experiment(self) -> Any:
         """What the columns of HParams are."""
@@ -174,9 +176,7 @@ class Watch:
     def _session(self, record: Record) -> Any:
         from tensorboard.plugins.hparams import plugin_data_pb2
 
-        start = plugin_data_pb2.SessionStartInfo(
-            group_name=f"#{record.candidate.index}", start_time_secs=time.time()
-        )
+        start = plugin_data_pb2.SessionStartInfo(start_time_secs=time.time())
         for name, value in hyperparameters(record, self._config).items():
             if isinstance(value, str):
                 start.hparams[name].string_value = value

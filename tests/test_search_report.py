@@ -19,11 +19,11 @@ import pytest
 from PIL import Image
 
 from loggrad_tf.errors import LogGradError
-from search import report_page, report_png, report_run
+from search import report_course, report_page, report_png, report_run
 from search.config import PROFILES, Config
 from search.history import Candidate, Record, failed
 from search.journal import JOURNAL
-from search.objectives import Bounds, pareto_front
+from search.objectives import Bounds, overrun, pareto_front
 from search.proposal import build, training_seed
 from search.report_network import drawing, lanes_of, munas_table, rows_of
 from search.report_svg import SERIES, Axis
@@ -331,6 +331,41 @@ def test_durations_may_be_missing(tmp_path: Path) -> None:
     partly = write_run(tmp_path / "partly", LONG, invented(50))
     (partly / "timing.jsonl").write_text('{"index":0,"seconds":5}\nnonsense\n{"index":1,"seco')
     assert "durations of 49 of 50 candidates are not known" in _page(partly)
+
+
+def test_course_of_a_search(tmp_path: Path) -> None:
+    records = invented(300, epochs=80)
+    seconds = {r.candidate.index: float(1 + r.candidate.index % 3) for r in records}
+    directory = write_run(tmp_path / "run", LONG, records)
+    lines = [json.dumps({"index": i, "seconds": s}) for i, s in {**seconds, 0: 99.0}.items()]
+    again = json.dumps({"index": 0, "seconds": seconds[0]})
+    (directory / "timing.jsonl").write_text("\n".join([*lines, again]) + "\n")
+    run = report_run.read(directory)
+    assert report_course.training_time(run) == list(np.cumsum(list(seconds.values())))
+    least, expected = 2.0, []
+    for record in records:
+        error, fits = record.outcome.val_error, overrun(record.costs, LONG.bounds) <= 1
+        if record.ranked and fits and error is not None and error < least:
+            least = error
+            expected.append((record.candidate.index, error))
+    assert report_course.best_so_far(run) == expected and len(expected) > 2
+    table = re.sub("<[^>]*>", " ", report_course.stopped(run)).split()
+    stopped = len(run.stopped)
+    reached = len(run.points) + stopped
+    share = f"{stopped / reached:.0%}"
+    rows = f"8 {reached} 0 0% 20 {reached} {stopped} {share} 40 {len(run.points)} 0 0%"
+    assert rows in " ".join(table) and f"{60 * stopped:,} epochs" in report_course.stopped(run)
+    drawn = dict(re.findall(r'words">([^<]*)</th><td>([\d,]+)</td>', report_course.rejected(run)))
+    counts = {name: sum(dict(r.candidate.rejected)[name] for r in records) for name in ("duplicate", "ram")}
+    assert drawn["trained already"] == f"{counts['duplicate']:,}"
+    assert drawn["RAM over its bound"] == f"{counts['ram']:,}"
+    tips = re.findall(r"<title>([\d,]+) with candidates (\d+) to (\d+)<", report_course.rejected(run))
+    assert sum(int(n.replace(",", "")) for n, _, _ in tips) == sum(
+        times for r in records for _, times in r.candidate.rejected
+    )
+    for times, first, last in tips[:40]:
+        within = records[int(first) : int(last) + 1]
+        assert int(times) in {sum(dict(r.candidate.rejected)[n] for r in within) for n in ("crowded", "ram")}
 
 
 def test_two_searches_over_each_other(tmp_path: Path) -> None:

@@ -62,12 +62,12 @@ def test_curves_of_the_front(tmp_path: Path) -> None:
     records = invented(90, epochs=4)
     _watched(tmp_path, records, {4, 8})
     runs = _runs(tmp_path / "tensorboard")
-    assert {name for name in runs if name.startswith("front/")} == {"front/4", "front/8"}
+    assert {name for name in runs if name.startswith("training/")} == {"training/00004", "training/00008"}
     curve = records[8].outcome.curve
-    assert _steps(runs["front/8"], "training/loss") == pytest.approx(
+    assert _steps(runs["training/00008"], "training/loss") == pytest.approx(
         {epoch: loss for epoch, (loss, _) in enumerate(curve, 1)}
     )
-    assert _steps(runs["front/8"], "training/error") == pytest.approx(
+    assert _steps(runs["training/00008"], "training/error") == pytest.approx(
         {epoch: error for epoch, (_, error) in enumerate(curve, 1)}
     )
 
@@ -82,13 +82,15 @@ def test_hparams(tmp_path: Path) -> None:
     def content(run: str, tag: str) -> bytes:
         return runs[run].SummaryMetadata(tag).plugin_data.content  # type: ignore[attr-defined]
 
-    experiment = metadata.parse_experiment_plugin_data(content("all", metadata.EXPERIMENT_TAG))
+    experiment = metadata.parse_experiment_plugin_data(content("search", metadata.EXPERIMENT_TAG))
     assert {info.name.tag for info in experiment.metric_infos} == set(METRICS)
     reached = [r for r in records if r.point is not None]
-    assert {name for name in runs if name.startswith("all/")} == {f"all/{r.candidate.index}" for r in reached}
+    assert {name for name in runs if name.startswith("trials/")} == {
+        f"trials/{r.candidate.index:05d}" for r in reached
+    }
     columns = {info.name: info.type for info in experiment.hparam_infos}
     for record in reached:
-        run = f"all/{record.candidate.index}"
+        run = f"trials/{record.candidate.index:05d}"
         start = metadata.parse_session_start_info_plugin_data(content(run, metadata.SESSION_START_INFO_TAG))
         given = hyperparameters(record, CONFIG)
         assert set(start.hparams) == set(given) == set(columns)
@@ -112,8 +114,8 @@ def test_resumed_search_has_every_step_once(tmp_path: Path) -> None:
     _watched(tmp_path, records, {4, 8, 31}, earlier=20)
     runs = _runs(tmp_path / "tensorboard")
     assert set(_steps(runs["search"], "costs/macs")) == set(range(50))
-    assert set(_steps(runs["front/4"], "training/loss")) == {1, 2, 3}
-    assert "front/31" in runs
+    assert set(_steps(runs["training/00004"], "training/loss")) == {1, 2, 3}
+    assert "training/00031" in runs
     once = tmp_path / "once"
     _watched(once, records, {4, 8, 31})
     whole = _runs(once / "tensorboard")["search"]
@@ -125,8 +127,8 @@ def test_as_many_runs_as_tensorboard_bears(tmp_path: Path) -> None:
     records = invented(SESSIONS + 100, epochs=1)
     _watched(tmp_path, records, set(range(len(records))))
     place = tmp_path / "tensorboard"
-    assert len(list((place / "front").iterdir())) == CURVES
-    assert sum(path.is_dir() for path in (place / "all").iterdir()) == SESSIONS
+    assert len(list((place / "training").iterdir())) == CURVES
+    assert sum(path.is_dir() for path in (place / "trials").iterdir()) == SESSIONS
 
 
 def test_missing_package_is_said_once(
