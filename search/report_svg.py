@@ -89,7 +89,7 @@ class Axis:
     def _warped(self, value: float) -> float:
         return math.log10(max(value, 1e-12)) if self.log else value
 
-    def ticks(self, most: int = 6) -> list[float]:
+    def ticks(self, most: int = 7) -> list[float]:
         """Round values within the axis, at most ``most`` or so."""
         if self.log:
             return _log_ticks(self.low, self.high, most)
@@ -120,7 +120,7 @@ def _log_ticks(low: float, high: float, most: int) -> list[float]:
             break
     if len(found) > most:
         found = found[:: -(-len(found) // most)]
-    return found if len(found) >= 4 else _linear_ticks(low, high, most)
+    return found if len(found) >= 4 or high > 20 * low else _linear_ticks(low, high, most)
 
 
 def span(values: Iterable[float], log: bool, reach: float = 0.05) -> tuple[float, float]:

@@ -19,8 +19,11 @@ import pytest
 from PIL import Image
 
 from loggrad_tf.errors import LogGradError
+from models.graph import WEIGHTED
+from models.pruning import prunable
 from search import report_course, report_page, report_png, report_run
 from search.config import PROFILES, Config
+from search.evolution import record_of
 from search.history import Candidate, Record, failed
 from search.journal import JOURNAL
 from search.objectives import Bounds, overrun, pareto_front
@@ -149,6 +152,30 @@ def test_network_is_the_chosen_one_and_its_costs_add_up(small: Path) -> None:
     assert f"RAM {costs.ram:,} B" in page and f"flash {costs.flash:,} B" in page
     assert f"Peak memory {costs.peak_memory:,} B" in page
     assert f"The chosen network, #{run.chosen}" in page
+
+
+def test_pruned_network_is_drawn_as_it_was_left(small: Path, tmp_path: Path) -> None:
+    index, settings = report_run.read(small).chosen, SMALL.settings()
+    assert index is not None
+    record = _searched()[index]
+    drawn = build(record.candidate.genotype, settings)
+    group = next(g for g in prunable(drawn) if g.channels > 2)
+    ops = [op.name for op in drawn.ops if op.name in group.ops and op.kind in WEIGHTED]
+    outcome = dataclasses.replace(record.outcome, widths=tuple((name, group.channels - 2) for name in ops))
+    pruned = record_of(record.candidate, outcome, settings)
+    assert pruned.costs.size < record.costs.size
+    records = [*_searched()[:index], pruned, *_searched()[index + 1 :]]
+    page = _page(write_run(tmp_path / "pruned", SMALL, records))
+    picture = re.findall(r'<svg class="network".*?</svg>', page)[0]
+    assert picture.count(f" of {group.channels}") == len(ops)
+    total = re.findall(r"<tfoot><tr>(.*?)</tr>", page)[0]
+    assert re.findall(r"<td>([^<]*)</td>", total)[-2:] == [f"{pruned.costs.size:,}", f"{pruned.costs.macs:,}"]
+
+
+def test_network_that_cannot_be_planned_is_shown_without_a_plan(tmp_path: Path) -> None:
+    config = dataclasses.replace(LONG, board="nowhere")
+    page = _page(write_run(tmp_path / "run", config, invented(30)))
+    assert "There is no plan: board &#x27;nowhere&#x27;" in page and '<svg class="network"' in page
 
 
 def test_drawing_has_a_place_for_every_op() -> None:
@@ -434,8 +461,10 @@ def test_ticks_are_few_and_within(log: bool) -> None:
         low = float(10 ** rng.uniform(-6, 6))
         axis = Axis(low, low * float(10 ** rng.uniform(0.05, 6)), 0, 100, log)
         ticks = axis.ticks()
-        assert 2 <= len(ticks) <= 8 and ticks == sorted(set(ticks))
-        assert all(-1e-6 <= axis.at(tick) <= 100 + 1e-6 for tick in ticks)
+        assert 2 <= len(ticks) <= 9 and ticks == sorted(set(ticks))
+        places = [axis.at(tick) for tick in ticks]
+        assert places[0] >= -1e-6 and places[-1] <= 100 + 1e-6
+        assert max(np.diff([0, *places, 100])) < 51
 
 
 def _report(*arguments: str) -> subprocess.CompletedProcess[str]:
