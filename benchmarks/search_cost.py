@@ -50,12 +50,12 @@ flags.DEFINE_list(
     "arms", ["faithful", "feasible", "random", "full"], "Arms to run, see --help of the module."
 )
 flags.DEFINE_integer("seeds", None, "Seeds [quick 1, full 3].", lower_bound=1)
-flags.DEFINE_float("budget", None, "CPU-seconds of faithful [quick 150, full 1500].", lower_bound=1)
+flags.DEFINE_float("budget", None, "CPU-seconds of faithful [quick 200, full 900].", lower_bound=1)
 flags.DEFINE_float("share", 0.25, "Share of the budget for all other arms.", lower_bound=0.01, upper_bound=1)
 
 CROPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "crops"
 _PLAIN = ("--nopruning", "--max_overrun=none", "--nounique", "--children=1", "--rungs=none", "--novaried")
-_FULL = ("--nopruning", "--max_overrun=1", "--unique", "--children=4", "--rungs=1,2", "--varied")
+_FULL = ("--nopruning", "--max_overrun=1", "--unique", "--children=4", "--rungs=2", "--varied")
 ARMS = {
     "faithful": _PLAIN,
     "feasible": (*_PLAIN, "--max_overrun=1"),
@@ -72,7 +72,7 @@ _POLL = 0.25
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """Sizes of the protocol. Memory and MACs of the paper's bounds shrink with the image's area.
+    """Sizes of the protocol. The bounds are the paper's.
 
     Attributes:
       size: side of the images, pixels.
@@ -92,17 +92,15 @@ class Scale:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        area = (self.size / 96) ** 2
         return (
             f"--size={self.size}", f"--epochs={self.epochs}", f"--population={self.population}",
             f"--sample={self.sample}", "--final_epochs=0", "--resources=munas", "--rounds=100000",
-            f"--memory_bound={10_000 * area:.0f}", f"--macs_bound={1_000_000 * area:.0f}",
         )  # fmt: skip
 
 
 SCALES = {
-    "quick": Scale(size=32, epochs=4, population=10, sample=4, final_epochs=10, seeds=1, budget=150),
-    "full": Scale(size=32, epochs=6, population=16, sample=5, final_epochs=30, seeds=3, budget=1500),
+    "quick": Scale(size=32, epochs=4, population=8, sample=3, final_epochs=10, seeds=1, budget=200),
+    "full": Scale(size=32, epochs=4, population=12, sample=4, final_epochs=20, seeds=3, budget=900),
 }
 
 

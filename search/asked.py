@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import sys
 from typing import Any
 
 from absl import flags
@@ -13,8 +14,10 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.frontend import FORMATS, check_format
 from loggrad_tf.parallel import processors
 from search.config import BOARD, MODELS, PROFILES, Config, Method, absolute_data, fit_front_end, versions
+from search.evaluator import TrainingSpec, open_evaluator
 from search.objectives import Bounds
-from search.workers import ONEDNN, THREADS
+from search.ray_pool import RayPool
+from search.workers import ONEDNN, THREADS, Pool
 
 FLAGS = flags.FLAGS
 
@@ -102,6 +105,15 @@ for _name, (_, _text) in _BOUNDS.items():
     flags.DEFINE_string(f"{_name}_bound", None, f"Soft bound on {_text}; none drops it.")
 flags.DEFINE_integer("seed", 0, "Decides everything.", lower_bound=0)
 flags.DEFINE_integer("workers", None, "Processes, one thread each [number of cores].", lower_bound=1)
+flags.DEFINE_enum(
+    "executor", "process", ["process", "ray"], "Where candidates are trained: this machine, or a Ray cluster."
+)
+flags.DEFINE_string(
+    "ray_address", None, "Of --executor=ray: auto, or the head's ip:port [Ray on this machine alone]."
+)
+flags.DEFINE_float(
+    "timeout", None, "Seconds after which a candidate has failed [600 for each of its epochs].", lower_bound=1
+)
 flags.DEFINE_flag(
     flags.Flag(
         flags.ArgumentParser(),
@@ -161,12 +173,25 @@ def _given(method: Method) -> Method:
     return dataclasses.replace(method, **changes)
 
 
+def pool(config: Config, spec: TrainingSpec) -> Pool | RayPool:
+    """The workers asked for. They decide nothing, so a search may go on with others."""
+    timeout = FLAGS.timeout or 600.0 * config.method.train["epochs"]
+    if FLAGS.executor == "process":
+        return Pool(config.workers, open_evaluator, spec, timeout)
+    made = RayPool(config.workers, open_evaluator, spec, FLAGS.ray_address, timeout)
+    if made.warning:
+        print(f"warning: {made.warning}", file=sys.stderr)
+    return made
+
+
 def method() -> Method:
     """The method asked for: a profile, with the flags that were given.
 
     Raises:
       LogGradError: a wrong value, or two that contradict each other.
     """
+    if FLAGS.ray_address is not None and FLAGS.executor != "ray":
+        raise LogGradError(f"--ray_address={FLAGS.ray_address}: give --executor=ray too")
     if FLAGS.faithful and FLAGS["profile"].present:
         raise LogGradError("--faithful and --profile name two sets of defaults: give one")
     made = _given(PROFILES["faithful" if FLAGS.faithful else FLAGS.profile])

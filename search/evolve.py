@@ -7,6 +7,7 @@ chosen network. A run that was stopped, by Ctrl-C or kill -9, goes on with --res
 the history it would have had.
 """
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -18,15 +19,17 @@ from loggrad_tf.dataset import DataSet
 from loggrad_tf.errors import LogGradError
 from search import asked, final, plots, rundir
 from search.config import Config, differences, versions
-from search.evaluator import Task, open_evaluator
+from search.evaluator import Task
 from search.evolution import Evolution
-from search.history import Candidate
+from search.history import Candidate, Record
 from search.objectives import best, overrun
 from search.progress import Progress, table
 from search.proposal import build, propose, pruning_of, training_seed
-from search.workers import ONEDNN, THREADS, Pool
+from search.watch import Watch
+from search.workers import ONEDNN, THREADS
 
 FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(asked)
 
 
 def _check_resumed(directory: Path, stored: Config) -> DataSet:
@@ -124,8 +127,14 @@ def _search(directory: Path, config: Config, data: DataSet) -> None:
             flush=True,
         )
         spec = config.training(data.path, directory / rundir.WEIGHTS)
-        with Pool(config.workers, open_evaluator, spec) as pool:
-            rundir.drive(evolution, journal, pool, task_of, progress.show)
+        watch = Watch(directory, config, records)
+
+        def show(record: Record, seconds: float) -> None:
+            progress.show(record, seconds)
+            watch.add(record, seconds, front.members)
+
+        with contextlib.closing(watch), asked.pool(config, spec) as pool:
+            rundir.drive(evolution, journal, pool, task_of, show)
     journal.close()
     _finish(directory, config, data, evolution, front)
 
