@@ -1,7 +1,6 @@
 """Fronts compared: hypervolume under bounds, and networks retrained with one recipe."""
 
 import dataclasses
-import tempfile
 from pathlib import Path
 
 import moocore
@@ -10,11 +9,10 @@ import numpy as np
 from loggrad_tf.dataset import DataSet
 from models.graph import Graph
 from search import rundir
-from search.evaluator import Task, TrainingSpec, load_weights, open_evaluator, weights_path
-from search.final import network
+from search.evaluator import Task, TrainingSpec
+from search.final import Weights, network, train_in_full
 from search.objectives import Bounds, Point, overrun
 from search.proposal import training_seed
-from search.workers import Pool
 
 
 def within(front: dict[int, Point], bounds: Bounds) -> dict[int, Point]:
@@ -39,32 +37,20 @@ def retrain(directory: Path, front: dict[int, Point], data: DataSet, epochs: int
     journal, records = rundir.open_journal(directory)
     journal.close()
     recipe = config.method.train | {"epochs": epochs, "fused_bn": True}
-    graphs = {i: network(records[i], config) for i in front}
-    with tempfile.TemporaryDirectory() as folder:
-        spec = dataclasses.replace(config.training(data.path, Path(folder)), train=recipe, rungs=())
-        waiting, trained = list(front), []
-        with Pool(config.workers, open_evaluator, spec) as pool:
-            running = 0
-            while waiting or running:
-                while waiting and pool.idle:
-                    index = waiting.pop(0)
-                    pool.submit(index, Task(index, graphs[index], training_seed(config.seed, index)))
-                    running += 1
-                for done in pool.wait():
-                    running -= 1
-                    if done.outcome.failure is None:
-                        trained.append(done.index)
-        return [
-            dataclasses.replace(
-                front[i], error=_test_error(graphs[i], weights_path(Path(folder), i), data, spec)
-            )
-            for i in sorted(trained)
-        ]
+    tasks = [Task(i, network(records[i], config), training_seed(config.seed, i)) for i in front]
+    graphs = {task.index: task.graph for task in tasks}
+    spec = dataclasses.replace(config.training(data.path, Path()), train=recipe, rungs=())
+    scored = []
+    for index, _, weights in train_in_full(spec, tasks, config.workers):
+        if weights is not None:
+            error = _test_error(graphs[index], weights, data, spec)
+            scored.append(dataclasses.replace(front[index], error=error))
+    return scored
 
 
-def _test_error(graph: Graph, weights: Path, data: DataSet, spec: TrainingSpec) -> float:
+def _test_error(graph: Graph, weights: Weights, data: DataSet, spec: TrainingSpec) -> float:
     from models import keras_net, training
 
     model = keras_net.build(graph)
-    model.set_weights(list(load_weights(weights)))
+    model.set_weights(list(weights))
     return training.evaluate(model, data, spec.front_end, "test")

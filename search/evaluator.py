@@ -34,7 +34,7 @@ class TrainingSpec:
       weights: directory for the candidates' weights.
       rungs: epochs after which a training ends that has learned nothing: its mean loss is still that of
         answering how frequent the classes are.
-      label: what a line of progress per training calls it; empty shows none.
+      label: what a line of progress calls each training, before its index; empty shows none.
     """
 
     data: Path
@@ -118,7 +118,7 @@ def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
 
     def evaluate(task: Task) -> Outcome:
         keras.backend.clear_session()
-        show = progress.of_epochs(spec.label, config.epochs) if spec.label else None
+        show = progress.of_epochs(f"{spec.label} {task.index}", config.epochs) if spec.label else None
         limits = dict(task.limits)
         areas = [0.0]
 

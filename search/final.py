@@ -16,6 +16,7 @@ import dataclasses
 import math
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ from models.pruning import resized
 from search import rundir
 from search.config import Config
 from search.evaluator import Task, TrainingSpec, load_weights, open_evaluator, start_tensorflow, weights_path
-from search.history import Outcome, Record, failed
+from search.history import Outcome, Record
 from search.objectives import ranking
 from search.proposal import build, training_seed
 from search.workers import Pool
@@ -86,25 +87,29 @@ def _finalists(
     from models import bundle
 
     found: dict[int, bundle.Bundle] = {}
+    tasks: list[Task] = []
     for record in wanted:
         index = record.candidate.index
-        place = directory / FINALISTS / f"{index:05d}"
         task = Task(index, network(record, config), training_seed(config.seed, index))
-        if (saved := _saved(place)) is None or (saved.graph, saved.seed, saved.train) != (
-            task.graph,
-            task.seed,
-            full,
-        ):
-            spec = config.training(data.path, directory / rundir.WEIGHTS)
-            label = f"training candidate {index} in full ({len(found) + 1} of {len(wanted)})"
-            spec = dataclasses.replace(spec, train=full.to_json(), rungs=(), label=label)
-            outcome, weights = _train_in_full(spec, task)
-            if outcome.val_error is None or weights is None:
-                print(f"warning: {label} failed: {outcome.failure}", file=sys.stderr)
-                continue
-            saved = _bundle(config, record, weights, full, outcome.val_error)
-            bundle.save(place, saved)
-        found[index] = saved
+        saved = _saved(directory / FINALISTS / f"{index:05d}")
+        if saved is not None and (saved.graph, saved.seed, saved.train) == (task.graph, task.seed, full):
+            found[index] = saved
+        else:
+            tasks.append(task)
+    if tasks:
+        print(f"training {len(tasks)} of the best candidates for {full.epochs} epochs", flush=True)
+    records = {record.candidate.index: record for record in wanted}
+    spec = dataclasses.replace(config.training(data.path, Path()), train=full.to_json(), rungs=())
+    for index, outcome, weights in train_in_full(spec, tasks, config.workers) if tasks else ():
+        if outcome.val_error is None or weights is None:
+            print(f"warning: candidate {index} in full: {outcome.failure}", file=sys.stderr)
+            continue
+        print(
+            f"candidate {index} after {full.epochs} epochs: validation error {outcome.val_error:.2%}",
+            flush=True,
+        )
+        found[index] = _bundle(config, records[index], weights, full, outcome.val_error)
+        bundle.save(directory / FINALISTS / f"{index:05d}", found[index])
     return found
 
 
@@ -170,19 +175,30 @@ def _standard_error(rate: float, images: int) -> float:
     return math.sqrt(rate * (1 - rate) / images)
 
 
-def _train_in_full(spec: TrainingSpec, task: Task) -> tuple[Outcome, Weights | None]:
-    """Train in a process of its own: a crash is an outcome like any other, without weights."""
+def train_in_full(
+    spec: TrainingSpec, tasks: list[Task], workers: int
+) -> Iterator[tuple[int, Outcome, Weights | None]]:
+    """Train in processes of their own; each network is handed on as it is done.
+
+    A crash is an outcome like any other, without weights. Where ``spec`` puts weights is not used.
+    """
+    waiting, running = list(tasks), 0
     with tempfile.TemporaryDirectory() as folder:
-        weights = Path(folder)
+        spec = dataclasses.replace(spec, weights=Path(folder), label="candidate")
         try:
-            with Pool(1, open_evaluator, dataclasses.replace(spec, weights=weights)) as pool:
-                pool.submit(task.index, task)
-                outcome = pool.wait()[0].outcome
+            with Pool(min(workers, len(tasks)), open_evaluator, spec) as pool:
+                while waiting or running:
+                    while waiting and pool.idle:
+                        task = waiting.pop(0)
+                        pool.submit(task.index, task)
+                        running += 1
+                    for done in pool.wait():
+                        running -= 1
+                        path = weights_path(Path(folder), done.index)
+                        trained = done.outcome.val_error is not None
+                        yield done.index, done.outcome, load_weights(path) if trained else None
         except LogGradError as error:
-            outcome = failed(str(error))
-        if outcome.val_error is None:
-            return outcome, None
-        return outcome, load_weights(weights_path(weights, task.index))
+            print(f"warning: training in full: {error}", file=sys.stderr)
 
 
 def _kept_weights(directory: Path, index: int) -> Weights:

@@ -1,7 +1,7 @@
 """search.final: which weights become the best network; the training itself is a stand-in."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,7 @@ HIDDEN = next(op.name for op in WHOLE.ops if op.kind == "dense")
 RECORD = record_of(CANDIDATE, Outcome(0.25, 0.2, widths=((HIDDEN, 3),)), CONFIG.settings())
 GRAPH = resized(WHOLE, {HIDDEN: 3})
 Weights = tuple[np.ndarray, ...]
+Trained = Iterator[tuple[int, Outcome, Weights | None]]
 
 
 def _weights(value: float) -> Weights:
@@ -52,10 +53,11 @@ class Training:
         self.outcome = outcome
         self.epochs: list[int] = []
 
-    def __call__(self, spec: TrainingSpec, task: Task) -> tuple[Outcome, Weights | None]:
-        assert task.graph == GRAPH
-        self.epochs.append(spec.train["epochs"])
-        return self.outcome, None if self.outcome.failure else TRAINED
+    def __call__(self, spec: TrainingSpec, tasks: list[Task], workers: int) -> Trained:
+        for task in tasks:
+            assert task.graph == GRAPH
+            self.epochs.append(spec.train["epochs"])
+            yield task.index, self.outcome, None if self.outcome.failure else TRAINED
 
 
 def _finish(
@@ -66,7 +68,7 @@ def _finish(
     records: Sequence[Record] = (RECORD,),
 ) -> str:
     monkeypatch.setattr(final, "start_tensorflow", lambda: None)  # its settings are for a whole process
-    monkeypatch.setattr(final, "_train_in_full", training)
+    monkeypatch.setattr(final, "train_in_full", training)
     pixels = np.random.default_rng(0).integers(0, 4096, (9, 16, 16)).astype(np.uint16)
     labels, split = np.tile(np.arange(3, dtype=np.int32), 3), np.repeat(np.arange(3, dtype=np.uint8), 3)
     names = CONFIG.class_names
@@ -132,9 +134,7 @@ def test_crash_keeps_the_weights_until_it_goes_well(
 ) -> None:
     crash = Training(Outcome(None, None, "worker was killed by SIGKILL"))
     assert "after 8 epochs" in _finish(directory, CONFIG, crash, monkeypatch)
-    assert (
-        "training candidate 0 in full (1 of 1) failed: worker was killed by SIGKILL" in capsys.readouterr().err
-    )
+    assert "candidate 0 in full: worker was killed by SIGKILL" in capsys.readouterr().err
     assert _is(bundle.load(directory / "best"), KEPT)
     assert "after 40 epochs" in _finish(directory, CONFIG, Training(Outcome(0.0, 0.0)), monkeypatch)
     assert _is(bundle.load(directory / "best"), TRAINED)
@@ -146,11 +146,12 @@ class Finalists:
     def __init__(self, errors: dict[int, float]) -> None:
         self.errors, self.asked = errors, list[int]()
 
-    def __call__(self, spec: TrainingSpec, task: Task) -> tuple[Outcome, Weights | None]:
-        self.asked.append(task.index)
-        error = self.errors[task.index]
-        weights = tuple(np.full_like(w, error) for w in keras_net.build(task.graph).get_weights())
-        return Outcome(error, 0.0), weights
+    def __call__(self, spec: TrainingSpec, tasks: list[Task], workers: int) -> Trained:
+        for task in tasks:
+            self.asked.append(task.index)
+            error = self.errors[task.index]
+            weights = tuple(np.full_like(w, error) for w in keras_net.build(task.graph).get_weights())
+            yield task.index, Outcome(error, 0.0), weights
 
 
 def test_the_best_of_several_finalists_is_saved(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
