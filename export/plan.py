@@ -12,9 +12,13 @@ cuts everywhere are whole maps.
 :func:`place` knows nothing of networks, so that resource counts elsewhere can use it too.
 """
 
+import bisect
 import dataclasses
+import heapq
+import itertools
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -132,41 +136,117 @@ def plan(graph: QuantGraph, core: str = "", levels: int = 0, choice: Choice | No
     """
     if choice is None:
         choice = kernels.choices(build(graph), core, levels)[0]
-    network = build(graph, levels, choice.code_pixels)
-    chosen = tuple(kernels.choose(n, network.maps, core, levels, choice) for n in network.nodes)
-    return _arrange(network, chosen, choice)
+    return next(plans(graph, core, levels, [choice]))
+
+
+def plans(graph: QuantGraph, core: str, levels: int, options: Iterable[Choice]) -> Iterator[Plan]:
+    """A plan for each layout of the constants, made when it is asked for.
+
+    Order and places depend on a layout by its ``code_pixels`` only, a kernel by whether its layer is compact.
+    """
+    arranged: dict[int, Plan] = {}
+    made: dict[tuple[int, int, bool], Kernel] = {}
+    for choice in options:
+        pixels = choice.code_pixels
+        network = arranged[pixels].network if pixels in arranged else build(graph, levels, pixels)
+        chosen = []
+        for position, node in enumerate(network.nodes):
+            key = pixels, position, node.name in choice.compact
+            if key not in made:
+                made[key] = kernels.choose(node, network.maps, core, levels, choice)
+            chosen.append(made[key])
+        if pixels not in arranged:
+            arranged[pixels] = _arrange(network, tuple(chosen), choice)
+        yield dataclasses.replace(arranged[pixels], kernels=tuple(chosen), choice=choice)
 
 
 def _arrange(network: Network, chosen: tuple[Kernel, ...], choice: Choice) -> Plan:
     """Look for the cuts that need the least memory, from both ends."""
-    known: dict[frozenset[int], tuple[int, Schedule]] = {}
-
-    def cost(cuts: frozenset[int]) -> int:
-        if cuts not in known:
-            made = schedule.make(network, cuts)
-            known[cuts] = live_bound(list(_buffers(network, made).values())), made
-        return known[cuts][0]
-
+    bounds, asked = _Bounds(network), set[frozenset[int]]()
     places = schedule.cut_places(network)
     for start in (frozenset[int](), frozenset(places)):
         best = start
         while True:
-            others = (best ^ {place} for place in places)
-            neighbours = sorted(others, key=lambda cuts: (cost(cuts), len(cuts)))
-            if not neighbours or cost(neighbours[0]) >= cost(best):
+            asked.add(best)
+            neighbours = [best ^ {place} for place in places]
+            asked.update(neighbours)
+            ranked = [((len(cuts), at), cuts) for at, cuts in enumerate(neighbours)]
+            better = next(bounds.ascending(ranked, bounds.exact(best)), None)
+            if better is None:
                 break
-            best = neighbours[0]
-        cost(best)
+            best = better
     # The bound of one may be out of reach where another's is met.
-    finals = sorted(known, key=lambda cuts: (known[cuts][0], len(cuts), sorted(cuts)))[:PLACED]
+    finals = [((len(cuts), *sorted(cuts)), cuts) for cuts in asked]
     placed = None
-    for cuts in finals:
-        bound, made = known[cuts]
-        if placed is None or bound + SLACK < placed.arena_bytes:
-            candidate = _placed(network, chosen, choice, cuts, made)
+    for cuts in itertools.islice(bounds.ascending(finals), PLACED):
+        if placed is None or bounds.exact(cuts) + SLACK < placed.arena_bytes:
+            candidate = _placed(network, chosen, choice, cuts, bounds.frame.schedule(cuts))
             placed = candidate if placed is None or candidate.arena_bytes < placed.arena_bytes else placed
+        if placed.arena_bytes == placed.bound + SLACK:
+            break
     assert placed is not None
     return placed
+
+
+class _Bounds:
+    """Bytes alive at the worst moment, for any cuts: the most of any segment between two cuts.
+
+    A segment is simulated once, and only if it is needed: a map that is held whole says enough of most cuts.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.frame = schedule.Simulation(network)
+        self._segments: dict[tuple[int | None, int | None], tuple[int, int, int]] = {}
+
+    def exact(self, cuts: frozenset[int]) -> int:
+        segments = [self._segment(*pair) for pair in _pairs(cuts)]
+        worst = max(most for most, _, _ in segments)
+        source = self.network.maps[self.network.input]
+        if max(self.frame.needed[source.key], 1) < source.height:
+            # Rows that nobody reads still come when all is done.
+            worst = max(worst, segments[0][1] + segments[-1][2])
+        return worst
+
+    def least(self, cuts: frozenset[int]) -> int:
+        """No more than :meth:`exact`, from what is known."""
+        maps = (self.network.maps[self.network.nodes[cut].output] for cut in cuts)
+        whole = [self.frame.needed[map_.key] * row_bytes(map_) for map_ in maps]
+        known = (self._segments.get(pair, (0, 0, 0))[0] for pair in _pairs(cuts))
+        return max([*whole, *known])
+
+    def ascending(
+        self, ranked: Iterable[tuple[tuple[int, ...], frozenset[int]]], limit: float = math.inf
+    ) -> Iterator[frozenset[int]]:
+        """Cuts by (bound, rank), as far as bounds are below ``limit``. No two ranks are equal."""
+        heap = [(self.least(cuts), rank, False, cuts) for rank, cuts in ranked]
+        heapq.heapify(heap)
+        while heap and heap[0][0] < limit:
+            _, rank, is_exact, cuts = heapq.heappop(heap)
+            if is_exact:
+                yield cuts
+            else:
+                heapq.heappush(heap, (self.exact(cuts), rank, True, cuts))
+
+    def _segment(self, start: int | None, end: int | None) -> tuple[int, int, int]:
+        """Bytes alive at its worst moment, of the map it begins with, of the map it ends with."""
+        if (start, end) not in self._segments:
+            network, trace = self.network, self.frame.segment(start, end)
+            sizes = {key: rows * row_bytes(network.maps[key]) for key, rows in trace.rows.items()}
+            total = np.zeros(len(next(iter(trace.alive.values()))), np.int64)
+            for key, alive in trace.alive.items():
+                total += sizes[key] * alive
+            for position, (first, last) in trace.gathering.items():
+                if network.nodes[position].kind != "reflow":
+                    total[first : last + 1] += sum_bytes(network, network.nodes[position])
+            ends = next(iter(sizes)), network.output if end is None else network.nodes[end].output
+            self._segments[start, end] = int(total.max()), sizes[ends[0]], sizes[ends[1]]
+        return self._segments[start, end]
+
+
+def _pairs(cuts: frozenset[int]) -> Iterator[tuple[int | None, int | None]]:
+    """Beginning and end of each segment; None: of the frame."""
+    return itertools.pairwise((None, *sorted(cuts), None))
 
 
 def _buffers(network: Network, made: Schedule) -> dict[tuple[str, int], Buffer]:
@@ -219,11 +299,12 @@ def place(buffers: Sequence[Buffer]) -> list[int]:
         lambda i: (-length[i], -buffers[i].size),
         lambda i: (-buffers[i].size * length[i], i),
     )
+    clashes = _clashes(buffers)
     best_order = list(range(count))
-    best, best_total = _first_fit(buffers, best_order)
+    best, best_total = _fit(buffers, clashes, best_order)
     for key in keys:
         order = sorted(range(count), key=key)
-        offsets, total = _first_fit(buffers, order)
+        offsets, total = _fit(buffers, clashes, order)
         if total < best_total:
             best, best_total, best_order = offsets, total, order
     generator = random.Random(0)
@@ -233,7 +314,12 @@ def place(buffers: Sequence[Buffer]) -> list[int]:
         order = list(best_order)
         i, j = generator.sample(range(count), 2)
         order.insert(j, order.pop(i))
-        offsets, total = _first_fit(buffers, order)
+        if clashes[order[j]].isdisjoint(order[i:j] if i < j else order[j + 1 : i + 1]):
+            # Nothing lies elsewhere.
+            best_order = order
+            continue
+        # What comes before the exchange lies where it lay.
+        offsets, total = _fit(buffers, clashes, order, best, min(i, j), best_total)
         if total <= best_total:
             best, best_total, best_order = offsets, total, order
     return best
@@ -250,23 +336,48 @@ def live_bound(buffers: Sequence[Buffer]) -> int:
     return int(total.max(initial=0))
 
 
+def _clashes(buffers: Sequence[Buffer]) -> list[set[int]]:
+    """Of each buffer: those alive at one time with it."""
+    return [{j for j, other in enumerate(buffers) if other.live & mine.live} for mine in buffers]
+
+
 def _first_fit(buffers: Sequence[Buffer], order: Sequence[int]) -> tuple[list[int], int]:
-    offsets = [0] * len(buffers)
-    placed: list[int] = []
-    total = 0
-    for index in order:
-        mine = buffers[index]
-        taken = sorted(
-            (offsets[i], offsets[i] + buffers[i].size) for i in placed if buffers[i].live & mine.live
-        )
+    """The lowest free offset for one buffer after the other, and the end of the last byte."""
+    return _fit(buffers, _clashes(buffers), order)
+
+
+def _fit(
+    buffers: Sequence[Buffer],
+    clashes: Sequence[set[int]],
+    order: Sequence[int],
+    known: Sequence[int] | None = None,
+    start: int = 0,
+    limit: float = math.inf,
+) -> tuple[list[int], int]:
+    """As :func:`_first_fit`, from where another placement left off.
+
+    Args:
+      known: offsets of the first ``start`` buffers of the order.
+      limit: an end above it is enough to know: the offsets are then not whole.
+    """
+    offsets = list(known) if known is not None else [0] * len(buffers)
+    placed = sorted((offsets[i], offsets[i] + buffers[i].size, i) for i in order[:start])
+    total = max((end for _, end, _ in placed), default=0)
+    for index in order[start:]:
+        size, near = buffers[index].size, clashes[index]
         offset = 0
-        for start, end in taken:
-            if offset + mine.size <= start:
-                break
-            offset = max(offset, end)
+        for begin, end, other in placed:
+            if other in near:
+                if offset + size <= begin:
+                    break
+                if end > offset:
+                    offset = end
         offsets[index] = offset
-        placed.append(index)
-        total = max(total, offset + mine.size)
+        bisect.insort(placed, (offset, offset + size, index))
+        if offset + size > total:
+            total = offset + size
+            if total > limit:
+                break
     return offsets, total
 
 
