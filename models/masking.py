@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from models import keras_net, pruning
-from models.graph import WEIGHTED, Graph
+from models.graph import WEIGHTED, Graph, Op
 from models.shrink import shrink
 
 
@@ -26,7 +26,8 @@ class MaskUpdates(keras.callbacks.Callback):
         self._groups = pruning.prunable(graph, settings.exempt_first)
         self._exits = pruning.exits(graph, settings.exempt_first)
         names = {name for group in self._groups for name in group.ops}
-        self._weighted = [op for op in graph.ops if op.kind in WEIGHTED and op.name in names]
+        self._makers = [op for op in graph.ops if op.kind in WEIGHTED and op.name in names]
+        self._readers = pruning.readers(graph, {group.name for group in self._groups})
         self.live = {group.name: np.ones(group.channels, bool) for group in self._groups}
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
@@ -34,11 +35,18 @@ class MaskUpdates(keras.callbacks.Callback):
         sparsity = self._settings.sparsity_after(self._done, self._steps)
         if sparsity is None:
             return
-        kernels = {op.name: keras_net.folded(op, self.model)[0] for op in self._weighted}
-        scores = pruning.saliency(self._graph, self._groups, kernels)
+        kernels = {op.name: keras_net.folded(op, self.model)[0] for op in self._readers}
+        spreads = {op.name: self._spread(op) for op in self._makers}
+        scores = pruning.saliency(self._graph, self._groups, spreads, kernels)
         self.live = pruning.live_channels(scores, sparsity)
         for name, group in self._exits.items():
             self.model.get_layer(f"{name}_mask").set_weights([self.live[group].astype(np.float32)])
+
+    def _spread(self, op: Op) -> np.ndarray:
+        gamma = beta = None
+        if op.bn:
+            gamma, beta = (np.asarray(w) for w in self.model.get_layer(f"{op.name}_bn").trainable_weights)
+        return pruning.spread(op, np.asarray(self.model.get_layer(op.name).kernel), gamma, beta)
 
     def shrunk(self) -> tuple[Graph, keras.Model]:
         """The smaller network that the masked one is equal to, and its model."""

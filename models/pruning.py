@@ -15,10 +15,11 @@ weights alone. Here is the arithmetic; TensorFlow is none of this module's busin
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtr
 
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.sensor import from_fields
@@ -60,6 +61,11 @@ class Pruning:
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
+
+    @classmethod
+    def early(cls, sparsity: float) -> "Pruning":
+        """For a learning rate that falls to zero: the channels go while there is time to recover."""
+        return cls(sparsity, begin=0.05, end=0.4)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Pruning":
@@ -224,32 +230,74 @@ def exits(graph: Graph, exempt_first: bool = True) -> dict[str, str]:
     return {graph.ops[i].name: all_groups[member[i]].name for i in sorted(read) if graph.ops[i].name in names}
 
 
-def saliency(
-    graph: Graph, candidates: tuple[Group, ...], kernels: Mapping[str, np.ndarray]
-) -> dict[str, np.ndarray]:
-    """How much each channel of each group matters, float64, by the group's name.
+def spread(op: Op, kernel: np.ndarray, gamma: np.ndarray | None, beta: np.ndarray | None) -> np.ndarray:
+    """How much each output channel of a weighted op varies, as far as its weights tell; float64.
 
-    The L2 norm of the channel's kernel, relative to the root mean square of these norms in its
-    layer, averaged over the weighted ops of the group. The mean square of a layer is therefore
-    1 (for whatever fan-in and scale), which makes layers comparable and keeps a layer of small
-    weights from being wiped out.
+    Behind a batch norm a channel is ``gamma z + beta`` with z of mean 0 and variance 1, and this
+    is its standard deviation, behind the ReLU if there is one, for normal z:
+    ``E[relu] = beta Phi(r) + gamma phi(r)``, ``E[relu^2] = (beta^2 + gamma^2) Phi(r) + beta gamma phi(r)``,
+    ``r = beta / gamma``. The norm of its kernel would tell nothing there, being divided out.
+    Without a batch norm it is the L2 norm of the kernel, in proportion to the deviation.
 
     Args:
-      kernels: by op name, in Keras layout, batch norm folded in.
+      kernel: in Keras layout.
+      gamma, beta: of the batch norm, (channels,), or None.
     """
-    kinds = {op.name: op.kind for op in graph.ops}
+    if gamma is None or beta is None:
+        kernel = kernel[..., 0] if op.kind == "depthwise" else kernel
+        return np.sqrt(np.square(kernel, dtype=np.float64).sum(axis=tuple(range(kernel.ndim - 1))))
+    gamma, beta = np.abs(gamma, dtype=np.float64), beta.astype(np.float64)
+    if not op.relu:
+        return gamma
+    ratio = np.clip(beta / np.maximum(gamma, 1e-12), -30, 30)
+    density = gamma * np.exp(-np.square(ratio) / 2) / math.sqrt(2 * math.pi)
+    mean = beta * ndtr(ratio) + density
+    square = (beta**2 + gamma**2) * ndtr(ratio) + beta * density
+    return np.sqrt(np.maximum(square - mean**2, 0))
+
+
+def saliency(
+    graph: Graph,
+    candidates: tuple[Group, ...],
+    spreads: Mapping[str, np.ndarray],
+    kernels: Mapping[str, np.ndarray],
+) -> dict[str, np.ndarray]:
+    """How much the readers of each channel would miss it, float64, by the group's name.
+
+    The channel's :func:`spread`, averaged over the weighted ops of its group, times the L2 norm
+    of all weights that read it: the square is its share of the variance of what the readers
+    compute. Every factor is taken relative to its root mean square in the group, and so is the
+    product. Layers thereby compare whatever their scale and fan-in, and none is wiped out for
+    its small weights.
+
+    Args:
+      spreads: by the name of each weighted op of the groups.
+      kernels: of each convolution and dense layer that reads the groups, in Keras layout,
+        batch norm folded in.
+    """
     scores = {}
     for group in candidates:
-        relative = []
-        for name in group.ops:
-            if kinds[name] not in WEIGHTED:
-                continue
-            kernel = kernels[name][..., 0] if kinds[name] == "depthwise" else kernels[name]
-            norms = np.sqrt(np.square(kernel).sum(axis=tuple(range(kernel.ndim - 1))))
-            scale = np.sqrt(np.square(norms).mean())
-            relative.append(norms / scale if scale > 0 else norms)
-        scores[group.name] = np.mean(relative, axis=0)
+        made = [_relative(spreads[name]) for name in group.ops if name in spreads]
+        read = np.zeros(group.channels)
+        for op in readers(graph, {group.name}):
+            kernel = kernels[op.name].reshape(-1, group.channels, op.shape[-1])
+            read += np.square(kernel, dtype=np.float64).sum(axis=(0, 2))
+        scores[group.name] = _relative(np.mean(made, axis=0) * np.sqrt(read))
     return scores
+
+
+def readers(graph: Graph, names: Collection[str]) -> tuple[Op, ...]:
+    """The convolutions and dense layers that read the groups of these names."""
+    member = membership(graph)
+    all_groups = groups(graph)
+    return tuple(
+        op for op in graph.ops if op.kind in READERS and all_groups[member[op.inputs[0]]].name in names
+    )
+
+
+def _relative(values: np.ndarray) -> np.ndarray:
+    scale = np.sqrt(np.square(values).mean())
+    return values / scale if scale > 0 else values
 
 
 def live_channels(scores: Mapping[str, np.ndarray], sparsity: float) -> dict[str, np.ndarray]:

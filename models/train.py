@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
     if FLAGS.out is None:
         raise LogGradError("--out is missing: name a directory for the trained network")
     frontend.check_format(FLAGS.input)
-    pruning = Pruning(FLAGS.sparsity) if FLAGS.sparsity is not None else None
+    pruning = Pruning.early(FLAGS.sparsity) if FLAGS.sparsity is not None else None
     out = Path(FLAGS.out)
     files.check_place(out, "out")
     # TensorFlow takes seconds to load; wrong flags must not wait for it.

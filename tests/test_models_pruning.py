@@ -7,8 +7,8 @@ import pytest
 
 from loggrad_tf.errors import LogGradError
 from models import pruning, zoo
-from models.graph import WEIGHTED, Graph, GraphBuilder, weight_count, weight_shapes
-from models.pruning import Pruning, live_channels
+from models.graph import WEIGHTED, Graph, GraphBuilder, Op, weight_count, weight_shapes
+from models.pruning import Pruning, live_channels, spread
 
 
 def coupled() -> Graph:
@@ -139,14 +139,18 @@ def _kernels(graph: Graph, seed: int = 0) -> dict[str, np.ndarray]:
     return {op.name: rng.normal(size=weight_shapes(graph, op)[0]) for op in graph.ops if op.kind in WEIGHTED}
 
 
+def _scores(graph: Graph, kernels: dict[str, np.ndarray], exempt_first: bool = True) -> dict[str, np.ndarray]:
+    spreads = {op.name: spread(op, kernels[op.name], None, None) for op in graph.ops if op.name in kernels}
+    return pruning.saliency(graph, pruning.prunable(graph, exempt_first), spreads, kernels)
+
+
 def test_a_layer_of_small_weights_is_not_wiped_out() -> None:
     """Global ranking of plain norms would take all channels of the layer scaled down."""
     graph = zoo.small_bn(96, 3)
-    candidates = pruning.prunable(graph)
     kernels = _kernels(graph)
-    live = live_channels(pruning.saliency(graph, candidates, kernels), 0.5)
+    live = live_channels(_scores(graph, kernels), 0.5)
     kernels["conv_5"] = kernels["conv_5"] * 1e-3
-    again = live_channels(pruning.saliency(graph, candidates, kernels), 0.5)
+    again = live_channels(_scores(graph, kernels), 0.5)
     for name, channels in live.items():
         np.testing.assert_array_equal(channels, again[name])
     assert sum(int((~c).sum()) for c in live.values()) == round(0.5 * (10 + 16 + 32))
@@ -167,14 +171,36 @@ def test_nothing_prunable_is_no_error() -> None:
     assert live_channels({}, 0.5) == {}
 
 
-def test_saliency_is_the_relative_norm_averaged_over_coupled_ops() -> None:
+def test_saliency_is_relative_spread_times_relative_reading_weights() -> None:
     graph = coupled()
     kernels = _kernels(graph)
-    (group,) = [g for g in pruning.groups(graph) if g.name == "conv_2"]
     norms = [
         np.sqrt((kernels["conv_2"] ** 2).sum((0, 1, 2))),
         np.sqrt((kernels["depthwise_3"] ** 2).sum((0, 1, 3))),
         np.sqrt((kernels["conv_4"] ** 2).sum((0, 1, 2))),
     ]
-    expected = sum(n / np.sqrt((n**2).mean()) for n in norms) / 3
-    np.testing.assert_allclose(pruning.saliency(graph, (group,), kernels)["conv_2"], expected)
+    made = sum(n / np.sqrt((n**2).mean()) for n in norms) / 3
+    read = np.sqrt((kernels["conv_7"] ** 2).sum((0, 1, 3)))
+    expected = made * read / np.sqrt(((made * read) ** 2).mean())
+    np.testing.assert_allclose(_scores(graph, kernels)["conv_2"], expected)
+    # Behind the flatten, channel c of 4 is read by the rows c, c + 4, ...
+    made = np.sqrt((kernels["conv_7"] ** 2).sum((0, 1, 2)))
+    read = np.sqrt([(kernels["dense_9"][c::4] ** 2).sum() for c in range(4)])
+    ratio = _scores(graph, kernels)["conv_7"] / (made * read)
+    np.testing.assert_allclose(ratio, ratio[0])
+
+
+def test_a_channel_that_nothing_reads_goes_first() -> None:
+    graph = zoo.small_bn(96, 3)
+    kernels = _kernels(graph)
+    kernels["conv_5"][:, :, 3] = 0
+    assert not live_channels(_scores(graph, kernels), 0.05)["conv_3"][3]
+
+
+@pytest.mark.parametrize("relu", [True, False])
+def test_spread_is_the_deviation_behind_batch_norm_and_relu(relu: bool) -> None:
+    op = Op("conv", (0,), (4, 4, 5), bn=True, relu=relu)
+    gamma, beta = np.array([1, -0.5, 0.3, 2, 0]), np.array([0, 0.7, -0.4, -3, 1.0])
+    values = gamma * np.random.default_rng(0).normal(size=(400_000, 1)) + beta
+    measured = (np.maximum(values, 0) if relu else values).std(axis=0)
+    np.testing.assert_allclose(spread(op, np.ones((3, 3, 1, 5)), gamma, beta), measured, rtol=0.02, atol=1e-9)

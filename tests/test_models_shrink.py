@@ -120,15 +120,14 @@ def test_the_gradient_passes_the_mask() -> None:
 def test_a_pruned_channel_that_is_needed_returns() -> None:
     """Channel 1 has the smaller weights and is masked; the loss needs it, so it grows and returns.
 
-    Channel 0 sees an empty input and nothing reads it, so nothing changes it.
+    Channel 0 is below its ReLU for every image, so nothing changes it.
     """
     b = GraphBuilder()
     graph = b.build(b.dense(b.global_avg(b.conv(b.input(4, 4, 2), 2, 1, relu=True)), 1))
     model = keras_net.build(graph, masked=pruning.exits(graph, exempt_first=False))
     kernel = np.array([[0.5, 0.0], [0.0, 0.1]], np.float32).reshape(1, 1, 2, 2)
-    zeros = [np.zeros(2, np.float32), np.zeros(1, np.float32)]
-    model.get_layer("conv_1").set_weights([kernel, zeros[0]])
-    model.get_layer("dense_3").set_weights([np.array([[0], [1]], np.float32), zeros[1]])
+    model.get_layer("conv_1").set_weights([kernel, np.array([-1, 0])])
+    model.get_layer("dense_3").set_weights([np.ones((2, 1)), np.zeros(1)])
     images = np.zeros((64, 4, 4, 2), np.float32)
     images[..., 1] = np.linspace(0, 2, 64)[:, None, None]
     batches = np.tile(images, (200, 1, 1, 1))

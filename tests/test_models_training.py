@@ -190,7 +190,7 @@ def test_the_door_saves_a_pruned_network(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "29 of 58 prunable channels left" in done.stdout
     saved = bundle.load(tmp_path / "net")
-    assert saved.pruning == Pruning(0.5)
+    assert saved.pruning == Pruning.early(0.5)
     assert sum(g.channels for g in prunable(saved.graph)) == 29
     assert saved.model().output_shape == (None, 3)
 
