@@ -85,9 +85,7 @@ def _equation(planned: Plan, source: front.Input) -> Equation:
         for place, value in enumerate(counts):
             key = (costs.cost_name(node.kind, kernel.function), place)
             row[key] = row.get(key, 0.0) + value
-    for place, value in enumerate((source.rows, source.rows * source.row_codes)):
-        row[source.cost_name, place] = value
-    return row
+    return row | costs.front_features(source)
 
 
 def main(argv: list[str]) -> None:

@@ -98,7 +98,7 @@ def _split(symbols: Symbols) -> tuple[Symbols, Symbols]:
 
 
 def measure_core(board: str, work: Path) -> dict[str, Any]:
-    """Bytes a node of each kind, and the functions of each kernel and front end, on one core."""
+    """Bytes a node of each kind, and the functions of each kernel, front end and binning, on one core."""
     bench = Bench(board, work)
     core = bench.board["core"]
     base = bench.image(*probes.base())
@@ -130,6 +130,14 @@ def measure_core(board: str, work: Path) -> dict[str, Any]:
         kernels["depthwise:lg_depthwise_row"] = _new(bench.image(*slow).symbols, base.symbols)
     for graph, source in probes.fronts():
         fronts[source.cost_name] = _new(bench.image(graph, source, Choice()).symbols, base.symbols)
+    binnings: dict[str, Symbols] = {}
+    for plain, binned in probes.binnings():
+        without, image = bench.image(*plain), bench.image(*binned)
+        known = without.symbols | fronts[binned[1].cost_name]
+        # net_push_row grows too.
+        binnings[binned[1].bin_loop] = _new(image.symbols, known) | {
+            "first binning": image.rest - without.rest
+        }
     graph, source = probes.coded()
     coded = bench.image(graph, source)
     planned = bench.planned(graph, source)
@@ -139,7 +147,7 @@ def measure_core(board: str, work: Path) -> dict[str, Any]:
             kernels[costs.cost_name(node.kind, kernel.function)] = _new(coded.symbols, uncoded)
             nodes[node.kind] = nodes["conv"] if node.kind == "table_conv" else nodes["lookup"]
     kernels.setdefault("table_conv:lg_table_conv_row", _new(coded.symbols, uncoded))
-    return {"nodes": nodes, "kernels": kernels, "fronts": fronts}
+    return {"nodes": nodes, "kernels": kernels, "fronts": fronts, "binning": binnings}
 
 
 def _new(symbols: Symbols, base: Symbols) -> Symbols:

@@ -82,8 +82,23 @@ def predict(plan: Plan, source: front.Input, core: str) -> list[int]:
         if weights is None:
             raise LogGradError(f"{node.name}: no costs of {kernel.function} on {core}: run export.calibrate")
         found.append(round(sum(w * n for w, n in zip(weights, counts, strict=True))))
-    weights = known[source.cost_name]
-    return [*found, round(weights[0] * source.rows + weights[1] * source.rows * source.row_codes)]
+    counts_in = front_features(source)
+    missing = [name for name, _ in counts_in if name not in known]
+    if missing:
+        raise LogGradError(f"input: no costs of {missing[0]} on {core}: run export.calibrate")
+    return [*found, round(sum(known[name][place] * n for (name, place), n in counts_in.items()))]
+
+
+def front_features(source: front.Input) -> dict[tuple[str, int], float]:
+    """Counts in one frame of the input: (front end or loop of binning, place of its coefficient) -> count."""
+    counts = {source.cost_name: (source.lines, source.line_pixels)}
+    if source.bin_loop:
+        counts[source.bin_loop] = (source.rows, source.row_codes)
+    return {
+        (name, place): value
+        for name, (rows, codes) in counts.items()
+        for place, value in enumerate((rows, rows * codes))
+    }
 
 
 def cost_name(kind: str, function: str) -> str:

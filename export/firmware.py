@@ -17,7 +17,7 @@ from typing import Any
 
 from absl import flags
 
-from export import GENERATOR, costs, emit, footprint, front, tflite_graph, tflm, vectors
+from export import GENERATOR, binning, costs, emit, footprint, front, tflite_graph, tflm, vectors
 from export.emit_text import filled
 from export.nodes import build
 from export.plan import Plan
@@ -38,6 +38,12 @@ flags.DEFINE_enum(
     "runtime", "loggrad", ["loggrad", "tflm"], "The generated C, or TensorFlow Lite Micro (-DTFLM_DIR)."
 )
 flags.DEFINE_integer("arena_bytes", None, "Of --runtime=tflm (default: a guess).", lower_bound=1)
+flags.DEFINE_enum(
+    "binning",
+    "1",
+    [str(k) for k in binning.FACTORS],
+    "k: the board averages k x k codes of its camera to a pixel.",
+)
 flags.DEFINE_integer("vectors", 16, "Test frames to put into the project.", lower_bound=1, upper_bound=10000)
 
 FIRMWARE = Path(__file__).resolve().parent.parent / "firmware"
@@ -52,6 +58,7 @@ class Options:
     ram_tables: tables of partial sums lie in RAM, for flash that is slow to read.
     max_flash: bytes of flash to use; None: all that the board has.
     arena_bytes: for tflm; None: a guess.
+    binning: k; k x k codes of the camera make a pixel (2: a Bayer mosaic becomes gray).
     """
 
     vectors: int = 16
@@ -59,6 +66,7 @@ class Options:
     ram_tables: bool = False
     max_flash: int | None = None
     arena_bytes: int | None = None
+    binning: int = 1
 
     @property
     def text(self) -> str:
@@ -68,6 +76,7 @@ class Options:
             "tables": "ram" if self.ram_tables else None,
             "max_flash": self.max_flash,
             "arena_bytes": self.arena_bytes,
+            "binning": self.binning if self.binning != 1 else None,
         }
         return "".join(f" --{name}={value}" for name, value in words.items() if value is not None)
 
@@ -148,7 +157,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     description = read_description(model, graph.sha256)
     front_end = FrontEnd.from_json(description["front_end"]) if description else None
     tensor = graph.tensors[build(graph).input]
-    source = front.describe(front_end, tensor.shape, tensor.scale, tensor.zero_point)
+    source = front.describe(front_end, tensor.shape, tensor.scale, tensor.zero_point, options.binning)
     classes = tuple(str(name) for name in description["class_names"]) if description else ()
     output = graph.tensors[graph.output]
     if classes and len(classes) != max(output.size, 2):
@@ -168,6 +177,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "input": source.text,
         "rows": source.rows,
         "row_codes": source.row_codes,
+        "binning": source.binning,
         "code_bytes": source.code_bytes,
         "layers": [{"name": name, "tensor": index, "bytes": size} for name, index, size in engine.layers],
         "output_scale": output.scale,
@@ -317,6 +327,7 @@ def main(argv: list[str]) -> None:
         ram_tables=FLAGS.tables == "ram",
         max_flash=FLAGS.max_flash,
         arena_bytes=FLAGS.arena_bytes,
+        binning=int(FLAGS.binning),
     )
     project = make(Path(FLAGS.model), FLAGS.board, options)
     write(project, out)

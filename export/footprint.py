@@ -76,8 +76,8 @@ def plan(
     core, levels = board["core"], source.levels
     limit = flash if flash is not None or board["flash"] is None else board["flash"]["length"]
     options = kernels.choices(build(graph), core, levels)
-    for choice in options:
-        made = planning.plan(graph, core, levels, dataclasses.replace(choice, ram_tables=ram_tables))
+    options = [dataclasses.replace(choice, ram_tables=ram_tables) for choice in options]
+    for made in planning.plans(graph, core, levels, options):
         if limit is None or flash_bytes(made, source, board) <= limit:
             return made
     return made
@@ -106,6 +106,7 @@ def flash_bytes(made: Plan, source: front.Input, board: dict[str, Any]) -> int:
     known = sizes["cores"][core]
     program = sizes["boards"][board["name"]][board["channel"]]
     symbols = dict(program["symbols"]) | known["fronts"][source.cost_name]
+    symbols |= known["binning"][source.bin_loop] if source.bin_loop else {}
     for node, kernel in zip(made.network.nodes, made.kernels, strict=True):
         symbols |= known["kernels"][costs.cost_name(node.kind, kernel.function)]
     nodes = sum(known["nodes"][node.kind] for node in made.network.nodes)

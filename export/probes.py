@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from export import front
+from export import binning, front
 from export.kernels import Choice
 from export.plan import Plan
 from export.quant_graph import Op, QuantGraph, Scale, Tensor
@@ -119,9 +119,7 @@ def compact(graph: QuantGraph) -> Choice:
 def fronts() -> Iterator[Probe]:
     """A lookup behind every front end."""
     for end in _front_ends():
-        graph = _simple("lookup", (8, 8, 1))
-        graph.tensors[0] = Tensor(0, "input", (8, 8, 1), end.input_scale, end.input_zero_point)
-        yield graph, front.describe(end, (8, 8, 1), end.input_scale, end.input_zero_point)
+        yield _lookup_behind(end, (8, 8, 1))
 
 
 def coded() -> Probe:
@@ -130,6 +128,25 @@ def coded() -> Probe:
     graph = _conv((8, 8, 1), 4, 3, 1, 1)
     graph.tensors[0] = Tensor(0, "input", (8, 8, 1), 1.0, 0)
     return graph, front.describe(end, (8, 8, 1), 1.0, 0)
+
+
+def binnings() -> Iterator[tuple[Probe, Probe]]:
+    """A lookup behind every loop of binning, and behind the same front end without it."""
+    for end, factor in _binnings():
+        plain, binned = (_lookup_behind(end, (8, 8, 1), k) for k in (1, factor))
+        yield plain, binned
+
+
+def _binnings() -> Iterator[tuple[FrontEnd, int]]:
+    for bits, black, white in ((8, 16, 250), (12, 64, 4000), (16, 0, 65535)):
+        for factor in binning.FACTORS[1:]:
+            yield fixed("loggrad_1p5", Sensor(bits, black, white)), factor
+
+
+def _lookup_behind(end: FrontEnd, shape: Shape, factor: int = 1) -> Probe:
+    graph = _simple("lookup", shape)
+    graph.tensors[0] = Tensor(0, "input", shape, end.input_scale, end.input_zero_point)
+    return graph, front.describe(end, shape, end.input_scale, end.input_zero_point, factor)
 
 
 def _front_ends() -> Iterator[FrontEnd]:
@@ -162,6 +179,9 @@ def networks() -> Iterator[Probe]:
             graph = _conv(shape, filters, kernel, stride, pool) if filters else _simple("lookup", shape)
             graph.tensors[0] = Tensor(0, "input", shape, end.input_scale, end.input_zero_point)
             yield graph, front.describe(end, shape, end.input_scale, end.input_zero_point)
+    for end, factor in _binnings():
+        for side in (12, 24):
+            yield _lookup_behind(end, (side, side, 1), factor)
 
 
 def project_of(work: Path, board: dict[str, Any], planned: Plan, source: front.Input) -> project.Project:
@@ -173,6 +193,7 @@ def project_of(work: Path, board: dict[str, Any], planned: Plan, source: front.I
         model_sha256=graph.sha256,
         rows=source.rows,
         row_codes=source.row_codes,
+        binning=source.binning,
         code_bytes=source.code_bytes,
         layers=(),
         outputs=graph.tensors[graph.output].size,

@@ -3,7 +3,8 @@
     codes = P + black,   tensor = FrontEnd.encode_int8(P)
 
 P comes from the test split of the data set named in model.json, at the front end's sensor. Without
-that data set the frames are random, and ``note`` says so.
+that data set the frames are random, and ``note`` says so. A board that bins gets a mosaic whose binning
+is P: its places are unequal, and its squares sum to anything that rounds to P.
 """
 
 import dataclasses
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from export import binning
 from export.front import Input
 from loggrad_tf import dataset
 from loggrad_tf.errors import LogGradError
@@ -63,9 +65,9 @@ def make(source: Input, data: dict[str, Any] | None, count: int) -> Vectors:
             raise LogGradError("model.json names no data set")
         images = dataset.load(data["spec"], size=data["size"], mode=data["mode"])
         pixels, labels = images.subset("test")
-        if len(pixels) == 0 or pixels.shape[1:] != (source.rows, source.row_codes):
+        if len(pixels) == 0 or pixels.shape[1:] != (source.lines, source.line_pixels):
             raise LogGradError(
-                f"data set {data['spec']} has no test images of {source.rows}x{source.row_codes}"
+                f"data set {data['spec']} has no test images of {source.lines}x{source.line_pixels}"
             )
         count = min(count, len(pixels))
         chosen = np.linspace(0, len(pixels) - 1, count).round().astype(int)
@@ -73,9 +75,12 @@ def make(source: Input, data: dict[str, Any] | None, count: int) -> Vectors:
         labels = np.asarray(labels[chosen], np.int32)
         note = f"test images of {data['spec']}"
     except LogGradError as error:
-        size = (count, source.rows, source.row_codes)
+        size = (count, source.lines, source.line_pixels)
         linear = generator.integers(0, front_end.sensor.span + 1, size).astype(np.uint16)
         labels = np.full(count, UNLABELLED, np.int32)
         note = f"random frames, no photographs ({error})"
-    codes = front_end.sensor.codes(linear).astype(np.uint8 if source.code_bytes == 1 else np.uint16)
+    mosaic = np.stack(
+        [binning.spread(image, source.binning, front_end.sensor.span, generator) for image in linear]
+    )
+    codes = front_end.sensor.codes(mosaic).astype(np.uint8 if source.code_bytes == 1 else np.uint16)
     return Vectors(codes, front_end.encode_int8(linear), labels, note)

@@ -44,6 +44,8 @@ class Project:
     """project.json and board.json of one directory, checked.
 
     Attributes:
+      rows, row_codes: of a frame, as the board takes it.
+      binning: k; the board averages k x k codes to a pixel.
       stamp: what the image says of generator and front end; None in projects that have none.
       input_tensor, output_tensor: the int8 tensors at the edges; None where they are the flatbuffer's own.
     """
@@ -62,6 +64,7 @@ class Project:
     stamp: str | None = None
     input_tensor: int | None = None
     output_tensor: int | None = None
+    binning: int = 1
 
     @property
     def elf(self) -> Path:
@@ -102,6 +105,7 @@ def load(path: Path) -> Project:
                 )
             },
             **{key: record.get(key) for key in ("stamp", "input_tensor", "output_tensor")},
+            binning=record.get("binning", 1),
         )
     except FileNotFoundError as error:
         raise FirmwareError(

@@ -205,11 +205,13 @@ def _connect(ray: Any, count: int, address: str | None) -> None:
             alone = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
             ray.init(address="local", num_cpus=count, **alone, **quiet)
             return
-        head = ray._private.services.canonicalize_bootstrap_address(address)
-        _check_head(head)
-        ray.init(address=head, **quiet)
+        _check_head(ray._private.services.canonicalize_bootstrap_address(address))
+        ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        raise LogGradError(f"cannot join a Ray cluster: {' '.join(str(error).split())}") from None
+        raise LogGradError(
+            f"cannot join a Ray cluster: {' '.join(str(error).split())}; this machine must be a node of it,"
+            " and one that asks for a token needs RAY_AUTH_MODE=token here"
+        ) from None
 
 
 class _Remote:

@@ -33,7 +33,7 @@ SANITIZE = (
 OPERATIONS = {
     name: number
     for first, names in (
-        (0, "end quantizer table_line table_gradient pack unpack crc misuse fault"),
+        (0, "end quantizer table_line table_gradient pack unpack crc misuse fault bin"),
         (80, "table_conv level_codes"),
         (
             64,

@@ -70,6 +70,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # otherwise Ray leaves a token in the user's home
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.setenv("LOGGRAD_CACHE", str(tmp_path_factory.mktemp("node")))
         yield

@@ -1,11 +1,12 @@
-/* Cases of the front end: quantiser, tables, packing, CRC. */
+/* Cases of the front end: quantiser, tables, binning, packing, CRC. */
+#include "lg_bin.h"
 #include "lg_case.h"
 #include "lg_crc32.h"
 #include "lg_pack.h"
 #include "lg_quantizer.h"
 #include "lg_table.h"
 
-enum { QUANTIZER = 1, TABLE_LINE, TABLE_GRADIENT, PACK, UNPACK, CRC, MISUSE, FAULT };
+enum { QUANTIZER = 1, TABLE_LINE, TABLE_GRADIENT, PACK, UNPACK, CRC, MISUSE, FAULT, BIN };
 
 static lg_raw_format raw_format(void)
 {
@@ -98,6 +99,32 @@ static void run_table_gradient(void)
     }
 }
 
+/* words: raw format (6), k, is wide; array: frame. Answer: the status of every row, and the pixels of every row that
+ * gives some; ticks. */
+static void run_bin(void)
+{
+    static lg_bin_loop *const loops[2][2][2] = {{{lg_bin_2_8, NULL}, {lg_bin_2_16, lg_bin_2_16_wide}},
+                                                {{lg_bin_4_8, NULL}, {lg_bin_4_16, lg_bin_4_16_wide}}};
+    read_into(words, 8u * sizeof words[0]);
+    const lg_raw_format raw = raw_format();
+    const uint32_t k = word(6), pixels = raw.width / k;
+    const bool wide = words[7] != 0;
+    uint16_t *sums = take((wide ? LG_BIN_SUMS_WIDE(pixels) : LG_BIN_SUMS(pixels)) * sizeof *sums);
+    void *line = take((size_t)raw.width * raw.code_bytes);
+    uint32_t ticks = 0;
+    for (uint32_t y = 0; y < raw.height; y++) {
+        read_into(line, (size_t)raw.width * raw.code_bytes);
+        const uint32_t start = lg_board_ticks();
+        const lg_status status = lg_bin_push(&raw, loops[k / 4u][raw.code_bytes - 1u][wide], line, raw.width, y % k, sums);
+        ticks += lg_board_ticks() - start;
+        reply_word((uint32_t)status);
+        if (status == LG_OK) {
+            (void)lg_board_write(sums, (size_t)pixels * raw.code_bytes);
+        }
+    }
+    reply_word(ticks);
+}
+
 /* words: packing, width; array: levels or packed bytes. Answer: status, packed bytes or levels. */
 static void run_pack(bool pack)
 {
@@ -181,7 +208,21 @@ static int32_t misuse(void)
     CHECK(lg_table_line(&good.raw, (const int8_t *)table, 1008, line, 5, levels) == LG_ERROR_LINE_WIDE);
     CHECK(lg_table_line(&good.raw, (const int8_t *)table, 1008, odd, 4, levels) == LG_ERROR_ALIGNMENT);
 
+    uint16_t sums[2] = {7, 7};
+    CHECK(lg_bin_push(NULL, lg_bin_2_16, line, 4, 0, sums) == LG_ERROR_NULL);
+    CHECK(lg_bin_push(&good.raw, NULL, line, 4, 0, sums) == LG_ERROR_NULL);
+    CHECK(lg_bin_push(&good.raw, lg_bin_2_16, NULL, 4, 0, sums) == LG_ERROR_NULL);
+    CHECK(lg_bin_push(&good.raw, lg_bin_2_16, line, 4, 0, NULL) == LG_ERROR_NULL);
+    CHECK(lg_bin_push(&good.raw, lg_bin_2_16, line, 3, 0, sums) == LG_ERROR_LINE_NARROW);
+    CHECK(lg_bin_push(&good.raw, lg_bin_2_16, line, 5, 0, sums) == LG_ERROR_LINE_WIDE);
+    CHECK(lg_bin_push(&good.raw, lg_bin_2_16, odd, 4, 0, sums) == LG_ERROR_ALIGNMENT);
+    CHECK(sums[0] == 7u && sums[1] == 7u);
+    CHECK(lg_bin_push(&good.raw, lg_bin_2_16, line, 4, 0, sums) == LG_NO_LINE);
+    CHECK(lg_bin_push(&good.raw, lg_bin_2_16, line, 4, 1, sums) == LG_OK);
+    CHECK(sums[0] == (184u + 2u) / 2u && sums[1] == (1007u + 496u + 1u) / 2u);
+
     const lg_raw_format bytes = {4, 3, 8, 1, 0, 255}; /* codes of one byte lie anywhere */
+    CHECK(lg_bin_push(&bytes, lg_bin_2_8, odd, 4, 0, sums) == LG_NO_LINE);
     CHECK(lg_table_line(&bytes, (const int8_t *)table, 256, odd, 4, levels) == LG_OK);
     CHECK(lg_table_gradient_init(&gradient, &bytes, table, 256, memory, 8) == LG_OK);
     CHECK(lg_table_gradient_push(&gradient, odd, 4, levels) == LG_NO_LINE);
@@ -201,6 +242,7 @@ static bool run_case(uint32_t operation)
     case UNPACK: run_pack(false); break;
     case CRC: run_crc(); break;
     case MISUSE: reply_word((uint32_t)misuse()); break;
+    case BIN: run_bin(); break;
     case FAULT: __builtin_trap();
     default: return false;
     }

@@ -1,5 +1,6 @@
-/* memcpy and memset, which the linker takes in place of the C library's: a third of their bytes. Compilers call them for
- * loops and structs too. Words at a time; a core that cannot load them from any address takes bytes where they lie askew. */
+/* memcpy and memset, which the linker takes in place of the C library's: a third to a half of their bytes. Compilers
+ * call them for loops and structs too. They move words at a time; a core that cannot load those from any address moves
+ * bytes where they lie askew. */
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>

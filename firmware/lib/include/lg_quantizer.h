@@ -86,7 +86,7 @@ lg_line_walk *lg_quantizer_walk(const lg_quantizer_config *config);
 
 /* The loops: codes of 1 or 2 bytes, number of levels, packing where it is not LG_PACK_S8. All but lg_levels_any are for
  * S = 12, c = 1 and
- *   lg_levels_8_*      black = 0, white = 255, K < 2^16
+ *   lg_levels_8_*      black = 0, no code above white, K span'^2 < 2^32
  *   lg_levels_8_*_cut  K span'^2 < 2^32, span' = span + 1
  *   lg_levels_16_*     span'^2 < 2^32; without LG_LONG_MULTIPLY also K span'^2 < 2^44 and K (2^12 - 1) < 2^32 */
 lg_line_walk lg_levels_any;

@@ -56,6 +56,23 @@ static inline uint32_t lg_sadd16(uint32_t a, uint32_t b)
     return (uint32_t)__sadd16((int16x2_t)a, (int16x2_t)b);
 }
 
+/* max(a - b, 0) of each uint8, of each uint16. */
+static inline uint32_t lg_uqsub8(uint32_t a, uint32_t b)
+{
+    return (uint32_t)__uqsub8((uint8x4_t)a, (uint8x4_t)b);
+}
+
+static inline uint32_t lg_uqsub16(uint32_t a, uint32_t b)
+{
+    return (uint32_t)__uqsub16((uint16x2_t)a, (uint16x2_t)b);
+}
+
+/* The sum of four uint8. */
+static inline uint32_t lg_sum4(uint32_t bytes)
+{
+    return __usad8((uint8x4_t)bytes, 0u);
+}
+
 /* floor((a * b + 2^31) / 2^32) */
 static inline int32_t lg_smmulr(int32_t a, int32_t b)
 {
@@ -112,6 +129,27 @@ static inline int32_t lg_smlad(uint32_t a, uint32_t b, int32_t acc)
 static inline uint32_t lg_sadd16(uint32_t a, uint32_t b)
 {
     return ((a + b) & 0xFFFFu) | ((a & 0xFFFF0000u) + (b & 0xFFFF0000u));
+}
+
+static inline uint32_t lg_uqsub8(uint32_t a, uint32_t b)
+{
+    uint32_t difference = 0;
+    for (uint32_t at = 0; at < 32u; at += 8u) {
+        const uint32_t x = (a >> at) & 0xFFu, y = (b >> at) & 0xFFu;
+        difference |= (x > y ? x - y : 0u) << at;
+    }
+    return difference;
+}
+
+static inline uint32_t lg_uqsub16(uint32_t a, uint32_t b)
+{
+    const uint32_t low_a = a & 0xFFFFu, low_b = b & 0xFFFFu, high_a = a >> 16, high_b = b >> 16;
+    return (low_a > low_b ? low_a - low_b : 0u) | (high_a > high_b ? high_a - high_b : 0u) << 16;
+}
+
+static inline uint32_t lg_sum4(uint32_t bytes)
+{
+    return (bytes & 0xFFu) + (bytes >> 8 & 0xFFu) + (bytes >> 16 & 0xFFu) + (bytes >> 24);
 }
 
 static inline int32_t lg_smmulr(int32_t a, int32_t b)
