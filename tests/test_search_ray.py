@@ -341,3 +341,24 @@ def test_training_gives_the_same_bytes_as_in_processes(cluster: Any, spec: Spec,
         results.append((outcomes, [[w.tobytes() for w in arrays] for arrays in weights]))
     assert results[0] == results[1]
     assert all(outcome.failure is None for outcome in results[0][0].values())
+
+
+@needs_ray
+@pytest.mark.slow
+def test_a_search_has_the_history_it_has_in_processes(spec: Spec, tmp_path: Path) -> None:
+    pictures = spec.data.parent.parent.parent / "pictures"
+    states = []
+    for executor in ("process", "ray"):
+        out = tmp_path / executor
+        done = subprocess.run(
+            [
+                sys.executable, "-m", "search.evolve", f"--data=folder:{pictures}", "--size=24", "--rounds=6",
+                "--population=3", "--sample=2", "--epochs=2", "--workers=2", "--final_epochs=0",
+                f"--executor={executor}", f"--out={out}",
+            ],
+            cwd=ROOT, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        kept = [out / "config.json", out / "journal.jsonl", *sorted((out / "candidates").iterdir())]
+        states.append({path.name: path.read_bytes() for path in kept})
+    assert states[0] == states[1] and len(states[0]) > 2
