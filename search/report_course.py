@@ -37,8 +37,8 @@ SECONDS = (
 
 
 def learning(run: Run) -> str:
-    """Loss and error of the front's members on their training batches, an epoch a step."""
-    if not run.front:
+    """Loss and error of the front's members on their training batches, an epoch a step; of one epoch none."""
+    if max((len(run.records[i].outcome.curve) for i in run.front), default=0) < 2:
         return ""
     return "".join(
         _learning(run, title, which, scale)
@@ -51,7 +51,7 @@ def _learning(run: Run, title: str, which: int, scale: float) -> str:
     curves = {i: [epoch[which] for epoch in run.records[i].outcome.curve] for i in shown}
     longest = max((len(c) for c in curves.values()), default=1)
     low, high = span([v for c in curves.values() for v in c], log=False)
-    x = Axis(1, max(longest, 2), LEFT, RIGHT - 40, whole=True)
+    x = Axis(1, longest, LEFT, RIGHT - 40, whole=True)
     y = Axis(max(low, 0.0), high, BOTTOM, TOP)
     parts = [frame(x, y, "epoch", title, 1, scale)]
     order = sorted(curves, key=lambda i: i == run.chosen)

@@ -281,11 +281,12 @@ def tiles(run: Run) -> str:
     if run.chosen is not None:
         point = run.points[run.chosen]
         within = "chosen, within all bounds" if run.within(run.chosen) else "chosen, over a bound the least"
-        found.append((f"{ERROR.text(point.error)} %", f"validation error of #{run.chosen}: {within}"))
+        error, trained = point.error, "validation error"
         if run.saved:
-            found.append(
-                (f"{ERROR.text(run.saved.test_error)} %", f"its test error, {run.saved.epochs} epochs")
-            )
+            error, trained = run.saved.val_error, f"validation error after {run.saved.epochs} epochs"
+        found.append((f"{ERROR.text(error)} %", f"{trained} of #{run.chosen}: {within}"))
+        if run.saved:
+            found.append((f"{ERROR.text(run.saved.test_error)} %", "test error"))
         found += [(f"{q.text(value(point, q.name))} {q.unit}".strip(), q.label) for q in resources([run])]
     cells = "".join(f"<div><b>{escape(big)}</b><span>{escape(small)}</span></div>" for big, small in found)
     return f'<div class="tiles">{cells}</div>'

@@ -177,13 +177,10 @@ def _single(run: Run) -> str:
         )
     if run.chosen is not None:
         parts.append(_section(f"The chosen network, #{run.chosen}", _network(run, run.chosen)))
-        parts.append(
-            _section(
-                "Training of the front's members",
-                _few_curves(run),
-                f'<div class="pair">{report_course.learning(run)}</div>',
-            )
-        )
+    learned = report_course.learning(run)
+    if learned:
+        title = "Training of the front's members"
+        parts.append(_section(title, _few_curves(run), f'<div class="pair">{learned}</div>'))
     shown = report_course.progress([run])
     if shown:
         parts.append(
@@ -239,9 +236,10 @@ def _kept(run: Run) -> str:
     saved = run.saved
     if saved is None:
         return ""
+    ranked = ERROR.text(run.points[saved.index].error)
     return (
-        f"<p>Kept after {saved.epochs} epochs of training: validation error {ERROR.text(saved.val_error)} %,"
-        f" test error {ERROR.text(saved.test_error)} %.</p>"
+        f"<p>Kept after {saved.epochs} epochs of training: validation error {ERROR.text(saved.val_error)} %"
+        f" ({ranked} % in the search), test error {ERROR.text(saved.test_error)} %.</p>"
     )
 
 

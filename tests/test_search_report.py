@@ -202,8 +202,9 @@ def test_kept_network_is_the_chosen_one(small: Path) -> None:
     saved["metrics"] = {"val_error": 0.1234, "test_error": 0.2345}
     (small / "best" / "network.json").write_text(json.dumps(saved))
     assert report_run.read(small).chosen == other
-    page = _page(small)
-    assert "Kept after 40 epochs of training: validation error 12.34 %, test error 23.45 %." in page
+    page = re.sub("<[^>]*>", "", _page(small))
+    assert "Kept after 40 epochs of training: validation error 12.34 % (" in page
+    assert "12.34 %validation error after 40 epochs" in page and "23.45 %test error" in page
     (small / "best" / "network.json").write_text("{torn")
     assert report_run.read(small).saved is None
 
@@ -523,6 +524,7 @@ _VISIT = """<script>
   document.querySelectorAll("tr[data-index]")[0].click();
   found.by_row = listed()[0];
   document.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape" }));
+  panel.dispatchEvent(new PointerEvent("pointerleave"));
   found.cleared = rings() + listed().length;
   found.wider = document.documentElement.scrollWidth - innerWidth;
   found.failures = failures;
