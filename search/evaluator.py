@@ -6,6 +6,7 @@ worker, whatever it trained before.
 """
 
 import dataclasses
+import io
 import math
 import os
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from loggrad_tf.frontend import FrontEnd
 from models.graph import WEIGHTED, Graph
 from models.pruning import Pruning
 from search.history import Outcome
+from search.journal import write_synced
 from search.workers import ONEDNN, THREADS
 
 
@@ -79,14 +81,11 @@ def weights_path(directory: Path, index: int) -> Path:
 
 
 def save_weights(path: Path, weights: tuple[np.ndarray, ...]) -> None:
-    """Arrays in Keras' order; written beside ``path``, then renamed."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        arrays: dict[str, Any] = {f"w{i:03d}": w for i, w in enumerate(weights)}
-        np.savez(file, **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    """Arrays in Keras' order; on the disk, whole, when this returns."""
+    file = io.BytesIO()
+    arrays: dict[str, Any] = {f"w{i:03d}": w for i, w in enumerate(weights)}
+    np.savez(file, **arrays)
+    write_synced(path, file.getvalue())
 
 
 def load_weights(path: Path) -> tuple[np.ndarray, ...]:

@@ -22,6 +22,7 @@ from search.config import Config, differences, versions
 from search.evaluator import Task
 from search.evolution import Evolution
 from search.history import Candidate, Record
+from search.journal import writing
 from search.objectives import best, overrun
 from search.progress import Progress, table
 from search.proposal import build, propose, pruning_of, training_seed
@@ -85,9 +86,10 @@ def _finish(
     if chosen is None:
         reason = records[0].outcome.failure
         raise LogGradError(f"all {len(records)} candidates failed; the first one: {reason}")
-    plots.write_csv(directory / "front.csv", front.members)
     title = f"{config.input}, {config.data}, {len(records)} candidates, seed {config.seed}"
-    plots.write_png(directory / "front.png", front.points, front.members, bounds, chosen, title)
+    with writing(directory):
+        plots.write_csv(directory / "front.csv", front.members)
+        plots.write_png(directory / "front.png", front.points, front.members, bounds, chosen, title)
     print(f"\nFront of {len(front.points)} candidates trained in full (* best, ! over a bound):")
     print(table(front.members, bounds, chosen))
     failed = sum(r.outcome.failure is not None for r in records)
@@ -96,7 +98,8 @@ def _finish(
           f" weights of the front take {front.weight_bytes / 1e3:.0f} KB")  # fmt: skip
     if overrun(records[chosen].costs, bounds) > 1:
         print("no candidate is within all bounds; the best one exceeds them least")
-    print(final.finish_best(directory, config, front, records, data))
+    with writing(directory):
+        print(final.finish_best(directory, config, front, records, data))
 
 
 def _search(directory: Path, config: Config, data: DataSet) -> None:

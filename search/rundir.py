@@ -26,7 +26,7 @@ from search.config import Config
 from search.evaluator import weights_path
 from search.evolution import Evolution, seen_by
 from search.history import Candidate, Record
-from search.journal import JOURNAL, TIMING, Journal, encode
+from search.journal import JOURNAL, TIMING, Journal, encode, writing
 from search.objectives import Bounds, Point, extend_front, pareto_front
 from search.proposal import propose
 from search.workers import Finished
@@ -37,7 +37,7 @@ FORMAT = 2
 
 
 class Evaluators(Protocol):
-    """Who evaluates candidates: :class:`search.workers.Pool`, or a test's stand-in."""
+    """Who evaluates candidates: :class:`search.workers.Pool`, :class:`search.ray_pool.RayPool`, or a test's stand-in."""
 
     @property
     def idle(self) -> bool: ...
@@ -82,7 +82,8 @@ def create(directory: Path, config: Config) -> None:
     refuse_existing(directory)
     (directory / WEIGHTS).mkdir(parents=True, exist_ok=True)
     text = json.dumps(config.to_json(), indent=1, sort_keys=True) + "\n"
-    write_whole(directory / CONFIG, text.encode())
+    with writing(directory / CONFIG):
+        write_whole(directory / CONFIG, text.encode())
 
 
 def load_config(directory: Path) -> Config:
@@ -206,14 +207,15 @@ def drive(
       on_record: called after a record is on the disk, with the seconds its candidate took.
     """
     seconds: dict[int, float] = {}
-    with (journal.path.parent / TIMING).open("ab") as timing:
+    clock = journal.path.parent / TIMING
+    with clock.open("ab", buffering=0) as timing:
         while not evolution.finished:
             while pool.idle and (candidate := evolution.ready()) is not None:
                 pool.submit(candidate.index, task_of(candidate))
             for done in pool.wait():
                 seconds[done.index] = done.seconds
-                timing.write(encode({"index": done.index, "seconds": round(done.seconds, 3)}))
-                timing.flush()
+                with writing(clock):
+                    timing.write(encode({"index": done.index, "seconds": round(done.seconds, 3)}))
                 for record in evolution.commit(done.index, done.outcome):
                     journal.append(record.to_json())
                     on_record(record, seconds.pop(record.candidate.index))
