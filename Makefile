@@ -36,13 +36,15 @@ search: setup
 	"$(PY)" -m firmware.build --project="$(RUN)/firmware"
 	"$(PY)" -m firmware.verify --project="$(RUN)/firmware"
 
-# A debugger and a second compiler are for tests only: without them those tests skip.
+# A debugger, a second compiler and a browser are for tests only: without them those tests skip.
 test: setup
 	@sh firmware/install_tools.sh --tests || true
+	@sh firmware/install_tools.sh --browser || true
 	"$(PY)" -m pytest -q -m "not slow"
 
 test-all: setup
 	@sh firmware/install_tools.sh --tests || true
+	@sh firmware/install_tools.sh --browser || true
 	"$(PY)" -m pytest -q
 
 lint: setup

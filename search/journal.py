@@ -5,7 +5,7 @@ is torn. On opening, a torn last line is cut off with a warning (its candidate i
 again); damage anywhere else is an error that names the line. A record that finds the disk full is
 taken back, so that the journal ends with a whole line. A record holds nothing that
 depends on the clock or the machine: an uninterrupted journal and a resumed one are equal
-byte for byte. Durations go to ``timing.jsonl`` beside it, which nothing reads back.
+byte for byte. Durations go to ``timing.jsonl`` beside it, which only reports read.
 """
 
 import contextlib

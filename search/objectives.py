@@ -9,6 +9,7 @@ objective, from the fitness and from the front.
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 import numpy as np
@@ -50,10 +51,11 @@ class Bounds:
         if self.error is not None and self.error > 1:
             raise LogGradError(f"bound on error is {self.error:g}; give a share up to 1, or none to drop it")
 
-    @property
+    @functools.cached_property
     def resources(self) -> dict[str, float]:
         """The bounded costs and their bounds, in a fixed order."""
-        return {k: b for k, b in self.to_json().items() if b is not None and k != "error"}
+        named = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {k: b for k, b in named.items() if b is not None and k != "error"}
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -2,10 +2,12 @@
 
     config.json     the search (search/config.py), written once
     journal.jsonl   every finished candidate in order; the only state
-    timing.jsonl    seconds per candidate; read by nobody
+    timing.jsonl    seconds per candidate; read by reports only
     candidates/     weights of the members of the front
     best/           the chosen network, a bundle (models/bundle.py)
-    front.csv, front.png
+    finalists/      those that were trained in full, bundles too
+    front.csv, front.png, report.html (search/report.py)
+    tensorboard/    event files (search/watch.py)
 
 One process at a time holds the directory's lock. The journal's first record carries the hash
 of ``config.json``, so neither can be exchanged unnoticed.
@@ -37,7 +39,7 @@ FORMAT = 2
 
 
 class Evaluators(Protocol):
-    """Who evaluates candidates: :class:`search.workers.Pool`, :class:`search.ray_pool.RayPool`, or a test's stand-in."""
+    """Who evaluates candidates: :class:`search.workers.Pool`, or :class:`search.ray_pool.RayPool`."""
 
     @property
     def idle(self) -> bool: ...
