@@ -64,7 +64,7 @@ class Pruning:
 
     @classmethod
     def early(cls, sparsity: float) -> "Pruning":
-        """For a learning rate that falls to zero: the channels go while there is time to recover."""
+        """For a learning rate that falls to zero: muNAS' times would leave none of it to recover with."""
         return cls(sparsity, begin=0.05, end=0.4)
 
     @classmethod
