@@ -119,7 +119,7 @@ def _search(directory: Path, config: Config, data: DataSet) -> None:
             candidate.index,
             build(candidate.genotype, settings),
             training_seed(config.seed, candidate.index),
-            pruning_of(candidate.genotype),
+            pruning_of(candidate.genotype, train["schedule"]),
             tuple((rung, limit) for rung, limit in limits if limit is not None),
         )
 

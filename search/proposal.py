@@ -100,9 +100,11 @@ def expected(genotype: Genotype, settings: Settings) -> Graph:
     return graph if genotype.sparsity is None else uniformly(graph, genotype.sparsity)
 
 
-def pruning_of(genotype: Genotype) -> Pruning | None:
-    """How its training prunes; None: not at all."""
-    return None if genotype.sparsity is None else Pruning(genotype.sparsity)
+def pruning_of(genotype: Genotype, schedule: str) -> Pruning | None:
+    """How its training prunes; None: not at all. A rate that falls to zero leaves no time for a late start."""
+    if genotype.sparsity is None:
+        return None
+    return Pruning.early(genotype.sparsity) if schedule == "cosine" else Pruning(genotype.sparsity)
 
 
 def over_bound(graph: Graph, settings: Settings) -> str | None:
