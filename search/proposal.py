@@ -101,7 +101,7 @@ def expected(genotype: Genotype, settings: Settings) -> Graph:
 
 
 def pruning_of(genotype: Genotype, schedule: str) -> Pruning | None:
-    """How its training prunes; None: not at all. A rate that falls to zero leaves no time for a late start."""
+    """How its training prunes; None: not at all. A rate that falls to zero asks for an early start."""
     if genotype.sparsity is None:
         return None
     return Pruning.early(genotype.sparsity) if schedule == "cosine" else Pruning(genotype.sparsity)
