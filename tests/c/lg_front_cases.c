@@ -219,7 +219,7 @@ static int32_t misuse(void)
     CHECK(sums[0] == 7u && sums[1] == 7u);
     CHECK(lg_bin_push(&good.raw, lg_bin_2_16, line, 4, 0, sums) == LG_NO_LINE);
     CHECK(lg_bin_push(&good.raw, lg_bin_2_16, line, 4, 1, sums) == LG_OK);
-    CHECK(sums[0] == (184u + 2u) / 2u && sums[1] == (1007u + 496u + 1u) / 2u);
+    CHECK(sums[0] == (2u * 184u + 2u) / 4u && sums[1] == (2u * (1007u + 496u) + 2u) / 4u);
 
     const lg_raw_format bytes = {4, 3, 8, 1, 0, 255}; /* codes of one byte lie anywhere */
     CHECK(lg_bin_push(&bytes, lg_bin_2_8, odd, 4, 0, sums) == LG_NO_LINE);
