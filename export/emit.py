@@ -14,6 +14,7 @@ from export import emit_nodes, front
 from export.emit_text import comment, filled, quoted, wrapped
 from export.nodes import CODES, Network
 from export.plan import Plan
+from export.quant_graph import INT8_MAX
 from export.schedule import NEXT_ROW
 from loggrad_tf.errors import LogGradError
 
@@ -161,6 +162,8 @@ def _padding(plan: Plan) -> str:
 def decision(outputs: int, zero_point: int) -> str:
     """The body of net_class: the sign of a single logit, else the first largest score."""
     if outputs == 1:
+        if zero_point == INT8_MAX:
+            return "    (void)scores; /* no score lies above the zero point */\n    return 0u;\n"
         return f"    return scores[0] > {zero_point} ? 1u : 0u;\n"
     return """    uint32_t best = 0u;
     for (uint32_t i = 1u; i < NET_OUTPUTS; i++) {

@@ -9,10 +9,12 @@ scale and zero point. Nothing is trained here. The input's range is fixed by the
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 import tensorflow as tf
 
+from export.pairs import pairwise
 from loggrad_tf import quiet
 from loggrad_tf.frontend import FrontEnd
 from models.graph import Graph, Op
@@ -35,6 +37,7 @@ def calibrate(graph: Graph, weights: FoldedWeights, front_end: FrontEnd, inputs:
     Args:
       inputs: what the float network sees, float32 (N, H, W, C); a few hundred suffice.
     """
+    graph = pairwise(graph)
     forward = _Forward(graph, weights, front_end, None)
     limits = {op.name: (0.0, 0.0) for op in graph.ops if op.kind in ROUNDING}
     for start in range(0, len(inputs), 128):
@@ -56,7 +59,7 @@ def forward(graph: Graph, weights: FoldedWeights, front_end: FrontEnd, inputs: n
 
 def convert(graph: Graph, weights: FoldedWeights, front_end: FrontEnd, ranges: Ranges) -> bytes:
     """The int8 flatbuffer: int8 (1, H, W, C) in, int8 logits (1, units) out."""
-    forward = _Forward(graph, weights, front_end, ranges)
+    forward = _Forward(pairwise(graph), weights, front_end, ranges)
     signature = tf.TensorSpec((1, *graph.input_shape), tf.float32, name="pixels")
 
     @tf.function(input_signature=[signature])
@@ -129,14 +132,14 @@ class _Forward:
         return tf.nn.relu(x) if op.relu else x
 
     def _sum(self, op: Op, sources: list[tf.Tensor]) -> tf.Tensor:
-        total = None
+        padded = []
         for i, source in zip(op.inputs, sources, strict=True):
             have = self._graph.ops[i].shape
             rows, columns = op.shape[0] - have[0], op.shape[1] - have[1]
             if rows or columns:
                 source = tf.pad(source, [[0, 0], [0, rows], [0, columns], [0, 0]])
-            total = source if total is None else total + source
-        return total
+            padded.append(source)
+        return functools.reduce(tf.add, padded)
 
 
 def quantized_kernel(op: Op, kernel: np.ndarray) -> tf.Tensor:

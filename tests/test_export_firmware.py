@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export import emit_text, firmware, footprint, front, tflite_graph, vectors
+from export import emit, emit_text, firmware, footprint, front, tflite_graph, vectors
 from export import plan as planning
 from export.firmware import Options
 from firmware import build, channel, project, verify
@@ -336,3 +336,9 @@ def _door(command: list[str], environment: dict[str, str]) -> subprocess.Complet
     return subprocess.run(
         [sys.executable, *command[1:]], env=environment, capture_output=True, text=True, check=False
     )
+
+
+def test_two_classes_whose_scores_are_never_above_zero() -> None:
+    """A comparison that is never true is a compiler's warning, and so an error."""
+    assert "scores[0] > 126 ? 1u : 0u" in emit.decision(1, 126)
+    assert ">" not in emit.decision(1, 127) and "return 0u;" in emit.decision(1, 127)

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from export import quantize
+from export import quantize, tflite_graph
 from export.interpreter import ReferenceInterpreter
 from loggrad_tf import frontend
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.frontend import FORMATS
 from loggrad_tf.sensor import Sensor
 from models import keras_net
-from models.graph import Graph
+from models.graph import Graph, GraphBuilder
 from tests.test_models_graph import every_kind, global_average
 
 SENSOR = Sensor(bits=10, black=0, white=1023)
@@ -63,6 +63,21 @@ def test_ranges_become_scales_and_names_survive() -> None:
         if name.startswith(("conv", "depthwise")):
             channels = next(op.shape[-1] for op in graph.ops if op.name == name)
             assert any(len(s) == channels for s in scales), f"{name}: kernel is not per channel"
+
+
+def test_a_sum_of_many_maps_is_int8_throughout() -> None:
+    """Four operands of three sizes; every tensor is an integer, and the planner reads the file."""
+    b = GraphBuilder()
+    x = b.input(16, 16, 1)
+    maps = [b.conv(x, 4, k, relu=True) for k in (3, 5)] + [b.depthwise(x, 3), b.conv(x, 4, 7)]
+    maps[2] = b.conv(maps[2], 4, 1)
+    graph = b.build(b.dense(b.flatten(b.max_pool(b.add(maps, relu=True), 4)), 3))
+    flatbuffer, _, pixels, logits = converted(graph, "loggrad_1p5")
+    assert [op.kind for op in tflite_graph.parse(flatbuffer).ops].count("add") == 3
+    network, front_end = ReferenceInterpreter(flatbuffer), frontend.fit("loggrad_1p5", SENSOR, pixels)
+    scale, zero_point = network.output_quantization
+    got = scale * (network.run(front_end.encode_int8(pixels)).astype(float) - zero_point)
+    assert np.abs(got - logits).mean() < 0.05 * (logits.max() - logits.min())
 
 
 def test_a_dead_network_still_converts() -> None:
