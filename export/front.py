@@ -274,10 +274,11 @@ def definitions(source: Input) -> str:
     if source.kind != "levels":
         return f"{camera}static const lg_raw_format raw_format = {{\n    {raw},\n}};\n"
     ratios = ", ".join(f"{k}u" for k in source.front_end.ratios)
+    inner = raw.replace("\n    ", "\n            ")
     thresholds = ", ".join(f"{t:.4f}" for t in source.front_end.thresholds)
     return (
         f"{camera}/* Thresholds {thresholds} in units of ln. */\n"
-        f"static const lg_quantizer_config front_config = {{\n    .raw = {{{raw}}},\n"
+        f"static const lg_quantizer_config front_config = {{\n    .raw = {{{inner}}},\n"
         f"    .ratios = {{{ratios}}}, .ratio_count = {len(source.front_end.ratios)},\n"
         f"    .shift = {source.front_end.shift}, .offset = {source.front_end.offset},"
         f" .packing = LG_PACK_S8,\n}};\n"

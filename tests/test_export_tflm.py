@@ -49,11 +49,11 @@ def small(front_end: FrontEnd, height: int = 9, width: int = 11) -> bytes:
 
 
 def sources(
-    flatbuffer: bytes, front_end: FrontEnd | None = None, arena: int | None = None
+    flatbuffer: bytes, front_end: FrontEnd | None = None, arena: int | None = None, factor: int = 1
 ) -> tuple[dict[str, bytes], front.Input]:
     graph = tflite_graph.parse(flatbuffer)
     tensor = graph.tensors[graph.input]
-    source = front.describe(front_end, tensor.shape, tensor.scale, tensor.zero_point)
+    source = front.describe(front_end, tensor.shape, tensor.scale, tensor.zero_point, factor)
     size = tflm.arena_bytes(graph) if arena is None else arena
     return tflm.files(flatbuffer, graph, source, ("no", 'a "yes"?'), "a command", "stamp", size), source
 
@@ -64,9 +64,10 @@ def generate(
     front_end: FrontEnd | None = None,
     board: str = "host",
     arena: int | None = None,
+    factor: int = 1,
 ) -> project.Project:
     """A project on disk, with three random frames."""
-    files, source = sources(flatbuffer, front_end, arena)
+    files, source = sources(flatbuffer, front_end, arena, factor)
     graph = tflite_graph.parse(flatbuffer)
     size = tflm.arena_bytes(graph) if arena is None else arena
     record = {
@@ -195,14 +196,18 @@ def test_generated_code_has_no_warnings(tool: str, name: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("format_name", "border"),
+    ("format_name", "border", "factor"),
     [
-        (None, "mirror"),
-        *((f, "mirror") for f in FORMATS),
-        *((f, "valid") for f in FORMATS if f.startswith("loggrad")),
+        (None, "mirror", 1),
+        *((f, "mirror", 1) for f in FORMATS),
+        *((f, "valid", 1) for f in FORMATS if f.startswith("loggrad")),
+        ("raw16", "mirror", 4),
+        ("loggrad_1p5", "valid", 2),
     ],
 )
-def test_sizes_hold_on_a_32_bit_core(format_name: str | None, border: str, tmp_path: Path) -> None:
+def test_sizes_hold_on_a_32_bit_core(
+    format_name: str | None, border: str, factor: int, tmp_path: Path
+) -> None:
     """net.c and main.c refuse to compile when sizeof is not what was written down."""
     if shutil.which("arm-none-eabi-gcc") is None:
         pytest.skip("arm-none-eabi-gcc is not installed")
@@ -210,7 +215,7 @@ def test_sizes_hold_on_a_32_bit_core(format_name: str | None, border: str, tmp_p
     if front_end:
         front_end = dataclasses.replace(front_end, border=border)
     flatbuffer = small(front_end) if front_end else quantized.separable()
-    made = generate(tmp_path / "p", flatbuffer, front_end, "mps2-an386")
+    made = generate(tmp_path / "p", flatbuffer, front_end, "mps2-an386", factor=factor)
     includes = [f"-I{made.path / place}" for place in ("src", "lib/include", "boards/common")]
     for name in ("net.c", "main.c"):
         command = [
@@ -316,6 +321,15 @@ def test_every_front_end_fills_the_input_tensor(
     front_end = fixed(format_name, SENSOR) if format_name else None
     flatbuffer = small(front_end) if front_end else quantized.separable()
     made = built(generate(tmp_path / "p", flatbuffer, front_end), tflm_dir)
+    check_input_tensor(made, tmp_path / "seen", monkeypatch)
+
+
+def test_binned_codes_fill_the_input_tensor(
+    tflm_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front_end = fixed("loggrad_1p5", SENSOR)
+    made = built(generate(tmp_path / "p", small(front_end), front_end, factor=2), tflm_dir)
+    assert (made.rows, made.row_codes) == (18, 22)
     check_input_tensor(made, tmp_path / "seen", monkeypatch)
 
 
