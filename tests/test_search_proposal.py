@@ -93,10 +93,6 @@ def test_the_child_in_the_sparsest_part_is_trained() -> None:
     settings = dataclasses.replace(PLAIN, children=12, max_overrun=1.0)
     one = dataclasses.replace(settings, children=1)
     front = [record(one, k, 0.3) for k in range(4)]
-    crowd = [
-        dataclasses.replace(r, candidate=dataclasses.replace(r.candidate, index=i))
-        for i, r in enumerate(front)
-    ]
 
     def distance(candidate: Candidate) -> float:
         own, bounds = costs(build(candidate.genotype, settings), TARGET), settings.bounds.resources
