@@ -14,18 +14,24 @@ from search.final import Weights, network, train_in_full
 from search.objectives import Bounds, Point, overrun
 from search.proposal import training_seed
 
+# The box of the hypervolume: costs from a hundredth of their bounds to ten times them, where muNAS' objective
+# stops counting.
+LEAST, MOST = 0.01, 10.0
 
-def within(front: dict[int, Point], bounds: Bounds) -> dict[int, Point]:
-    """The members within all bounds on costs."""
-    return {i: p for i, p in front.items() if overrun(p.costs, bounds) <= 1}
+
+def inside(front: dict[int, Point], bounds: Bounds) -> dict[int, Point]:
+    """The members whose costs lie in the box."""
+    return {i: p for i, p in front.items() if overrun(p.costs, bounds) <= MOST}
 
 
-def hypervolume(points: list[Point], bounds: Bounds, reference: dict[str, float]) -> float:
-    """Share of the box below ``reference["error"]`` and the bounds on costs that the points dominate."""
-    scale = np.array([reference["error"], *bounds.resources.values()])
-    shares = np.array([p.objectives(bounds) for p in points]).reshape(-1, len(scale)) / scale
-    inside = shares[(shares <= 1).all(axis=1)]
-    return float(moocore.hypervolume(inside, ref=np.ones(len(scale)))) if len(inside) else 0.0
+def hypervolume(points: list[Point], bounds: Bounds, worst_error: float) -> float:
+    """Share of the box that the points dominate: error 0 to ``worst_error``, and logarithms of costs."""
+    limits = np.array(list(bounds.resources.values()))
+    rows = np.array([p.objectives(bounds) for p in points]).reshape(-1, 1 + len(limits))
+    shares = np.log(np.maximum(rows[:, 1:] / limits, LEAST) / LEAST) / np.log(MOST / LEAST)
+    scaled = np.hstack([rows[:, :1] / worst_error, shares])
+    scaled = scaled[(scaled < 1).all(axis=1)]
+    return float(moocore.hypervolume(scaled, ref=np.ones(scaled.shape[1]))) if len(scaled) else 0.0
 
 
 def retrain(directory: Path, front: dict[int, Point], data: DataSet, epochs: int) -> list[Point]:
