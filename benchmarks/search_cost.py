@@ -14,10 +14,10 @@ Cost is the CPU time of all processes of a search, imports and proposals include
 alone. Then the front of each search, and that of ``full`` after a tenth of faithful's cost, is
 trained from scratch with one recipe and scored on the test split, once.
 
-Quality is the hypervolume of (error, peak memory, size, MACs) as a share of a box: errors below that of always
-answering the largest class, and logarithms of costs below ten times the bounds, where muNAS' objective stops
-counting (:mod:`benchmarks.fronts`). Runs are kept in ``--out`` and are not repeated; the search of an
-interrupted benchmark goes on.
+Quality is the hypervolume of (error, peak memory, size, MACs) as a share of a box: errors below that of
+always answering the largest class, and logarithms of costs below ten times the bounds, where muNAS'
+objective stops counting (:mod:`benchmarks.fronts`). Runs are kept in ``--out`` and are not repeated; the
+search of an interrupted benchmark goes on.
 """
 
 import csv

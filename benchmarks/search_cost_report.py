@@ -30,8 +30,8 @@ def text(rows: list[dict[str, Any]], curves: Curves, data: str, budget: float) -
         f"data {Path(data.partition(':')[2] or data).name}; faithful has {budget:.0f} CPU-seconds a seed;"
         f" mean of {len({row['seed'] for row in rows})} seeds, smallest to largest",
         "",
-        "| arm | CPU-seconds | candidates | hypervolume, validation | hypervolume, test | test error within the bounds |"
-        " faithful's hypervolume reached after |",
+        "| arm | CPU-seconds | candidates | hypervolume, validation | hypervolume, test"
+        " | test error within the bounds | faithful's hypervolume reached after |",
         "|---|---|---|---|---|---|---|",
     ]
     for arm in arms:
