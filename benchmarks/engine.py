@@ -13,7 +13,7 @@ from pathlib import Path
 
 from absl import flags
 
-from export import firmware, footprint
+from export import boards, firmware, footprint
 from firmware import project, verify
 from loggrad_tf import cli, quiet
 from loggrad_tf.errors import LogGradError
@@ -88,7 +88,7 @@ def measure(net: str, board: str, model: Path, work: Path) -> Row:
     assert made.engine.plan is not None
     constants = footprint.data_bytes(made.engine.plan, made.source)
     code = None if verdict.flash is None else verdict.flash - constants
-    core = firmware.read_board(board)["core"]
+    core = boards.read(board)["core"]
     state = made.engine.footprint.state
     return Row(net, core, verdict.executed, state, code, verdict.mismatches, verdict.vectors)
 

@@ -17,7 +17,7 @@ import numpy as np
 from absl import flags
 from scipy.optimize import nnls
 
-from export import costs, emit, firmware, front, probes
+from export import boards, costs, emit, firmware, front, probes
 from export.code_sizes import BOARDS
 from export.kernels import VARIANTS, Choice
 from export.plan import Plan, plan
@@ -33,7 +33,7 @@ Equation = dict[tuple[str, int], float]
 
 def measure(board: str, work: Path) -> dict[str, list[float]]:
     """Costs on one core: kind:function -> coefficients, front end -> coefficients."""
-    record = firmware.read_board(board)
+    record = boards.read(board)
     core = record["core"]
     firmware.write_folders(board, work)
     equations: list[Equation] = []
@@ -93,7 +93,7 @@ def main(argv: list[str]) -> None:
     found = json.loads(costs.COSTS.read_text()) if costs.COSTS.is_file() else {}
     for board in FLAGS.boards:
         with tempfile.TemporaryDirectory() as work:
-            found[firmware.read_board(board)["core"]] = measure(board, Path(work))
+            found[boards.read(board)["core"]] = measure(board, Path(work))
     write_whole(costs.COSTS, (json.dumps(found, indent=1) + "\n").encode())
 
 

@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from export import costs, emit, firmware, footprint, front, probes
+from export import boards, costs, emit, firmware, footprint, front, probes
 from export.kernels import VARIANTS, Choice
 from export.plan import Plan, plan
 from export.quant_graph import QuantGraph
@@ -59,7 +59,7 @@ class Bench:
     """Builds images for one board in one folder."""
 
     def __init__(self, board: str, work: Path, channel: str = "") -> None:
-        self.board = firmware.read_board(board)
+        self.board = boards.read(board)
         self.serial = channel == "uart"
         self.work = work
         firmware.write_folders(board, work)
@@ -157,7 +157,7 @@ def _new(symbols: Symbols, base: Symbols) -> Symbols:
 def measure_board(board: str) -> dict[str, Any]:
     """Functions and rest of the smallest program, by channel."""
     found: dict[str, Any] = {}
-    for channel in firmware.read_board(board)["statics"]:
+    for channel in boards.read(board)["statics"]:
         with tempfile.TemporaryDirectory() as work:
             bench = Bench(board, Path(work), channel)
             one, several = (bench.image(*probes.repeated("lookup", n)) for n in (0, probes.MORE))
@@ -168,17 +168,17 @@ def measure_board(board: str) -> dict[str, Any]:
 
 def main(argv: list[str]) -> None:
     del argv
-    cores, boards = {}, {}
+    cores, images = {}, {}
     for board in BOARDS:
         with tempfile.TemporaryDirectory() as work:
-            core = firmware.read_board(board)["core"]
+            core = boards.read(board)["core"]
             cores[core] = measure_core(board, Path(work))
             print(f"{core}: {len(cores[core]['kernels'])} kernels", flush=True)
-    for board in firmware.boards():
-        if firmware.read_board(board)["core"] != "host":
-            boards[board] = measure_board(board)
-            print(f"{board}: {', '.join(boards[board])}", flush=True)
-    text = json.dumps({"stamp": len(STAMP), "cores": cores, "boards": boards}, indent=1) + "\n"
+    for board in boards.names():
+        if boards.read(board)["core"] != "host":
+            images[board] = measure_board(board)
+            print(f"{board}: {', '.join(images[board])}", flush=True)
+    text = json.dumps({"stamp": len(STAMP), "cores": cores, "boards": images}, indent=1) + "\n"
     write_whole(footprint.CODE_SIZES, text.encode())
 
 

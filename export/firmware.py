@@ -17,7 +17,7 @@ from typing import Any
 
 from absl import flags
 
-from export import GENERATOR, binning, costs, emit, footprint, front, tflite_graph, tflm, vectors
+from export import GENERATOR, binning, boards, costs, emit, footprint, front, tflite_graph, tflm, vectors
 from export.emit_text import filled
 from export.nodes import build
 from export.plan import Plan
@@ -115,17 +115,6 @@ class Project:
     note: str
 
 
-def boards() -> list[str]:
-    """Names of the boards there are."""
-    return sorted(p.parent.name for p in (FIRMWARE / "boards").glob("*/board.json"))
-
-
-def read_board(name: str | None) -> dict[str, Any]:
-    if name not in boards():
-        raise LogGradError(f"--board={name}: no such board; choose one of {', '.join(boards())}")
-    return json.loads((FIRMWARE / "boards" / str(name) / "board.json").read_text())
-
-
 def read_description(model: Path, sha256: str) -> dict[str, Any] | None:
     """model.json beside the model, or None; it must describe this very file."""
     path = model.with_name("model.json")
@@ -150,7 +139,7 @@ def read_description(model: Path, sha256: str) -> dict[str, Any] | None:
 
 def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     """Generate the project for one model and one board, in memory."""
-    board = read_board(board_name)
+    board = boards.read(board_name)
     if not model.is_file():
         raise LogGradError(f"--model={model}: no such file; export.convert writes model.tflite")
     graph = tflite_graph.load(model)
@@ -279,7 +268,7 @@ def write_folders(board: str, folder: Path) -> None:
         shutil.copytree(FIRMWARE / name, folder / name)
     (folder / "src").mkdir()
     shutil.copy(emit.TEMPLATES / "CMakeLists.txt", folder)
-    (folder / "CMakePresets.json").write_bytes(_json(_presets(read_board(board))))
+    (folder / "CMakePresets.json").write_bytes(_json(_presets(boards.read(board))))
 
 
 def _check_replaceable(out: Path) -> None:

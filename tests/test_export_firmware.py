@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export import emit, emit_text, firmware, footprint, front, tflite_graph, vectors
+from export import boards, emit, emit_text, firmware, footprint, front, tflite_graph, vectors
 from export import plan as planning
 from export.firmware import Options
 from firmware import build, channel, project, verify
@@ -326,7 +326,7 @@ def test_vectors_are_reproducible() -> None:
 def test_footprint_of_the_host_has_no_bound() -> None:
     graph = tflite_graph.parse(quantized.serial())
     source = front.describe(None, (16, 16, 1), 1.0, 0)
-    found = footprint.predict(planning.plan(graph, "host"), source, firmware.read_board("host"))
+    found = footprint.predict(planning.plan(graph, "host"), source, boards.read("host"))
     assert (found.ram, found.flash) == (None, None)
 
 
