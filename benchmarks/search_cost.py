@@ -56,7 +56,7 @@ flags.DEFINE_float("share", 0.25, "Share of the budget for all other arms.", low
 
 CROPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "crops"
 _PLAIN = ("--nopruning", "--max_overrun=none", "--nounique", "--children=1", "--rungs=none", "--novaried")
-_FULL = ("--nopruning", "--max_overrun=1", "--unique", "--children=4", "--rungs=2", "--varied")
+_FULL = ("--nopruning", "--max_overrun=1", "--unique", "--children=4", "--rungs=3", "--varied")
 ARMS = {
     "faithful": _PLAIN,
     "feasible": (*_PLAIN, "--max_overrun=1"),
@@ -101,8 +101,8 @@ class Scale:
 
 
 SCALES = {
-    "quick": Scale(size=32, epochs=4, population=8, sample=3, final_epochs=10, seeds=1, budget=200),
-    "full": Scale(size=32, epochs=4, population=12, sample=4, final_epochs=20, seeds=3, budget=900),
+    "quick": Scale(size=32, epochs=6, population=8, sample=3, final_epochs=10, seeds=1, budget=200),
+    "full": Scale(size=32, epochs=6, population=12, sample=4, final_epochs=20, seeds=3, budget=900),
 }
 
 

@@ -8,6 +8,7 @@ batches of 128, 80 epochs.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -158,6 +159,8 @@ def train(
         metrics=[keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0) if binary else "accuracy"],
         jit_compile=False,
     )
+    # Variables that exist need no second trace of the step.
+    model.optimizer.build(model.trainable_variables)
     batches = training_batches(
         requantize(pixels, data.sensor, front_end.sensor),
         labels,
@@ -219,7 +222,7 @@ def training_batches(
     size = min(config.batch_size, count)
     memory = tf.constant(pixels)
     targets = tf.constant(one_hot(labels, classes))
-    transform = ops.encoder(front_end)
+    transform = _encoder(front_end)
     mosaic = front_end.sensor.cfa != MONO
 
     @tf.autograph.experimental.do_not_convert
@@ -231,6 +234,10 @@ def training_batches(
     seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
     zipped = tf.data.Dataset.zip(order.batch(size, drop_remainder=True), seeds)
     return zipped.map(batch).prefetch(2)
+
+
+# Compiled once in a process, whatever it trains.
+_encoder = functools.lru_cache(maxsize=8)(ops.encoder)
 
 
 def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
