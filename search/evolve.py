@@ -84,8 +84,8 @@ def _finish(
     bounds, records = config.bounds, evolution.records
     chosen = best(front.members, bounds)
     if chosen is None:
-        reason = records[0].outcome.failure
-        raise LogGradError(f"all {len(records)} candidates failed; the first one: {reason}")
+        reasons = [r.outcome.failure or "stopped at a rung" for r in records]
+        raise LogGradError(f"none of {len(records)} candidates was trained to its end; the first: {reasons[0]}")
     title = f"{config.input}, {config.data}, {len(records)} candidates, seed {config.seed}"
     with writing(directory):
         plots.write_csv(directory / "front.csv", front.members)
