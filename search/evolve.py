@@ -85,7 +85,7 @@ def _finish(
     chosen = best(front.members, bounds)
     if chosen is None:
         reasons = [r.outcome.failure or "stopped at a rung" for r in records]
-        raise LogGradError(f"none of {len(records)} candidates was trained to its end; the first: {reasons[0]}")
+        raise LogGradError(f"no candidate of {len(records)} was trained to its end; the first: {reasons[0]}")
     title = f"{config.input}, {config.data}, {len(records)} candidates, seed {config.seed}"
     with writing(directory):
         plots.write_csv(directory / "front.csv", front.members)
