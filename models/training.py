@@ -9,6 +9,7 @@ batches of 128, 80 epochs.
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.frontend import FrontEnd
 from loggrad_tf.sensor import MONO, from_fields, requantize
 from models import keras_net
+from models.descent import Descent
 from models.graph import Graph, output_units
 from models.masking import MaskUpdates
 from models.pruning import Pruning, exits
@@ -142,25 +144,16 @@ def train(
     masked = exits(graph, pruning.exempt_first) if pruning else ()
     model = keras_net.build(graph, config.fused_bn, masked)
     pixels, labels = data.subset("train")
-    rate: Any = config.learning_rate
-    if config.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(
-            config.learning_rate, steps_per_epoch(len(pixels), config) * config.epochs
-        )
-    binary = graph.output_units == 1
-    model.compile(
-        optimizer=keras.optimizers.SGD(
-            learning_rate=rate,
-            momentum=config.momentum,
-            # Keras multiplies the decay by the learning rate; SGDW does not.
-            weight_decay=config.weight_decay / config.learning_rate,
-        ),
-        loss=_loss(binary, config.label_smoothing),
-        metrics=[keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0) if binary else "accuracy"],
-        jit_compile=False,
+    steps = steps_per_epoch(len(pixels), config) * config.epochs
+    descent = Descent(
+        model,
+        steps,
+        config.learning_rate,
+        config.momentum,
+        config.weight_decay,
+        config.schedule == "cosine",
+        config.label_smoothing,
     )
-    # Variables that exist need no second trace of the step.
-    model.optimizer.build(model.trainable_variables)
     batches = training_batches(
         requantize(pixels, data.sensor, front_end.sensor),
         labels,
@@ -169,25 +162,17 @@ def train(
         config,
         seed,
     )
+    masks = MaskUpdates(model, graph, pruning, steps) if pruning else None
     history: list[dict[str, float]] = []
     stopped = False
-
-    def record(epoch: int, logs: dict[str, float] | None = None) -> None:
-        nonlocal stopped
-        values = logs or {}
-        history.append({"loss": float(values["loss"]), "error": 1 - float(values["accuracy"])})
+    while len(history) < config.epochs and not stopped:
+        history.append(descent.epoch(batches, masks.after_step if masks else None))
         if on_epoch is not None:
-            on_epoch(epoch, history[-1])
-        if stop is not None and stop(epoch, sum(h["loss"] for h in history)):
-            model.stop_training = True
-            stopped = epoch + 1 < config.epochs
-
-    callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=record), keras.callbacks.TerminateOnNaN()]
-    masks = None
-    if pruning is not None:
-        masks = MaskUpdates(graph, pruning, steps_per_epoch(len(pixels), config) * config.epochs)
-        callbacks.append(masks)
-    model.fit(batches, epochs=config.epochs, verbose=0, shuffle=False, callbacks=callbacks)
+            on_epoch(len(history) - 1, history[-1])
+        if not math.isfinite(history[-1]["loss"]):
+            break
+        if stop is not None and stop(len(history) - 1, sum(h["loss"] for h in history)):
+            stopped = len(history) < config.epochs
     if masks is not None:
         graph, model = masks.shrunk()
     return TrainResult(
@@ -198,11 +183,6 @@ def train(
         weights=tuple(np.asarray(w) for w in model.get_weights()),
         stopped=stopped,
     )
-
-
-def _loss(binary: bool, label_smoothing: float) -> keras.losses.Loss:
-    kind = keras.losses.BinaryCrossentropy if binary else keras.losses.CategoricalCrossentropy
-    return kind(from_logits=True, label_smoothing=label_smoothing)
 
 
 def training_batches(

@@ -135,7 +135,12 @@ def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
             result.val_error,
             result.train_error,
             stopped=result.stopped,
-            curve=tuple((round(e["loss"], 4), round(e["error"], 4)) for e in result.history),
+            # A network that diverged ends with a loss that is no number, which the journal cannot hold.
+            curve=tuple(
+                (round(e["loss"], 4), round(e["error"], 4))
+                for e in result.history
+                if math.isfinite(e["loss"])
+            ),
             widths=tuple(
                 (op.name, op.shape[-1])
                 for op in result.graph.ops

@@ -64,9 +64,10 @@ def _masked_and_trained(graph: Graph, seed: int) -> tuple[keras.Model, masking.M
     images = rng.normal(size=(32, *graph.input_shape)).astype(np.float32)
     model = keras_net.build(graph, masked=pruning.exits(graph, exempt_first=False))
     model.compile(optimizer=keras.optimizers.SGD(0.05, momentum=0.9), loss="mse", run_eagerly=True)
-    updates = masking.MaskUpdates(graph, plan, 8)
+    updates = masking.MaskUpdates(model, graph, plan, 8)
     targets = rng.normal(size=(32, graph.output_units))
-    model.fit(images, targets, batch_size=8, epochs=2, verbose=0, callbacks=[updates])
+    after_step = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: updates.after_step())
+    model.fit(images, targets, batch_size=8, epochs=2, verbose=0, callbacks=[after_step])
     return model, updates, images
 
 
@@ -133,15 +134,16 @@ def test_a_pruned_channel_that_is_needed_returns() -> None:
     batches = np.tile(images, (200, 1, 1, 1))
     model.compile(optimizer=keras.optimizers.SGD(0.001), loss="mse")
     plan = Pruning(0.99, begin=0.0, end=1.0, every=1, exempt_first=False)
-    updates = masking.MaskUpdates(graph, plan, 200)
+    updates = masking.MaskUpdates(model, graph, plan, 200)
     masks: list[list[bool]] = []
-    note = keras.callbacks.LambdaCallback(
-        on_train_batch_end=lambda batch, logs: masks.append(updates.live["conv_1"].tolist())
-    )
+
+    def after_step(batch: int, logs: dict[str, float] | None = None) -> None:
+        updates.after_step()
+        masks.append(updates.live["conv_1"].tolist())
+
     before = model.evaluate(images, 3 * images[:, 0, 0, 1:], verbose=0)
-    model.fit(
-        batches, 3 * batches[:, 0, 0, 1:], batch_size=64, shuffle=False, verbose=0, callbacks=[updates, note]
-    )
+    note = keras.callbacks.LambdaCallback(on_train_batch_end=after_step)
+    model.fit(batches, 3 * batches[:, 0, 0, 1:], batch_size=64, shuffle=False, verbose=0, callbacks=[note])
     changes = [m for k, m in enumerate(masks) if k == 0 or m != masks[k - 1]]
     assert changes == [[True, True], [True, False], [False, True]]
     assert model.evaluate(images, 3 * images[:, 0, 0, 1:], verbose=0) < 0.1 * before

@@ -19,6 +19,7 @@ from search.evaluator import (
     weights_path,
 )
 from search.history import Outcome
+from search.journal import encode
 from search.workers import Pool
 
 SIDE = 16
@@ -107,3 +108,18 @@ def test_trainings_end_at_their_limits_and_when_nothing_is_learned(
     rungs = dataclasses.replace(spec, rungs=(3,), train=stuck)
     assert len(outcome(rungs).curve) == 3
     assert len(outcome(dataclasses.replace(rungs, rungs=())).curve) == 4
+
+
+def test_a_network_that_diverges_has_an_outcome_like_any_other(
+    prepared: dataset.DataSet, tmp_path: Path
+) -> None:
+    """Its loss is no number, which no journal can hold."""
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    wild = TRAIN | {"epochs": 3, "learning_rate": 1e30}
+    spec = TrainingSpec(prepared.path, frontend.fixed("loggrad_1p5", prepared.sensor), wild, weights)
+    with Pool(1, open_evaluator, spec) as pool:
+        pool.submit(0, Task(0, _network(4), 7))
+        outcome = pool.wait()[0].outcome
+    assert outcome.failure is None and outcome.val_error == 1.0
+    encode(dataclasses.asdict(outcome))

@@ -1,0 +1,65 @@
+"""models.descent: step for step what Keras does."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import keras_net
+from models.descent import Descent
+from models.graph import Graph, GraphBuilder
+
+STEPS, BATCH = 12, 16
+
+
+def _network(units: int) -> Graph:
+    b = GraphBuilder()
+    x = b.conv(b.input(8, 8, 1), 4, 3, bn=True, relu=True)
+    x = b.depthwise(x, 3, relu=True)
+    return b.build(b.dense(b.dense(b.flatten(x), 6, relu=True), units))
+
+
+def _data(units: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(STEPS * BATCH, 8, 8, 1)).astype(np.float32)
+    labels = (images.mean(axis=(1, 2, 3)) > 0).astype(np.int64) + (units > 1) * (images[:, 0, 0, 0] > 1)
+    targets = labels[:, None] if units == 1 else np.eye(units)[labels]
+    return images, targets.astype(np.float32)
+
+
+@pytest.mark.parametrize("units", [1, 3])
+@pytest.mark.parametrize(("cosine", "smoothing", "decay"), [(False, 0.0, 0.0), (True, 0.1, 1e-3)])
+def test_it_is_keras_sgd(units: int, cosine: bool, smoothing: float, decay: float) -> None:
+    """Weights, loss and error after two passes, from the same start over the same batches."""
+    graph = _network(units)
+    images, targets = _data(units)
+    batches = tf.data.Dataset.from_tensor_slices((images, targets)).batch(BATCH)
+    keras.utils.set_random_seed(1)
+    ours = keras_net.build(graph)
+    theirs = keras_net.build(graph)
+    theirs.set_weights(ours.get_weights())
+    schedule = keras.optimizers.schedules.CosineDecay(0.05, 2 * STEPS)
+    loss = keras.losses.BinaryCrossentropy if units == 1 else keras.losses.CategoricalCrossentropy
+    theirs.compile(
+        optimizer=keras.optimizers.SGD(schedule if cosine else 0.05, momentum=0.9, weight_decay=decay / 0.05),
+        loss=loss(from_logits=True, label_smoothing=smoothing),
+        metrics=[keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.0) if units == 1 else "accuracy"],
+    )
+    expected = theirs.fit(batches, epochs=2, shuffle=False, verbose=0).history
+    descent = Descent(ours, 2 * STEPS, 0.05, 0.9, decay, cosine, smoothing)
+    history = [descent.epoch(batches) for _ in range(2)]
+    np.testing.assert_allclose([h["loss"] for h in history], expected["loss"], rtol=1e-4)
+    np.testing.assert_allclose([1 - h["error"] for h in history], expected["accuracy"], atol=1e-6)
+    for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-3, atol=2e-5)
+    assert descent.done == 2 * STEPS
+
+
+def test_every_step_is_announced() -> None:
+    images, targets = _data(3)
+    seen: list[int] = []
+    descent = Descent(keras_net.build(_network(3)), STEPS, 0.01, 0.9, 0.0, True, 0.0)
+    batches = tf.data.Dataset.from_tensor_slices((images, targets)).batch(BATCH)
+    descent.epoch(batches, lambda: seen.append(descent.done))
+    assert seen == list(range(1, STEPS + 1))
+    assert descent.rate == pytest.approx(0)
