@@ -1,9 +1,9 @@
 """Stochastic gradient descent with momentum and decoupled weight decay, for small networks.
 
 The same arithmetic as ``keras.Model.fit`` with ``keras.optimizers.SGD``, for one loss and one
-metric. Keras' loop spends two to three CPU-seconds on preparing a network whose whole training
-takes as many: it traces the step twice, and its optimiser is several operations a variable where
-TensorFlow has one. A search prepares thousands of networks.
+metric. Keras' loop takes two to three times as long to prepare a network, seconds where a whole
+training takes not many more (``python -m benchmarks.training``): it traces the step twice, and its
+optimiser is several operations a variable where TensorFlow has one. A search prepares thousands.
 """
 
 import math

@@ -1,0 +1,88 @@
+"""``python -m benchmarks.training``: CPU-seconds that a candidate's training takes, beside Keras' own.
+
+    prepare   the first step: build, trace
+    epoch     of 31 batches of 64 images of 96x96, augmented and encoded
+
+``ours`` is :class:`models.descent.Descent` with the fused batch norm, as the search trains; ``fit`` is
+``keras.Model.fit`` with ``keras.optimizers.SGD`` on the same model and batches; ``keras`` is that with
+Keras' own batch norm as well. One thread, drawn pixels; the network is a candidate of the search space.
+"""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from absl import flags
+
+from loggrad_tf import cli, frontend
+from loggrad_tf.sensor import Sensor
+from search.assembly import assemble
+from search.evaluator import start_tensorflow
+from search.proposal import rng_of
+from search.resources import resources
+from search.space import random_genotype, scaled
+
+FLAGS = flags.FLAGS
+flags.DEFINE_integer("networks", 3, "Candidates to measure.", lower_bound=1)
+
+SIDE, BATCH, STEPS = 96, 64, 31
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    start_tensorflow()
+    import keras
+
+    from models import keras_net, training
+    from models.descent import Descent
+
+    sensor = Sensor(12, 0, 4095)
+    front_end = frontend.fixed("loggrad_1p5", sensor)
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 4096, (STEPS * BATCH, SIDE, SIDE)).astype(np.uint16)
+    labels = rng.integers(0, 3, len(pixels))
+    config = training.TrainConfig(batch_size=BATCH, flip=True, shift=4)
+    batches = training.training_batches(pixels, labels, 3, front_end, config, 0)
+    for _ in batches.take(1):  # the transform is compiled once a process
+        pass
+
+    def ours(graph: training.Graph) -> Callable[[], object]:
+        descent = Descent(keras_net.build(graph), STEPS, 0.03, 0.9, 1e-4, False, 0.0)
+        return lambda: descent.epoch(batches)
+
+    def fit(graph: training.Graph, fused: bool = True) -> Callable[[], object]:
+        model = keras_net.build(graph, fused)
+        optimizer = keras.optimizers.SGD(0.03, momentum=0.9, weight_decay=1e-4 / 0.03)
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+        model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
+        return lambda: model.fit(batches, epochs=1, verbose=0, shuffle=False)
+
+    ways = {"ours": ours, "fit": fit, "keras": lambda graph: fit(graph, False)}
+    print(f"{'network':28s} {'':8s} {'prepare':>9s} {'epoch':>9s} {'8 epochs':>9s} {'ratio':>6s}")
+    found = 0
+    for index in range(1000):
+        graph = assemble(scaled(random_genotype(rng_of(0, index)), 0.2), (SIDE, SIDE, 1), 3)
+        counts = resources(graph)
+        if counts.macs > 1e6 or found == FLAGS.networks:
+            continue
+        found += 1
+        least = None
+        for name, way in ways.items():
+            keras.backend.clear_session()
+            begin = time.process_time()
+            epoch = way(graph)
+            epoch()
+            first = time.process_time() - begin
+            begin = time.process_time()
+            epoch()
+            epoch()
+            later = (time.process_time() - begin) / 2
+            total = first + 7 * later
+            least = least or total
+            title = f"{len(graph.ops)} ops, {counts.macs / 1e6:.2f} M MACs"
+            times = f"{max(first - later, 0):8.2f}s {later:8.2f}s {total:8.2f}s {total / least:6.2f}"
+            print(f"{title if name == 'ours' else '':28s} {name:8s} {times}", flush=True)
+
+
+if __name__ == "__main__":
+    cli.run(main)
