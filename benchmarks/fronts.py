@@ -7,6 +7,7 @@ import moocore
 import numpy as np
 
 from loggrad_tf.dataset import DataSet
+from loggrad_tf.parallel import processors
 from models.graph import Graph
 from search import rundir
 from search.evaluator import Task, TrainingSpec
@@ -47,7 +48,7 @@ def retrain(directory: Path, front: dict[int, Point], data: DataSet, epochs: int
     graphs = {task.index: task.graph for task in tasks}
     spec = dataclasses.replace(config.training(data.path, Path()), train=recipe, rungs=())
     scored = []
-    for index, _, weights in train_in_full(spec, tasks, config.workers):
+    for index, _, weights in train_in_full(spec, tasks, processors()):
         if weights is not None:
             error = _test_error(graphs[index], weights, data, spec)
             scored.append(dataclasses.replace(front[index], error=error))
