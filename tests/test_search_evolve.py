@@ -153,7 +153,7 @@ def test_killed_search_goes_on_as_if_nothing_had_happened(
     refused = _evolve(cache, f"--resume={killed}", "--seed=3")
     assert "seed was 0, now 3" in _one_line_error(refused)
     refused = _evolve(cache, f"--resume={killed}", "--macs_bound=none")
-    assert "bounds.macs was 1000000.0, now None" in _one_line_error(refused)
+    assert "bounds.macs was 1000000, now None" in _one_line_error(refused)
     assert "holds a search" in _one_line_error(_evolve(cache, data, *TINY, f"--out={killed}"))
     done = _evolve(cache, "--resume", data, f"--out={killed}")
     assert done.returncode == 0, done.stderr
