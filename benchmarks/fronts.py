@@ -1,6 +1,7 @@
 """Fronts compared: hypervolume under bounds, and networks retrained with one recipe."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import moocore
@@ -9,9 +10,10 @@ import numpy as np
 from loggrad_tf.dataset import DataSet
 from loggrad_tf.parallel import processors
 from models.graph import Graph
-from search import rundir
+from search.config import Config
 from search.evaluator import Task, TrainingSpec
 from search.final import Weights, network, train_in_full
+from search.history import Record
 from search.objectives import Bounds, Point, overrun
 from search.proposal import training_seed
 
@@ -35,14 +37,13 @@ def hypervolume(points: list[Point], bounds: Bounds, worst_error: float) -> floa
     return float(moocore.hypervolume(scaled, ref=np.ones(scaled.shape[1]))) if len(scaled) else 0.0
 
 
-def retrain(directory: Path, front: dict[int, Point], data: DataSet, epochs: int) -> list[Point]:
+def retrain(
+    config: Config, records: Sequence[Record], front: dict[int, Point], data: DataSet, epochs: int
+) -> list[Point]:
     """Train every member from scratch for ``epochs`` and score it on the test split.
 
     The recipe is the search's own for so many epochs; seeds are the candidates' own.
     """
-    config = rundir.load_config(directory)
-    journal, records = rundir.open_journal(directory)
-    journal.close()
     recipe = config.method.train | {"epochs": epochs, "fused_bn": True}
     tasks = [Task(i, network(records[i], config), training_seed(config.seed, i)) for i in front]
     graphs = {task.index: task.graph for task in tasks}

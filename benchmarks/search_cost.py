@@ -40,6 +40,7 @@ from loggrad_tf.dataset import DataSet
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import write_whole
 from search import rundir
+from search.config import Config
 from search.history import Record
 from search.objectives import Point, overrun, pareto_front
 
@@ -112,19 +113,18 @@ class Run:
 
     arm: str
     seed: int
-    directory: Path
+    config: Config
     records: tuple[Record, ...]
     spent: tuple[float, ...]
 
     def front(self, cost: float = float("inf")) -> dict[int, Point]:
         """The front of what was trained within ``cost`` CPU-seconds, by validation error."""
-        bounds = rundir.load_config(self.directory).bounds
         points = {
             r.candidate.index: r.point
             for r, at in zip(self.records, self.spent, strict=True)
             if at <= cost and r.ranked and r.point is not None
         }
-        return pareto_front(points, bounds)
+        return pareto_front(points, self.config.bounds)
 
 
 def search(arm: str, seed: int, scale: Scale, data: str, budget: float, out: Path) -> Run:
@@ -139,7 +139,7 @@ def search(arm: str, seed: int, scale: Scale, data: str, budget: float, out: Pat
     journal, records = rundir.open_journal(directory)
     journal.close()
     spent = _spent(marks)[: len(records)]
-    return Run(arm, seed, directory, tuple(records[: len(spent)]), tuple(spent))
+    return Run(arm, seed, rundir.load_config(directory), tuple(records[: len(spent)]), tuple(spent))
 
 
 def _spent(marks: Path) -> list[float]:
@@ -189,7 +189,7 @@ def _cpu_seconds(pid: int) -> float:
 
 def curve(run: Run, worst_error: float) -> list[tuple[float, float]]:
     """(CPU-seconds, hypervolume by validation error) whenever it grows."""
-    bounds = rundir.load_config(run.directory).bounds
+    bounds = run.config.bounds
     points: dict[int, Point] = {}
     found = [(0.0, 0.0)]
     for record, at in zip(run.records, run.spent, strict=True):
@@ -203,9 +203,9 @@ def curve(run: Run, worst_error: float) -> list[tuple[float, float]]:
 
 def _row(run: Run, cost: float, scale: Scale, data: DataSet, worst_error: float) -> dict[str, Any]:
     """One search up to ``cost`` CPU-seconds: its front retrained and scored on test."""
-    bounds = rundir.load_config(run.directory).bounds
+    bounds = run.config.bounds
     front = inside(run.front(cost), bounds)
-    scored = retrain(run.directory, front, data, scale.final_epochs)
+    scored = retrain(run.config, run.records, front, data, scale.final_epochs)
     spent = [at for at in run.spent if at <= cost]
     best_error = min((p.error for p in scored if overrun(p.costs, bounds) <= 1), default=1.0)
     return {

@@ -7,7 +7,6 @@ that holds the directory: it cuts a torn line off.
 
 import dataclasses
 import functools
-import hashlib
 import json
 import shlex
 from pathlib import Path
@@ -219,9 +218,7 @@ def _is_json(line: bytes) -> bool:
 
 
 def _check_begin(data: Any, directory: Path) -> None:
-    sha256 = hashlib.sha256((directory / rundir.CONFIG).read_bytes()).hexdigest()
-    expected = {"event": "begin", "format": rundir.FORMAT, "config_sha256": sha256}
-    if data != expected:
+    if data != rundir.begin_record(directory):
         raise LogGradError(f"it does not belong to {rundir.CONFIG} beside it, or another version wrote it")
 
 

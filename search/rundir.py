@@ -99,17 +99,19 @@ def load_config(directory: Path) -> Config:
         raise LogGradError(f"{path}: damaged ({error}); restore it from a copy") from None
 
 
+def begin_record(directory: Path) -> dict[str, Any]:
+    """The first record of the journal beside a ``config.json``."""
+    sha256 = hashlib.sha256((directory / CONFIG).read_bytes()).hexdigest()
+    return {"event": "begin", "format": FORMAT, "config_sha256": sha256}
+
+
 def open_journal(directory: Path) -> tuple[Journal, list[Record]]:
     """The journal and its candidates; a new one gets its first record.
 
     Raises:
       LogGradError: a damaged line, a journal of another search.
     """
-    begin = {
-        "event": "begin",
-        "format": FORMAT,
-        "config_sha256": hashlib.sha256((directory / CONFIG).read_bytes()).hexdigest(),
-    }
+    begin = begin_record(directory)
     journal = Journal(directory / JOURNAL)
     try:
         if not journal.records:
