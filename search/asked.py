@@ -55,6 +55,12 @@ flags.DEFINE_integer(
     "* So many are trained for --final_epochs; the one of least validation error is saved [3, 1].",
     lower_bound=1,
 )
+flags.DEFINE_integer(
+    "final_seeds",
+    None,
+    "* Seeds that each of them is trained with; their mean chooses the network [1, 1].",
+    lower_bound=1,
+)
 flags.DEFINE_boolean(
     "fused_bn", None, "* Batch norm by one kernel in place of many operations [true, true; faithful false]."
 )
@@ -81,6 +87,11 @@ flags.DEFINE_string(
     " none [2,4; 8,20,40; faithful none].",
 )
 flags.DEFINE_boolean("varied", None, "* Larger and more varied steps [true, true; faithful false].")
+flags.DEFINE_boolean(
+    "always_bn",
+    None,
+    "* Batch norm behind every layer, which costs the board nothing [true, true; faithful false].",
+)
 flags.DEFINE_enum(
     "resources",
     None,
@@ -128,7 +139,8 @@ flags.DEFINE_flag(
 # Flags that config.json holds under their own name and as they are given.
 _OWN = ("data", "input", "mode", "bits", "size", "seed", "workers")
 _METHOD = (
-    "rounds", "population", "sample", "final_epochs", "finalists", "pruning", "unique", "children", "varied",
+    "rounds", "population", "sample", "finalists", "final_seeds", "pruning", "unique", "children", "varied",
+    "always_bn",
 )  # fmt: skip
 
 
@@ -170,6 +182,8 @@ def _given(method: Method) -> Method:
         changes["model"] = FLAGS.resources
     train = {n: FLAGS[n].value for n in ("epochs", "fused_bn") if FLAGS[n].value is not None}
     changes["train"] = method.train | train
+    if FLAGS.final_epochs is not None:
+        changes["final"] = method.final | {"epochs": FLAGS.final_epochs}
     return dataclasses.replace(method, **changes)
 
 

@@ -30,11 +30,12 @@ class Method:
     """How candidates are drawn and trained; see :mod:`search.proposal`.
 
     Attributes:
-      rounds, population, sample, pruning, max_overrun, unique, children, rungs, varied: of
-        :class:`search.proposal.Settings`.
+      rounds, population, sample, pruning, max_overrun, unique, children, rungs, varied, always_bn:
+        of :class:`search.proposal.Settings`.
       model: whose counts are bounded by default, of :data:`MODELS`.
       train: JSON form of :class:`models.training.TrainConfig`.
-      final_epochs, finalists: see :mod:`search.final`.
+      final: what the training in full changes of ``train``.
+      finalists, final_seeds: see :mod:`search.final`.
     """
 
     rounds: int
@@ -47,9 +48,11 @@ class Method:
     children: int
     rungs: tuple[int, ...]
     varied: bool
+    always_bn: bool
     train: dict[str, Any]
-    final_epochs: int
+    final: dict[str, Any]
     finalists: int
+    final_seeds: int
 
 
 _PAPER_TRAINING: dict[str, Any] = {
@@ -75,9 +78,11 @@ _FAITHFUL = Method(
     children=1,
     rungs=(),
     varied=False,
+    always_bn=False,
     train=_PAPER_TRAINING | {"fused_bn": False},
-    final_epochs=0,
+    final={"epochs": 0},
     finalists=1,
+    final_seeds=1,
 )
 _PAPER = dataclasses.replace(
     _FAITHFUL,
@@ -87,6 +92,7 @@ _PAPER = dataclasses.replace(
     children=8,
     rungs=(8, 20, 40),
     varied=True,
+    always_bn=True,
     train=_PAPER_TRAINING,
 )
 _QUICK = dataclasses.replace(
@@ -97,7 +103,8 @@ _QUICK = dataclasses.replace(
     pruning=False,
     rungs=(2, 4),
     train=_PAPER_TRAINING | {"epochs": 8, "batch_size": 64, "schedule": "cosine", "flip": True, "shift": 4},
-    final_epochs=40,
+    # Long trainings on few photographs overfit.
+    final={"epochs": 40, "label_smoothing": 0.1, "shift": 8},
     finalists=3,
 )
 PROFILES = {"quick": _QUICK, "paper": _PAPER, "faithful": _FAITHFUL}
@@ -172,6 +179,7 @@ class Config:
             children=method.children,
             rungs=method.rungs,
             varied=method.varied,
+            always_bn=method.always_bn,
             input_shape=(self.size, self.size, 1),
             classes=len(self.class_names),
         )

@@ -89,17 +89,17 @@ def _finish(
     title = f"{config.input}, {config.data}, {len(records)} candidates, seed {config.seed}"
     with writing(directory):
         plots.write_csv(directory / "front.csv", front.members)
-        plots.write_png(directory / "front.png", front.points, front.members, bounds, chosen, title)
-    print(f"\nFront of {len(front.points)} candidates trained in full (* best, ! over a bound):")
-    print(table(front.members, bounds, chosen))
+        saved, sentence = final.finish_best(directory, config, front, records, data)
+        plots.write_png(directory / "front.png", front.points, front.members, bounds, saved, title)
+    print(f"\nFront of {len(front.points)} candidates (* saved in {directory / final.BEST}, ! over a bound):")
+    print(table(front.members | {saved: front.points[saved]}, bounds, saved))
     failed = sum(r.outcome.failure is not None for r in records)
     stopped = sum(r.outcome.stopped for r in records)
     print(f"{len(records)} candidates: {stopped} stopped early, {failed} failed (reasons in the journal);"
           f" weights of the front take {front.weight_bytes / 1e3:.0f} KB")  # fmt: skip
     if overrun(records[chosen].costs, bounds) > 1:
         print("no candidate is within all bounds; the best one exceeds them least")
-    with writing(directory):
-        print(final.finish_best(directory, config, front, records, data))
+    print(sentence)
 
 
 def _search(directory: Path, config: Config, data: DataSet) -> None:

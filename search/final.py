@@ -1,15 +1,16 @@
 """What is done with the best networks: train them in full, test one of them once, save it.
 
-A search trains many networks briefly to rank them; what is kept deserves more. If
-``final_epochs`` is above the search's own epochs, the ``finalists`` best candidates within the
-bounds are trained from scratch for that long with the search's other settings and their own
-seeds, pruned ones as small as pruning left them, and the one of least validation error is chosen.
-Its new weights are saved, unless they err more on validation, by over one standard error, than the
-ones that the best candidate was ranked by (the least error of many is partly luck, so equal is not
-asked for). Without a training in full the best candidate's weights of the search are saved.
+A search trains many networks briefly to rank them; what is kept deserves more. If the final
+training is longer than the search's, the ``finalists`` best candidates within the bounds are
+trained from scratch with its recipe, each with ``final_seeds`` seeds, pruned ones as small as
+pruning left them. The one of least mean validation error is chosen, and its best weights are
+saved, unless that mean is above the error that the best candidate was ranked by, by over two
+standard errors (the least error of many is partly luck, so equal is not asked for). Without a
+training in full the best candidate's weights of the search are saved.
 
 This is the only place of a search that reads the test split, for the chosen network alone. Each
-trained finalist is a saved network in DIR/finalists, so an interrupted ending goes on.
+trained finalist is a saved network in DIR/finalists, CANDIDATE_REPEAT, so an interrupted ending
+goes on.
 """
 
 import dataclasses
@@ -49,16 +50,17 @@ def network(record: Record, config: Config) -> Graph:
 
 def finish_best(
     directory: Path, config: Config, front: rundir.Front, records: list[Record], data: DataSet
-) -> str:
-    """Write DIR/best; returns the sentence that reports its errors."""
+) -> tuple[int, str]:
+    """Write DIR/best; returns the candidate's index and the sentence that reports its errors."""
     start_tensorflow()
     from models import bundle, training
 
     leader = records[ranking(front.members, config.bounds)[0]]
     order = ranking(front.points, config.bounds)
     brief = training.TrainConfig.from_json(config.method.train)
-    full = dataclasses.replace(brief, epochs=max(brief.epochs, config.method.final_epochs))
-    wanted = [records[i] for i in order[: config.method.finalists]] if full != brief else []
+    epochs = max(brief.epochs, config.method.final["epochs"])
+    full = dataclasses.replace(brief, **config.method.final | {"epochs": epochs})
+    wanted = [records[i] for i in order[: config.method.finalists]] if full.epochs > brief.epochs else []
     finals = _finalists(directory, config, wanted, data, full)
     index, chosen = _chosen(directory, config, leader, finals, data, brief)
     if not _is_saved(directory / BEST, chosen):
@@ -70,9 +72,9 @@ def finish_best(
     if chosen.train != brief:
         others = f" ({metrics['search_val_error']:.2%} in the search)"
     elif finals:
-        least = min(final.metrics["val_error"] for final in finals.values())
+        least = min(_mean_error(trained) for trained in finals.values())
         others = f" (the search's weights; {full.epochs} epochs gave {least:.2%})"
-    return (
+    return index, (
         f"best: candidate {index} after {chosen.train.epochs} epochs: validation error"
         f" {metrics['val_error']:.2%}{others}, test error {metrics['test_error']:.2%}"
         f" (always the largest class: {training.majority_error(data, 'test'):.2%}); saved in"
@@ -82,25 +84,38 @@ def finish_best(
 
 def _finalists(
     directory: Path, config: Config, wanted: list[Record], data: DataSet, full: "TrainConfig"
-) -> "dict[int, Bundle]":
-    """The candidates that could be trained in full, by index; what is on the disk is not done again."""
+) -> "dict[int, list[Bundle]]":
+    """The networks that could be trained in full, by index; what is on the disk is not done again."""
+    found: dict[int, list[Bundle]] = {}
+    for repeat in range(config.method.final_seeds if wanted else 0):
+        for index, trained in _trained(directory, config, wanted, data, full, repeat):
+            found.setdefault(index, []).append(trained)
+    return found
+
+
+def _trained(
+    directory: Path, config: Config, wanted: list[Record], data: DataSet, full: "TrainConfig", repeat: int
+) -> "Iterator[tuple[int, Bundle]]":
+    """One training in full of each candidate that is wanted."""
     from models import bundle
 
-    found: dict[int, bundle.Bundle] = {}
     tasks: list[Task] = []
+    place = {r.candidate.index: directory / FINALISTS / f"{r.candidate.index:05d}_{repeat}" for r in wanted}
     for record in wanted:
         index = record.candidate.index
-        task = Task(index, network(record, config), training_seed(config.seed, index))
-        saved = _saved(directory / FINALISTS / f"{index:05d}")
+        task = Task(index, network(record, config), training_seed(config.seed, index, repeat))
+        saved = _saved(place[index])
         if saved is not None and (saved.graph, saved.seed, saved.train) == (task.graph, task.seed, full):
-            found[index] = saved
+            yield index, saved
         else:
             tasks.append(task)
-    if tasks:
-        print(f"training {len(tasks)} of the best candidates for {full.epochs} epochs", flush=True)
+    if not tasks:
+        return
+    again = f", {repeat + 1} of {config.method.final_seeds}" if config.method.final_seeds > 1 else ""
+    print(f"training {len(tasks)} of the best candidates for {full.epochs} epochs{again}", flush=True)
     records = {record.candidate.index: record for record in wanted}
     spec = dataclasses.replace(config.training(data.path, Path()), train=full.to_json(), rungs=())
-    for index, outcome, weights in train_in_full(spec, tasks, config.workers) if tasks else ():
+    for index, outcome, weights in train_in_full(spec, tasks, config.workers):
         if outcome.val_error is None or weights is None:
             print(f"warning: candidate {index} in full: {outcome.failure}", file=sys.stderr)
             continue
@@ -108,16 +123,20 @@ def _finalists(
             f"candidate {index} after {full.epochs} epochs: validation error {outcome.val_error:.2%}",
             flush=True,
         )
-        found[index] = _bundle(config, records[index], weights, full, outcome.val_error)
-        bundle.save(directory / FINALISTS / f"{index:05d}", found[index])
-    return found
+        made = _bundle(config, records[index], weights, full, outcome.val_error, repeat)
+        bundle.save(place[index], made)
+        yield index, made
+
+
+def _mean_error(trained: "list[Bundle]") -> float:
+    return sum(one.metrics["val_error"] for one in trained) / len(trained)
 
 
 def _chosen(
     directory: Path,
     config: Config,
     leader: Record,
-    finals: "dict[int, Bundle]",
+    finals: "dict[int, list[Bundle]]",
     data: DataSet,
     brief: "TrainConfig",
 ) -> "tuple[int, Bundle]":
@@ -125,15 +144,20 @@ def _chosen(
     index, ranked = leader.candidate.index, leader.outcome.val_error
     assert ranked is not None
     if finals:
-        best = min(finals, key=lambda i: (finals[i].metrics["val_error"], i))
-        margin = _standard_error(ranked, len(data.labels_of("val")))
-        if finals[best].metrics["val_error"] <= ranked + margin:
-            return best, finals[best]
+        best = min(finals, key=lambda i: (_mean_error(finals[i]), i))
+        margin = 2 * _standard_error(ranked, len(data.labels_of("val")))
+        if _mean_error(finals[best]) <= ranked + margin:
+            return best, min(finals[best], key=lambda one: one.metrics["val_error"])
     return index, _bundle(config, leader, _kept_weights(directory, index), brief, ranked)
 
 
 def _bundle(
-    config: Config, record: Record, weights: Weights, train: "TrainConfig", val_error: float
+    config: Config,
+    record: Record,
+    weights: Weights,
+    train: "TrainConfig",
+    val_error: float,
+    repeat: int = 0,
 ) -> "Bundle":
     from models import bundle
 
@@ -146,7 +170,7 @@ def _bundle(
         weights=weights,
         data=bundle.DataReference(config.data, config.size, config.mode, config.manifest_sha256),
         train=train,
-        seed=training_seed(config.seed, record.candidate.index),
+        seed=training_seed(config.seed, record.candidate.index, repeat),
         metrics={"search_val_error": ranked, "val_error": val_error, **record.costs.to_json()},
     )
 

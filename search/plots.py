@@ -82,7 +82,7 @@ def write_png(
                 marker="*",
                 edgecolors=BLACK,
                 lw=0.6,
-                label="best",
+                label="saved",
                 zorder=5,
             )
         panel.axvline(limits[name], c=BLACK, ls="--", lw=1, label="bound")

@@ -58,6 +58,8 @@ class Settings:
       pruning: a candidate is an architecture and a sparsity.
       max_overrun, unique, children, rungs: see the module's head. None, False, 1 and () are muNAS.
       varied: larger and more varied steps, see :mod:`search.mutation`.
+      always_bn: batch norm behind every layer, whatever the genotype says. On the board it is part of
+        the convolution and costs nothing.
       input_shape: (H, W, C) of the network's input.
       classes: of the data set.
     """
@@ -75,6 +77,7 @@ class Settings:
     children: int = 1
     rungs: tuple[int, ...] = ()
     varied: bool = False
+    always_bn: bool = False
     input_shape: tuple[int, int, int] = (96, 96, 1)
     classes: int = 3
 
@@ -83,15 +86,20 @@ def rng_of(seed: int, index: int, purpose: int = _PROPOSAL) -> np.random.Generat
     return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, index, purpose))))
 
 
-def training_seed(seed: int, index: int) -> int:
-    """The seed of candidate ``index``'s weights, shuffles and augmentation, 0 .. 2^31 - 1."""
-    return int(rng_of(seed, index, _TRAINING).integers(2**31))
+def training_seed(seed: int, index: int, repeat: int = 0) -> int:
+    """The seed of candidate ``index``'s weights, shuffles and augmentation, 0 .. 2^31 - 1.
+
+    Args:
+      repeat: 0 in the search, counts on where it is trained again.
+    """
+    return int(rng_of(seed, index, _TRAINING + repeat).integers(2**31))
 
 
 @functools.lru_cache(maxsize=4096)
 def build(genotype: Genotype, settings: Settings) -> Graph:
     """The network of ``genotype`` in this search, before any pruning."""
-    return assemble(genotype, settings.input_shape, settings.classes)
+    drawn = space.normalised(genotype) if settings.always_bn else genotype
+    return assemble(drawn, settings.input_shape, settings.classes)
 
 
 def expected(genotype: Genotype, settings: Settings) -> Graph:

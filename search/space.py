@@ -243,3 +243,14 @@ def scaled(genotype: Genotype, factor: float) -> Genotype:
     )
     dense = tuple(scaled_units(units, factor) for units in genotype.dense)
     return dataclasses.replace(genotype, blocks=blocks, dense=dense)
+
+
+def normalised(genotype: Genotype) -> Genotype:
+    """The same with batch norm behind every layer."""
+    blocks = tuple(
+        dataclasses.replace(
+            block, layers=tuple(dataclasses.replace(layer, bn=True) for layer in block.layers)
+        )
+        for block in genotype.blocks
+    )
+    return dataclasses.replace(genotype, blocks=blocks)

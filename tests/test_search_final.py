@@ -1,7 +1,7 @@
 """search.final: which weights become the best network; the training itself is a stand-in."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ CONFIG = Config(
     profile="quick", data="synthetic", input="loggrad_1p5", mode="gray", bits=0, size=16, seed=1, workers=1,
     bounds=Bounds(), board="mps2-an386",
     method=dataclasses.replace(
-        PROFILES["quick"], rounds=1, population=1, sample=1, pruning=True, final_epochs=40
+        PROFILES["quick"], rounds=1, population=1, sample=1, pruning=True
     ),
     front_end=TARGET.front_end.to_json(), class_names=("a", "b", "c"), manifest_sha256="0", onednn="1",
     threads=1, versions={},
@@ -63,7 +63,7 @@ class Training:
 def _finish(
     directory: Path,
     config: Config,
-    training: "Training | Finalists",
+    training: Callable[[TrainingSpec, list[Task], int], Trained],
     monkeypatch: pytest.MonkeyPatch,
     records: Sequence[Record] = (RECORD,),
 ) -> str:
@@ -75,7 +75,7 @@ def _finish(
     data = DataSet(pixels, labels, split, names, SENSOR, "gray", "synthetic", "0", Path("unused"))
     records = list(records)
     front = rundir.Front(directory, records, config.bounds)
-    return final.finish_best(directory, config, front, records, data)
+    return final.finish_best(directory, config, front, records, data)[1]
 
 
 @pytest.fixture
@@ -89,8 +89,8 @@ def _is(saved: bundle.Bundle, weights: Weights) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(saved.weights, weights, strict=True))
 
 
-# Of 3 validation images, the standard error of 25 % is 25 %.
-@pytest.mark.parametrize("error", [0.125, 0.25, 0.4375])
+# Of 3 validation images, two standard errors of 25 % are 50 %.
+@pytest.mark.parametrize("error", [0.125, 0.25, 0.6875])
 def test_full_training_replaces_the_weights(
     directory: Path, monkeypatch: pytest.MonkeyPatch, error: float
 ) -> None:
@@ -104,11 +104,11 @@ def test_full_training_replaces_the_weights(
 
 
 def test_better_weights_of_the_search_are_kept(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    training = Training(Outcome(0.75, 0.1))
+    training = Training(Outcome(0.8125, 0.1))
     for _ in range(2):
         sentence = _finish(directory, CONFIG, training, monkeypatch)
         assert (
-            "after 8 epochs: validation error 25.00% (the search's weights; 40 epochs gave 75.00%)"
+            "after 8 epochs: validation error 25.00% (the search's weights; 40 epochs gave 81.25%)"
             in sentence
         )
     assert training.epochs == [40]
@@ -121,7 +121,7 @@ def test_full_training_is_never_shorter(
     directory: Path, monkeypatch: pytest.MonkeyPatch, final_epochs: int
 ) -> None:
     training = Training(Outcome(0.0, 0.0))
-    method = dataclasses.replace(CONFIG.method, final_epochs=final_epochs)
+    method = dataclasses.replace(CONFIG.method, final={"epochs": final_epochs})
     config = dataclasses.replace(CONFIG, method=method)
     assert "after 8 epochs: validation error 25.00%, test" in _finish(
         directory, config, training, monkeypatch
@@ -172,12 +172,32 @@ def test_the_best_of_several_finalists_is_saved(directory: Path, monkeypatch: py
         assert "best: candidate 2 after 40 epochs: validation error 10.00% (25.00% in the search)" in sentence
     assert training.asked == [1, 2, 0]
     finalists = sorted(path.name for path in (directory / "finalists").iterdir())
-    assert finalists == ["00000", "00001", "00002"]
-    assert "test_error" not in bundle.load(directory / "finalists" / "00002").metrics
+    assert finalists == ["00000_0", "00001_0", "00002_0"]
+    assert "test_error" not in bundle.load(directory / "finalists" / "00002_0").metrics
     assert bundle.load(directory / "best").metrics["test_error"] <= 1
+
+
+def test_seeds_decide_by_their_mean(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Candidate 1 has the luckiest training, candidate 0 the better mean; of its own the best is saved."""
+    settings = CONFIG.settings()
+    records = [record_of(propose(settings, k, [], []), Outcome(0.25, 0.2), settings) for k in range(2)]
+    method = dataclasses.replace(CONFIG.method, finalists=2, final_seeds=2)
+    errors, seeds = {0: iter((0.25, 0.125)), 1: iter((0.0625, 0.5))}, list[int]()
+
+    def training(spec: TrainingSpec, tasks: list[Task], workers: int) -> Trained:
+        for task in tasks:
+            seeds.append(task.seed)
+            error = next(errors[task.index])
+            weights = tuple(np.full_like(w, error) for w in keras_net.build(task.graph).get_weights())
+            yield task.index, Outcome(error, 0.0), weights
+
+    config = dataclasses.replace(CONFIG, method=method, bounds=Bounds(error=0.05, peak_memory=None))
+    sentence = _finish(directory, config, training, monkeypatch, records)
+    assert "best: candidate 0 after 40 epochs: validation error 12.50%" in sentence
+    assert len(set(seeds)) == 4 and bundle.load(directory / "best").seed in seeds
 
 
 def test_missing_weights_are_named(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     weights_path(directory / rundir.WEIGHTS, 0).unlink()
     with pytest.raises(LogGradError, match=r"00000\.npz: the weights of candidate 0 are missing"):
-        _finish(directory, CONFIG, Training(Outcome(0.75, 0.0)), monkeypatch)
+        _finish(directory, CONFIG, Training(Outcome(0.8125, 0.0)), monkeypatch)

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from loggrad_tf.errors import LogGradError
-from search import proposal
+from search import proposal, space
 from search.costs import RESOURCES, costs, count
 from search.history import Candidate, Outcome, Record
+from search.mutation import mutate
 from search.objectives import Bounds, overrun
 from search.proposal import Settings, build, expected, over_bound, propose
 from search.space import random_genotype
@@ -149,3 +150,19 @@ def test_selection_prefers_the_fit() -> None:
     assert {propose(settings, k, records, []).parent for k in range(10, 20)} == {2}
     aged = [*records, *(record(PLAIN, 4 + k, 0.3) for k in range(10))]
     assert propose(settings, 20, aged, []).parent != 2
+
+
+def test_always_bn_leaves_no_layer_without_it_and_never_morphs_it() -> None:
+    settings = dataclasses.replace(PLAIN, always_bn=True)
+    for index in range(20):
+        genotype = propose(settings, index, [], []).genotype
+        normalised = space.normalised(genotype)
+        assert all(layer.bn for block in normalised.blocks for layer in block.layers)
+        assert build(genotype, settings) == build(normalised, PLAIN)
+    parent = propose(settings, 0, [], []).genotype
+    rng = np.random.default_rng(0)
+    names = [mutate(parent, rng, lambda g: build(g, settings))[1] for _ in range(300)]
+    assert not any("flip bn" in name for name in names)
+    plain = dataclasses.replace(settings, always_bn=False)
+    names = [mutate(parent, rng, lambda g: build(g, plain))[1] for _ in range(300)]
+    assert any("flip bn" in name for name in names)
