@@ -47,7 +47,7 @@ def main(argv: list[str]) -> None:
         pass
 
     def ours(graph: training.Graph) -> Callable[[], object]:
-        descent = Descent(keras_net.build(graph), STEPS, 0.03, 0.9, 1e-4, False, 0.0)
+        descent = Descent(keras_net.build(graph), lambda step: 0.03, 0.9, 1e-4, 0.0)
         return lambda: descent.epoch(batches)
 
     def fit(graph: training.Graph, fused: bool = True) -> Callable[[], object]:

@@ -83,7 +83,7 @@ class _Guarded(Generic[Job, Result]):
 
 
 @contextlib.contextmanager
-def _hidden_main() -> Iterator[None]:
+def hidden_main() -> Iterator[None]:
     """Keep spawned processes from running the caller's script again: the jobs need modules only."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
@@ -101,7 +101,7 @@ def _spread(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int
     """Results in order; ends early if a process dies."""
     pool = _pool(workers)
     try:
-        with _hidden_main():
+        with hidden_main():
             results = pool.map(function, jobs, chunksize=min(8, len(jobs) // (4 * workers) + 1))
         with contextlib.suppress(BrokenProcessPool):
             yield from results
@@ -137,7 +137,7 @@ class _Alone(Generic[Job, Result]):
         context = multiprocessing.get_context("spawn")
         self._pipe, other_end = context.Pipe()
         self._process = context.Process(target=_serve, args=(function, other_end), daemon=True)
-        with _hidden_main():
+        with hidden_main():
             self._process.start()
         other_end.close()
 

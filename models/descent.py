@@ -1,17 +1,19 @@
-"""Stochastic gradient descent with momentum and decoupled weight decay, for small networks.
+"""SGD with momentum and decoupled weight decay, or Adam, for small networks.
 
-The same arithmetic as ``keras.Model.fit`` with ``keras.optimizers.SGD``, for one loss and one
-metric. Keras' loop takes two to three times as long to prepare a network, seconds where a whole
+The same arithmetic as ``keras.Model.fit`` with ``keras.optimizers.SGD`` or ``Adam``, for one loss and
+one metric. Keras' loop takes two to three times as long to prepare a network, seconds where a whole
 training takes not many more (``python -m benchmarks.training``): it traces the step twice, and its
 optimiser is several operations a variable where TensorFlow has one. A search prepares thousands.
 """
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
 import tensorflow as tf
+
+# Of Adam: decay of both moments, and what keeps its divisor from zero.
+_BETAS, _EPSILON = (0.9, 0.999), 1e-7
 
 
 class Descent:
@@ -19,11 +21,9 @@ class Descent:
 
     Args:
       model: float32 (batch, H, W, C) -> logits (batch, units).
-      steps: of the whole training; where the cosine schedule ends.
-      learning_rate: at the start.
-      momentum: of SGD.
+      rate: the learning rate of a step, counted from 0.
+      momentum: of SGD; None for Adam (Kingma & Ba 2015, its usual constants).
       weight_decay: share of each weight taken off per step at the starting rate.
-      cosine: let the rate fall to zero along half a cosine; else it stays.
       label_smoothing: 0..1.
 
     Attributes:
@@ -33,18 +33,19 @@ class Descent:
     def __init__(
         self,
         model: keras.Model,
-        steps: int,
-        learning_rate: float,
-        momentum: float,
+        rate: Callable[[int], float],
+        momentum: float | None,
         weight_decay: float,
-        cosine: bool,
         label_smoothing: float,
     ) -> None:
-        self._model, self._steps = model, steps
-        self._rate, self._momentum, self._decay = learning_rate, momentum, weight_decay
-        self._cosine, self._smoothing = cosine, label_smoothing
+        self._model, self._rate, self._momentum = model, rate, momentum
+        self._decay, self._smoothing = weight_decay, label_smoothing
         self._variables = [variable.value for variable in model.trainable_variables]
-        self._slots = [tf.Variable(tf.zeros_like(variable)) for variable in self._variables]
+        slots = 1 if momentum is not None else 2
+        self._slots = [
+            [tf.Variable(tf.zeros_like(variable)) for _ in range(slots)] for variable in self._variables
+        ]
+        self._powers = [tf.Variable(beta) for beta in _BETAS]
         self._sums = tf.Variable(tf.zeros(2))
         self._binary = model.output_shape[-1] == 1
         self._step = tf.function(
@@ -76,25 +77,40 @@ class Descent:
     @property
     def rate(self) -> float:
         """The learning rate of the next step."""
-        if not self._cosine:
-            return self._rate
-        return self._rate * 0.5 * (1 + math.cos(math.pi * min(self.done / self._steps, 1.0)))
+        return self._rate(self.done)
 
     def _update(self, inputs: tf.Tensor, targets: tf.Tensor, rate: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
             logits = self._model(inputs, training=True)
             loss = tf.reduce_mean(self._losses(logits, targets))
         gradients = tape.gradient(loss, self._variables)
-        for variable, slot, gradient in zip(self._variables, self._slots, gradients, strict=True):
+        for variable, slots, gradient in zip(self._variables, self._slots, gradients, strict=True):
             if self._decay:
-                variable.assign_sub(variable * (rate * (self._decay / self._rate)))
-            tf.raw_ops.ResourceApplyKerasMomentum(
-                var=variable.handle,
-                accum=slot.handle,
-                lr=rate,
-                grad=gradient,
-                momentum=self._momentum,
-            )
+                variable.assign_sub(variable * (rate * (self._decay / self._rate(0))))
+            if self._momentum is not None:
+                tf.raw_ops.ResourceApplyKerasMomentum(
+                    var=variable.handle,
+                    accum=slots[0].handle,
+                    lr=rate,
+                    grad=gradient,
+                    momentum=self._momentum,
+                )
+            else:
+                tf.raw_ops.ResourceApplyAdam(
+                    var=variable.handle,
+                    m=slots[0].handle,
+                    v=slots[1].handle,
+                    beta1_power=self._powers[0],
+                    beta2_power=self._powers[1],
+                    lr=rate,
+                    beta1=_BETAS[0],
+                    beta2=_BETAS[1],
+                    epsilon=_EPSILON,
+                    grad=gradient,
+                )
+        if self._momentum is None:
+            for power, beta in zip(self._powers, _BETAS, strict=True):
+                power.assign(power * beta)
         self._sums.assign_add(tf.stack([loss, self._accuracy(logits, targets)]))
 
     def _losses(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:

@@ -28,7 +28,10 @@ from models.graph import Graph, output_units
 from models.masking import MaskUpdates
 from models.pruning import Pruning, exits
 
-SCHEDULES = ("constant", "cosine")
+SCHEDULES = ("constant", "cosine", "exponential")
+OPTIMIZERS = ("sgd", "adam")
+# Of the exponential schedule, an epoch (paper, appendix C.2).
+DECAY = 0.95
 Progress = Callable[[int, dict[str, float]], None]
 Stop = Callable[[int, float], bool]
 
@@ -40,11 +43,12 @@ class TrainConfig:
     Attributes:
       epochs: passes over the training split.
       batch_size: images per step.
-      learning_rate: of SGD with momentum, at the start.
+      learning_rate: at the start.
       momentum: of SGD.
+      optimizer: ``sgd`` (with momentum) or ``adam``.
       weight_decay: share of each weight taken off per step at the starting rate (SGDW;
         decoupled from the gradient, and scaled down with the learning rate by a schedule).
-      schedule: ``constant`` or ``cosine`` (to zero).
+      schedule: ``constant``, ``cosine`` (to zero), or ``exponential`` (0.95 of it after each epoch).
       label_smoothing: 0 to 1.
       flip: mirror half of the RAW images left to right.
       shift: move the RAW image by up to this many pixels, mirrored at the border. On a mosaic
@@ -63,6 +67,7 @@ class TrainConfig:
     flip: bool = False
     shift: int = 0
     fused_bn: bool = True
+    optimizer: str = "sgd"
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0:
@@ -79,6 +84,16 @@ class TrainConfig:
             raise LogGradError(f"shift {self.shift}: give a number of pixels, 0 for none")
         if self.schedule not in SCHEDULES:
             raise LogGradError(f"schedule '{self.schedule}': choose one of {', '.join(SCHEDULES)}")
+        if self.optimizer not in OPTIMIZERS:
+            raise LogGradError(f"optimizer '{self.optimizer}': choose one of {', '.join(OPTIMIZERS)}")
+
+    def rate(self, step: int, steps: int) -> float:
+        """The learning rate of step 0 .. ``steps`` - 1 of the whole training."""
+        if self.schedule == "cosine":
+            return self.learning_rate * 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0)))
+        if self.schedule == "exponential":
+            return self.learning_rate * DECAY ** (step * self.epochs // steps)
+        return self.learning_rate
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -147,11 +162,9 @@ def train(
     steps = steps_per_epoch(len(pixels), config) * config.epochs
     descent = Descent(
         model,
-        steps,
-        config.learning_rate,
-        config.momentum,
+        functools.partial(config.rate, steps=steps),
+        config.momentum if config.optimizer == "sgd" else None,
         config.weight_decay,
-        config.schedule == "cosine",
         config.label_smoothing,
     )
     batches = training_batches(
