@@ -5,12 +5,17 @@ VENV ?= .venv
 RUN ?= runs/default
 BOARD ?= mps2-an386
 SEARCH_FLAGS ?=
+DATA ?= synthetic
+PROFILE ?= quick
+FIGURES ?= all
+FIGURES_OUT ?= runs/experiments
 PY := $(VENV)/bin/python
 
-.PHONY: help setup search test test-all lint lock clean
+.PHONY: help setup search figures test test-all lint lock clean
 
 help:
 	@echo "make search    search, convert, build and verify on the embedded data (RUN=$(RUN), BOARD=$(BOARD))"
+	@echo "make figures   the paper's figures and what it left open (DATA=$(DATA), PROFILE=$(PROFILE), FIGURES=$(FIGURES))"
 	@echo "make test      the tests, without the slow ones"
 	@echo "make test-all  all tests"
 	@echo "make lint      ruff and mypy"
@@ -35,6 +40,9 @@ search: setup
 	@sh firmware/install_tools.sh --check
 	"$(PY)" -m firmware.build --project="$(RUN)/firmware"
 	"$(PY)" -m firmware.verify --project="$(RUN)/firmware"
+
+figures: setup
+	"$(PY)" -m experiments --figure=$(FIGURES) --data="$(DATA)" --profile=$(PROFILE) --out="$(FIGURES_OUT)"
 
 # A debugger, a second compiler and a browser are for tests only: without them those tests skip.
 test: setup

@@ -56,8 +56,24 @@ flags.DEFINE_float("budget", None, "CPU-seconds of faithful [quick 200, full 900
 flags.DEFINE_float("share", 0.25, "Share of the budget for all other arms.", lower_bound=0.01, upper_bound=1)
 
 CROPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "crops"
-_PLAIN = ("--nopruning", "--max_overrun=none", "--nounique", "--children=1", "--rungs=none", "--novaried")
-_FULL = ("--nopruning", "--max_overrun=1", "--unique", "--children=4", "--rungs=3", "--varied")
+_PLAIN = (
+    "--nopruning",
+    "--max_overrun=none",
+    "--nounique",
+    "--children=1",
+    "--rungs=none",
+    "--novaried",
+    "--noalways_bn",
+)
+_FULL = (
+    "--nopruning",
+    "--max_overrun=1",
+    "--unique",
+    "--children=4",
+    "--rungs=3",
+    "--varied",
+    "--always_bn",
+)
 ARMS = {
     "faithful": _PLAIN,
     "feasible": (*_PLAIN, "--max_overrun=1"),
@@ -68,6 +84,7 @@ ARMS = {
     "full-children": (*_FULL, "--children=1"),
     "full-rungs": (*_FULL, "--rungs=none"),
     "full-varied": (*_FULL, "--novaried"),
+    "full-bn": (*_FULL, "--noalways_bn"),
 }
 _POLL = 0.25
 
