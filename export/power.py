@@ -28,6 +28,22 @@ class Constant:
         """All three values, scaled to another unit."""
         return Constant(self.low * factor, self.nominal * factor, self.high * factor, unit, self.source)
 
+    def plus(self, other: "Constant", factor: float = 1.0) -> "Constant":
+        """Lows, nominals and highs added, the other's ``factor`` times; unit and source are this one's."""
+        return dataclasses.replace(
+            self,
+            low=self.low + factor * other.low,
+            nominal=self.nominal + factor * other.nominal,
+            high=self.high + factor * other.high,
+        )
+
+    def product(self, other: "Constant", unit: str) -> "Constant":
+        """Low by low and high by high: the widest band of a product of independent constants."""
+        source = f"{self.source}; {other.source}" if self.source != other.source else self.source
+        return Constant(
+            self.low * other.low, self.nominal * other.nominal, self.high * other.high, unit, source
+        )
+
 
 _CPI, _PJ = "cycles per instruction", "pJ per cycle"
 _TIMING = "instruction timings of Arm's reference manual, flash without wait states"
@@ -56,6 +72,15 @@ ENERGY = {
     "cortex-m55": dataclasses.replace(_U575, low=48.0, high=430.0, source="stand-in: Cortex-M33"),
 }
 
+# Visual wake words of MLPerf Tiny, 96x96x3, and its best entry on each part: energy, nJ a MAC, core.
+WAKE_WORDS_MACS = 7.49e6
+ENTRIES = {
+    "STM32L4R5": (0.52, "cortex-m4"),
+    "STM32H7A3": (0.40, "cortex-m7"),
+    "STM32U575": (0.18, "cortex-m33"),
+    "xG24": (0.152, "cortex-m33"),
+}
+
 
 def latency(instructions: float, board: dict[str, Any]) -> Constant:
     """Seconds that ``instructions`` take on a board (as in board.json)."""
@@ -64,9 +89,19 @@ def latency(instructions: float, board: dict[str, Any]) -> Constant:
 
 def energy(instructions: float, board: dict[str, Any]) -> Constant:
     """Joules that ``instructions`` take; a low end is fewest cycles at least energy each."""
-    cycles, each = _of(CYCLES, board), _of(ENERGY, board)
-    low, nominal, high = cycles.low * each.low, cycles.nominal * each.nominal, cycles.high * each.high
-    return Constant(low, nominal, high, "J", each.source).times(instructions * 1e-12, "J")
+    each = _of(CYCLES, board).product(_of(ENERGY, board), "pJ per instruction")
+    return each.times(instructions * 1e-12, "J")
+
+
+def published(macs: float, part: str) -> Constant:
+    """Joules of ``macs`` multiply-accumulates at the energy each of a part in :data:`ENTRIES`.
+
+    The band is that of the core's energy a cycle, relative to its nominal value.
+    """
+    nanojoules, core = ENTRIES[part]
+    nominal, each = 1e-9 * nanojoules * macs, ENERGY[core]
+    low, high = (nominal * end / each.nominal for end in (each.low, each.high))
+    return Constant(low, nominal, high, "J", f"{_VWW} on {part}: {nanojoules:g} nJ a MAC")
 
 
 def _of(table: dict[str, Constant], board: dict[str, Any]) -> Constant:

@@ -8,7 +8,7 @@ by node of its plan, by the same planner and predictions that :mod:`export.firmw
 import math
 from collections.abc import Sequence
 
-from export import boards, costs, footprint, front, power
+from export import boards, costs, footprint, front, pipeline, power
 from export.nodes import dims
 from export.nodes import macs as node_macs
 from export.nominal import nominal
@@ -192,6 +192,37 @@ def deployed(run: Run, graph: Graph) -> str:
         f" ({1e3 * energy.low:,.2f} to {1e3 * energy.high:,.2f}), estimated."
     )
     return f"{_plan_table(made, instructions)}<p>{escape(sums)}</p>"
+
+
+def energy(run: Run, graph: Graph) -> str:
+    """Energy by stage of the network behind the cameras of :func:`export.pipeline.compared`.
+
+    Raises:
+      LogGradError: the board is unknown, or something of it was never measured.
+    """
+    front_end = run.config.settings().target.front_end
+    found = pipeline.compared(nominal(graph, front_end), front_end, run.config.board)
+    head = "".join(
+        f'<th colspan="2">{escape(one.title.removesuffix(f", {run.config.board}"))}</th>' for one in found
+    )
+    rows = []
+    for name in (*pipeline.STAGES, "total"):
+        cells = f'<th class="words">{name}</th>'
+        for one in found:
+            stage = next((s for s in one.stages if s.name == name), None)
+            joules = one.total if name == "total" else stage.joules if stage else None
+            if joules is None:
+                cells += "<td></td><td></td>"
+                continue
+            share = one.share(stage) if stage else 1.0
+            band = f"{1e6 * joules.nominal:,.1f} ({1e6 * joules.low:,.1f} to {1e6 * joules.high:,.1f})"
+            cells += f"<td>{band}</td>{_bar(share, 1.0, f'{share:.1%}')}"
+        rows.append(f"<tr>{cells}</tr>")
+    return (
+        f'<table class="numbers bars"><thead><tr><th>µJ a frame</th>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table><p>Estimates; a total's band is the sum of the stages'. "
+        f"{escape('; '.join(pipeline.sources(found)))}.</p>"
+    )
 
 
 def _plan_table(made: Plan, instructions: Sequence[int]) -> str:

@@ -220,6 +220,7 @@ def _network(run: Run, index: int) -> str:
     costs = run.records[index].costs
     try:
         board = report_network.deployed(run, graph)
+        board += f"<h3>Energy by stage, on {escape(run.config.board)}</h3>{report_network.energy(run, graph)}"
     except LogGradError as error:
         board = f'<p class="warning">There is no plan: {escape(error)}</p>'
     tables = (

@@ -76,6 +76,13 @@ def test_bounds_follow_the_counts() -> None:
     assert given == USUAL | {"size": 20_000, "ram": 8000, "latency": 0.05, "energy": 0.002}
 
 
+def test_energy_is_an_objective_on_request() -> None:
+    found = [
+        b["energy"] for _, b in ask("", "--energy", "--energy --energy_bound=2e-3", "--faithful --energy")
+    ]
+    assert found == [None, 0.0005, 0.002, 0.0005]
+
+
 def test_a_board_bounds_its_ram_and_flash() -> None:
     names = [name for name in boards.names() if name != "host"]
     for name, (_, bounds) in zip(names, ask(*(f"--board={name}" for name in names)), strict=True):

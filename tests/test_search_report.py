@@ -154,6 +154,22 @@ def test_network_is_the_chosen_one_and_its_costs_add_up(small: Path) -> None:
     assert f"The chosen network, #{run.chosen}" in page
 
 
+def test_energy_of_the_chosen_network_by_stage(small: Path) -> None:
+    page, run = _page(small), report_run.read(small)
+    assert run.chosen is not None
+    table = re.findall(r"<th>µJ a frame</th>.*?</table>", page)[0]
+    for title in ("log-gradient sensor", "made by the board from RAW", "camera with ISP"):
+        assert title in table
+    stages = dict(re.findall(r'<th class="words">([^<]*)</th>(.*?)</tr>', table))
+    nominal = {
+        name: [float(v.replace(",", "")) for v in re.findall(r"<td>([\d,.]*)(?: \([^<]*)?</td>", cells) if v]
+        for name, cells in stages.items()
+    }
+    generated = nominal["front end"][1] + nominal["CNN"][1]
+    assert generated == pytest.approx(1e6 * run.records[run.chosen].costs.energy, abs=0.2)
+    assert len(nominal["ISP"]) == 1 and len(nominal["total"]) == 3
+
+
 def test_pruned_network_is_drawn_as_it_was_left(small: Path, tmp_path: Path) -> None:
     index, settings = report_run.read(small).chosen, SMALL.settings()
     assert index is not None
