@@ -144,18 +144,7 @@ def train(
         epochs so far, which estimates how fast a network learns (Ru et al. 2021); True ends
         the training. A network that is stopped loses the channels that are masked by then.
     """
-    if graph.output_units != output_units(len(data.class_names)):
-        raise LogGradError(
-            f"the network has {graph.output_units} outputs, {len(data.class_names)} classes need"
-            f" {output_units(len(data.class_names))}"
-        )
-    if config.shift >= min(graph.input_shape[:2]):
-        raise LogGradError(f"shift {config.shift} is not below the image side {min(graph.input_shape[:2])}")
-    # TensorFlow's remapper fuses a convolution with the addition of a padded map into a oneDNN
-    # kernel that crashes the process (2.21), and its fusions do not speed up training.
-    tf.config.optimizer.set_experimental_options({"remapping": False})
-    # Sets NumPy's, Python's and TensorFlow's seeds; initialisers and shuffles derive from it.
-    keras.utils.set_random_seed(seed)
+    begin(graph, data, config, seed)
     masked = exits(graph, pruning.exempt_first) if pruning else ()
     model = keras_net.build(graph, config.fused_bn, masked)
     pixels, labels = data.subset("train")
@@ -198,6 +187,26 @@ def train(
     )
 
 
+def begin(graph: Graph, data: DataSet, config: TrainConfig, seed: int) -> None:
+    """What comes before any training: checks, TensorFlow's options, and all seeds.
+
+    Raises:
+      LogGradError: a network of other outputs than ``data`` needs, or a shift beyond the image.
+    """
+    if graph.output_units != output_units(len(data.class_names)):
+        raise LogGradError(
+            f"the network has {graph.output_units} outputs, {len(data.class_names)} classes need"
+            f" {output_units(len(data.class_names))}"
+        )
+    if config.shift >= min(graph.input_shape[:2]):
+        raise LogGradError(f"shift {config.shift} is not below the image side {min(graph.input_shape[:2])}")
+    # TensorFlow's remapper fuses a convolution with the addition of a padded map into a oneDNN
+    # kernel that crashes the process (2.21), and its fusions do not speed up training.
+    tf.config.optimizer.set_experimental_options({"remapping": False})
+    # Sets NumPy's, Python's and TensorFlow's seeds; initialisers and shuffles derive from it.
+    keras.utils.set_random_seed(seed)
+
+
 def training_batches(
     pixels: np.ndarray,
     labels: np.ndarray,
@@ -205,23 +214,27 @@ def training_batches(
     front_end: FrontEnd,
     config: TrainConfig,
     seed: int,
+    transform: Callable[[tf.Tensor], tf.Tensor] | None = None,
 ) -> tf.data.Dataset:
     """Shuffled, augmented, encoded batches: (float32 (batch, H, W, 1), one-hot or 0/1 labels).
 
     The last, smaller batch of an epoch is left out (when there is a full one), so that the
     compiled transform sees one shape.
+
+    Args:
+      transform: of P (batch, H, W), in place of the front end's.
     """
     count = len(pixels)
     size = min(config.batch_size, count)
     memory = tf.constant(pixels)
     targets = tf.constant(one_hot(labels, classes))
-    transform = _encoder(front_end)
+    encode = transform or _encoder(front_end)
     mosaic = front_end.sensor.cfa != MONO
 
     @tf.autograph.experimental.do_not_convert
     def batch(indices: tf.Tensor, randomness: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images = augment(tf.gather(memory, indices), randomness, config.flip, config.shift, mosaic)
-        return transform(images), tf.gather(targets, indices)
+        return encode(images), tf.gather(targets, indices)
 
     order = tf.data.Dataset.range(count).shuffle(count, seed=seed, reshuffle_each_iteration=True)
     seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
