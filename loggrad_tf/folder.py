@@ -1,4 +1,4 @@
-"""Folders of ordinary pictures (JPEG, PNG) as an imitated RAW source.
+"""Folders of pictures (JPEG, PNG, TIFF, Radiance, OpenEXR) as an imitated RAW source.
 
 Three layouts are known by what lies in the folder:
 
@@ -16,12 +16,12 @@ nothing. Crops under different names need a group in the manifest, the name of t
 each file is its own. In class folders that are dealt, files of one stem (``car/7.jpg``, ``person/7.jpg``) are
 one group; where lists name the files, the lists decide.
 
-The imitation: ``x = (v / 255) ** 2.2`` for each 8-bit colour v; resized in linear light; darkened by
-``2^U(-2, 0)``; brought to one channel (gray: 0.2126 R + 0.7152 G + 0.0722 B, Rec. 709; mosaic: sampled
-RGGB); read by a 12-bit sensor of 9000 electrons full well and 4.5 electrons read noise:
+The imitation: ``x = (v / 255) ** 2.2`` for each 8-bit colour v, and x as :mod:`loggrad_tf.hdr` reads it
+from a picture in linear light (16 bits, floats, .hdr, .exr), where it may exceed 1; resized in linear light;
+darkened by ``2^U(-2, 0)``; brought to one channel (gray: 0.2126 R + 0.7152 G + 0.0722 B, Rec. 709; mosaic:
+sampled RGGB); read by a 12-bit sensor of 9000 electrons full well and 4.5 electrons read noise:
 ``P = round(span (N(s, s) + N(0, 4.5^2)) / 9000)`` with s = 9000 x, which is SNR 40 at 18 % of full scale.
 The random numbers are seeded by the file's name, so a picture gives the same crop wherever it is prepared.
-16-bit pictures are refused: their transfer curve is not known.
 """
 
 import csv
@@ -31,22 +31,22 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from loggrad_tf import crops, voc
+from loggrad_tf import crops, hdr, voc
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.pascalraw import CLASSES, check_frame, too_small
 from loggrad_tf.sensor import Sensor
 from loggrad_tf.sources import SPLITS, Cut, Picture, Reject, Source, judge, read_classes, read_lists
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".hdr", ".exr")
+_NO_PICTURE = f"not a picture ({', '.join(SUFFIXES)})"
 # Manifest columns that name the photograph of a crop, the first that is filled in.
 _GROUP = ("group", "source", "source_image")
-GAMMA = 2.2
 DARKEST = -2.0
 FULL_WELL, READ_NOISE = 9000.0, 4.5
 SENSOR = Sensor(bits=12, black=0, white=4095)
 MOSAIC = "RGGB"
 LUMINANCE = (0.2126, 0.7152, 0.0722)
-_LINEAR = ((np.arange(256) / 255.0) ** GAMMA).astype(np.float64)
+_LINEAR = ((np.arange(256) / 255.0) ** hdr.GAMMA).astype(np.float64)
 
 
 def _images(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -108,8 +108,8 @@ def _plan_classes(folder: Path) -> Source:
     for label in names:
         good, other = _images(folder / label)
         if not good:
-            raise LogGradError(f"{folder / label}: no JPEG or PNG in it: fill the class or remove its folder")
-        rejects += [Reject(f"{label}/{path.name}", -1, "not a JPEG or PNG") for path in other]
+            raise LogGradError(f"{folder / label}: no picture in it: fill the class or remove its folder")
+        rejects += [Reject(f"{label}/{path.name}", -1, _NO_PICTURE) for path in other]
         for path in good:
             name = f"{label}/{path.name}"
             if lists and name not in lists:
@@ -131,7 +131,7 @@ def _plan_voc(folder: Path) -> Source:
     lists = read_lists(main)
     classes = read_classes(folder, CLASSES)
     pictures: list[Picture] = []
-    rejects = [Reject(f"JPEGImages/{path.name}", -1, "not a JPEG or PNG") for path in other]
+    rejects = [Reject(f"JPEGImages/{path.name}", -1, _NO_PICTURE) for path in other]
     for name in sorted(by_name.keys() | annotations.keys()):
         image, xml = by_name.get(name), annotations.get(name)
         if image is None or xml is None:
@@ -195,11 +195,15 @@ def plan(folder: Path) -> Source:
 
 
 def linear_rgb(path: Path) -> np.ndarray:
-    """A picture upright in linear light: float64 [H, W, 3], 0..1.
+    """A picture upright in linear light: float64 [H, W, 3], 0..1, or above 1 in the highlights of a .hdr,
+    .exr or float TIFF.
 
     Raises:
-      LogGradError: it cannot be decoded, or has more than 8 bits a colour.
+      LogGradError: it cannot be decoded.
     """
+    light = hdr.read(path)
+    if light is not None:
+        return light
     try:
         with Image.open(path) as image:
             if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"):
@@ -215,7 +219,7 @@ def expose(light: np.ndarray, name: str, mode: str) -> np.ndarray:
     """Linear colours -> what the imitated sensor reads.
 
     Args:
-      light: float [size, size, 3], 0..1.
+      light: float [size, size, 3], 1 at full scale.
       name: seeds the exposure and the noise.
       mode: ``gray`` or ``mosaic``.
 
