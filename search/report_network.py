@@ -215,8 +215,9 @@ def energy(run: Run, graph: Graph) -> str:
                 cells += "<td></td><td></td>"
                 continue
             share = one.share(stage) if stage else 1.0
-            band = f"{1e6 * joules.nominal:,.1f} ({1e6 * joules.low:,.1f} to {1e6 * joules.high:,.1f})"
-            cells += f"<td>{band}</td>{_bar(share, 1.0, f'{share:.1%}')}"
+            band = f"{1e6 * joules.low:,.2f} to {1e6 * joules.high:,.2f}"
+            cells += f"<td>{1e6 * joules.nominal:,.2f}<br><small>{band}</small></td>"
+            cells += _bar(share, 1.0, f"{share:.1%}")
         rows.append(f"<tr>{cells}</tr>")
     return (
         f'<table class="numbers bars"><thead><tr><th>µJ a frame</th>{head}</tr></thead>'
