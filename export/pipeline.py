@@ -183,6 +183,7 @@ def _on_board(
     taken = power.energy(first, facts)
     if name in LEVELS and not emulated:
         taken = UNPACK.product(power.energy(pixels, facts), "J")
+        taken = dataclasses.replace(taken, source=UNPACK.source)
     return [Stage("front end", taken), Stage("CNN", power.energy(sum(nodes), facts))]
 
 
@@ -229,6 +230,8 @@ def table(found: Pipeline) -> list[str]:
 
 
 def sources(pipelines: Sequence[Pipeline]) -> list[str]:
-    """``stage: source``, each once."""
-    found = (f"{s.name}: {s.joules.source}" for p in pipelines for s in p.stages)
-    return list(dict.fromkeys(found))
+    """``stages: source``, each source once."""
+    found: dict[str, dict[str, None]] = {}
+    for stage in (stage for one in pipelines for stage in one.stages):
+        found.setdefault(stage.joules.source, {})[stage.name] = None
+    return [f"{', '.join(names)}: {source}" for source, names in found.items()]

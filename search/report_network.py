@@ -221,8 +221,8 @@ def energy(run: Run, graph: Graph) -> str:
         rows.append(f"<tr>{cells}</tr>")
     return (
         f'<table class="numbers bars"><thead><tr><th>µJ a frame</th>{head}</tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table><p>Estimates; a total's band is the sum of the stages'. "
-        f"{escape('; '.join(pipeline.sources(found)))}.</p>"
+        f"<tbody>{''.join(rows)}</tbody></table><p>Estimates; a total's band is the sum of the stages'.</p>"
+        f"<p><small>{'<br>'.join(map(escape, pipeline.sources(found)))}</small></p>"
     )
 
 
