@@ -41,7 +41,7 @@ class ThresholdConfig:
       gain: their learning rate over the network's.
       width: half-width of the step's surrogate, natural log.
       floor: below which none may go, natural log; see :func:`loggrad_tf.trainable.gradient_noise`.
-      share: of the epochs in which they move, 0 to 1, both excluded.
+      share: of the epochs in which they move, 0 to 1, both excluded; they always move in the first.
     """
 
     gain: float = GAIN
@@ -90,13 +90,10 @@ def train(
       on_epoch: called after each epoch with its number, from 0, and its history entry.
 
     Raises:
-      LogGradError: a format without levels, fewer than two epochs, or a training that diverged while the
-        thresholds moved.
+      LogGradError: a format without levels, or a training that diverged while the thresholds moved.
     """
     if not start.levels:
         raise LogGradError(f"{start.format} has no thresholds to train: choose {', '.join(LEVELS)}")
-    if config.epochs < 2:
-        raise LogGradError("trained thresholds need 2 epochs or more: one to move, one to stand still")
     begin(graph, data, config, seed)
     network = keras_net.build(graph, config.fused_bn)
     quantizer = TrainableQuantizer(
@@ -113,7 +110,7 @@ def train(
     raw = keras.Input(_raw_shape(graph, start), name="raw")
     pixels, labels = data.subset("train")
     pixels = requantize(pixels, data.sensor, start.sensor)
-    moving = min(config.epochs - 1, max(1, round(config.epochs * thresholds.share)))
+    moving = max(1, round(config.epochs * thresholds.share))
     history: list[dict[str, float]] = []
 
     def descend(model: keras.Model, front_end: FrontEnd, epochs: int, transform: Any, after: Any) -> None:

@@ -25,6 +25,13 @@ flags.DEFINE_integer("epochs", 40, "Passes over the training images.", lower_bou
 flags.DEFINE_integer("batch", 64, "Images per step.", lower_bound=1)
 flags.DEFINE_integer("shift", 4, "Augmentation: largest shift in pixels.", lower_bound=0)
 flags.DEFINE_bool("flip", True, "Augmentation: mirror half of the images.")
+flags.DEFINE_enum(
+    "thresholds",
+    "quantile",
+    ["quantile", "fixed", "trained"],
+    "Of the quantised inputs: quantiles of the training images; the same without data; or trained with the"
+    " network from the quantiles on, then frozen.",
+)
 flags.DEFINE_float("sparsity", None, "Prune this share of the channels, 0 to 1, while training.")
 flags.DEFINE_integer("seed", 0, "Decides weights, order and augmentation.", lower_bound=0)
 flags.DEFINE_string("out", None, "Directory for the trained network.")
@@ -35,22 +42,36 @@ def main(argv: list[str]) -> None:
     if FLAGS.out is None:
         raise LogGradError("--out is missing: name a directory for the trained network")
     frontend.check_format(FLAGS.input)
+    moving = FLAGS.thresholds == "trained"
+    if moving and (FLAGS.sparsity is not None or FLAGS.input not in frontend.LEVELS):
+        raise LogGradError(
+            f"--thresholds=trained: not with --sparsity, and only with --input={', '.join(frontend.LEVELS)}"
+        )
     pruning = Pruning.early(FLAGS.sparsity) if FLAGS.sparsity is not None else None
     out = Path(FLAGS.out)
     files.check_place(out, "out")
     # TensorFlow takes seconds to load; wrong flags must not wait for it.
     quiet.import_tensorflow()
-    from models import bundle, progress, training
+    from models import bundle, progress, threshold_training, training
 
     bundle.check_replaceable(out)
     data = dataset.load(FLAGS.data, size=FLAGS.size, mode=FLAGS.mode)
-    front_end = frontend.fit(FLAGS.input, data.sensor, data.subset("train")[0])
+    if FLAGS.thresholds == "fixed":
+        front_end = frontend.fixed(FLAGS.input, data.sensor)
+    else:
+        front_end = frontend.fit(FLAGS.input, data.sensor, data.subset("train")[0])
     graph = zoo.NETWORKS[FLAGS.net](FLAGS.size, len(data.class_names))
     config = training.TrainConfig(
         epochs=FLAGS.epochs, batch_size=FLAGS.batch, schedule="cosine", flip=FLAGS.flip, shift=FLAGS.shift
     )
     show = progress.of_epochs(FLAGS.net, config.epochs)
-    result = training.train(graph, data, front_end, config, FLAGS.seed, show, pruning)
+    if moving:
+        how = threshold_training.ThresholdConfig()
+        found = threshold_training.train(graph, data, front_end, config, how, FLAGS.seed, show)
+        result, front_end = found.trained, found.front_end
+        print(" ".join(f"t{i} = {t:.3f}" for i, t in enumerate(front_end.thresholds, 1)))
+    else:
+        result = training.train(graph, data, front_end, config, FLAGS.seed, show, pruning)
     metrics = {"val_error": result.val_error}
     trained = bundle.Bundle(
         graph=result.graph,
