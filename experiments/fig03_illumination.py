@@ -34,7 +34,7 @@ def drawn() -> np.ndarray:
     light = Light(np.array([0.5, -0.5, np.sqrt(0.5)]), 0.7, 0.35)
     rows = np.linspace(0.55, 0.3, SIDE, dtype=np.float32)[:, None, None]
     canvas = Canvas(view, light, np.broadcast_to(rows, (SIDE, SIDE, 3)).copy())
-    canvas.paint(placed(car(rng), (0.0, 4.4), np.radians(65.0)), 1)
+    canvas.paint(placed(car(rng), (0.1, 5.4), np.radians(65.0)), 1)
     gray = canvas.linear().mean(axis=2, dtype=np.float64)
     result: np.ndarray = gray / gray.max()
     return result

@@ -1,0 +1,51 @@
+"""Data sets made from another one: other pixels, or crops in other splits."""
+
+import csv
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+
+from loggrad_tf.dataset import DataSet
+from loggrad_tf.sources import SPLITS
+
+
+def manifest(data: DataSet) -> list[dict[str, str]]:
+    """The lines of a prepared set's manifest, in the order of its arrays."""
+    with (data.path / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def write(
+    directory: Path, data: DataSet, chosen: np.ndarray, split: np.ndarray, pixels: np.ndarray | None = None
+) -> None:
+    """Write a prepared set that :func:`loggrad_tf.dataset.open_prepared` reads, with a manifest of its own.
+
+    Args:
+      directory: made; must not exist.
+      data: where the crops come from.
+      chosen: places of the crops in ``data``, integers (M,).
+      split: of each, uint8 (M,): 0 train, 1 val, 2 test.
+      pixels: what they become, uint16 (M, size, size); None for what they are.
+    """
+    if pixels is None:
+        pixels = np.asarray(data.pixels[chosen])
+    lines = manifest(data)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    for place, part, crop in zip(chosen, split, pixels, strict=True):
+        digest = hashlib.sha256(crop.astype("<u2").tobytes()).hexdigest()
+        writer.writerow(lines[place] | {"split": SPLITS[part], "sha256": digest})
+    written = text.getvalue().encode()
+    head = json.loads((data.path / "dataset.json").read_text(encoding="utf-8"))
+    head |= {"crops": len(chosen), "manifest_sha256": hashlib.sha256(written).hexdigest()}
+    directory.mkdir()
+    np.save(directory / "pixels.npy", pixels)
+    np.save(directory / "labels.npy", data.labels[chosen])
+    np.save(directory / "split.npy", split.astype(np.uint8))
+    (directory / "manifest.csv").write_bytes(written)
+    (directory / "rejects.csv").write_bytes((data.path / "rejects.csv").read_bytes())
+    (directory / "dataset.json").write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
