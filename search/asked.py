@@ -17,6 +17,7 @@ from search.config import BOARD, MODELS, PROFILES, Config, Method, absolute_data
 from search.evaluator import TrainingSpec, open_evaluator
 from search.objectives import Bounds
 from search.ray_pool import RayPool
+from search.starts import STARTS
 from search.workers import ONEDNN, THREADS, Pool
 
 FLAGS = flags.FLAGS
@@ -93,6 +94,9 @@ flags.DEFINE_boolean(
     "* Batch norm behind every layer, which costs the board nothing [true, true; faithful false].",
 )
 flags.DEFINE_enum(
+    "start", None, ["", *STARTS], "Begin with this network and its morphs in place of random networks [none]."
+)
+flags.DEFINE_enum(
     "resources",
     None,
     list(MODELS),
@@ -145,7 +149,7 @@ flags.DEFINE_flag(
 _OWN = ("data", "input", "mode", "bits", "size", "seed", "workers")
 _METHOD = (
     "rounds", "population", "sample", "finalists", "final_seeds", "pruning", "unique", "children", "varied",
-    "always_bn",
+    "always_bn", "start",
 )  # fmt: skip
 
 

@@ -30,8 +30,8 @@ class Method:
     """How candidates are drawn and trained; see :mod:`search.proposal`.
 
     Attributes:
-      rounds, population, sample, pruning, max_overrun, unique, children, rungs, varied, always_bn:
-        of :class:`search.proposal.Settings`.
+      rounds, population, sample, pruning, max_overrun, unique, children, rungs, varied, always_bn,
+        start: of :class:`search.proposal.Settings`.
       model: whose counts are bounded by default, of :data:`MODELS`.
       train: JSON form of :class:`models.training.TrainConfig`.
       final: what the training in full changes of ``train``.
@@ -49,6 +49,7 @@ class Method:
     rungs: tuple[int, ...]
     varied: bool
     always_bn: bool
+    start: str
     train: dict[str, Any]
     final: dict[str, Any]
     finalists: int
@@ -79,6 +80,7 @@ _FAITHFUL = Method(
     rungs=(),
     varied=False,
     always_bn=False,
+    start="",
     train=_PAPER_TRAINING | {"fused_bn": False},
     final={"epochs": 0},
     finalists=1,
@@ -180,6 +182,7 @@ class Config:
             rungs=method.rungs,
             varied=method.varied,
             always_bn=method.always_bn,
+            start=method.start,
             input_shape=(self.size, self.size, 1),
             classes=len(self.class_names),
         )

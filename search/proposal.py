@@ -30,11 +30,12 @@ from search.history import Candidate, Record
 from search.mutation import mutate
 from search.objectives import Bounds, Point, draw_lambdas, fitness, pareto_front
 from search.space import Genotype, random_genotype
+from search.starts import STARTS
 
 MAX_REDRAWS = 2_000
 MAX_REPAIRS = 24
 NARROWING = 0.71
-RANDOM = "random"
+RANDOM, START = "random", "start"
 # Density of the front of costs: width of the kernel in octaves, and the smallest share of a bound
 # that still counts as smaller.
 KERNEL_OCTAVES, LEAST_SHARE = 0.5, 1 / 8
@@ -58,6 +59,8 @@ class Settings:
       pruning: a candidate is an architecture and a sparsity.
       max_overrun, unique, children, rungs: see the module's head. None, False, 1 and () are muNAS.
       varied: larger and more varied steps, see :mod:`search.mutation`.
+      start: name of a network of :mod:`search.starts`; it is candidate 0, and morphs of it take the
+        place of random networks. Empty: random ones.
       always_bn: batch norm behind every layer, whatever the genotype says. On the board it is part of
         the convolution and costs nothing.
       input_shape: (H, W, C) of the network's input.
@@ -78,6 +81,7 @@ class Settings:
     rungs: tuple[int, ...] = ()
     varied: bool = False
     always_bn: bool = False
+    start: str = ""
     input_shape: tuple[int, int, int] = (96, 96, 1)
     classes: int = 3
 
@@ -141,7 +145,14 @@ def propose(settings: Settings, index: int, visible: list[Record], earlier: list
     drawn: list[tuple[Genotype, int | None, str]] = []
     rejected: dict[str, int] = {}
     for _ in range(MAX_REDRAWS):
-        if index < settings.population or not parents:
+        if settings.start and index == 0:
+            genotype, parent, morph = STARTS[settings.start], None, START
+        elif settings.start and (index < settings.population or not parents):
+            parent = 0
+            genotype, morph = mutate(
+                STARTS[settings.start], rng, lambda g: build(g, settings), settings.varied
+            )
+        elif index < settings.population or not parents:
             genotype, parent, morph = _random(settings, rng), None, RANDOM
         else:
             winner = _tournament(parents, settings, rng)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from loggrad_tf.errors import LogGradError
+from models.zoo import small_bn
 from search import proposal, space
 from search.costs import RESOURCES, costs, count
 from search.history import Candidate, Outcome, Record
@@ -14,6 +15,7 @@ from search.mutation import mutate
 from search.objectives import Bounds, overrun
 from search.proposal import Settings, build, expected, over_bound, propose
 from search.space import random_genotype
+from search.starts import STARTS
 from tests.search_cases import TARGET
 
 PLAIN = Settings(target=TARGET, population=10, sample=4, seed=3, input_shape=(32, 32, 1))
@@ -166,3 +168,18 @@ def test_always_bn_leaves_no_layer_without_it_and_never_morphs_it() -> None:
     plain = dataclasses.replace(settings, always_bn=False)
     names = [mutate(parent, rng, lambda g: build(g, plain))[1] for _ in range(300)]
     assert any("flip bn" in name for name in names)
+
+
+def test_a_search_may_begin_with_a_network() -> None:
+    settings = dataclasses.replace(PLAIN, start="small_bn", unique=True, input_shape=(96, 96, 1))
+    first = propose(settings, 0, [], [])
+    assert (first.genotype, first.parent, first.morph) == (STARTS["small_bn"], None, "start")
+    widths = [
+        [op.shape[-1] for op in graph.ops if op.kind == "conv"]
+        for graph in (small_bn(96, 3), build(first.genotype, settings))
+    ]
+    assert widths[0] == widths[1] == [8, 10, 16, 32]
+    second = propose(settings, 1, [], [first])
+    assert second.parent == 0 and build(second.genotype, settings) != build(first.genotype, settings)
+    late = propose(settings, settings.population, [], [first, second])
+    assert late.parent == 0 and late.genotype not in (first.genotype, second.genotype)
