@@ -201,7 +201,7 @@ def _middle(shares: tuple[float, ...]) -> int:
 def _figure(tables: dict[str, dict[str, np.ndarray]], shares: tuple[float, ...], spec: str) -> Any:
     figure, axes = plots.figure(columns=2, width=6.0, height=4.4)
     curves, dots = axes[0]
-    places = np.arange(len(shares))
+    places = range(len(shares))
     for name, table in tables.items():
         plots.series(curves, places, table["worst"], name)
     curves.set_xticks(places, [f"{100 * share:g} %" for share in shares])
