@@ -61,7 +61,7 @@ def test_a_whole_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("flat", "steep", "upright"):
         (tmp_path / "photos" / name).mkdir(parents=True)
         for k in range(12):
-            pixels = rng.integers(0, 256, (16, 16), np.uint8)
+            pixels = rng.integers(90, 200, (16, 16), np.uint8)
             Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{k}.png")
     changes = {"size": 16, "epochs": 2, "seeds": 2}
     study = Study("thresholds", f"folder:{tmp_path / 'photos'}", "quick", changes, tmp_path / "out", 2)
