@@ -2,7 +2,7 @@
 
 2conv (paper, appendix A): two convolutions of 16x16 kernels with ``same`` padding, 10 and 1 channels, ReLU
 behind the first; mean squared error against the RAW, Adam at 0.0002, batches of 128, 150 epochs at 96x96.
-The other profiles have smaller images or fewer epochs, batches of 32 and a rate of 0.001. Log gradients do
+The other profiles have smaller images, fewer epochs, batches of 32 and a rate of 0.003. Log gradients do
 not hold how bright a picture is, so errors are also given after each picture's best gain and offset. The
 measures are those of the test split; the mean of the training pictures stands for knowing nothing.
 """
@@ -39,8 +39,8 @@ class Scale:
 
 
 SCALES = {
-    "quick": Scale(size=48, epochs=4, seeds=1, batch_size=32, learning_rate=1e-3, examples=1),
-    "long": Scale(size=96, epochs=12, seeds=1, batch_size=32, learning_rate=1e-3, examples=1),
+    "quick": Scale(size=48, epochs=2, seeds=1, batch_size=32, learning_rate=3e-3, examples=1),
+    "long": Scale(size=48, epochs=8, seeds=1, batch_size=32, learning_rate=3e-3, examples=1),
     "paper": Scale(size=96, epochs=150, seeds=1, batch_size=128, learning_rate=2e-4, examples=2),
 }
 
