@@ -16,6 +16,7 @@ import math
 from typing import Any
 
 import numpy as np
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from experiments import plots, views
 from experiments.study import Claim, Result, Study, front_end, held_out, network, training
@@ -205,12 +206,16 @@ def _figure(rows: list[dict[str, Any]], scale: Scale, spec: str) -> Any:
     )
     by_scale.set_xlabel("codes binned to a pixel, and the pixels of the input", fontsize=12)
     plots.percent(by_scale, "accuracy, validation and test")
+    by_scale.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # labels are whole per cents
     by_scale.legend(fontsize=10)
     by_scale.set_title(f"one frame at three scales, {scale.epochs} epochs, {spec.partition(':')[0]}")
     by_cost.plot([], [], "ks", fillstyle="none", label="the sensor bins")
     by_cost.plot([], [], "ks", label="the board bins")
     by_cost.legend(fontsize=10)
     by_cost.set_xscale("log")
+    by_cost.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    by_cost.xaxis.set_major_formatter("{x:g}")
+    by_cost.xaxis.set_minor_locator(NullLocator())
     by_cost.set_xlabel("million instructions a frame, Cortex-M4, predicted", fontsize=12)
     by_cost.set_title("what a coarser read-out saves")
     return figure
