@@ -19,7 +19,7 @@ import numpy as np
 from matplotlib.ticker import NullLocator
 
 from experiments import plots
-from experiments.fig09_filters import FIRST_LAYER, PAPER, RECIPE, SECOND_LAYER
+from experiments.fig09_filters import FIRST_LAYER, PAPER, SECOND_LAYER
 from experiments.study import Claim, Result, Study, front_end, held_out, network, right, training
 from loggrad_tf import dataset
 from loggrad_tf.dataset import DataSet
@@ -28,6 +28,8 @@ from models.zoo import two_conv_one_fc
 
 INPUTS = ("jpeg8", "raw16", "loggrad_fp", "loggrad_1p5")
 PERSON, OTHERS = "person", "no_person"
+# The paper's optimiser: with SGD at figure 9's rate JPEG hardly learns this task in so few epochs.
+RECIPE: dict[str, Any] = PAPER | {"flip": True, "shift": 4}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Scale:
 
 SCALES = {
     "quick": Scale(size=48, epochs=8, seeds=1, filters=(2, 8, 32), recipe=RECIPE),
-    "long": Scale(size=64, epochs=25, seeds=3, filters=(2, 8, 32), recipe=RECIPE),
+    "long": Scale(size=64, epochs=20, seeds=3, filters=(2, 8, 32), recipe=RECIPE),
     "paper": Scale(size=224, epochs=40, seeds=3, filters=FIRST_LAYER, recipe=PAPER),
 }
 
