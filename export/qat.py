@@ -11,6 +11,12 @@ Weights may have fewer bits than eight: b bits are the 2^b - 1 values -n..n time
 ternary weights {-a, 0, a}. The int8 tensor holds exact multiples of them, for two bits -127, 0, 127: with
 -1, 0, 1 the biases, which share the accumulator's scale, would be rounded to multiples of a. Activations
 always have eight bits.
+
+tensorflow-model-optimization 0.8.1 was tried and not taken. It refuses Keras 3 models and needs the network
+once more in tf_keras. With the same batches, rate and ten epochs it does as well on photographs (small_bn,
+1.5 bit, 88.0 % in float on validation and test together, one seed, standard error 1.1 points): 88.6 % as int8
+flatbuffer after 9.8 CPU-seconds, here 88.7 % after 6.5. But it trains a range for the input too, and gives it
+the scale 2/255: the tensor is no longer the level that the board computes.
 """
 
 import dataclasses
@@ -106,8 +112,9 @@ def quantized(
 ) -> Quantized:
     """Rounded as after training: ranges from some images, scales from the weights.
 
-    At eight bits a scale is that of the largest weight, as :mod:`export.quantize` has it; below, the one with
-    the least squared error.
+    At eight bits a scale is that of the largest weight, as :mod:`export.quantize` has it. Below, it is the
+    one with the least squared error, and biases make up for what the errors of the weights add to the mean of
+    an output (Nagel et al. 2019, "Data-free quantization through weight equalization and bias correction").
 
     Args:
       inputs: what the float network sees, float32 (N, H, W, C); a few hundred suffice.
@@ -118,7 +125,10 @@ def quantized(
         op.name: _reach(op, weights.kernels[op.name], bits[op.name]) for op in graph.ops if op.name in bits
     }
     ranges = quantize.calibrate(graph, weights, front_end, inputs) if bits else None
-    return Quantized(graph, weights, bits, reaches, ranges)
+    plain = Quantized(graph, weights, bits, reaches, ranges)
+    if all(b == INT8_BITS for b in bits.values()):
+        return plain
+    return dataclasses.replace(plain, weights=FoldedWeights(weights.kernels, _corrected(plain, inputs)))
 
 
 def train(
@@ -286,6 +296,28 @@ def _rounded(op: Op, kernel: Any, reach: Any, bits: int) -> tf.Tensor:
         scale = scale[:, None]
     steps = tf.clip_by_value(kernel / scale, -most, most)
     return (steps + tf.stop_gradient(tf.round(steps) - steps)) * scale
+
+
+def _corrected(network: Quantized, inputs: np.ndarray) -> dict[str, np.ndarray]:
+    """Biases less the mean error of what weights of fewer than eight bits give; borders are not looked at."""
+    graph, weights = network.graph, network.weights
+    biases = dict(weights.biases)
+    sums: list[Any] = [0.0] * len(graph.ops)
+    for start in range(0, len(inputs), 128):
+        chunk = inputs[start : start + 128]
+        for place, value in enumerate(quantize.outputs(graph, weights.kernels, biases, tf.constant(chunk))):
+            sums[place] += len(chunk) * tf.reduce_mean(value, axis=range(value.ndim - 1)).numpy()
+    for op in graph.ops:
+        bits = network.bits.get(op.name, INT8_BITS)
+        if bits == INT8_BITS:
+            continue
+        kernel, mean = weights.kernels[op.name], sums[op.inputs[0]] / len(inputs)
+        error = np.asarray(_rounded(op, kernel, network.reaches[op.name], bits)) - kernel
+        if op.kind == "depthwise":
+            biases[op.name] = biases[op.name] - mean * error.sum(axis=(0, 1, 3))
+        else:
+            biases[op.name] = biases[op.name] - mean @ error.reshape(-1, *error.shape[-2:]).sum(axis=0)
+    return biases
 
 
 def _reach(op: Op, kernel: np.ndarray, bits: int) -> np.ndarray:

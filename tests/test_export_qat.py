@@ -1,5 +1,6 @@
 """A network that was trained rounded: its flatbuffer holds what was trained and computes the same classes."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -107,6 +108,19 @@ def test_int8_weights_are_exact_multiples_of_the_few_bits(bits: int) -> None:
         if op.weights is not None:
             assert set(np.unique(op.weights)) <= {127 // most * k for k in range(-most, most + 1)}
             assert len(np.unique(op.weights)) > 1
+
+
+@pytest.mark.parametrize("name", ["jpeg8", "loggrad_1p5"])
+def test_biases_make_up_for_the_mean_error_of_few_bits(name: str) -> None:
+    network, front_end, pixels = random_network(every_kind(), name, Tuning(bits=3))
+    inputs = front_end.encode(pixels)
+    full, _, _ = random_network(every_kind(), name, Tuning(bits=None))
+    plain = dataclasses.replace(network, weights=full.weights)
+    floating = qat.logits(full, front_end, inputs).mean(axis=0)
+    errors = [
+        np.abs(qat.logits(q, front_end, inputs).mean(axis=0) - floating).max() for q in (network, plain)
+    ]
+    assert errors[0] < 0.5 * errors[1]
 
 
 def test_training_brings_back_what_ternary_weights_lose(
@@ -239,7 +253,7 @@ def test_the_command_writes_a_model_whole_or_not_at_all(tmp_path: Path) -> None:
     assert first is not None and set(np.unique(first)) <= {-127, 0, 127}
 
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    running = _convert(network, "--qat=100000")
+    running = _convert(network, "--qat=1000")
     assert running.stderr is not None
     for line in running.stderr:
         if "epoch" in line:
