@@ -19,6 +19,7 @@ import numpy as np
 
 from experiments import plots
 from experiments.jobs import Training, open_data
+from experiments.recipes import SMALL_BN
 from experiments.study import Claim, Result, Study, front_end, held_out, network, training
 from loggrad_tf.folder import FULL_WELL, READ_NOISE
 from models.zoo import small_bn
@@ -26,7 +27,6 @@ from models.zoo import small_bn
 INPUTS = ("jpeg8", "raw16", "loggrad_fp", "loggrad_1p5", "loggrad_2p25")
 SUBSTITUTE = "loggrad_fp"
 # The recipe of models.train.
-RECIPE: dict[str, Any] = {"batch_size": 64, "schedule": "cosine", "flip": True, "shift": 4}
 ATTACKS = ("fgsm", "pgd", "transfer", "search")
 LABELS = {
     "noise": "noise",
@@ -158,7 +158,7 @@ def run(study: Study) -> Result:
     scale = study.scale(SCALES)
     data = study.data(scale.size)
     fronts = {name: front_end(data, name) for name in INPUTS}
-    graph, recipe = small_bn(scale.size, len(data.class_names)), RECIPE | {"epochs": scale.epochs}
+    graph, recipe = small_bn(scale.size, len(data.class_names)), SMALL_BN | {"epochs": scale.epochs}
     cases = [(name, seed) for name in INPUTS for seed in range(scale.seeds)]
     # The attacker's own network has a seed that no victim has.
     wanted = [*cases, (SUBSTITUTE, scale.seeds)]

@@ -2,7 +2,7 @@
 
 The claim: with log gradients more filters of a layer are nearly equal (about 11 times more pairs with
 s > 0.98 than with RAW), so more of them can be pruned. The paper's network has 150 and 5 filters, its
-training is appendix C.2 (:data:`experiments.fig09_filters.PAPER`). What the paper lacks: the same filters
+training is appendix C.2 (:data:`experiments.recipes.PAPER`). What the paper lacks: the same filters
 before training, and what becomes of the accuracy when similar filters are merged.
 """
 
@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from experiments import cosines, plots
-from experiments.fig09_filters import PAPER
+from experiments.recipes import PAPER
 from experiments.study import Claim, Result, Study, front_end, held_out, network, right, training
 from models.graph import Graph, macs, weight_count
 from models.zoo import two_conv_one_fc

@@ -12,19 +12,13 @@ import numpy as np
 from matplotlib.ticker import NullLocator
 
 from experiments import plots
+from experiments.recipes import PAPER, TWO_CONV
 from experiments.study import Claim, Result, Study, front_end, held_out, network, right, training
 from models.zoo import two_conv_one_fc
 
 INPUTS = ("jpeg8", "raw16", "loggrad_fp", "loggrad_1p5", "loggrad_2p25")
 FIRST_LAYER = (2, 4, 8, 16, 32)
 SECOND_LAYER = 8
-# Appendix C.2.
-PAPER: dict[str, Any] = {
-    "batch_size": 64, "optimizer": "adam", "learning_rate": 0.001, "schedule": "exponential",
-    "weight_decay": 0.0,
-}  # fmt: skip
-# The paper's photographs are more than twice as many as those that the other profiles were made for.
-RECIPE = PAPER | {"flip": True, "shift": 4}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +33,8 @@ class Scale:
 
 
 SCALES = {
-    "quick": Scale(size=48, epochs=8, seeds=1, filters=(2, 8, 32), recipe=RECIPE),
-    "long": Scale(size=64, epochs=20, seeds=3, filters=FIRST_LAYER, recipe=RECIPE),
+    "quick": Scale(size=48, epochs=8, seeds=1, filters=(2, 8, 32), recipe=TWO_CONV),
+    "long": Scale(size=64, epochs=20, seeds=3, filters=FIRST_LAYER, recipe=TWO_CONV),
     "paper": Scale(size=224, epochs=40, seeds=3, filters=FIRST_LAYER, recipe=PAPER),
 }
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from experiments import conditions, fig09_filters, plots
 from experiments.jobs import NETWORK, Training, open_data
+from experiments.recipes import SMALL_BN
 from experiments.study import Claim, Result, Study, front_end, held_out, training
 from loggrad_tf.dataset import DataSet
 from loggrad_tf.frontend import FrontEnd
@@ -25,7 +26,6 @@ EXPONENTS = tuple(range(-6, 9))
 KINDS = ("digital", "physical")
 NETWORKS = ("2conv1fc", "small_bn")
 # Of small_bn, as the hand-made baseline was measured.
-RECIPE: dict[str, Any] = fig09_filters.RECIPE | {"learning_rate": 0.03}
 ANSWERS = "answers.json"
 
 
@@ -48,7 +48,7 @@ SCALES = {
 def small(data: DataSet, front: FrontEnd, epochs: int, seed: int) -> Training:
     """The training of small_bn that several experiments share."""
     graph = small_bn(data.pixels.shape[1], len(data.class_names))
-    return training(f"small_bn, {front.format}", graph, data, front, RECIPE | {"epochs": epochs}, seed)
+    return training(f"small_bn, {front.format}", graph, data, front, SMALL_BN | {"epochs": epochs}, seed)
 
 
 def largest(data: DataSet, front: FrontEnd, scale: fig09_filters.Scale, seed: int) -> Training:

@@ -19,7 +19,8 @@ import numpy as np
 from matplotlib.ticker import NullLocator
 
 from experiments import plots
-from experiments.fig09_filters import FIRST_LAYER, PAPER, SECOND_LAYER
+from experiments.fig09_filters import FIRST_LAYER, SECOND_LAYER
+from experiments.recipes import PAPER, TWO_CONV
 from experiments.study import Claim, Result, Study, front_end, held_out, network, right, training
 from loggrad_tf import dataset
 from loggrad_tf.dataset import DataSet
@@ -28,8 +29,6 @@ from models.zoo import two_conv_one_fc
 
 INPUTS = ("jpeg8", "raw16", "loggrad_fp", "loggrad_1p5")
 PERSON, OTHERS = "person", "no_person"
-# The paper's optimiser: with SGD at figure 9's rate JPEG hardly learns this task in so few epochs.
-RECIPE: dict[str, Any] = PAPER | {"flip": True, "shift": 4}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +43,8 @@ class Scale:
 
 
 SCALES = {
-    "quick": Scale(size=48, epochs=8, seeds=1, filters=(2, 8, 32), recipe=RECIPE),
-    "long": Scale(size=64, epochs=20, seeds=3, filters=(2, 8, 32), recipe=RECIPE),
+    "quick": Scale(size=48, epochs=8, seeds=1, filters=(2, 8, 32), recipe=TWO_CONV),
+    "long": Scale(size=64, epochs=20, seeds=3, filters=(2, 8, 32), recipe=TWO_CONV),
     "paper": Scale(size=224, epochs=40, seeds=3, filters=FIRST_LAYER, recipe=PAPER),
 }
 

@@ -18,6 +18,7 @@ from matplotlib.ticker import MaxNLocator
 
 from experiments import plots, views
 from experiments.multiscale import on_board
+from experiments.recipes import SMALL_BN
 from experiments.study import Claim, Result, Study, front_end, held_out, network, right, training
 from loggrad_tf.errors import LogGradError
 from models.zoo import small_bn
@@ -25,7 +26,6 @@ from models.zoo import small_bn
 INPUTS = ("jpeg8", "raw16", "loggrad_1p5", "loggrad_2p25")
 READOUTS = ("gray", "mosaic", "demosaiced", "quads")
 # The recipe of models.train.
-RECIPE: dict[str, Any] = {"batch_size": 64, "schedule": "cosine", "flip": True, "shift": 4}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +61,7 @@ def run(study: Study) -> Result:
     fronts = {(name, read): front_end(data[read], name) for name in scale.inputs for read in READOUTS}
     graphs = {read: small_bn(data[read].pixels.shape[1], len(mosaic.class_names)) for read in READOUTS}
     cases = [(name, read, seed) for name, read in fronts for seed in range(scale.seeds)]
-    recipe = RECIPE | {"epochs": scale.epochs}
+    recipe = SMALL_BN | {"epochs": scale.epochs}
     jobs = [
         training(f"{name}, {read}", graphs[read], data[read], fronts[name, read], recipe, seed)
         for name, read, seed in cases

@@ -19,6 +19,7 @@ import numpy as np
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from experiments import plots, views
+from experiments.recipes import SMALL_BN
 from experiments.study import Claim, Result, Study, front_end, held_out, network, training
 from export import boards, costs, footprint, front
 from export.nominal import nominal
@@ -34,7 +35,6 @@ BOARD = "netduinoplus2"
 # Columns of results.csv; the last two for a board that bins.
 COSTS = ("macs", "input_bytes", "ram", "instructions", "ram_binning", "instructions_binning")
 # The recipe of models.train.
-RECIPE: dict[str, Any] = {"batch_size": 64, "schedule": "cosine", "flip": True, "shift": 4}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +104,7 @@ def run(study: Study) -> Result:
         for net in NETWORKS
         for k in FACTORS
     }
-    recipe = RECIPE | {"epochs": scale.epochs}
+    recipe = SMALL_BN | {"epochs": scale.epochs}
     cases = [
         (name, net, k, seed)
         for name in scale.inputs

@@ -17,6 +17,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from experiments import plots
 from experiments.jobs import NETWORK, Job, open_data
+from experiments.recipes import SMALL_BN
 from experiments.study import Claim, Result, Study, network, right, training
 from loggrad_tf import reference
 from loggrad_tf.dataset import DataSet
@@ -29,13 +30,6 @@ INPUTS = ("loggrad_1p5", "loggrad_2p25")
 GRID = (0.05, 0.1, 0.17, 0.3, 0.6, 1.2)
 OTHER_QUANTILES = {1: ((0.4,), (0.8,)), 2: ((0.4, 0.7), (0.75, 0.9))}
 DEVICES = (1.0, 0.85, 1.15, 2.0)
-RECIPE: dict[str, Any] = {
-    "batch_size": 64,
-    "schedule": "cosine",
-    "learning_rate": 0.03,
-    "flip": True,
-    "shift": 4,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +138,7 @@ def run(study: Study) -> Result:
 
 def _cases(name: str, data: DataSet, scale: Scale) -> list[Case]:
     graph = small_bn(scale.size, len(data.class_names))
-    recipe = RECIPE | {"epochs": scale.epochs}
+    recipe = SMALL_BN | {"epochs": scale.epochs}
     levels = LEVELS[name]
     ratio = [t / FIXED_THRESHOLDS[levels][0] for t in FIXED_THRESHOLDS[levels]]
     quantile = fit(name, data.sensor, data.subset("train")[0])
