@@ -14,7 +14,7 @@ from tests.experiment_cases import small_set, write_pictures
 
 # Float, int8, 4, 3, 2 bits and a ternary first layer of two seeds: after training, and trained while rounded.
 ACCURACY = {
-    CONTROL: (0.80, 0.82),
+    CONTROL: (0.80, 0.804),
     "8 bits": (0.798, 0.81),
     "4 bits": (0.70, 0.80),
     "3 bits": (0.60, 0.795),
@@ -38,14 +38,16 @@ def test_int8_is_as_good_as_float_within_half_a_point() -> None:
     text = quantised_training._int8_claim(found(raw16=(0.794, 0.796))).ours
     assert "JPEG, 8 bit: 80.5 % (80.0-81.0) in float; int8 after training -0.20 points" in text
     assert "RAW, 16 bit: 80.5 % (80.0-81.0) in float; int8 after training -0.60 points" in text
-    assert "float trained as long +2.00 points" in text
+    assert "float trained as long +0.40 points" in text
     assert text.endswith(": 3 of 4 inputs after training, 4 trained while rounded")
 
 
-def test_fewest_bits_are_counted_against_float() -> None:
+def test_fewest_bits_are_counted_against_float_of_the_same_training() -> None:
     text = quantised_training._bits_claim(found()).ours
     assert "2 bits 40.5 % (40.0-41.0) and 75.5 % (75.0-76.0)" in text
     assert text.endswith("JPEG, 8 bit 3, RAW, 16 bit 3, log gradient, 1.5 bit 3, log gradient, 2.25 bit 3")
+    longer = {key: value + 0.006 if key[1:] == (CONTROL, 1) else value for key, value in found().items()}
+    assert "JPEG, 8 bit 4" in quantised_training._bits_claim(longer).ours
     table = {key: np.array([0.5, 0.5]) if key[1] != CONTROL else value for key, value in found().items()}
     assert "JPEG, 8 bit none" in quantised_training._bits_claim(table).ours
 
