@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from experiments import plots
 from experiments.searches import Search, run_all
@@ -31,7 +31,7 @@ FIGURES = {
 }
 INPUTS = ("jpeg8", "raw16", "loggrad_fp", "loggrad_1p5", "loggrad_2p25", "loggrad_2p75")
 AGAINST = ("jpeg8", "raw16")
-LEVELS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)
+LEVELS = (0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6)
 SEARCHED, RETRAINED = "validation, search", "test, retrained"
 # input -> networks of each seed.
 Fronts = dict[str, list[list[Point]]]
@@ -74,7 +74,7 @@ class Scale:
 
 SCALES = {
     # After so few steps no rung can tell what learns.
-    "quick": Scale(32, 6, 10, 5, 3, 10, "quick", 1, ("jpeg8", "raw16", "loggrad_1p5"), ("--rungs=none",)),
+    "quick": Scale(32, 6, 8, 4, 3, 8, "quick", 1, INPUTS[:4], ("--rungs=none",)),
     "long": Scale(48, 8, 48, 16, 6, 24, "quick", 1, INPUTS),
     "paper": Scale(96, 80, 2000, 100, 25, 80, "paper", 3, INPUTS),
 }
@@ -97,7 +97,7 @@ def run(study: Study) -> Result:
         front = FrontEnd.from_json(config.front_end)
         jobs += [
             training(
-                f"{config.input}, seed {config.seed}, candidate {index}",
+                f"{config.input}, candidate {index}",
                 final.network(found.records[index], config),
                 data,
                 front,
@@ -201,15 +201,18 @@ def _about(scale: Scale, spec: str) -> str:
 
 
 def _figure(inputs: Sequence[str], searched: Fronts, retrained: Fronts, about: str) -> Any:
-    figure, axes = plots.figure(columns=len(COSTS), rows=2, width=4.3, height=3.5, sharey="row")
+    figure, axes = plots.figure(columns=len(COSTS), rows=2, width=4.3, height=3.5, sharex="col", sharey="row")
     titles = ("validation error, search", "test error, retrained")
     for panels, fronts, title in zip(axes, (searched, retrained), titles, strict=True):
         for panel, (cost, label) in zip(panels, COSTS.items(), strict=True):
             for name in inputs:
                 _stairs(panel, [point for of_seed in fronts[name] for point in of_seed], cost, name)
             panel.set_xscale("log")
+            panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
             panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+            panel.xaxis.set_minor_formatter(NullFormatter())
             panel.set_xlabel(label, fontsize=12)
+            panel.tick_params(labelbottom=True)
         plots.percent(panels[0], title)
     axes[0, -1].legend(fontsize=10)
     figure.suptitle(f"Fronts of the searches: {about}", fontsize=12)
@@ -230,7 +233,7 @@ def _stairs(panel: Any, points: list[Point], cost: str, name: str) -> None:
 
 
 def _factors(rows: list[dict[str, Any]], name: str, against: str, level: float) -> str:
-    """``2.0, 1.4 and 1.0``, each with its range over the seeds; or who does not reach the error."""
+    """``2, 1.4 and 0.9``, each with its range over the seeds; or who does not reach the error."""
     wanted = ("factor", RETRAINED, name, against, level)
     keys = ("what", "split", "input", "against", "error")
     found = [r for r in rows if tuple(r[key] for key in keys) == wanted and r["size"] != ""]
@@ -240,8 +243,8 @@ def _factors(rows: list[dict[str, Any]], name: str, against: str, level: float) 
     for cost in COSTS:
         ratios = np.array([r[cost] for r in found])
         middle = float(np.exp(np.log(ratios).mean()))
-        between = f" ({ratios.min():.1f}-{ratios.max():.1f})" if len(ratios) > 1 else ""
-        texts.append(f"{middle:.1f}{between}")
+        between = f" ({ratios.min():.2g}-{ratios.max():.2g})" if len(ratios) > 1 else ""
+        texts.append(f"{middle:.2g}{between}")
     return f"{texts[0]}, {texts[1]} and {texts[2]}"
 
 

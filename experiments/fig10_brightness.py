@@ -7,6 +7,7 @@ to brightness 1 of the same kind. Networks: the largest of figure 9, and ``small
 """
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,6 @@ INPUTS = fig09_filters.INPUTS
 EXPONENTS = tuple(range(-6, 9))
 KINDS = ("digital", "physical")
 NETWORKS = ("2conv1fc", "small_bn")
-# Of small_bn, as the hand-made baseline was measured.
 ANSWERS = "answers.json"
 
 
@@ -61,7 +61,7 @@ def largest(data: DataSet, front: FrontEnd, scale: fig09_filters.Scale, seed: in
 
 @dataclasses.dataclass(frozen=True)
 class Brightness:
-    """Accuracy of several networks of one input at every brightness.
+    """Accuracy of several networks of one input and size at every brightness.
 
     Attributes:
       trainings: of the networks.
@@ -110,22 +110,21 @@ def relit(pixels: np.ndarray, exponent: int, kind: str, data: DataSet) -> np.nda
 
 def run(study: Study) -> Result:
     scale, first = study.scale(SCALES), study.scale(fig09_filters.SCALES)
-    data = study.data(scale.size)
-    fronts = {name: front_end(data, name) for name in INPUTS}
+    wide, data = study.data(first.size), study.data(scale.size)
     trainings = [
         (network, name, seed, job)
-        for name, front in fronts.items()
+        for name in INPUTS
         for seed in range(scale.seeds)
         for network, job in (
-            ("2conv1fc", largest(data, front, first, seed)),
-            ("small_bn", small(data, front, scale.epochs, seed)),
+            ("2conv1fc", largest(wide, front_end(wide, name), first, seed)),
+            ("small_bn", small(data, front_end(data, name), scale.epochs, seed)),
         )
     ]
     folders = study.run([job for *_, job in trainings])
     made = list(zip(trainings, folders, strict=True))
     measurements = []
-    for name in INPUTS:
-        mine = [(job, folder) for (_, input_name, _, job), folder in made if input_name == name]
+    for wanted in itertools.product(NETWORKS, INPUTS):
+        mine = [(job, folder) for (network, name, _, job), folder in made if (network, name) == wanted]
         jobs, places = zip(*mine, strict=True)
         measurements += [Brightness(jobs, places, kind, EXPONENTS) for kind in KINDS]
     rows = []
@@ -150,7 +149,8 @@ def run(study: Study) -> Result:
         for kind in KINDS
         for name in INPUTS
     }
-    return Result(rows, {"brightness": _figure(values, scale, study.spec)}, _claims(values))
+    sizes = f"2conv1fc {first.size}x{first.size}, small_bn {scale.size}x{scale.size}"
+    return Result(rows, {"brightness": _figure(values, sizes, study.spec)}, _claims(values))
 
 
 def _values(rows: list[dict[str, Any]], network: str, kind: str, name: str) -> np.ndarray:
@@ -160,7 +160,7 @@ def _values(rows: list[dict[str, Any]], network: str, kind: str, name: str) -> n
     return np.array([[r["accuracy"] for r in mine if r["seed"] == seed] for seed in seeds])
 
 
-def _figure(values: dict[tuple[str, str, str], np.ndarray], scale: Scale, spec: str) -> Any:
+def _figure(values: dict[tuple[str, str, str], np.ndarray], sizes: str, spec: str) -> Any:
     figure, axes = plots.figure(2, 2, width=5.6, height=3.9, sharex=True, sharey=True)
     titles = {"digital": "RAW codes multiplied", "physical": "scene relit, fresh noise"}
     for row, kind in enumerate(KINDS):
@@ -175,7 +175,7 @@ def _figure(values: dict[tuple[str, str, str], np.ndarray], scale: Scale, spec: 
             if row:
                 panel.set_xlabel("brightness, relative to the recording", fontsize=12)
     axes[0, 0].legend(fontsize=10)
-    figure.suptitle(f"{scale.size}x{scale.size}, {spec.partition(':')[0]}", fontsize=12)
+    figure.suptitle(f"{sizes}, {spec.partition(':')[0]}", fontsize=12)
     return figure
 
 
