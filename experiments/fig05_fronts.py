@@ -171,7 +171,11 @@ def least_cost(points: Sequence[Point], cost: str, error: float) -> float | None
 
 
 def factor(points: Sequence[Point], reference: Sequence[Point], cost: str, error: float) -> float | None:
-    """How many times smaller ``points`` are than ``reference`` at an error; None if one does not reach it."""
+    """How many times smaller ``points`` are than ``reference`` at an error; None if one does not reach it.
+
+    Where even the cheapest of ``points`` has less error than that, it is a lower bound: what is cheaper and
+    worse was not found.
+    """
     ours, theirs = least_cost(points, cost, error), least_cost(reference, cost, error)
     return None if ours is None or theirs is None else theirs / ours
 

@@ -37,9 +37,9 @@ def test_factors_compare_searches_of_one_seed() -> None:
     at = {(row["seed"], row["error"]): row["size"] for row in rows}
     assert (at[0, 0.02], at[1, 0.02]) == (5.0, "")
     assert at[1, 0.1] == 1.0
-    assert fig05_fronts._factors(rows, "loggrad_1p5", "jpeg8", 0.02) == "5.0, 5.0 and 0.9"
+    assert fig05_fronts._factors(rows, "loggrad_1p5", "jpeg8", 0.02) == "5, 5 and 0.9"
     both = fig05_fronts._factors(rows, "loggrad_1p5", "jpeg8", 0.3)
-    assert both == "3.0 (3.0-3.0), 0.2 (0.2-0.2) and 2.0 (2.0-2.0)"
+    assert both == "3 (3-3), 0.25 (0.25-0.25) and 2 (2-2)"
     no = [row | {"size": "", "macs": "", "peak_memory": ""} for row in rows]
     assert fig05_fronts._factors(no, "loggrad_1p5", "jpeg8", 0.02) == "not reached by both"
     assert fig05_fronts._reached(fronts, ("loggrad_1p5", "jpeg8"))[0] == 0.1
