@@ -14,7 +14,6 @@ import dataclasses
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator
 
 from experiments import plots, views
 from experiments.multiscale import on_board
@@ -102,7 +101,6 @@ def _figure(rows: list[dict[str, Any]], scale: Scale, spec: str) -> Any:
     panel.set_xticks(places, [plots.NAMES[name].replace(", ", ",\n") for name in scale.inputs])
     panel.set_xlim(-0.5, len(places) - 0.5)
     plots.percent(panel, "accuracy, validation and test")
-    panel.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # labels are whole per cents
     panel.set_title(f"small_bn, {scale.epochs} epochs, {spec.partition(':')[0]}")
     figure.legend(*panel.get_legend_handles_labels(), fontsize=10, loc="outside lower center", ncols=2)
     return figure

@@ -16,7 +16,7 @@ import math
 from typing import Any
 
 import numpy as np
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from experiments import plots, views
 from experiments.recipes import SMALL_BN
@@ -206,7 +206,6 @@ def _figure(rows: list[dict[str, Any]], scale: Scale, spec: str) -> Any:
     )
     by_scale.set_xlabel("codes binned to a pixel, and the pixels of the input", fontsize=12)
     plots.percent(by_scale, "accuracy, validation and test")
-    by_scale.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # labels are whole per cents
     by_scale.legend(fontsize=10)
     by_scale.set_title(f"one frame at three scales, {scale.epochs} epochs, {spec.partition(':')[0]}")
     by_cost.plot([], [], "ks", fillstyle="none", label="the sensor bins")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 COLOURS = {
     "jpeg8": "#D55E00",
@@ -53,6 +53,7 @@ def figure(columns: int = 1, rows: int = 1, width: float = 5.0, height: float = 
 
 def percent(panel: Any, label: str = "accuracy") -> None:
     """The y axis is a share, in per cent."""
+    panel.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # whole per cents
     panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     panel.set_ylabel(label, fontsize=12)
 

@@ -2,7 +2,7 @@
 
     synthetic            drawn photographs, written as a PASCALRAW archive into the cache and read like one
     pascalraw:DIR        RAW photographs with VOC annotations (:mod:`loggrad_tf.pascalraw`)
-    folder:DIR           JPEG or PNG pictures as an imitated RAW source (:mod:`loggrad_tf.folder`)
+    folder:DIR           pictures as an imitated RAW source (:mod:`loggrad_tf.folder`)
 
 A prepared set is a directory: ``pixels.npy``, ``labels.npy``, ``split.npy``, ``manifest.csv`` (one line a
 crop, in the arrays' order), ``rejects.csv`` (one line for everything left out) and ``dataset.json``. Its
@@ -38,7 +38,7 @@ from loggrad_tf.sensor import Sensor, requantize
 from loggrad_tf.sources import SPLITS, Cut, Picture, Reject, Source, assign
 
 # Raised whenever the same source would give other crops than before.
-VERSION = 1
+VERSION = 2
 # The synthetic archive is drawn anew when one of these has changed.
 _DRAWING = ("synthetic.py", "camera.py", "draw.py", "scene*.py")
 
