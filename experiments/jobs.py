@@ -13,6 +13,7 @@ import json
 import multiprocessing
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -28,6 +29,7 @@ from models.graph import Graph
 from search.config import versions
 from search.evaluator import start_tensorflow
 from search.progress import left
+from search.workers import end_with_parent
 
 NETWORK = "network"
 
@@ -72,7 +74,7 @@ def run_all(jobs: Sequence[Job], root: Path, workers: int) -> list[Path]:
 def _spread(missing: dict[Path, Job], workers: int) -> None:
     context = multiprocessing.get_context("spawn")
     begin, done = time.monotonic(), 0
-    with hidden_main(), ProcessPoolExecutor(workers, context, start_tensorflow) as pool:
+    with hidden_main(), ProcessPoolExecutor(workers, context, _begin) as pool:
         running: dict[Future[str], Job] = {pool.submit(_run, job, path): job for path, job in missing.items()}
         try:
             for future in as_completed(running):
@@ -85,6 +87,11 @@ def _spread(missing: dict[Path, Job], workers: int) -> None:
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _begin() -> None:
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    start_tensorflow()
 
 
 def _result(future: "Future[str]", job: Job) -> str:

@@ -36,7 +36,8 @@ Evaluate = Callable[[Any], Outcome]
 Setup = Callable[[Any], Evaluate]
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """Wait for the parent's death and follow it; for a thread of a worker."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])
@@ -72,7 +73,7 @@ def _verdict(error: Exception, seconds: float) -> Event:
 
 def _serve(connection: Connection, setup: Setup, spec: Any) -> None:
     """A worker's life: set up, then answer tasks until the pipe closes or the machine is at fault."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     _offer_to_kernel()
     try:
         evaluate = setup(spec)
