@@ -91,7 +91,7 @@ flags.DEFINE_boolean("varied", None, "* Larger and more varied steps [true, true
 flags.DEFINE_boolean(
     "always_bn",
     None,
-    "* Batch norm behind every layer, which costs the board nothing [true, true; faithful false].",
+    "* Batch norm behind every layer, which costs the board nothing [false, true; faithful false].",
 )
 flags.DEFINE_enum(
     "start", None, ["", *STARTS], "Begin with this network and its morphs in place of random networks [none]."

@@ -103,6 +103,7 @@ _QUICK = dataclasses.replace(
     population=16,
     sample=6,
     pruning=False,
+    always_bn=False,
     rungs=(2, 4),
     train=_PAPER_TRAINING | {"epochs": 8, "batch_size": 64, "schedule": "cosine", "flip": True, "shift": 4},
     # Long trainings on few photographs overfit.
