@@ -11,12 +11,11 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments.catalogue import EXPERIMENTS
+from experiments.catalogue import EXPERIMENTS, PROFILES
 from loggrad_tf import cli, files
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.parallel import processors
 
-PROFILES = ("quick", "long", "paper")
 FLAGS = flags.FLAGS
 flags.DEFINE_list("figure", ["list"], "Names, separated by commas; all; or list.")
 flags.DEFINE_string("data", "synthetic", "Data set: synthetic, pascalraw:DIR or folder:DIR.")

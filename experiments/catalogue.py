@@ -1,4 +1,6 @@
-"""The experiments there are, in the order in which ``make figures`` runs them."""
+"""The experiments there are, in the order in which ``make figures`` runs them, and their profiles."""
+
+PROFILES = ("quick", "long", "paper")
 
 EXPERIMENTS = {
     "fig02_energy": "Fig. 2: energy of the stages from photosite to class",

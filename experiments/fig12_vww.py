@@ -19,7 +19,7 @@ import numpy as np
 from matplotlib.ticker import NullLocator
 
 from experiments import plots
-from experiments.fig09_filters import FIRST_LAYER, SECOND_LAYER
+from experiments.fig09_filters import FIRST_LAYER, SECOND_LAYER, Scale
 from experiments.recipes import PAPER, TWO_CONV
 from experiments.study import Claim, Result, Study, front_end, held_out, network, right, training
 from loggrad_tf import dataset
@@ -29,17 +29,6 @@ from models.zoo import two_conv_one_fc
 
 INPUTS = ("jpeg8", "raw16", "loggrad_fp", "loggrad_1p5")
 PERSON, OTHERS = "person", "no_person"
-
-
-@dataclasses.dataclass(frozen=True)
-class Scale:
-    """Sizes of a profile."""
-
-    size: int
-    epochs: int
-    seeds: int
-    filters: tuple[int, ...]
-    recipe: dict[str, Any]
 
 
 SCALES = {

@@ -122,7 +122,7 @@ def _run(job: Job, path: Path) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """Train one network on one data set; its result is a saved network, see :func:`load`.
+    """Train one network on one data set; its result is read by :func:`experiments.study.network`.
 
     Attributes:
       name: what progress calls it; not part of what it is.
@@ -156,25 +156,39 @@ class Training:
         }
 
     def run(self, directory: Path) -> str:
-        from models import bundle, training
+        from models import training
 
         data = open_data(self.data)
         config = training.TrainConfig.from_json(self.train)
         trained = training.train(self.graph, data, self.front_end, config, self.seed)
-        metrics = {"val_error": trained.val_error}
-        made = bundle.Bundle(
-            graph=trained.graph,
-            front_end=self.front_end,
-            class_names=data.class_names,
-            weights=trained.weights,
-            data=bundle.DataReference(data.spec, data.pixels.shape[1], data.mode, data.manifest_sha256),
-            train=config,
-            seed=self.seed,
-            metrics=metrics,
-        )
-        metrics["test_error"] = training.evaluate(made.model(), data, self.front_end, "test")
-        bundle.save(directory / NETWORK, made)
-        return f"validation {1 - metrics['val_error']:.1%}, test {1 - metrics['test_error']:.1%} right"
+        return save_network(directory, data, self.front_end, trained, config, self.seed)
+
+
+def save_network(
+    directory: Path, data: dataset.DataSet, front_end: FrontEnd, trained: Any, config: Any, seed: int
+) -> str:
+    """Test a trained network and keep it in a job's directory; returns its accuracies in a few words.
+
+    Args:
+      trained: :class:`models.training.TrainResult`.
+      config: :class:`models.training.TrainConfig` that it was trained with.
+    """
+    from models import bundle, training
+
+    metrics = {"val_error": trained.val_error}
+    made = bundle.Bundle(
+        graph=trained.graph,
+        front_end=front_end,
+        class_names=data.class_names,
+        weights=trained.weights,
+        data=bundle.DataReference(data.spec, data.pixels.shape[1], data.mode, data.manifest_sha256),
+        train=config,
+        seed=seed,
+        metrics=metrics,
+    )
+    metrics["test_error"] = training.evaluate(made.model(), data, front_end, "test")
+    bundle.save(directory / NETWORK, made)
+    return f"validation {1 - metrics['val_error']:.1%}, test {1 - metrics['test_error']:.1%} right"
 
 
 @functools.lru_cache(maxsize=2)

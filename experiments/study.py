@@ -29,7 +29,6 @@ from loggrad_tf.frontend import FrontEnd, fit
 from models.graph import Graph
 from search.config import versions
 
-PROFILES = ("quick", "long", "paper")
 Scale = TypeVar("Scale")
 
 
@@ -63,8 +62,8 @@ class Study:
     Attributes:
       name: of the experiment, and of its folder.
       spec: data set: ``synthetic``, ``pascalraw:DIR`` or ``folder:DIR``.
-      profile: of :data:`PROFILES`: quick takes minutes on two cores, long is what RESULTS.md was made
-        with, paper has the paper's sizes, epochs and batches.
+      profile: of :data:`experiments.catalogue.PROFILES`: quick takes minutes on two cores, long is what
+        RESULTS.md was made with, paper has the paper's sizes, epochs and batches.
       changes: what the command line changes of the profile's scale (epochs, seeds, size).
       out: folder of all results.
       workers: processes for trainings.

@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from experiments import plots
-from experiments.jobs import NETWORK, Job, open_data
+from experiments.jobs import Job, open_data, save_network
 from experiments.recipes import SMALL_BN
 from experiments.study import Claim, Result, Study, network, right, training
 from loggrad_tf import reference
@@ -81,29 +81,17 @@ class ThresholdTraining:
         }
 
     def run(self, directory: Path) -> str:
-        from models import bundle, threshold_training
+        from models import threshold_training
         from models import training as plain
 
         data = open_data(self.data)
         config = plain.TrainConfig.from_json(self.train)
         how = threshold_training.ThresholdConfig.from_json(self.thresholds)
         found = threshold_training.train(self.graph, data, self.start, config, how, self.seed)
-        metrics = {"val_error": found.trained.val_error}
-        made = bundle.Bundle(
-            graph=found.trained.graph,
-            front_end=found.front_end,
-            class_names=data.class_names,
-            weights=found.trained.weights,
-            data=bundle.DataReference(data.spec, data.pixels.shape[1], data.mode, data.manifest_sha256),
-            train=config,
-            seed=self.seed,
-            metrics=metrics,
-        )
-        metrics["test_error"] = plain.evaluate(made.model(), data, found.front_end, "test")
-        bundle.save(directory / NETWORK, made)
+        accuracies = save_network(directory, data, found.front_end, found.trained, config, self.seed)
         (directory / "course.json").write_text(json.dumps(found.course))
         values = ", ".join(f"{t:.2f}" for t in found.front_end.thresholds)
-        return f"thresholds {values}; test {1 - metrics['test_error']:.1%} right"
+        return f"thresholds {values}; {accuracies}"
 
 
 @dataclasses.dataclass(frozen=True)
