@@ -77,9 +77,7 @@ def write(name: str, folder: Path) -> Path:
     keras.utils.set_random_seed(0)
     weights = keras_net.fold(graph, keras_net.build(graph))
     raw = np.random.default_rng(0).integers(0, SENSOR.span + 1, (64, SIDE, SIDE)).astype(np.uint16)
-    flatbuffer = quantize.convert(
-        graph, weights, end, quantize.calibrate(graph, weights, end, end.encode(raw))
-    )
+    flatbuffer = quantize.convert(graph, weights, end, quantize.calibrate(graph, weights, end.encode(raw)))
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.tflite").write_bytes(flatbuffer)
     if network.raw:

@@ -18,7 +18,7 @@ from loggrad_tf.parallel import processors
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("figure", ["list"], "Names, separated by commas; all; or list.")
-flags.DEFINE_string("data", "synthetic", "Data set: synthetic, pascalraw:DIR or folder:DIR.")
+flags.DEFINE_string("data", "synthetic", "Data set: synthetic, pascalraw:DIR, folder:DIR or prepared:DIR.")
 flags.DEFINE_enum(
     "profile",
     "quick",

@@ -271,7 +271,8 @@ def _claim(
     return Claim(
         paper,
         f"times smaller than {plots.NAMES[against]} in model size, MACs and peak memory, test error after"
-        f" retraining: {'; '.join(found)} ({about})",
+        f" retraining (a bound where the cheapest network of one has less error than the level):"
+        f" {'; '.join(found)} ({about})",
     )
 
 

@@ -6,30 +6,25 @@ imitates a sensor, or takes what such a mapper has made of them (:mod:`loggrad_t
 two classes, all but ``person`` become one. The paper's profile has the sizes of its appendix C.2.
 """
 
-import csv
 import dataclasses
-import hashlib
-import json
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.ticker import NullLocator
 
-from experiments import plots
+from experiments import plots, sets
 from experiments.fig09_filters import FIRST_LAYER, SECOND_LAYER, Scale
+from experiments.jobs import open_data
 from experiments.recipes import PAPER, TWO_CONV
 from experiments.study import Claim, Result, Study, front_end, held_out, network, right, training
-from loggrad_tf import dataset
-from loggrad_tf.dataset import DataSet
+from loggrad_tf.dataset import DataSet, open_prepared
 from loggrad_tf.errors import LogGradError
 from models.zoo import two_conv_one_fc
 
 INPUTS = ("jpeg8", "raw16", "loggrad_fp", "loggrad_1p5")
 PERSON, OTHERS = "person", "no_person"
-
+SET = "set"
 
 SCALES = {
     # In fewer or smaller steps JPEG and RAW learn nothing of the drawn photographs.
@@ -41,11 +36,30 @@ SCALES = {
 }
 
 
-def person_or_not(data: DataSet, folder: Path) -> DataSet:
-    """A data set of two classes: ``data`` itself, or its copy with every class but ``person`` merged.
+@dataclasses.dataclass(frozen=True)
+class PersonOrNot:
+    """The data set with every class but ``person`` merged, as a prepared set."""
 
-    Args:
-      folder: where the copy is made, once.
+    data: Path
+    manifest_sha256: str
+
+    @property
+    def title(self) -> str:
+        return "person or not"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"manifest_sha256": self.manifest_sha256}
+
+    def run(self, directory: Path) -> str:
+        data = open_data(self.data)
+        labels = data.labels == data.class_names.index(PERSON)
+        every = np.arange(len(labels))
+        sets.write(directory / SET, data, every, data.split, classes=(labels.astype(int), (OTHERS, PERSON)))
+        return f"{labels.sum()} of {len(labels)} crops are persons"
+
+
+def person_or_not(study: Study, data: DataSet) -> DataSet:
+    """A data set of two classes: ``data`` itself, or every class but ``person`` merged, on first use.
 
     Raises:
       LogGradError: more than two classes, and none called ``person``.
@@ -57,38 +71,13 @@ def person_or_not(data: DataSet, folder: Path) -> DataSet:
         raise LogGradError(
             f"{data.spec}: classes {', '.join(names)}: two classes are needed, or one called '{PERSON}'"
         )
-    path = folder / f"{PERSON}-{data.path.name}"
-    if not path.is_dir():
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=folder))
-        try:
-            _merge(data, partial)
-            partial.chmod(0o755)
-            partial.rename(path)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    return dataclasses.replace(dataset.open_prepared(path), spec=data.spec)
-
-
-def _merge(data: DataSet, folder: Path) -> None:
-    shutil.copytree(data.path, folder, dirs_exist_ok=True)
-    is_person = data.labels == data.class_names.index(PERSON)
-    np.save(folder / "labels.npy", is_person.astype(np.int32))
-    with (data.path / "manifest.csv").open(newline="", encoding="utf-8") as file:
-        head, *rows = csv.reader(file)
-    for row, found in zip(rows, is_person, strict=True):
-        row[head.index("class")] = PERSON if found else OTHERS
-    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([head, *rows])
-    about = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    about["class_names"] = [OTHERS, PERSON]
-    about["manifest_sha256"] = hashlib.sha256((folder / "manifest.csv").read_bytes()).hexdigest()
-    (folder / "dataset.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    [folder] = study.run([PersonOrNot(data.path, data.manifest_sha256)])
+    return open_prepared(folder / SET)
 
 
 def run(study: Study) -> Result:
     scale = study.scale(SCALES)
-    data = person_or_not(study.data(scale.size), study.out / "sets")
+    data = person_or_not(study, study.data(scale.size))
     pixels, labels = held_out(data)
     fronts = {name: front_end(data, name) for name in INPUTS}
     cases = [(name, c1, seed) for name in INPUTS for c1 in scale.filters for seed in range(scale.seeds)]

@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 
 from experiments import plots, views
-from experiments.multiscale import on_board
+from experiments.multiscale import BOARD
 from experiments.recipes import SMALL_BN
 from experiments.study import Claim, Result, Study, front_end, held_out, network, right, training
+from export.deployed import deployed
 from loggrad_tf.errors import LogGradError
 from models.zoo import small_bn
 
 INPUTS = ("jpeg8", "raw16", "loggrad_1p5", "loggrad_2p25")
 READOUTS = ("gray", "mosaic", "demosaiced", "quads")
-# The recipe of models.train.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,18 +67,18 @@ def run(study: Study) -> Result:
     ]
     # The board can bin codes, it cannot demosaic.
     counted = {
-        (name, read): ("", "")
+        (name, read): None
         if read == "demosaiced"
-        else on_board(graphs[read], front, 2 if read == "quads" else 1)
+        else deployed(graphs[read], front, BOARD, 2 if read == "quads" else 1)
         for (name, read), front in fronts.items()
     }
     rows = []
     for (name, read, seed), folder in zip(cases, study.run(jobs), strict=True):
         found = right(network(folder).model(), fronts[name, read], *held_out(data[read]))
-        ram, instructions = counted[name, read]
+        costs = counted[name, read]
         rows.append(
             {"input": name, "readout": read, "seed": seed, "accuracy": round(float(found.mean()), 5),
-             "ram": ram, "instructions": instructions}
+             "ram": costs.ram if costs else "", "instructions": costs.instructions if costs else ""}
         )  # fmt: skip
     claims = [_claim(rows, name, scale) for name in scale.inputs]
     return Result(rows, {"accuracy": _figure(rows, scale, study.spec)}, claims)

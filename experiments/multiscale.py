@@ -21,8 +21,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 from experiments import plots, views
 from experiments.recipes import SMALL_BN
 from experiments.study import Claim, Result, Study, front_end, held_out, network, training
-from export import boards, costs, footprint, front
-from export.nominal import nominal
+from export.deployed import deployed
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.frontend import FrontEnd
 from models.graph import Graph, GraphBuilder, macs, output_units
@@ -34,7 +33,6 @@ NETWORKS = ("small_bn", "same maps")
 BOARD = "netduinoplus2"
 # Columns of results.csv; the last two for a board that bins.
 COSTS = ("macs", "input_bytes", "ram", "instructions", "ram_binning", "instructions_binning")
-# The recipe of models.train.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,23 +69,9 @@ def same_maps(size: int, classes: int, factor: int) -> Graph:
     return b.build(b.dense(b.global_avg(x), output_units(classes)))
 
 
-def on_board(graph: Graph, front_end: FrontEnd, factor: int = 1) -> tuple[int, int]:
-    """Bytes of RAM, stack included, and instructions of one frame, predicted for :data:`BOARD`.
-
-    Args:
-      factor: the board averages factor x factor codes to a pixel first.
-    """
-    facts = boards.read(BOARD)
-    made = nominal(graph, front_end)
-    tensor = made.tensors[made.input]
-    source = front.describe(front_end, tensor.shape, tensor.scale, tensor.zero_point, factor)
-    plan = footprint.plan(made, source, facts)
-    ram = footprint.predict(plan, source, facts).ram
-    assert ram is not None
-    return ram, sum(costs.predict(plan, source, facts["core"]))
-
-
 def run(study: Study) -> Result:
+    from models.training import predict
+
     scale = study.scale(SCALES)
     if scale.size < 64 or scale.size % 4:
         raise LogGradError(
@@ -125,7 +109,7 @@ def run(study: Study) -> Result:
     scores: dict[tuple[str, str, int, int], np.ndarray] = {}
     for case, folder in zip(cases, study.run(jobs), strict=True):
         name, net, k, seed = case
-        scores[case] = _logits(network(folder).model(), fronts[name, k], held_out(data[k])[0])
+        scores[case] = predict(network(folder).model(), fronts[name, k], held_out(data[k])[0])
         row = {"input": name, "network": net, "binning": k, "seed": seed}
         rows.append(row | {"accuracy": _accuracy(scores[case], labels)} | counted[name, net, k])
     for name in scale.inputs:
@@ -154,22 +138,16 @@ def _together(
 
 def _costs(graph: Graph, front: FrontEnd, factor: int) -> dict[str, Any]:
     side = graph.input_shape[0]
-    ram, instructions = on_board(graph, front)
-    ram_binning, instructions_binning = on_board(graph, front, factor)
+    sensor_bins, board_bins = deployed(graph, front, BOARD), deployed(graph, front, BOARD, factor)
     values = (
         sum(macs(graph, op) for op in graph.ops),
         math.ceil(side * side * front.bits_per_pixel / 8),
-        ram,
-        instructions,
-        ram_binning,
-        instructions_binning,
+        sensor_bins.ram,
+        sensor_bins.instructions,
+        board_bins.ram,
+        board_bins.instructions,
     )
     return dict(zip(COSTS, values, strict=True))
-
-
-def _logits(model: Any, front: FrontEnd, pixels: np.ndarray) -> np.ndarray:
-    chunks = (pixels[start : start + 256] for start in range(0, len(pixels), 256))
-    return np.concatenate([np.asarray(model(front.encode(chunk), training=False)) for chunk in chunks])
 
 
 def _accuracy(scores: Any, labels: np.ndarray) -> float:

@@ -19,9 +19,16 @@ def manifest(data: DataSet) -> list[dict[str, str]]:
 
 
 def write(
-    directory: Path, data: DataSet, chosen: np.ndarray, split: np.ndarray, pixels: np.ndarray | None = None
+    directory: Path,
+    data: DataSet,
+    chosen: np.ndarray,
+    split: np.ndarray,
+    pixels: np.ndarray | None = None,
+    classes: tuple[np.ndarray, tuple[str, ...]] | None = None,
 ) -> None:
     """Write a prepared set that :func:`loggrad_tf.dataset.open_prepared` reads, with a manifest of its own.
+
+    Its source is itself: ``prepared:DIRECTORY``.
 
     Args:
       directory: made; must not exist.
@@ -29,22 +36,29 @@ def write(
       chosen: places of the crops in ``data``, integers (M,).
       split: of each, uint8 (M,): 0 train, 1 val, 2 test.
       pixels: what they become, uint16 (M, size, size); None for what they are.
+      classes: the class of each, integers (M,), and the names of the classes; None for those of ``data``.
     """
     if pixels is None:
         pixels = np.asarray(data.pixels[chosen])
+    labels, names = classes or (data.labels[chosen], data.class_names)
     lines = manifest(data)
     text = io.StringIO()
     writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
     writer.writeheader()
-    for place, part, crop in zip(chosen, split, pixels, strict=True):
+    for place, part, label, crop in zip(chosen, split, labels, pixels, strict=True):
         digest = hashlib.sha256(crop.astype("<u2").tobytes()).hexdigest()
-        writer.writerow(lines[place] | {"split": SPLITS[part], "sha256": digest})
+        writer.writerow(lines[place] | {"class": names[label], "split": SPLITS[part], "sha256": digest})
     written = text.getvalue().encode()
     head = json.loads((data.path / "dataset.json").read_text(encoding="utf-8"))
-    head |= {"crops": len(chosen), "manifest_sha256": hashlib.sha256(written).hexdigest()}
+    del head["spec"]
+    head |= {
+        "crops": len(chosen),
+        "class_names": names,
+        "manifest_sha256": hashlib.sha256(written).hexdigest(),
+    }
     directory.mkdir()
     np.save(directory / "pixels.npy", pixels)
-    np.save(directory / "labels.npy", data.labels[chosen])
+    np.save(directory / "labels.npy", np.asarray(labels, np.int32))
     np.save(directory / "split.npy", split.astype(np.uint8))
     (directory / "manifest.csv").write_bytes(written)
     (directory / "rejects.csv").write_bytes((data.path / "rejects.csv").read_bytes())

@@ -159,10 +159,6 @@ def right(model: Any, front: FrontEnd, pixels: np.ndarray, labels: np.ndarray) -
       model: Keras model behind ``front``.
       pixels: P of ``front.sensor``, uint16 (N, H, W).
     """
-    from models.training import classify
+    from models.training import classify, predict
 
-    found = []
-    for start in range(0, len(pixels), 256):
-        scores = np.asarray(model(front.encode(pixels[start : start + 256]), training=False))
-        found.append(classify(scores))
-    return np.concatenate(found) == labels
+    return classify(predict(model, front, pixels)) == labels

@@ -43,7 +43,7 @@ class Deployed:
         return found
 
 
-def deployed(graph: Graph, front_end: FrontEnd, board: str) -> Deployed:
+def deployed(graph: Graph, front_end: FrontEnd, board: str, binning: int = 1) -> Deployed:
     """Count ``graph`` behind ``front_end`` as the image for one board.
 
     A network that is too large for the board is counted all the same, its constants laid out as small as
@@ -51,6 +51,7 @@ def deployed(graph: Graph, front_end: FrontEnd, board: str) -> Deployed:
 
     Args:
       board: a folder of firmware/boards.
+      binning: 1, 2 or 4: the board averages so many codes squared to a pixel first.
     Raises:
       LogGradError: no such board, a board without memory to count (host), or an input that the front end
         does not fill.
@@ -60,7 +61,7 @@ def deployed(graph: Graph, front_end: FrontEnd, board: str) -> Deployed:
         raise LogGradError(f"board '{board}' has no memory to count: choose one with a microcontroller")
     network = nominal(graph, front_end)
     tensor = network.tensors[network.input]
-    source = front.describe(front_end, tensor.shape, tensor.scale, tensor.zero_point)
+    source = front.describe(front_end, tensor.shape, tensor.scale, tensor.zero_point, binning)
     made = footprint.plan(network, source, facts)
     found = footprint.predict(made, source, facts)
     assert found.ram is not None and found.flash is not None

@@ -124,7 +124,7 @@ def quantized(
     reaches = {
         op.name: _reach(op, weights.kernels[op.name], bits[op.name]) for op in graph.ops if op.name in bits
     }
-    ranges = quantize.calibrate(graph, weights, front_end, inputs) if bits else None
+    ranges = quantize.calibrate(graph, weights, inputs) if bits else None
     plain = Quantized(graph, weights, bits, reaches, ranges)
     if all(b == INT8_BITS for b in bits.values()):
         return plain

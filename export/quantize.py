@@ -32,7 +32,7 @@ class Ranges:
     outputs: dict[str, tuple[float, float]]
 
 
-def calibrate(graph: Graph, weights: FoldedWeights, front_end: FrontEnd, inputs: np.ndarray) -> Ranges:
+def calibrate(graph: Graph, weights: FoldedWeights, inputs: np.ndarray) -> Ranges:
     """Smallest and largest value of every rounding op over some training images.
 
     Args:
@@ -53,7 +53,7 @@ def calibrate(graph: Graph, weights: FoldedWeights, front_end: FrontEnd, inputs:
     return Ranges({name: (low, max(high, low + 1e-3)) for name, (low, high) in limits.items()})
 
 
-def forward(graph: Graph, weights: FoldedWeights, front_end: FrontEnd, inputs: np.ndarray) -> np.ndarray:
+def forward(graph: Graph, weights: FoldedWeights, inputs: np.ndarray) -> np.ndarray:
     """Logits of the folded float network, float32 (N, units), for float32 (N, H, W, C)."""
     return outputs(graph, weights.kernels, weights.biases, tf.constant(inputs))[-1].numpy()
 

@@ -3,6 +3,7 @@
     synthetic            drawn photographs, written as a PASCALRAW archive into the cache and read like one
     pascalraw:DIR        RAW photographs with VOC annotations (:mod:`loggrad_tf.pascalraw`)
     folder:DIR           pictures as an imitated RAW source (:mod:`loggrad_tf.folder`)
+    prepared:DIR         a set that is prepared already
 
 A prepared set is a directory: ``pixels.npy``, ``labels.npy``, ``split.npy``, ``manifest.csv`` (one line a
 crop, in the arrays' order), ``rejects.csv`` (one line for everything left out) and ``dataset.json``. Its
@@ -172,17 +173,20 @@ def load(spec: str, *, size: int = 96, mode: str = "gray", cache: Path | None = 
     """Open a data set; the first time, and after its source has changed, prepare it.
 
     Args:
-      spec: ``synthetic``, ``pascalraw:DIR`` or ``folder:DIR``.
+      spec: ``synthetic``, ``pascalraw:DIR``, ``folder:DIR`` or ``prepared:DIR``.
       size: side of a crop in pixels, even, 8..512.
       mode: ``gray`` or ``mosaic``.
       cache: where prepared sets are kept; None for :func:`cache_folder`.
 
     Raises:
-      LogGradError: an unknown spec, an unusable source, or a class without crops.
+      LogGradError: an unknown spec, an unusable source, a class without crops, or a prepared set of another
+        size or mode.
     """
     crops.check_request(size, mode)
     cache = cache_folder() if cache is None else Path(cache)
     kind, _, where = spec.partition(":")
+    if kind == "prepared" and where:
+        return _as_asked(open_prepared(Path(where).expanduser().resolve()), size, mode)
     source: Source | None = None
     if spec == "synthetic":
         listing: Any = _synthetic_fingerprint()
@@ -191,7 +195,7 @@ def load(spec: str, *, size: int = 96, mode: str = "gray", cache: Path | None = 
         source = _PLANS[kind](root)
         listing = _listing(source, root)
     else:
-        raise LogGradError(f"data set '{spec}': write synthetic, pascalraw:DIR or folder:DIR")
+        raise LogGradError(f"data set '{spec}': write synthetic, pascalraw:DIR, folder:DIR or prepared:DIR")
     key = _hash([VERSION, kind, size, mode, listing])
     path = cache / "sets" / f"{kind}-{size}-{mode}-{key[:16]}"
     if not path.is_dir():
@@ -203,8 +207,21 @@ def load(spec: str, *, size: int = 96, mode: str = "gray", cache: Path | None = 
     return dataclasses.replace(open_prepared(path), spec=spec)
 
 
+def _as_asked(data: DataSet, size: int, mode: str) -> DataSet:
+    side = data.pixels.shape[1]
+    if (side, data.mode) != (size, mode):
+        raise LogGradError(
+            f"{data.path}: prepared at size {side}, mode {data.mode}, asked for at size {size}, mode {mode}:"
+            f" give --size={side} --mode={data.mode}"
+        )
+    return data
+
+
 def open_prepared(path: Path) -> DataSet:
-    """Read a prepared directory as it lies there, without its source; ``spec`` is what it was prepared for.
+    """Read a prepared directory as it lies there, without its source.
+
+    ``spec`` is what it was prepared for; a set that was made from another one has no source but itself, and
+    is ``prepared:PATH``.
 
     Raises:
       LogGradError: no prepared set there, or a damaged one.
@@ -227,7 +244,7 @@ def open_prepared(path: Path) -> DataSet:
             class_names=tuple(head["class_names"]),
             sensor=Sensor.from_json(head["sensor"]),
             mode=head["mode"],
-            spec=head["spec"],
+            spec=head.get("spec", f"prepared:{path.resolve()}"),
             manifest_sha256=manifest,
             path=path,
         )

@@ -17,7 +17,7 @@ from loggrad_tf.dataset import load
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import write_whole
 
-_DATA = flags.DEFINE_string("data", None, "synthetic, pascalraw:DIR or folder:DIR")
+_DATA = flags.DEFINE_string("data", None, "synthetic, pascalraw:DIR, folder:DIR or prepared:DIR")
 _RAW = flags.DEFINE_string("raw", None, "one RAW file instead of a data set")
 _GEOMETRY = flags.DEFINE_string("geometry", None, "of a headerless file: width,height,bits,black,white,cfa")
 _OUT = flags.DEFINE_string("out", None, "the PNG to write", required=True)

@@ -15,7 +15,7 @@ from models.pruning import Pruning, prunable
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("net", "small_bn", list(zoo.NETWORKS), "Fixed network.")
-flags.DEFINE_string("data", "synthetic", "Data set: synthetic, pascalraw:DIR or folder:DIR.")
+flags.DEFINE_string("data", "synthetic", "Data set: synthetic, pascalraw:DIR, folder:DIR or prepared:DIR.")
 flags.DEFINE_string("input", "loggrad_1p5", f"Input format: {', '.join(frontend.FORMATS)}.")
 flags.DEFINE_enum(
     "mode", "gray", ["gray", "mosaic"], "What the network sees: binned gray or the Bayer mosaic itself."

@@ -35,6 +35,9 @@ DECAY = 0.95
 Progress = Callable[[int, dict[str, float]], None]
 Stop = Callable[[int, float], bool]
 
+# Images of one step of predict, and their pixels: of 224x224 pixels 47 images.
+_BATCH_IMAGES, _BATCH_PIXELS = 256, 256 * 96 * 96
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
@@ -309,8 +312,17 @@ def _take(pixels: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarr
 def logits(model: keras.Model, data: DataSet, front_end: FrontEnd, split: str) -> np.ndarray:
     """The float network's outputs on one split, (N, units)."""
     pixels, _ = data.subset(split)
-    pixels = requantize(pixels, data.sensor, front_end.sensor)
-    size = 256
+    return predict(model, front_end, requantize(pixels, data.sensor, front_end.sensor))
+
+
+def predict(model: keras.Model, front_end: FrontEnd, pixels: np.ndarray) -> np.ndarray:
+    """The float network's outputs, (N, units), in batches that shrink as the images grow.
+
+    Args:
+      pixels: P of ``front_end.sensor``, uint16 (N, H, W).
+    """
+    height, width = pixels.shape[1:]
+    size = max(1, min(_BATCH_IMAGES, _BATCH_PIXELS // (height * width)))
     chunks = [
         np.asarray(model(front_end.encode(pixels[i : i + size]), training=False))
         for i in range(0, len(pixels), size)

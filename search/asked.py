@@ -22,7 +22,7 @@ from search.workers import ONEDNN, THREADS, Pool
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("data", "synthetic", "Data set: synthetic, pascalraw:DIR or folder:DIR.")
+flags.DEFINE_string("data", "synthetic", "Data set: synthetic, pascalraw:DIR, folder:DIR or prepared:DIR.")
 flags.DEFINE_string("input", "loggrad_1p5", f"Input format: {', '.join(FORMATS)}.")
 flags.DEFINE_enum("mode", "gray", ["gray", "mosaic"], "Binned gray, or the Bayer mosaic itself.")
 flags.DEFINE_integer("bits", 0, "Sensor depth to train for, 8 to 16; 0: the data set's own.")

@@ -51,5 +51,5 @@ def flatbuffer(graph: Graph, front_end: FrontEnd, seed: int = 0) -> bytes:
             biases[op.name] = draw.normal(0, 0.1, bias).astype(np.float32)
     weights = FoldedWeights(kernels, biases)
     pixels = draw.integers(0, SENSOR.span + 1, (16, *graph.input_shape[:2])).astype(np.uint16)
-    ranges = quantize.calibrate(graph, weights, front_end, front_end.encode(pixels))
+    ranges = quantize.calibrate(graph, weights, front_end.encode(pixels))
     return quantize.convert(graph, weights, front_end, ranges)

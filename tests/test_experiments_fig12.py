@@ -1,40 +1,39 @@
 """Person or not: the merged data set, the claims' arithmetic, and the figure on a tiny folder."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from experiments import fig12_vww
+from experiments import fig12_vww, sets
 from experiments.study import Study
 from loggrad_tf import dataset
 from loggrad_tf.errors import LogGradError
 from tests.archives import archive, pictures
 
 
+def study(folder: Path, spec: str) -> Study:
+    return Study("fig12_vww", spec, "quick", {"size": 16, "epochs": 1, "seeds": 1}, folder / "out", 1)
+
+
 def test_all_classes_but_person_become_one(tmp_path: Path) -> None:
     spec = f"pascalraw:{archive(tmp_path / 'archive', 18)}"
     data = dataset.load(spec, size=16, cache=tmp_path / "cache")
-    merged = fig12_vww.person_or_not(data, tmp_path / "sets")
-    assert merged.class_names == ("no_person", "person") and merged.spec == spec
+    folder = tmp_path / "made"
+    folder.mkdir()
+    assert fig12_vww.PersonOrNot(data.path, data.manifest_sha256).run(folder) == "6 of 18 crops are persons"
+    merged = dataset.open_prepared(folder / fig12_vww.SET)
+    assert merged.class_names == ("no_person", "person")
     assert np.array_equal(merged.labels == 1, data.labels == data.class_names.index("person"))
     assert np.array_equal(merged.pixels, data.pixels) and np.array_equal(merged.split, data.split)
     assert 0 < merged.labels.mean() < 1 and merged.manifest_sha256 != data.manifest_sha256
-    with (merged.path / "manifest.csv").open(newline="") as file:
-        assert [row["class"] for row in csv.DictReader(file)] == [
-            merged.class_names[k] for k in merged.labels
-        ]
+    assert [line["class"] for line in sets.manifest(merged)] == [merged.class_names[k] for k in merged.labels]
     assert dataset.open_prepared(data.path).class_names == data.class_names
-    stamp = (merged.path / "labels.npy").stat().st_mtime_ns
-    again = fig12_vww.person_or_not(data, tmp_path / "sets")
-    assert again.path == merged.path and (again.path / "labels.npy").stat().st_mtime_ns == stamp
-    assert [path.name for path in (tmp_path / "sets").iterdir()] == [merged.path.name]
 
 
 def test_a_set_of_other_classes_is_refused_and_one_of_two_is_taken(tmp_path: Path) -> None:
     two = dataset.load(f"folder:{pictures(tmp_path / 'two', 8)}", size=16, cache=tmp_path / "cache")
-    assert fig12_vww.person_or_not(two, tmp_path / "sets") is two
+    assert fig12_vww.person_or_not(study(tmp_path, two.spec), two) is two
     third = tmp_path / "two/saucer"
     third.mkdir()
     for path in (tmp_path / "two/cup").iterdir():
@@ -43,8 +42,8 @@ def test_a_set_of_other_classes_is_refused_and_one_of_two_is_taken(tmp_path: Pat
     with pytest.raises(
         LogGradError, match="cup, plate, saucer: two classes are needed, or one called 'person'"
     ):
-        fig12_vww.person_or_not(three, tmp_path / "sets")
-    assert not (tmp_path / "sets").exists()
+        fig12_vww.person_or_not(study(tmp_path, three.spec), three)
+    assert not (tmp_path / "out").exists()
 
 
 def test_claims_are_differences_of_means() -> None:
@@ -68,12 +67,11 @@ def test_claims_are_differences_of_means() -> None:
 def test_the_figure_of_a_tiny_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGGRAD_CACHE", str(tmp_path / "cache"))
     spec = f"pascalraw:{archive(tmp_path / 'archive', 24)}"
-    changes = {"size": 16, "epochs": 1, "seeds": 1}
-    study = Study("fig12_vww", spec, "quick", changes, tmp_path / "out", 1)
-    result = fig12_vww.run(study)
+    asked = study(tmp_path, spec)
+    result = fig12_vww.run(asked)
     assert len(result.rows) == 4 * 3 and {row["c1"] for row in result.rows} == {2, 8, 32}
     assert all(0 <= row["accuracy"] <= 1 and row["images"] == 6 for row in result.rows)
-    folder = study.write(result)
+    folder = asked.write(result)
     assert {path.name for path in folder.iterdir()} == {
         "results.csv",
         "accuracy.png",
@@ -81,6 +79,6 @@ def test_the_figure_of_a_tiny_archive(tmp_path: Path, monkeypatch: pytest.Monkey
         "study.json",
     }
     trained = sorted((tmp_path / "out/jobs").iterdir())
-    assert len(trained) == 12
-    again = fig12_vww.run(study)
+    assert len(trained) == 12 + 1
+    again = fig12_vww.run(asked)
     assert again.rows == result.rows and sorted((tmp_path / "out/jobs").iterdir()) == trained

@@ -34,12 +34,11 @@ def test_same_maps_are_those_of_small_bn(size: int) -> None:
 def test_costs_are_those_of_the_project(tmp_path: Path) -> None:
     graph = converted.candidate(21)
     whole = deployed(graph, FRONT_END, multiscale.BOARD)
-    assert multiscale.on_board(graph, FRONT_END) == (whole.ram, whole.instructions)
     model = write_model(
         tmp_path, converted.flatbuffer(graph, FRONT_END), FRONT_END, max(graph.output_units, 2)
     )
     for factor in (2, 4):
         engine = firmware.make(model, multiscale.BOARD, Options(1, binning=factor)).engine
-        ram, instructions = multiscale.on_board(graph, FRONT_END, factor)
-        assert ram == engine.footprint.ram and f"{instructions:,}" == engine.text.split()[-1]
-        assert ram > whole.ram and instructions > whole.instructions
+        found = deployed(graph, FRONT_END, multiscale.BOARD, factor)
+        assert found.ram == engine.footprint.ram and f"{found.instructions:,}" == engine.text.split()[-1]
+        assert found.ram > whole.ram and found.instructions > whole.instructions

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from experiments import sensor, sets
-from loggrad_tf.dataset import open_prepared
+from loggrad_tf.dataset import load, open_prepared
+from loggrad_tf.errors import LogGradError
 from tests.experiment_cases import small_set
 
 
@@ -28,6 +30,18 @@ def test_the_same_crops_have_the_same_manifest(tmp_path: Path) -> None:
     data = small_set(tmp_path)
     sets.write(tmp_path / "made", data, np.arange(len(data.labels)), data.split)
     assert open_prepared(tmp_path / "made").manifest_sha256 == data.manifest_sha256
+
+
+def test_a_made_set_is_its_own_source(tmp_path: Path) -> None:
+    data = small_set(tmp_path)
+    sets.write(tmp_path / "made", data, np.arange(6), data.split[:6])
+    made = open_prepared(tmp_path / "made")
+    size = made.pixels.shape[1]
+    assert made.spec == f"prepared:{tmp_path / 'made'}" != data.spec
+    again = load(made.spec, size=size)
+    assert (again.spec, again.manifest_sha256) == (made.spec, made.manifest_sha256)
+    with pytest.raises(LogGradError, match=f"asked for at size 8, mode gray: give --size={size} --mode=gray"):
+        load(made.spec, size=8)
 
 
 def test_a_set_read_once_more_is_noisier(tmp_path: Path) -> None:

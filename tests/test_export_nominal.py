@@ -110,5 +110,5 @@ def test_additions_of_two_compute_the_addition_of_many() -> None:
     weights = keras_net.fold(graph, keras_net.build(graph))
     end = converted.front_end("loggrad_1p5")
     pixels = np.random.default_rng(1).integers(0, 900, (4, 20, 20)).astype(np.uint16)
-    one, other = (quantize.forward(g, weights, end, end.encode(pixels)) for g in (graph, pairs))
+    one, other = (quantize.forward(g, weights, end.encode(pixels)) for g in (graph, pairs))
     np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)

@@ -130,7 +130,7 @@ def test_training_brings_back_what_ternary_weights_lose(
     tuning = Tuning(epochs=6, bits=2)
     pixels, labels = data.subset("val")
     inputs = front_end.encode(pixels)
-    floating = quantize.forward(tiny(), weights, front_end, inputs)
+    floating = quantize.forward(tiny(), weights, inputs)
     before, after = start(trained, tuning), tune(trained, tuning)
 
     def loss(found: np.ndarray) -> float:
@@ -191,7 +191,7 @@ def test_without_bits_nothing_is_rounded(trained: tuple[DataSet, FrontEnd, keras
     data, front_end, weights = trained
     inputs = front_end.encode(data.subset("val")[0])
     network = start(trained, Tuning(bits=None))
-    floating = quantize.forward(tiny(), weights, front_end, inputs)
+    floating = quantize.forward(tiny(), weights, inputs)
     assert qat.logits(network, front_end, inputs) == pytest.approx(floating, abs=1e-5)
 
 

@@ -25,9 +25,9 @@ def converted(graph: Graph, name: str) -> tuple[bytes, quantize.Ranges, np.ndarr
     keras_net.keras.utils.set_random_seed(3)
     weights = keras_net.fold(graph, keras_net.build(graph))
     inputs = front_end.encode(pixels)
-    ranges = quantize.calibrate(graph, weights, front_end, inputs)
+    ranges = quantize.calibrate(graph, weights, inputs)
     flatbuffer = quantize.convert(graph, weights, front_end, ranges)
-    return flatbuffer, ranges, pixels, quantize.forward(graph, weights, front_end, inputs)
+    return flatbuffer, ranges, pixels, quantize.forward(graph, weights, inputs)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -89,7 +89,7 @@ def test_a_dead_network_still_converts() -> None:
     )
     front_end = frontend.fixed("loggrad_1p5", SENSOR)
     inputs = np.zeros((4, 16, 16, 1), np.float32)
-    ranges = quantize.calibrate(graph, zero, front_end, inputs)
+    ranges = quantize.calibrate(graph, zero, inputs)
     network = ReferenceInterpreter(quantize.convert(graph, zero, front_end, ranges))
     _, zero_point = network.output_quantization
     assert (network.run(inputs.astype(np.int8)) == zero_point).all()

@@ -126,7 +126,7 @@ def test_folders_of_pictures_use_several_processes_and_list_the_corrupt(tmp_path
 
 def test_wrong_requests_are_one_line(tmp_path: Path) -> None:
     for spec, options, reason in (
-        ("pascal", {}, "write synthetic, pascalraw:DIR or folder:DIR"),
+        ("pascal", {}, "write synthetic, pascalraw:DIR, folder:DIR or prepared:DIR"),
         ("folder:", {}, "write synthetic"),
         (f"folder:{tmp_path}/none", {}, "no such folder"),
         ("synthetic", {"size": 33}, "crop size 33"),

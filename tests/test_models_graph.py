@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from export import quantize
-from loggrad_tf import frontend
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.sensor import Sensor
 from models import keras_net, zoo
 from models.graph import Graph, GraphBuilder, Op, macs, weight_count
 
@@ -99,8 +97,7 @@ def test_folding_keeps_the_function() -> None:
     # Positive numbers of all sizes: moving variances among them.
     model.set_weights([rng.lognormal(size=w.shape).astype(np.float32) * 0.3 for w in model.get_weights()])
     x = rng.integers(-1, 2, (5, 33, 29, 1)).astype(np.float32)
-    front_end = frontend.fixed("loggrad_1p5", Sensor())
-    folded = quantize.forward(graph, keras_net.fold(graph, model), front_end, x)
+    folded = quantize.forward(graph, keras_net.fold(graph, model), x)
     np.testing.assert_allclose(folded, model(x), rtol=2e-4)
 
 
