@@ -4,7 +4,7 @@ A candidate is drawn at random at first, later a morph of the winner of a tourna
 newest ``population`` outcomes (Real et al. 2019, as muNAS uses it). What plain muNAS would train
 anyway can be dropped before it costs anything, each by a setting of its own:
 
-* ``max_overrun``: a random network over its bounds is repaired (narrowed, or sampled down early),
+* ``max_overrun``: a first network over its bounds is repaired (narrowed, or sampled down early),
   a morph over them redrawn, so that no time goes into networks that cannot be used;
 * ``unique``: a network that was trained already is redrawn;
 * ``children``: several are drawn and the one is trained that lies where the front of costs is
@@ -146,14 +146,15 @@ def propose(settings: Settings, index: int, visible: list[Record], earlier: list
     rejected: dict[str, int] = {}
     for _ in range(MAX_REDRAWS):
         if settings.start and index == 0:
-            genotype, parent, morph = STARTS[settings.start], None, START
+            genotype, parent, morph = _repaired(STARTS[settings.start], settings, rng), None, START
         elif settings.start and (index < settings.population or not parents):
             parent = 0
             genotype, morph = mutate(
-                STARTS[settings.start], rng, lambda g: build(g, settings), settings.varied
+                earlier[0].genotype, rng, lambda g: build(g, settings), settings.varied
             )
         elif index < settings.population or not parents:
-            genotype, parent, morph = _random(settings, rng), None, RANDOM
+            genotype = _repaired(random_genotype(rng, settings.pruning), settings, rng)
+            parent, morph = None, RANDOM
         else:
             winner = _tournament(parents, settings, rng)
             parent = winner.index
@@ -196,9 +197,8 @@ def _tournament(parents: list[Record], settings: Settings, rng: np.random.Genera
     return max(drawn, key=score).candidate
 
 
-def _random(settings: Settings, rng: np.random.Generator) -> Genotype:
-    """A random network, repaired if it must fit."""
-    genotype = random_genotype(rng, settings.pruning)
+def _repaired(genotype: Genotype, settings: Settings, rng: np.random.Generator) -> Genotype:
+    """The network, narrowed or sampled down if it must fit and does not."""
     for _ in range(MAX_REPAIRS if settings.max_overrun is not None else 0):
         reason = over_bound(expected(genotype, settings), settings)
         if reason is None:

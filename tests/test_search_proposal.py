@@ -183,3 +183,17 @@ def test_a_search_may_begin_with_a_network() -> None:
     assert second.parent == 0 and build(second.genotype, settings) != build(first.genotype, settings)
     late = propose(settings, settings.population, [], [first, second])
     assert late.parent == 0 and late.genotype not in (first.genotype, second.genotype)
+
+
+def test_a_network_to_begin_with_is_made_to_fit() -> None:
+    tight = Bounds(macs=500_000, size=5000, peak_memory=None)
+    settings = dataclasses.replace(
+        PLAIN, start="small_bn", unique=True, input_shape=(96, 96, 1), max_overrun=1.0, bounds=tight
+    )
+    wanted = build(STARTS["small_bn"], settings)
+    assert over_bound(wanted, settings) is not None
+    first = propose(settings, 0, [], [])
+    assert over_bound(build(first.genotype, settings), settings) is None
+    assert len(first.genotype.blocks) == 4 and first.morph == "start"
+    second = propose(settings, 1, [], [first])
+    assert second.parent == 0 and over_bound(build(second.genotype, settings), settings) is None
