@@ -141,7 +141,8 @@ flags.DEFINE_flag(
         "resume",
         None,
         "Go on with the run in DIR: --resume=DIR, or --resume --out=DIR, which begins it if there is none."
-        " Its flags are kept; one that is given again must agree.",
+        " Its flags are kept; one that is given again must agree, but --rounds may grow, and --finalists,"
+        " --final_epochs and --final_seeds may change.",
         boolean=True,
     )
 )
@@ -290,8 +291,8 @@ def config() -> tuple[Config, DataSet]:
     ), data
 
 
-def again(stored: Config) -> dict[str, Any]:
-    """``stored`` in JSON form, with what the command line says in place of what it holds."""
+def again(stored: Config) -> Config:
+    """``stored``, with what the command line says in place of what it holds."""
     changes: dict[str, Any] = {name: FLAGS[name].value for name in _OWN if FLAGS[name].present}
     if absolute_data(changes.get("data", stored.data)) == absolute_data(stored.data):
         changes["data"] = stored.data
@@ -307,4 +308,4 @@ def again(stored: Config) -> dict[str, Any]:
             limits[name] = _number(f"{flag}_bound")
     changes["bounds"] = dataclasses.replace(stored.bounds, **limits)
     changes["method"] = _given(stored.method)
-    return dataclasses.replace(stored, **changes).to_json()
+    return dataclasses.replace(stored, **changes)

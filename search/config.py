@@ -21,6 +21,8 @@ from search.objectives import Bounds
 from search.proposal import Settings
 
 MODELS = ("deployed", "munas")
+# Of a method, what may change when a search goes on: no candidate depends on it.
+EXTENSIBLE = ("rounds", "finalists", "final_seeds", "final")
 # Costs are counted for a Cortex-M4 unless a board is named.
 BOARD = "mps2-an386"
 
@@ -153,6 +155,13 @@ class Config:
     def to_json(self) -> dict[str, Any]:
         method = dataclasses.asdict(self.method) | {"rungs": list(self.method.rungs)}
         return dataclasses.asdict(self) | {"class_names": list(self.class_names), "method": method}
+
+    def history(self) -> dict[str, Any]:
+        """JSON form without what may change when the search goes on."""
+        found = self.to_json()
+        for name in EXTENSIBLE:
+            del found["method"][name]
+        return found
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Config":

@@ -33,13 +33,17 @@ FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(asked)
 
 
-def _check_resumed(directory: Path, stored: Config) -> DataSet:
-    """The data set of the search that goes on.
+def _resumed(directory: Path) -> tuple[Config, DataSet]:
+    """The search that goes on, perhaps with more rounds or other finalists, and its data set.
 
     Raises:
       LogGradError: a flag, the data set or the machine would change its history.
     """
-    changed = differences(stored.to_json(), asked.again(stored))
+    stored = rundir.load_config(directory)
+    config = asked.again(stored)
+    changed = differences(stored.history(), config.history())
+    if config.method.rounds < stored.method.rounds:
+        changed.append(f"rounds was {stored.method.rounds}, now {config.method.rounds}")
     if changed:
         raise LogGradError(
             f"{directory}: {changed[0]}; leave the flag out to go on, or start anew with another --out"
@@ -59,7 +63,9 @@ def _check_resumed(directory: Path, stored: Config) -> DataSet:
         )
     for change in differences(stored.versions, versions()):
         print(f"warning: {change}; results may differ in the last digits from here on", file=sys.stderr)
-    return data
+    if config != stored:
+        rundir.write_config(directory, config)
+    return config, data
 
 
 def _directory() -> tuple[Path, bool]:
@@ -146,13 +152,13 @@ def main(argv: list[str]) -> None:
     del argv
     directory, resume = _directory()
     if resume:
-        config = rundir.load_config(directory)
+        rundir.load_config(directory)  # a lock is not put where no search is
     else:
         rundir.refuse_existing(directory)
         asked.check()
     with rundir.lock(directory):  # before minutes of preparing data
         if resume:
-            data = _check_resumed(directory, config)
+            config, data = _resumed(directory)
         else:
             config, data = asked.config()
             propose(config.settings(), 0, [], [])  # impossible bounds leave no run behind

@@ -149,9 +149,7 @@ def propose(settings: Settings, index: int, visible: list[Record], earlier: list
             genotype, parent, morph = _repaired(STARTS[settings.start], settings, rng), None, START
         elif settings.start and (index < settings.population or not parents):
             parent = 0
-            genotype, morph = mutate(
-                earlier[0].genotype, rng, lambda g: build(g, settings), settings.varied
-            )
+            genotype, morph = mutate(earlier[0].genotype, rng, lambda g: build(g, settings), settings.varied)
         elif index < settings.population or not parents:
             genotype = _repaired(random_genotype(rng, settings.pruning), settings, rng)
             parent, morph = None, RANDOM

@@ -1,6 +1,6 @@
 """A search's directory, and the loop that fills it.
 
-    config.json     the search (search/config.py), written once
+    config.json     the search (search/config.py)
     journal.jsonl   every finished candidate in order; the only state
     timing.jsonl    seconds per candidate; read by reports only
     candidates/     weights of the members of the front
@@ -10,7 +10,7 @@
     tensorboard/    event files (search/watch.py)
 
 One process at a time holds the directory's lock. The journal's first record carries the hash
-of ``config.json``, so neither can be exchanged unnoticed.
+of what its history depends on of ``config.json``, so neither can be exchanged unnoticed.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ from search.workers import Finished
 
 CONFIG = "config.json"
 WEIGHTS = "candidates"
-FORMAT = 2
+FORMAT = 3
 
 
 class Evaluators(Protocol):
@@ -83,6 +83,11 @@ def create(directory: Path, config: Config) -> None:
     """Begin a new search in ``directory``; an existing one is refused."""
     refuse_existing(directory)
     (directory / WEIGHTS).mkdir(parents=True, exist_ok=True)
+    write_config(directory, config)
+
+
+def write_config(directory: Path, config: Config) -> None:
+    """Write ``config.json``, whole or not at all."""
     text = json.dumps(config.to_json(), indent=1, sort_keys=True) + "\n"
     with writing(directory / CONFIG):
         write_whole(directory / CONFIG, text.encode())
@@ -101,8 +106,9 @@ def load_config(directory: Path) -> Config:
 
 def begin_record(directory: Path) -> dict[str, Any]:
     """The first record of the journal beside a ``config.json``."""
-    sha256 = hashlib.sha256((directory / CONFIG).read_bytes()).hexdigest()
-    return {"event": "begin", "format": FORMAT, "config_sha256": sha256}
+    text = json.dumps(load_config(directory).history(), sort_keys=True)
+    sha256 = hashlib.sha256(text.encode()).hexdigest()
+    return {"event": "begin", "format": FORMAT, "history_sha256": sha256}
 
 
 def open_journal(directory: Path) -> tuple[Journal, list[Record]]:

@@ -1,7 +1,6 @@
 """Directories of searches for tests, made without training anything."""
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -73,8 +72,7 @@ def write_run(
 ) -> Path:
     """A search's files: config, journal and, if a duration is given, timing."""
     rundir.create(directory, config)
-    sha256 = hashlib.sha256((directory / rundir.CONFIG).read_bytes()).hexdigest()
-    begin = {"event": "begin", "format": rundir.FORMAT, "config_sha256": sha256}
+    begin = rundir.begin_record(directory)
     lines = [encode(begin), *(encode(record.to_json()) for record in records)]
     (directory / JOURNAL).write_bytes(b"".join(lines))
     if seconds is not None:

@@ -111,7 +111,7 @@ def test_data_is_named_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 TINY = (
     "--size=24", "--rounds=6", "--population=3", "--sample=2", "--epochs=4", "--workers=2",
-    "--input=loggrad_1p5", "--final_epochs=5", "--pruning", "--rungs=2", "--children=2",
+    "--input=loggrad_1p5", "--final_epochs=5", "--pruning", "--rungs=2", "--children=2", "--always_bn",
 )  # fmt: skip
 
 
@@ -154,6 +154,8 @@ def test_killed_search_goes_on_as_if_nothing_had_happened(
     assert "seed was 0, now 3" in _one_line_error(refused)
     refused = _evolve(cache, f"--resume={killed}", "--macs_bound=none")
     assert "bounds.macs was 1000000, now None" in _one_line_error(refused)
+    refused = _evolve(cache, f"--resume={killed}", "--rounds=5")
+    assert "rounds was 6, now 5" in _one_line_error(refused)
     assert "holds a search" in _one_line_error(_evolve(cache, data, *TINY, f"--out={killed}"))
     done = _evolve(cache, "--resume", data, f"--out={killed}")
     assert done.returncode == 0, done.stderr
@@ -167,6 +169,13 @@ def test_killed_search_goes_on_as_if_nothing_had_happened(
     rows = [json.loads(line) for line in (whole / "journal.jsonl").read_text().splitlines()[1:]]
     errors = {row["val_error"] for row in rows}
     assert saved[0].metrics["search_val_error"] in errors and len(rows) == 6
+
+    short = tmp_path / "short"
+    done = _evolve(cache, data, *TINY, "--rounds=4", f"--out={short}")
+    assert done.returncode == 0, done.stderr
+    done = _evolve(cache, f"--resume={short}", "--rounds=6")
+    assert done.returncode == 0, done.stderr
+    assert _state(short) == _state(whole)
 
 
 @pytest.mark.slow
