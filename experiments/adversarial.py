@@ -206,7 +206,7 @@ def _figure(tables: dict[str, dict[str, np.ndarray]], shares: tuple[float, ...],
         plots.series(curves, places, table["worst"], name)
     curves.set_xticks(places, [f"{100 * share:g} %" for share in shares])
     curves.set_xlabel("change of the light of each pixel, eps, beside the read noise", fontsize=12)
-    curves.set_title(f"small_bn, worst of {len(ATTACKS)} attacks, {spec.partition(':')[0]}")
+    curves.set_title(f"small_bn, worst of {len(ATTACKS)} attacks, {plots.source(spec)}")
     middle = _middle(shares)
     ticks = np.arange(len(LABELS) + 1)
     for place, (name, table) in enumerate(tables.items()):

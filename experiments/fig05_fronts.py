@@ -199,7 +199,7 @@ def _factor_rows(split: str, fronts: Fronts, seeds: int) -> list[dict[str, Any]]
 def _about(scale: Scale, spec: str) -> str:
     seeds = "one seed, so one draw" if scale.seeds == 1 else f"{scale.seeds} seeds"
     return (
-        f"{spec.partition(':')[0]}, {scale.size}x{scale.size}, {scale.rounds} candidates of {scale.epochs}"
+        f"{plots.source(spec)}, {scale.size}x{scale.size}, {scale.rounds} candidates of {scale.epochs}"
         f" epochs, {seeds}"
     )
 

@@ -83,7 +83,7 @@ def run(study: Study) -> Result:
             found = right(model, fronts[name], pixels, labels)
             rows.append(_row(name, seed, LAYERS[0], "filters left, merged", least, left))
             rows.append(_row(name, seed, LAYERS[0], "accuracy, merged", least, float(found.mean())))
-    about = f"{scale.size}x{scale.size}, {scale.epochs} epochs, {study.spec.partition(':')[0]}"
+    about = f"{scale.size}x{scale.size}, {scale.epochs} epochs, {plots.source(study.spec)}"
     figures = {
         "network": _diagram(graph),
         "similarity": _histograms(kernels, about),
@@ -255,7 +255,7 @@ def _merging(rows: list[dict[str, Any]], scale: Scale, about: str) -> Any:
     panel.set_xlabel("filters of the first layer that are left", fontsize=12)
     panel.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], min_n_ticks=3))
     plots.percent(panel, "accuracy, validation and test")
-    panel.legend(fontsize=10)
+    figure.legend(*panel.get_legend_handles_labels(), fontsize=10, loc="outside lower center", ncols=2)
     levels = ", ".join(f"{at:g}" for at in reversed(LEVELS))
     panel.set_title(
         f"Filters merged above s = {levels}\n(right to left), not trained again; {about}", fontsize=10

@@ -84,7 +84,7 @@ def _figure(table: dict[str, np.ndarray], scale: Scale, spec: str) -> Any:
     panel.set_xlabel("filters of the first layer, $c_1$", fontsize=12)
     plots.percent(panel, "accuracy, validation and test")
     panel.legend(fontsize=10)
-    panel.set_title(f"2conv1fc, {scale.size}x{scale.size}, {scale.epochs} epochs, {spec.partition(':')[0]}")
+    panel.set_title(f"2conv1fc, {scale.size}x{scale.size}, {scale.epochs} epochs, {plots.source(spec)}")
     return figure
 
 

@@ -175,7 +175,7 @@ def _figure(values: dict[tuple[str, str, str], np.ndarray], sizes: str, spec: st
             if row:
                 panel.set_xlabel("brightness, relative to the recording", fontsize=12)
     axes[0, 0].legend(fontsize=10)
-    figure.suptitle(f"{sizes}, {spec.partition(':')[0]}", fontsize=12)
+    figure.suptitle(f"{sizes}, {plots.source(spec)}", fontsize=12)
     return figure
 
 

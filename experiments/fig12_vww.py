@@ -110,7 +110,7 @@ def run(study: Study) -> Result:
         table,
         scale,
         guess,
-        f"{' or '.join(data.class_names).replace('_', ' ')}, {study.spec.partition(':')[0]}",
+        f"{' or '.join(data.class_names).replace('_', ' ')}, {plots.source(study.spec)}",
     )
     return Result(rows, {"accuracy": figure}, claims(table, scale.filters, len(labels), guess))
 

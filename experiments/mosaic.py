@@ -101,7 +101,7 @@ def _figure(rows: list[dict[str, Any]], scale: Scale, spec: str) -> Any:
     panel.set_xticks(places, [plots.NAMES[name].replace(", ", ",\n") for name in scale.inputs])
     panel.set_xlim(-0.5, len(places) - 0.5)
     plots.percent(panel, "accuracy, validation and test")
-    panel.set_title(f"small_bn, {scale.epochs} epochs, {spec.partition(':')[0]}")
+    panel.set_title(f"small_bn, {scale.epochs} epochs, {plots.source(spec)}")
     figure.legend(*panel.get_legend_handles_labels(), fontsize=10, loc="outside lower center", ncols=2)
     return figure
 

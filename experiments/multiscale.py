@@ -185,7 +185,7 @@ def _figure(rows: list[dict[str, Any]], scale: Scale, spec: str) -> Any:
     by_scale.set_xlabel("codes binned to a pixel, and the pixels of the input", fontsize=12)
     plots.percent(by_scale, "accuracy, validation and test")
     by_scale.legend(fontsize=10)
-    by_scale.set_title(f"one frame at three scales, {scale.epochs} epochs, {spec.partition(':')[0]}")
+    by_scale.set_title(f"one frame at three scales, {scale.epochs} epochs, {plots.source(spec)}")
     by_cost.plot([], [], "ks", fillstyle="none", label="the sensor bins")
     by_cost.plot([], [], "ks", label="the board bins")
     by_cost.legend(fontsize=10)

@@ -71,6 +71,11 @@ def series(panel: Any, x: Sequence[float], values: np.ndarray, name: str, **styl
         panel.fill_between(x, values.min(axis=0), values.max(axis=0), color=look["color"], alpha=0.15, lw=0)
 
 
+def source(spec: str) -> str:
+    """What a title calls a data set: ``crops`` for ``folder:/data/crops``."""
+    return spec.rstrip("/").rsplit(":", 1)[-1].rsplit("/", 1)[-1]
+
+
 def spread(values: np.ndarray) -> str:
     """``88.1 % (87.4-88.9)``: mean, smallest and largest of shares."""
     if len(values) == 1:

@@ -211,7 +211,9 @@ def _bits_figure(found: Found, scale: Scale, spec: str) -> Any:
     for panel in panels[1]:
         panel.set_xlabel("bits of a weight (activations 8)", fontsize=12)
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=10)
-    figure.suptitle(f"small_bn, {scale.size}x{scale.size}, {scale.tuning} epochs of tuning, {_short(spec)}")
+    figure.suptitle(
+        f"small_bn, {scale.size}x{scale.size}, {scale.tuning} epochs of tuning, {plots.source(spec)}"
+    )
     return figure
 
 
@@ -239,10 +241,6 @@ def _int8_figure(found: Found, scale: Scale) -> Any:
     panel.legend(fontsize=10)
     panel.set_title(f"small_bn, {scale.size}x{scale.size}; gray: {100 * AS_GOOD:g} points", fontsize=12)
     return figure
-
-
-def _short(spec: str) -> str:
-    return spec.partition(":")[0]
 
 
 def _change(found: Found, name: str, weights: str, tuned: int) -> np.ndarray:

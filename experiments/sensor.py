@@ -192,7 +192,7 @@ def _figure(rows: list[dict[str, Any]], scale: Scale, data: DataSet, spec: str) 
     depth.set_xlabel(f"depth, bits (recorded: {data.sensor.bits})", fontsize=12)
     plots.percent(noise, "accuracy, validation and test")
     noise.legend(fontsize=9)
-    figure.suptitle(f"small_bn, {scale.size}x{scale.size}, {spec.partition(':')[0]}", fontsize=12)
+    figure.suptitle(f"small_bn, {scale.size}x{scale.size}, {plots.source(spec)}", fontsize=12)
     return figure
 
 

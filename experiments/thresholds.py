@@ -115,7 +115,7 @@ def run(study: Study) -> Result:
         for case, folder in zip(cases, folders, strict=True)
         if case.rule == "trained"
     }
-    title = f"small_bn, {scale.size}x{scale.size}, {scale.epochs} epochs, {study.spec.partition(':')[0]}"
+    title = f"small_bn, {scale.size}x{scale.size}, {scale.epochs} epochs, {plots.source(study.spec)}"
     figures = {
         "accuracy": _accuracy_figure(rows, title),
         "course": _course_figure(courses, title),

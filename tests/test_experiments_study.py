@@ -90,3 +90,8 @@ def test_right_compares_in_order() -> None:
 
 def test_the_catalogue_names_modules() -> None:
     assert all(name.isidentifier() and title for name, title in EXPERIMENTS.items())
+
+
+def test_a_title_names_the_data_set() -> None:
+    specs = {"synthetic": "synthetic", "folder:/data/crops/": "crops", "pascalraw:PASCALRAW": "PASCALRAW"}
+    assert {spec: plots.source(spec) for spec in specs} == specs
