@@ -39,8 +39,8 @@ def hypervolume(points: list[Point], bounds: Bounds, worst_error: float) -> floa
 
 def retrain(
     config: Config, records: Sequence[Record], front: dict[int, Point], data: DataSet, epochs: int
-) -> list[Point]:
-    """Train every member from scratch for ``epochs`` and score it on the test split.
+) -> dict[int, Point]:
+    """Train every member from scratch for ``epochs`` and score it on the test split, once.
 
     The recipe is the search's own for so many epochs; seeds are the candidates' own.
     """
@@ -48,11 +48,11 @@ def retrain(
     tasks = [Task(i, network(records[i], config), training_seed(config.seed, i)) for i in front]
     graphs = {task.index: task.graph for task in tasks}
     spec = dataclasses.replace(config.training(data.path, Path()), train=recipe, rungs=())
-    scored = []
+    scored = {}
     for index, _, weights in train_in_full(spec, tasks, processors()):
         if weights is not None:
             error = _test_error(graphs[index], weights, data, spec)
-            scored.append(dataclasses.replace(front[index], error=error))
+            scored[index] = dataclasses.replace(front[index], error=error)
     return scored
 
 

@@ -12,7 +12,8 @@ differs in flags of :mod:`search.evolve` alone:
 Cost is the CPU time of all processes of a search, imports and proposals included. Faithful gets
 ``--budget`` CPU-seconds a seed, the others ``--share`` of it. Selection sees the validation split
 alone. Then the front of each search, and that of ``full`` after a tenth of faithful's cost, is
-trained from scratch with one recipe and scored on the test split, once.
+trained from scratch with one recipe and scored on the test split, once; of the networks within the bounds
+the one of least validation error in the search is named.
 
 Quality is the hypervolume of (error, peak memory, size, MACs) as a share of a box: errors below that of
 always answering the largest class, and logarithms of costs below ten times the bounds, where muNAS'
@@ -42,7 +43,7 @@ from loggrad_tf.files import write_whole
 from search import rundir
 from search.config import Config
 from search.history import Record
-from search.objectives import Point, overrun, pareto_front
+from search.objectives import Point, best, overrun, pareto_front
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("scale", "quick", ["quick", "full"], "quick: minutes, for a look; full: hours.")
@@ -147,12 +148,13 @@ class Run:
 def search(arm: str, seed: int, scale: Scale, data: str, budget: float, out: Path) -> Run:
     """Run one search until it has spent ``budget`` CPU-seconds, or read one that has."""
     directory = out / f"{arm}_seed{seed}"
-    marks = directory / "cpu.jsonl"
-    spent = _spent(marks)
-    if not spent or spent[-1] < budget:
+    marks, total = directory / "cpu.jsonl", directory / "cpu_total.txt"
+    before = float(total.read_text()) if total.exists() else 0.0
+    if before < budget:
         flags_ = (f"--data={data}", f"--seed={seed}", f"--out={directory}", *scale.flags, *ARMS[arm])
         command = [sys.executable, "-m", "search.evolve", "--resume", *flags_]
-        _spend(command, directory / rundir.JOURNAL, marks, budget, spent)
+        now = _spend(command, directory / rundir.JOURNAL, marks, budget, before)
+        write_whole(total, f"{now:.2f}\n".encode())
     journal, records = rundir.open_journal(directory)
     journal.close()
     spent = _spent(marks)[: len(records)]
@@ -163,25 +165,35 @@ def _spent(marks: Path) -> list[float]:
     return [json.loads(line) for line in marks.read_text().splitlines()] if marks.exists() else []
 
 
-def _spend(command: list[str], journal: Path, marks: Path, budget: float, spent: list[float]) -> None:
-    """Run ``command``; note the CPU time at every new candidate; kill it when the budget is spent."""
-    before, done = (spent[-1] if spent else 0.0), len(spent)
+def _spend(command: list[str], journal: Path, marks: Path, budget: float, before: float) -> float:
+    """Run ``command``; note the CPU time at every new candidate; kill it when the budget is spent.
+
+    Args:
+      before: CPU-seconds that the search has had; those after the last mark of an interrupted benchmark are
+        not known.
+    Returns:
+      CPU-seconds that it has had now.
+    """
+    spent = _spent(marks)
+    before, done = max([before, *spent[-1:]]), len(spent)
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     log = journal.with_name("log.txt")
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+        now = before
         try:
             while process.poll() is None:
                 time.sleep(_POLL)
-                now = before + _cpu_seconds(process.pid)
+                # Of a process that has just ended nothing can be read.
+                now = max(now, before + _cpu_seconds(process.pid))
                 lines = journal.read_bytes().count(b"\n") - 1 if journal.exists() else 0
                 if lines > done:
                     with marks.open("a") as file:
                         file.write(f"{now:.2f}\n" * (lines - done))
                     done = lines
                 if now >= budget and done:
-                    return
+                    return now
         finally:
             process.kill()  # a search may be killed at any moment
             process.wait()
@@ -224,7 +236,7 @@ def _row(run: Run, cost: float, scale: Scale, data: DataSet, worst_error: float)
     front = inside(run.front(cost), bounds)
     scored = retrain(run.config, run.records, front, data, scale.final_epochs)
     spent = [at for at in run.spent if at <= cost]
-    best_error = min((p.error for p in scored if overrun(p.costs, bounds) <= 1), default=1.0)
+    chosen = best({i: p for i, p in front.items() if overrun(p.costs, bounds) <= 1}, bounds)
     return {
         "arm": run.arm,
         "seed": run.seed,
@@ -232,8 +244,8 @@ def _row(run: Run, cost: float, scale: Scale, data: DataSet, worst_error: float)
         "candidates": len(spent),
         "front": len(front),
         "validation_hypervolume": hypervolume(list(front.values()), bounds, worst_error),
-        "test_hypervolume": hypervolume(scored, bounds, worst_error),
-        "test_error_within_bounds": best_error,
+        "test_hypervolume": hypervolume(list(scored.values()), bounds, worst_error),
+        "test_error_of_the_best_by_validation": scored[chosen].error if chosen in scored else None,
     }
 
 

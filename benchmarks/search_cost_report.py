@@ -32,7 +32,7 @@ def text(rows: list[dict[str, Any]], curves: Curves, data: str, budget: float) -
         f" mean of {len({row['seed'] for row in rows})} seeds, smallest to largest",
         "",
         "| arm | CPU-seconds | candidates | hypervolume, validation | hypervolume, test"
-        " | test error within the bounds | faithful's hypervolume reached after |",
+        " | test error of the best within the bounds | faithful's hypervolume reached after |",
         "|---|---|---|---|---|---|---|",
     ]
     for arm in arms:
@@ -40,7 +40,7 @@ def text(rows: list[dict[str, Any]], curves: Curves, data: str, budget: float) -
         lines.append(
             f"| {arm} | {_mean(own, 'cpu_seconds', 0)} | {_mean(own, 'candidates', 0)}"
             f" | {_spread(own, 'validation_hypervolume')} | {_spread(own, 'test_hypervolume')}"
-            f" | {_spread(own, 'test_error_within_bounds')} | {_matched(arm, curves)} |"
+            f" | {_spread(own, 'test_error_of_the_best_by_validation')} | {_matched(arm, curves)} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -50,8 +50,12 @@ def _mean(rows: list[dict[str, Any]], key: str, digits: int) -> str:
 
 
 def _spread(rows: list[dict[str, Any]], key: str) -> str:
-    values = [row[key] for row in rows]
-    return f"{statistics.mean(values):.3f} ({min(values):.3f}-{max(values):.3f})"
+    """Mean, least and most of the searches that have a value, and how many have none."""
+    values = [row[key] for row in rows if row[key] is not None]
+    if not values:
+        return "none"
+    none = f", {len(rows) - len(values)} with none" if len(values) < len(rows) else ""
+    return f"{statistics.mean(values):.3f} ({min(values):.3f}-{max(values):.3f}{none})"
 
 
 def _matched(arm: str, curves: Curves) -> str:

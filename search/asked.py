@@ -141,8 +141,8 @@ flags.DEFINE_flag(
         "resume",
         None,
         "Go on with the run in DIR: --resume=DIR, or --resume --out=DIR, which begins it if there is none."
-        " Its flags are kept; one that is given again must agree, but --rounds may grow, and --finalists,"
-        " --final_epochs and --final_seeds may change.",
+        " Its flags are kept, but for --executor, --ray_address and --timeout; one that is given again must"
+        " agree, but --rounds may grow, and --finalists, --final_epochs and --final_seeds may change.",
         boolean=True,
     )
 )
@@ -206,6 +206,12 @@ def pool(config: Config, spec: TrainingSpec) -> Pool | RayPool:
     if made.warning:
         print(f"warning: {made.warning}", file=sys.stderr)
     return made
+
+
+def executor() -> str:
+    """The flags that say where candidates are trained, as they were given; a run does not keep them."""
+    given = [name for name in ("executor", "ray_address", "timeout") if FLAGS[name].present]
+    return "".join(f" --{name}={FLAGS[name].value}" for name in given)
 
 
 def method() -> Method:

@@ -2,8 +2,8 @@
 
 Ageing evolution over the muNAS space under soft bounds on error, memory, size and MACs.
 Writes a run directory (search/rundir.py), prints the front and saves the best network in
-DIR/best. Selection looks at the validation split only; the test split is read once, for the
-chosen network. A run that was stopped, by Ctrl-C or kill -9, goes on with --resume and has
+DIR/best. Selection looks at the validation split only; the test split is read for the network
+that is saved, and for no other. A run that was stopped, by Ctrl-C or kill -9, goes on with --resume and has
 the history it would have had.
 """
 
@@ -103,7 +103,7 @@ def _finish(
     stopped = sum(r.outcome.stopped for r in records)
     print(f"{len(records)} candidates: {stopped} stopped early, {failed} failed (reasons in the journal);"
           f" weights of the front take {front.weight_bytes / 1e3:.0f} KB")  # fmt: skip
-    if overrun(records[chosen].costs, bounds) > 1:
+    if overrun(records[saved].costs, bounds) > 1:
         print("no candidate is within all bounds; the best one exceeds them least")
     print(sentence)
 
@@ -168,7 +168,7 @@ def main(argv: list[str]) -> None:
         except KeyboardInterrupt:
             print(
                 f"\ninterrupted; what is finished is kept. Go on with:"
-                f" python -m search.evolve --resume={directory}",
+                f" python -m search.evolve --resume={directory}{asked.executor()}",
                 file=sys.stderr,
             )
             sys.exit(130)

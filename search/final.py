@@ -31,7 +31,7 @@ from search import rundir
 from search.config import Config
 from search.evaluator import Task, TrainingSpec, load_weights, open_evaluator, start_tensorflow, weights_path
 from search.history import Outcome, Record
-from search.objectives import ranking
+from search.objectives import Bounds, Point, overrun, ranking
 from search.proposal import build, training_seed
 from search.workers import Pool
 
@@ -56,7 +56,7 @@ def finish_best(
     from models import bundle, training
 
     leader = records[ranking(front.members, config.bounds)[0]]
-    order = ranking(front.points, config.bounds)
+    order = ranking(_as_good(front.points, leader.candidate.index, config.bounds), config.bounds)
     brief = training.TrainConfig.from_json(config.method.train)
     epochs = max(brief.epochs, config.method.final["epochs"])
     full = dataclasses.replace(brief, **config.method.final | {"epochs": epochs})
@@ -71,6 +71,8 @@ def finish_best(
     others = ""
     if chosen.train != brief:
         others = f" ({metrics['search_val_error']:.2%} in the search)"
+        if len(finals.get(index, ())) > 1:
+            others = f", mean of {len(finals[index])} seeds {_mean_error(finals[index]):.2%}{others}"
     elif finals:
         least = min(_mean_error(trained) for trained in finals.values())
         others = f" (the search's weights; {full.epochs} epochs gave {least:.2%})"
@@ -82,15 +84,21 @@ def finish_best(
     )
 
 
+def _as_good(points: dict[int, Point], leader: int, bounds: Bounds) -> dict[int, Point]:
+    """Those that are no further above a bound than the leader is: none above one, if one fits."""
+    most = max(overrun(points[leader].costs, bounds), 1.0)
+    return {index: point for index, point in points.items() if overrun(point.costs, bounds) <= most}
+
+
 def _finalists(
     directory: Path, config: Config, wanted: list[Record], data: DataSet, full: "TrainConfig"
 ) -> "dict[int, list[Bundle]]":
-    """The networks that could be trained in full, by index; what is on the disk is not done again."""
+    """The networks that could be trained in full with every seed, by index; what is on the disk is kept."""
     found: dict[int, list[Bundle]] = {}
     for repeat in range(config.method.final_seeds if wanted else 0):
         for index, trained in _trained(directory, config, wanted, data, full, repeat):
             found.setdefault(index, []).append(trained)
-    return found
+    return {i: trained for i, trained in found.items() if len(trained) == config.method.final_seeds}
 
 
 def _trained(
@@ -205,24 +213,24 @@ def train_in_full(
     """Train in processes of their own; each network is handed on as it is done.
 
     A crash is an outcome like any other, without weights. Where ``spec`` puts weights is not used.
+
+    Raises:
+      LogGradError: no worker can be started, or the disk is full.
     """
     waiting, running = list(tasks), 0
     with tempfile.TemporaryDirectory() as folder:
         spec = dataclasses.replace(spec, weights=Path(folder), label="candidate")
-        try:
-            with Pool(min(workers, len(tasks)), open_evaluator, spec) as pool:
-                while waiting or running:
-                    while waiting and pool.idle:
-                        task = waiting.pop(0)
-                        pool.submit(task.index, task)
-                        running += 1
-                    for done in pool.wait():
-                        running -= 1
-                        path = weights_path(Path(folder), done.index)
-                        trained = done.outcome.val_error is not None
-                        yield done.index, done.outcome, load_weights(path) if trained else None
-        except LogGradError as error:
-            print(f"warning: training in full: {error}", file=sys.stderr)
+        with Pool(min(workers, len(tasks)), open_evaluator, spec) as pool:
+            while waiting or running:
+                while waiting and pool.idle:
+                    task = waiting.pop(0)
+                    pool.submit(task.index, task)
+                    running += 1
+                for done in pool.wait():
+                    running -= 1
+                    path = weights_path(Path(folder), done.index)
+                    trained = done.outcome.val_error is not None
+                    yield done.index, done.outcome, load_weights(path) if trained else None
 
 
 def _kept_weights(directory: Path, index: int) -> Weights:

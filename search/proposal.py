@@ -35,12 +35,12 @@ from search.starts import STARTS
 MAX_REDRAWS = 2_000
 MAX_REPAIRS = 24
 NARROWING = 0.71
-RANDOM, START = "random", "start"
+RANDOM, START, REPAIRED_START = "random", "start", "start, repaired"
 # Density of the front of costs: width of the kernel in octaves, and the smallest share of a bound
 # that still counts as smaller.
 KERNEL_OCTAVES, LEAST_SHARE = 0.5, 1 / 8
-# A training is stopped if so many networks that cost no more have learned faster.
-RIVALS = 3
+# A training is stopped if so many of the networks that cost no more have learned faster, and such a share.
+RIVALS, RIVAL_SHARE = 3, 0.1
 _PROPOSAL, _TRAINING = 0, 1
 
 
@@ -146,7 +146,9 @@ def propose(settings: Settings, index: int, visible: list[Record], earlier: list
     rejected: dict[str, int] = {}
     for _ in range(MAX_REDRAWS):
         if settings.start and index == 0:
-            genotype, parent, morph = _repaired(STARTS[settings.start], settings, rng), None, START
+            wanted = _start(settings, rng)
+            genotype, parent = _repaired(wanted, settings, rng), None
+            morph = START if genotype == wanted else REPAIRED_START
         elif settings.start and (index < settings.population or not parents):
             parent = 0
             genotype, morph = mutate(earlier[0].genotype, rng, lambda g: build(g, settings), settings.varied)
@@ -164,7 +166,7 @@ def propose(settings: Settings, index: int, visible: list[Record], earlier: list
             rejected[reason] = rejected.get(reason, 0) + 1
             continue
         drawn.append((genotype, parent, morph))
-        if len(drawn) == settings.children:
+        if len(drawn) == (1 if settings.start and index == 0 else settings.children):
             break
     if not drawn:
         reasons = ", ".join(f"{name}: {n}" for name, n in sorted(rejected.items()))
@@ -179,8 +181,9 @@ def propose(settings: Settings, index: int, visible: list[Record], earlier: list
     return Candidate(index, genotype, parent, morph, tuple(sorted(rejected.items())), limits)
 
 
-def _identity(genotype: Genotype, settings: Settings) -> tuple[Graph, float | None]:
-    return build(genotype, settings), genotype.sparsity
+def _identity(genotype: Genotype, settings: Settings) -> tuple[Graph, Graph]:
+    """Sparsities that leave networks of the same widths are one."""
+    return build(genotype, settings), expected(genotype, settings)
 
 
 def _tournament(parents: list[Record], settings: Settings, rng: np.random.Generator) -> Candidate:
@@ -193,6 +196,12 @@ def _tournament(parents: list[Record], settings: Settings, rng: np.random.Genera
         return fitness(record.point, settings.bounds, lambdas)
 
     return max(drawn, key=score).candidate
+
+
+def _start(settings: Settings, rng: np.random.Generator) -> Genotype:
+    """The network to begin with; if the search prunes, with a sparsity."""
+    network = STARTS[settings.start]
+    return dataclasses.replace(network, sparsity=space.random_sparsity(rng)) if settings.pruning else network
 
 
 def _repaired(genotype: Genotype, settings: Settings, rng: np.random.Generator) -> Genotype:
@@ -254,7 +263,7 @@ def _octave(share: float) -> float:
 
 
 def _limits(graph: Graph, visible: list[Record], settings: Settings) -> tuple[float | None, ...]:
-    """For each rung the area that :data:`RIVALS` networks of no higher cost have stayed below."""
+    """For each rung the area that enough networks of no higher cost have stayed below."""
     if not settings.rungs:
         return ()
     own = Point(0.0, costs(graph, settings.target)).objectives(settings.bounds)[1:]
@@ -267,5 +276,6 @@ def _limits(graph: Graph, visible: list[Record], settings: Settings) -> tuple[fl
     limits: list[float | None] = []
     for rung in settings.rungs:
         areas = sorted(area for r in rivals if (area := r.area(rung)) is not None)
-        limits.append(areas[RIVALS - 1] if len(areas) >= RIVALS else None)
+        enough = max(RIVALS, math.ceil(RIVAL_SHARE * len(areas)))
+        limits.append(areas[enough - 1] if len(areas) >= enough else None)
     return tuple(limits)

@@ -59,7 +59,7 @@ COSTS = tuple(QUANTITIES[name] for name in RESOURCES)
 # Flags of the bounds whose name differs from their bound's.
 _FLAGS = {"peak_memory": "memory"}
 # Fields of the method that are not a flag of the same name and form.
-_SPECIAL = ("model", "train", "rungs")
+_SPECIAL = ("model", "train", "rungs", "final")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +153,9 @@ def read(directory: Path) -> Run:
             f"{directory / rundir.CONFIG}: unknown profile '{config.profile}'; restore it from a copy"
         )
     records, torn = _journal(directory)
-    saved = _saved(directory / "best" / "network.json", config, records)
+    # While a search is given more rounds, what was kept before is not its choice.
+    finished = len(records) >= config.method.rounds
+    saved = _saved(directory / "best" / "network.json", config, records) if finished else None
     return Run(directory, config, records, _seconds(directory / TIMING), torn, saved)
 
 
@@ -167,7 +169,8 @@ def _saved(path: Path, config: Config, records: tuple[Record, ...]) -> Saved | N
     except (OSError, ValueError, TypeError, KeyError):
         return None
     ranked = (r.candidate.index for r in records if r.ranked)
-    index = next((i for i in ranked if training_seed(config.seed, i) == seed), None)
+    repeats = range(config.method.final_seeds)
+    index = next((i for i in ranked for k in repeats if training_seed(config.seed, i, k) == seed), None)
     return None if index is None else Saved(index, epochs, *found)
 
 
@@ -288,6 +291,10 @@ def arguments(config: Config) -> list[str]:
     epochs = method.train["epochs"]
     if epochs != default.train["epochs"]:
         found["epochs"] = epochs
+    if method.train["fused_bn"] != default.train["fused_bn"]:
+        found["fused_bn"] = method.train["fused_bn"]
+    if method.final["epochs"] != default.final["epochs"]:
+        found["final_epochs"] = method.final["epochs"]
     if method.rungs != tuple(rung for rung in default.rungs if rung < epochs):
         found["rungs"] = ",".join(map(str, method.rungs)) or "none"
     if method.model != default.model:
@@ -310,6 +317,13 @@ def command(config: Config) -> str:
 
 def unlike_profile(config: Config) -> list[str]:
     """Training settings that no flag gives and that this version's profile has otherwise."""
-    default = PROFILES[config.profile].train
-    names = sorted(set(default) | set(config.method.train))
-    return [name for name in names if name != "epochs" and config.method.train.get(name) != default.get(name)]
+    default, flags = PROFILES[config.profile], ("epochs", "fused_bn")
+    return [
+        f"{prefix}{name}"
+        for prefix, own, other in (
+            ("", config.method.train, default.train),
+            ("final ", config.method.final, default.final),
+        )
+        for name in sorted(set(own) | set(other))
+        if name not in flags and own.get(name) != other.get(name)
+    ]

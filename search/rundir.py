@@ -23,12 +23,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.files import write_whole
 from search.config import Config
 from search.evaluator import weights_path
 from search.evolution import Evolution, seen_by
 from search.history import Candidate, Record
-from search.journal import JOURNAL, TIMING, Journal, encode, writing
+from search.journal import JOURNAL, TIMING, Journal, encode, write_synced, writing
 from search.objectives import Bounds, Point, extend_front, pareto_front
 from search.proposal import propose
 from search.workers import Finished
@@ -89,8 +88,7 @@ def create(directory: Path, config: Config) -> None:
 def write_config(directory: Path, config: Config) -> None:
     """Write ``config.json``, whole or not at all."""
     text = json.dumps(config.to_json(), indent=1, sort_keys=True) + "\n"
-    with writing(directory / CONFIG):
-        write_whole(directory / CONFIG, text.encode())
+    write_synced(directory / CONFIG, text.encode())
 
 
 def load_config(directory: Path) -> Config:
@@ -123,6 +121,11 @@ def open_journal(directory: Path) -> tuple[Journal, list[Record]]:
         if not journal.records:
             journal.append(begin)
             return journal, []
+        if journal.records[0].get("format", FORMAT) != FORMAT:
+            raise LogGradError(
+                f"{journal.path}: of another version of this program: go on with that one, or start anew with"
+                " another --out"
+            )
         if journal.records[0] != begin:
             raise LogGradError(
                 f"{journal.path}: line 1 does not belong to {CONFIG} beside it; restore both from one copy"

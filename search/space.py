@@ -209,6 +209,10 @@ def random_units(rng: np.random.Generator) -> int:
     return _between(rng, MIN_UNITS, MAX_UNITS)
 
 
+def random_sparsity(rng: np.random.Generator) -> float:
+    return float(rng.uniform(MIN_SPARSITY, MAX_SPARSITY))
+
+
 def random_genotype(rng: np.random.Generator, pruned: bool = False) -> Genotype:
     """A starting point: counts uniform over their whole range, ends included.
 
@@ -220,7 +224,7 @@ def random_genotype(rng: np.random.Generator, pruned: bool = False) -> Genotype:
         blocks=tuple(random_block(rng, first=i == 0) for i in range(count)),
         pooling=random_pooling(rng) if _chance(rng, P_POOLING) else None,
         dense=tuple(random_units(rng) for _ in range(_between(rng, 1, MAX_DENSE))),
-        sparsity=float(rng.uniform(MIN_SPARSITY, MAX_SPARSITY)) if pruned else None,
+        sparsity=random_sparsity(rng) if pruned else None,
     )
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from loggrad_tf.dataset import DataSet
 from loggrad_tf.errors import LogGradError
 from models import bundle, keras_net
+from models import training as model_training
 from models.pruning import resized
 from search import final, rundir
 from search.config import PROFILES, Config
@@ -167,6 +169,13 @@ def test_the_best_of_several_finalists_is_saved(directory: Path, monkeypatch: py
     ]
     config = dataclasses.replace(CONFIG, method=dataclasses.replace(CONFIG.method, finalists=3))
     training = Finalists({1: 0.3, 2: 0.1, 0: 0.2})
+    tested, evaluate = list[str](), model_training.evaluate
+
+    def watched(*arguments: Any) -> float:
+        tested.append(arguments[-1])
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(model_training, "evaluate", watched)
     for _ in range(2):
         sentence = _finish(directory, config, training, monkeypatch, records)
         assert "best: candidate 2 after 40 epochs: validation error 10.00% (25.00% in the search)" in sentence
@@ -174,13 +183,33 @@ def test_the_best_of_several_finalists_is_saved(directory: Path, monkeypatch: py
     finalists = sorted(path.name for path in (directory / "finalists").iterdir())
     assert finalists == ["00000_0", "00001_0", "00002_0"]
     assert "test_error" not in bundle.load(directory / "finalists" / "00002_0").metrics
-    assert bundle.load(directory / "best").metrics["test_error"] <= 1
+    assert tested == ["test"]  # only the network that is saved, once
+
+
+def test_a_finalist_over_a_bound_does_not_replace_one_that_fits(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = CONFIG.settings()
+    records = [
+        record_of(propose(settings, k, [], []), Outcome(error, 0.2), settings)
+        for k, error in enumerate((0.3, 0.2, 0.1))
+    ]
+    small = {"macs": 9, "ram": 9, "peak_memory": 9}
+    records = [
+        dataclasses.replace(r, costs=dataclasses.replace(r.costs, size=size, **small))
+        for r, size in zip(records, (100, 30_000, 40_000), strict=True)
+    ]
+    config = dataclasses.replace(CONFIG, method=dataclasses.replace(CONFIG.method, finalists=3))
+    training = Finalists({0: 0.25, 1: 0.0, 2: 0.0})
+    assert "best: candidate 0 after 40" in _finish(directory, config, training, monkeypatch, records)
+    assert training.asked == [0]
 
 
 def test_seeds_decide_by_their_mean(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Candidate 1 has the luckiest training, candidate 0 the better mean; of its own the best is saved."""
     settings = CONFIG.settings()
     records = [record_of(propose(settings, k, [], []), Outcome(0.25, 0.2), settings) for k in range(2)]
+    records = [dataclasses.replace(r, costs=dataclasses.replace(r.costs, size=9, macs=9)) for r in records]
     method = dataclasses.replace(CONFIG.method, finalists=2, final_seeds=2)
     errors, seeds = {0: iter((0.25, 0.125)), 1: iter((0.0625, 0.5))}, list[int]()
 

@@ -185,6 +185,15 @@ def test_a_search_may_begin_with_a_network() -> None:
     assert late.parent == 0 and late.genotype not in (first.genotype, second.genotype)
 
 
+def test_a_network_to_begin_with_is_pruned_like_any() -> None:
+    settings = dataclasses.replace(PLAIN, start="small_bn", pruning=True, input_shape=(96, 96, 1))
+    first = propose(settings, 0, [], [])
+    second = propose(settings, 1, [], [first])
+    found = [c.genotype.sparsity for c in (first, second)]
+    assert all(s is not None and space.MIN_SPARSITY <= s <= space.MAX_SPARSITY for s in found)
+    assert found[0] != found[1] and first.genotype.blocks == STARTS["small_bn"].blocks
+
+
 def test_a_network_to_begin_with_is_made_to_fit() -> None:
     tight = Bounds(macs=500_000, size=5000, peak_memory=None)
     settings = dataclasses.replace(
@@ -194,6 +203,6 @@ def test_a_network_to_begin_with_is_made_to_fit() -> None:
     assert over_bound(wanted, settings) is not None
     first = propose(settings, 0, [], [])
     assert over_bound(build(first.genotype, settings), settings) is None
-    assert len(first.genotype.blocks) == 4 and first.morph == "start"
+    assert first.morph == "start, repaired" and not first.rejected
     second = propose(settings, 1, [], [first])
     assert second.parent == 0 and over_bound(build(second.genotype, settings), settings) is None

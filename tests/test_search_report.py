@@ -21,7 +21,7 @@ from PIL import Image
 from loggrad_tf.errors import LogGradError
 from models.graph import WEIGHTED
 from models.pruning import prunable
-from search import report_course, report_page, report_png, report_run
+from search import report_course, report_page, report_png, report_run, rundir
 from search.config import PROFILES, Config
 from search.evolution import record_of
 from search.history import Candidate, Record, failed
@@ -211,16 +211,25 @@ def test_drawing_has_a_place_for_every_op() -> None:
         )
 
 
-def test_kept_network_is_the_chosen_one(small: Path) -> None:
+@pytest.mark.parametrize("repeat", [0, 2])
+def test_kept_network_is_the_chosen_one(small: Path, repeat: int) -> None:
     other = max(report_run.read(small).points)
+    seeds = dataclasses.replace(SMALL, method=dataclasses.replace(SMALL.method, final_seeds=3))
+    rundir.write_config(small, seeds)
     (small / "best").mkdir()
-    saved: dict[str, Any] = {"seed": training_seed(SMALL.seed, other), "train": {"epochs": 40}}
+    saved: dict[str, Any] = {"seed": training_seed(SMALL.seed, other, repeat), "train": {"epochs": 40}}
     saved["metrics"] = {"val_error": 0.1234, "test_error": 0.2345}
     (small / "best" / "network.json").write_text(json.dumps(saved))
     assert report_run.read(small).chosen == other
     page = re.sub("<[^>]*>", "", _page(small))
     assert "Kept after 40 epochs of training: validation error 12.34 % (" in page
     assert "12.34 %validation error after 40 epochs" in page and "23.45 %test error" in page
+    longer = dataclasses.replace(
+        seeds, method=dataclasses.replace(seeds.method, rounds=SMALL.method.rounds + 1)
+    )
+    rundir.write_config(small, longer)
+    assert report_run.read(small).saved is None  # it was the choice of fewer rounds
+    rundir.write_config(small, seeds)
     (small / "best" / "network.json").write_text("{torn")
     assert report_run.read(small).saved is None
 
@@ -271,6 +280,17 @@ def _configs() -> list[Config]:
         ),
         replace(CONFIG, profile="faithful", method=faithful, bounds=Bounds()),
         replace(CONFIG, board="stm32vldiscovery", mode="mosaic", bits=10, input="jpeg8", bounds=EVERY_BOUND),
+        replace(
+            CONFIG,
+            method=replace(
+                quick,
+                train=quick.train | {"fused_bn": False},
+                final=quick.final | {"epochs": 100},
+                final_seeds=3,
+                start="small_bn",
+                always_bn=True,
+            ),
+        ),
         replace(CONFIG, data='folder:/tmp/it\'s a "set"', seed=12, workers=5),
     ]
 
@@ -301,8 +321,9 @@ def test_command_is_one_for_a_shell(tmp_path: Path) -> None:
 
 def test_training_that_no_flag_gives_is_named() -> None:
     train = CONFIG.method.train | {"momentum": 0.5, "epochs": 3}
-    config = dataclasses.replace(CONFIG, method=dataclasses.replace(CONFIG.method, train=train))
-    assert report_run.unlike_profile(config) == ["momentum"]
+    final = CONFIG.method.final | {"shift": 1, "epochs": 50}
+    config = dataclasses.replace(CONFIG, method=dataclasses.replace(CONFIG.method, train=train, final=final))
+    assert report_run.unlike_profile(config) == ["momentum", "final shift"]
 
 
 @pytest.mark.parametrize("tail", [b'{"event":"candi', b'{"event":"candidate","ind\n'])

@@ -162,6 +162,7 @@ def test_damaged_histories_are_refused(whole: Path, tmp_path: Path) -> None:
         ([*lines[:4], b"{}\n", *lines[5:]], "line 5 is damaged"),
         ([*lines[:4], *lines[5:]], "line 5 is candidate 4 where 3 belongs"),
         (lines[1:], "line 1 does not belong"),
+        ([lines[0].replace(b'"format":3', b'"format":2'), *lines[1:]], "of another version of this program"),
         ([*lines, lines[-1].replace(b'"index":13', b'"index":14')], "15 candidates, but the search has 14"),
         ([*lines[:-1], lines[-1].replace(b'["crowded",1]', b'["crowded",2]')], "would not come out again"),
     ):
