@@ -9,6 +9,7 @@ DATA ?= synthetic
 PROFILE ?= quick
 FIGURES ?= all
 FIGURES_OUT ?= runs/experiments
+FIGURES_FLAGS ?=
 PY := $(VENV)/bin/python
 
 .PHONY: help setup search figures test test-all lint lock clean
@@ -42,7 +43,7 @@ search: setup
 	"$(PY)" -m firmware.verify --project="$(RUN)/firmware"
 
 figures: setup
-	"$(PY)" -m experiments --figure=$(FIGURES) --data="$(DATA)" --profile=$(PROFILE) --out="$(FIGURES_OUT)"
+	"$(PY)" -m experiments --figure=$(FIGURES) --data="$(DATA)" --profile=$(PROFILE) --out="$(FIGURES_OUT)" $(FIGURES_FLAGS)
 
 # A debugger, a second compiler and a browser are for tests only: without them those tests skip.
 test: setup

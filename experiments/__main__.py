@@ -2,7 +2,7 @@
 
 Each writes OUT/NAME: numbers, pictures, and the paper's claim beside what was found. Trainings are kept in
 OUT/jobs; a command that was interrupted goes on where it was when it is given again. ``--figure=all`` makes
-every figure, ``--figure=list`` lists them.
+every figure and goes on where one cannot be made, ``--figure=list`` lists them.
 """
 
 import importlib
@@ -57,15 +57,26 @@ def main(argv: list[str]) -> None:
     from experiments.study import Study
 
     changes = {name: FLAGS[name].value for name in ("seeds", "epochs", "size") if FLAGS[name].value}
+    failed = dict[str, LogGradError]()
     for number, name in enumerate(names, 1):
         begin = time.monotonic()
         print(f"--- {number} of {len(names)}: {EXPERIMENTS[name]}", flush=True)
         study = Study(name, FLAGS.data, FLAGS.profile, changes, out, FLAGS.workers or processors())
-        result = importlib.import_module(f"experiments.{name}").run(study)
+        try:
+            result = importlib.import_module(f"experiments.{name}").run(study)
+        except LogGradError as error:
+            if len(names) == 1:
+                raise
+            print(f"error: {error}", flush=True)
+            failed[name] = error
+            continue
         folder = study.write(result)
         for claim in result.claims:
             print(f"paper: {claim.paper}\nfound: {claim.ours}")
         print(f"written to {folder} after {(time.monotonic() - begin) / 60:.1f} min", flush=True)
+    if failed:
+        reasons = "; ".join(f"{name}: {error}" for name, error in failed.items())
+        raise LogGradError(f"{len(failed)} of {len(names)} could not be made: {reasons}")
 
 
 if __name__ == "__main__":

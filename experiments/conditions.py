@@ -19,12 +19,19 @@ GREY = 0.18
 _BATCH = 128
 
 
+def in_batches(change: Callable[[np.ndarray], np.ndarray], pixels: np.ndarray) -> np.ndarray:
+    """``change`` of some images at a time, since most changes take several times their memory."""
+    return np.concatenate([change(pixels[i : i + _BATCH]) for i in range(0, len(pixels), _BATCH)])
+
+
 def digital(pixels: np.ndarray, factor: float, sensor: Sensor) -> np.ndarray:
     """The RAW codes times ``factor``, rounded half up and clipped: what the paper's figure 10 does.
 
     Noise is scaled with the signal, and dark pixels lose their last bits.
     """
-    return np.clip(np.floor(pixels * factor + 0.5), 0, sensor.span).astype(np.uint16)
+    return in_batches(
+        lambda some: np.clip(np.floor(some * factor + 0.5), 0, sensor.span).astype(np.uint16), pixels
+    )
 
 
 def physical(
@@ -44,10 +51,14 @@ def physical(
       full_well: electrons at ``sensor.span``.
       read_noise: electrons, one standard deviation.
     """
-    electrons = pixels * (factor * full_well / sensor.span)
-    noise = np.sqrt(electrons + read_noise**2) * rng.standard_normal(pixels.shape)
-    codes = (electrons + noise) * (sensor.span / full_well)
-    return np.clip(np.floor(codes + 0.5), 0, sensor.span).astype(np.uint16)
+
+    def read(some: np.ndarray) -> np.ndarray:
+        electrons = some * (factor * full_well / sensor.span)
+        noise = np.sqrt(electrons + read_noise**2) * rng.standard_normal(some.shape)
+        codes = (electrons + noise) * (sensor.span / full_well)
+        return np.clip(np.floor(codes + 0.5), 0, sensor.span).astype(np.uint16)
+
+    return in_batches(read, pixels)
 
 
 def at_depth(pixels: np.ndarray, bits: int, sensor: Sensor) -> np.ndarray:

@@ -33,6 +33,13 @@ def similarities(kernel: np.ndarray) -> np.ndarray:
     return s[np.triu_indices(len(s), 1)]
 
 
+def alike(kernel: np.ndarray, least: float) -> int:
+    """How many filters have another one that is similar to them by more than ``least``."""
+    s = matrix(kernel)
+    np.fill_diagonal(s, -1.0)
+    return int((s.max(axis=1) > least).sum())
+
+
 def most_similar(kernel: np.ndarray, count: int) -> list[Pair]:
     """The ``count`` pairs of largest s, each filter in one of them at most; the most similar first."""
     s = matrix(kernel)

@@ -1,7 +1,7 @@
 """Figures 7, 8 and 13: how similar the filters of 2conv1fc are to each other, by input.
 
-The claim: with log gradients more filters of a layer are nearly equal (about 11 times more pairs with
-s > 0.98 than with RAW), so more of them can be pruned. The paper's network has 150 and 5 filters, its
+The claim: with log gradients more filters of a layer are nearly equal (about 11 times more with s > 0.98 to
+another one than with RAW), so more of them can be pruned. The paper's network has 150 and 5 filters, its
 training is appendix C.2 (:data:`experiments.recipes.PAPER`). What the paper lacks: the same filters
 before training, and what becomes of the accuracy when similar filters are merged.
 """
@@ -66,7 +66,7 @@ def run(study: Study) -> Result:
     kernels: Kernels = {name: {layer: [] for layer in LAYERS} for name in (UNTRAINED, *scale.inputs)}
     rows = _layers(graph)
     for seed in range(scale.seeds):
-        first = _untrained(graph, seed)
+        first = _untrained(graph, seed, recipe["initializer"])
         for layer in LAYERS:
             kernels[UNTRAINED][layer].append(first[layer])
             rows += _similar(UNTRAINED, seed, layer, first[layer])
@@ -117,14 +117,14 @@ def _layers(graph: Graph) -> list[dict[str, Any]]:
     return found
 
 
-def _untrained(graph: Graph, seed: int) -> dict[str, np.ndarray]:
+def _untrained(graph: Graph, seed: int, initializer: str) -> dict[str, np.ndarray]:
     """Kernels that the training of ``seed`` begins with; its inputs have them in common."""
     import keras
 
     from models import keras_net
 
     keras.utils.set_random_seed(seed)
-    return _kernels(keras_net.build(graph))
+    return _kernels(keras_net.build(graph, initializer=initializer))
 
 
 def _kernels(model: Any) -> dict[str, np.ndarray]:
@@ -139,6 +139,7 @@ def _similar(name: str, seed: int, layer: str, kernel: np.ndarray) -> list[dict[
         _row(name, seed, layer, "largest s", "", float(s.max())),
     ]
     found += [_row(name, seed, layer, "pairs above", at, int((s > at).sum())) for at in LEVELS]
+    found += [_row(name, seed, layer, "filters above", at, cosines.alike(kernel, at)) for at in LEVELS]
     counts = zip(BINS[:-1], np.histogram(s, BINS)[0], strict=True)
     found += [_row(name, seed, layer, "histogram from", round(float(at), 3), int(n)) for at, n in counts]
     return found
@@ -268,19 +269,23 @@ def _counts(rows: list[dict[str, Any]], name: str, layer: str, at: float) -> str
 
 
 def _claim_pairs(rows: list[dict[str, Any]], scale: Scale) -> Claim:
-    pairs = int(_values(rows, UNTRAINED, LAYERS[0], "pairs").sum())
-    raw = int(_values(rows, "raw16", LAYERS[0], "pairs above", NEARLY_EQUAL).sum())
-    found = []
+    def count(name: str, what: str) -> int:
+        return int(_values(rows, name, LAYERS[0], f"{what} above", NEARLY_EQUAL).sum())
+
+    raw, found = count("raw16", "filters"), []
     for name in (*scale.inputs, UNTRAINED):
-        count = int(_values(rows, name, LAYERS[0], "pairs above", NEARLY_EQUAL).sum())
-        ratio = f" ({count / raw:.1f} times RAW)" if raw and name not in ("raw16", UNTRAINED) else ""
+        filters, pairs = count(name, "filters"), count(name, "pairs")
+        ratio = f" ({filters / raw:.1f} times RAW)" if raw and name not in ("raw16", UNTRAINED) else ""
         largest = _values(rows, name, LAYERS[0], "largest s").max()
-        found.append(f"{plots.NAMES.get(name, 'before training')}: {count}{ratio}, largest s {largest:.3f}")
+        found.append(
+            f"{plots.NAMES.get(name, 'before training')}: {filters} filters{ratio}, {pairs} pairs, largest s"
+            f" {largest:.3f}"
+        )
     return Claim(
         "App. D, Fig. 13: with float and 1.5-bit log gradients about 11 times more filters have s > 0.98 than"
         " with RAW",
-        f"of {pairs:,} pairs of the first layer ({scale.seeds} seed{'s' * (scale.seeds > 1)}) above"
-        f" {NEARLY_EQUAL}: {'; '.join(found)}",
+        f"filters of the first layer ({scale.filters}, {scale.seeds} seed{'s' * (scale.seeds > 1)}) in a pair"
+        f" above {NEARLY_EQUAL}: {'; '.join(found)}",
     )
 
 

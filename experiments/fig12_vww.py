@@ -2,8 +2,9 @@
 
 Appendix B makes RAW from the JPEGs of Visual Wake Words with an inverse tone mapper, and crops persons by
 their boxes. Here the data set is taken as it is: ``folder:DIR`` undoes the gamma of ordinary pictures and
-imitates a sensor, or takes what such a mapper has made of them (:mod:`loggrad_tf.hdr`). Of a set of more than
-two classes, all but ``person`` become one. The paper's profile has the sizes of its appendix C.2.
+imitates a sensor, or takes what such a mapper has made of them (:mod:`loggrad_tf.hdr`). JPEG is the gamma of
+that RAW, its noise and exposure included, where the paper takes the photographs as they are. Of a set of more
+than two classes, all but ``person`` become one. The paper's profile has the sizes of its appendix C.2.
 """
 
 import dataclasses
@@ -161,8 +162,8 @@ def claims(table: dict[str, np.ndarray], filters: tuple[int, ...], images: int, 
         Claim(
             "Fig. 12: on RAW made from JPEGs log gradients are less accurate than JPEG, and comparable for"
             " more filters",
-            f"against JPEG with {_list(filters)} filters: {'; '.join(against_jpeg)} points;"
-            f" {margin}, {larger}{learned}",
+            f"against JPEG (the gamma of that RAW) with {_list(filters)} filters:"
+            f" {'; '.join(against_jpeg)} points; {margin}, {larger}{learned}",
         ),
         Claim(
             "Fig. 12: log gradients are more accurate than simulated RAW with as many filters",

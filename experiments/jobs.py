@@ -1,9 +1,9 @@
 """Many trainings, or other long jobs, in processes; what is finished is kept and not done again.
 
 A job says what it is by its JSON form, which names the folder of its result: ROOT/NAME-HASH. Whoever
-asks for the same job, be it another figure, finds it done. Folders are written under a temporary name
-and renamed, so an interrupted command goes on where it was. Each holds ``job.json``, with the versions
-of what computed it.
+asks for the same job, be it another figure, finds it done; another version of this program wants another
+ROOT. Folders are written under a temporary name and renamed, so an interrupted command goes on where it
+was. Each holds ``job.json``, with the versions of what computed it.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """Quantised training: small_bn in float, rounded after training, and fine-tuned while rounded, by input.
 
-The paper keeps weights and activations in floating point (section 4) and names quantised training as future
-work (section 7). Here activations have 8 bits and weights 8, 4, 3 or 2, one scale a channel
+The paper keeps weights and activations in floating point (section 3.1) and names quantised training as future
+work (section 5). Here activations have 8 bits and weights 8, 4, 3 or 2, one scale a channel
 (:mod:`export.qat`), and one network has ternary weights in its first layer only. Fine-tuning is more
 training, so the float network is trained as long for a control. Rounding after training takes the scales of
 least squared error and corrects the biases. Accuracy at 8 bits is that of the int8 flatbuffer in TFLite's
@@ -272,7 +272,7 @@ def _int8_claim(found: Found) -> Claim:
         f" training, {good[1]} trained while rounded"
     )
     return Claim(
-        "Section 4: weights and activations stay in floating point; quantising them is future work",
+        "Section 3.1: weights and activations stay in floating point; quantising them is future work",
         "; ".join([*texts, within]),
     )
 
@@ -289,7 +289,7 @@ def _bits_claim(found: Found) -> Claim:
     least = {name: _fewest(found, name) for name in INPUTS}
     reach = ", ".join(f"{plots.NAMES[name]} {bits or 'none'}" for name, bits in least.items())
     return Claim(
-        "Section 7: future work should consider quantised training to reduce the internal compute precision",
+        "Section 5: future work should consider quantised training to reduce the internal compute precision",
         "; ".join([*texts, f"fewest bits within a point of float trained as long: {reach}"]),
     )
 

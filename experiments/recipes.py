@@ -5,13 +5,13 @@ What two experiments train alike, they train once (:mod:`experiments.jobs`).
 
 from typing import Any
 
-# Appendix C.2: 2conv1fc on 224x224.
+# Appendix C.2: 2conv1fc on 224x224, in PyTorch.
 PAPER: dict[str, Any] = {
     "batch_size": 64, "optimizer": "adam", "learning_rate": 0.001, "schedule": "exponential",
-    "weight_decay": 0.0,
+    "weight_decay": 0.0, "initializer": "fan_in",
 }  # fmt: skip
-# The same on fewer photographs than the paper's.
-TWO_CONV = PAPER | {"flip": True, "shift": 4}
+# The same on fewer photographs than the paper's, and with Keras' first weights.
+TWO_CONV = PAPER | {"flip": True, "shift": 4, "initializer": "glorot"}
 # The recipe of python -m models.train, for networks with batch norm.
 SMALL_BN: dict[str, Any] = {
     "batch_size": 64, "schedule": "cosine", "learning_rate": 0.03, "flip": True, "shift": 4,

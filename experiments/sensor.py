@@ -73,7 +73,7 @@ class Reread:
 
     def run(self, directory: Path) -> str:
         data = open_data(self.data)
-        pixels = reread(np.asarray(data.pixels), self.snr, data)
+        pixels = reread(data.pixels, self.snr, data)
         sets.write(directory / SET, data, np.arange(len(pixels)), data.split, pixels)
         return f"{len(pixels)} crops"
 

@@ -6,7 +6,7 @@ lists them, ``python -m experiments --figure=NAME`` runs one. Its result is a fo
     OUT/NAME/results.csv     every number, one line each, with its seed
     OUT/NAME/*.png           the figures
     OUT/NAME/claims.md       what the paper says, and what was found
-    OUT/NAME/study.json      command, profile, versions, data set and the hash of its manifest
+    OUT/NAME/study.json      command, profile, versions, data sets and the hashes of their manifests
     OUT/jobs/                trainings, which experiments share
 """
 
@@ -14,6 +14,7 @@ import csv
 import dataclasses
 import io
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -67,6 +68,7 @@ class Study:
       changes: what the command line changes of the profile's scale (epochs, seeds, size).
       out: folder of all results.
       workers: processes for trainings.
+      manifests: of the data sets that it has opened, SHA-256 by size and mode.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Study:
     changes: dict[str, int]
     out: Path
     workers: int
+    manifests: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def scale(self, scales: dict[str, Scale]) -> Scale:
         """The profile's entry, with what the command line changes of it.
@@ -90,7 +93,9 @@ class Study:
 
     def data(self, size: int, mode: str = "gray") -> DataSet:
         """The data set, prepared on first use."""
-        return dataset.load(self.spec, size=size, mode=mode)
+        data = dataset.load(self.spec, size=size, mode=mode)
+        self.manifests[f"{size}x{size}, {mode}"] = data.manifest_sha256
+        return data
 
     def run(self, jobs: Sequence[Job]) -> list[Path]:
         """Folders of the jobs' results, made if need be."""
@@ -117,6 +122,8 @@ class Study:
             "data": self.spec,
             "profile": self.profile,
             "changes": self.changes,
+            "command": ["python", "-m", "experiments", *sys.argv[1:]],
+            "manifests_sha256": self.manifests,
             "versions": versions(),
         }
         write_whole(folder / "study.json", f"{json.dumps(about, indent=1)}\n".encode())

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from experiments import sets
+from experiments.conditions import in_batches
 from experiments.jobs import open_data
 from experiments.study import Study
 from export.binning import binned
@@ -79,7 +80,7 @@ class View:
 
     def run(self, directory: Path) -> str:
         data = open_data(self.data)
-        pixels = VIEWS[self.name](np.asarray(data.pixels))
+        pixels = in_batches(VIEWS[self.name], data.pixels)
         sets.write(directory / SET, data, np.arange(len(pixels)), data.split, pixels)
         about = directory / SET / "dataset.json"
         head = json.loads(about.read_text(encoding="utf-8"))

@@ -5,6 +5,7 @@ Every weighted op becomes one Keras layer of the same name (its batch normalisat
 """
 
 import dataclasses
+import math
 from collections.abc import Collection
 from typing import Any
 
@@ -13,10 +14,14 @@ import numpy as np
 import tensorflow as tf
 
 from loggrad_tf.errors import LogGradError
-from models.graph import WEIGHTED, Graph, Op
+from models.graph import WEIGHTED, Graph, Op, weight_shapes
 
 BN_EPSILON = 1e-3
 BN_MOMENTUM = 0.9
+# How weights begin. ``glorot``: Keras' defaults, biases 0. ``fan_in``: weights and biases uniform in
+# +-1 / sqrt(inputs of a weight's sum), as PyTorch has it.
+GLOROT, FAN_IN = "glorot", "fan_in"
+INITIALIZERS = (GLOROT, FAN_IN)
 
 
 @keras.saving.register_keras_serializable(package="loggrad")
@@ -86,35 +91,49 @@ def _masked(x: tf.Tensor, mask: tf.Tensor) -> Any:
     return x * mask, lambda upstream: (upstream, None)
 
 
-def build(graph: Graph, fused_bn: bool = True, masked: Collection[str] = ()) -> keras.Model:
+def build(
+    graph: Graph, fused_bn: bool = True, masked: Collection[str] = (), initializer: str = GLOROT
+) -> keras.Model:
     """A fresh Keras model: float32 (batch, H, W, C) -> logits (batch, units).
 
     Args:
       fused_bn: :class:`FusedBatchNorm`, else Keras' own layer with the same momentum.
       masked: names of ops that convolutions, dense layers and flattens see through a
         :class:`ChannelMask` named ``<name>_mask``.
+      initializer: of :data:`INITIALIZERS`.
     """
     inputs = keras.Input(graph.input_shape, name="pixels")
     values: list[Any] = [inputs]
     seen: list[Any] = [inputs]
     for op in graph.ops[1:]:
         sources = seen if op.kind in ("conv", "dense", "flatten") else values
-        values.append(_apply(graph, op, [sources[i] for i in op.inputs], fused_bn))
+        values.append(_apply(graph, op, [sources[i] for i in op.inputs], fused_bn, initializer))
         mask = ChannelMask(name=f"{op.name}_mask") if op.name in masked else None
         seen.append(mask(values[-1]) if mask else values[-1])
     return keras.Model(inputs, values[-1])
 
 
-def _apply(graph: Graph, op: Op, sources: list[Any], fused_bn: bool) -> Any:
+def _initializers(graph: Graph, op: Op, name: str) -> dict[str, Any]:
+    if name == GLOROT:
+        return {}
+    kernel = "depthwise_initializer" if op.kind == "depthwise" else "kernel_initializer"
+    shape, biases = weight_shapes(graph, op)
+    limit = math.sqrt(biases[0] / math.prod(shape))
+    # One instance is one seed: kernel and bias get one each.
+    return {each: keras.initializers.RandomUniform(-limit, limit) for each in (kernel, "bias_initializer")}
+
+
+def _apply(graph: Graph, op: Op, sources: list[Any], fused_bn: bool, initializer: str) -> Any:
     x = sources[0]
     layers = keras.layers
     window: dict[str, Any] = {"strides": op.stride, "padding": op.padding, "name": op.name}
+    drawn = _initializers(graph, op, initializer) if op.kind in WEIGHTED else {}
     if op.kind == "conv":
-        x = layers.Conv2D(op.shape[-1], op.kernel, **window)(x)
+        x = layers.Conv2D(op.shape[-1], op.kernel, **window, **drawn)(x)
     elif op.kind == "depthwise":
-        x = layers.DepthwiseConv2D(op.kernel, **window)(x)
+        x = layers.DepthwiseConv2D(op.kernel, **window, **drawn)(x)
     elif op.kind == "dense":
-        x = layers.Dense(op.shape[0], name=op.name)(x)
+        x = layers.Dense(op.shape[0], name=op.name, **drawn)(x)
     elif op.kind == "max_pool":
         x = layers.MaxPooling2D(op.kernel, **window)(x)
     elif op.kind == "avg_pool":

@@ -58,6 +58,7 @@ class TrainConfig:
         both keep the colours' places: see :func:`augment`.
       fused_bn: batch normalisation by TensorFlow's fused kernel, else Keras' own, which does
         the same more slowly.
+      initializer: ``glorot`` or ``fan_in``, see :data:`models.keras_net.INITIALIZERS`.
     """
 
     epochs: int = 80
@@ -71,6 +72,7 @@ class TrainConfig:
     shift: int = 0
     fused_bn: bool = True
     optimizer: str = "sgd"
+    initializer: str = keras_net.GLOROT
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0:
@@ -89,6 +91,9 @@ class TrainConfig:
             raise LogGradError(f"schedule '{self.schedule}': choose one of {', '.join(SCHEDULES)}")
         if self.optimizer not in OPTIMIZERS:
             raise LogGradError(f"optimizer '{self.optimizer}': choose one of {', '.join(OPTIMIZERS)}")
+        if self.initializer not in keras_net.INITIALIZERS:
+            known = ", ".join(keras_net.INITIALIZERS)
+            raise LogGradError(f"initializer '{self.initializer}': choose one of {known}")
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of step 0 .. ``steps`` - 1 of the whole training."""
@@ -149,7 +154,7 @@ def train(
     """
     begin(graph, data, config, seed)
     masked = exits(graph, pruning.exempt_first) if pruning else ()
-    model = keras_net.build(graph, config.fused_bn, masked)
+    model = keras_net.build(graph, config.fused_bn, masked, config.initializer)
     pixels, labels = data.subset("train")
     steps = steps_per_epoch(len(pixels), config) * config.epochs
     descent = Descent(

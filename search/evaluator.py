@@ -96,6 +96,7 @@ def load_weights(path: Path) -> tuple[np.ndarray, ...]:
 def start_tensorflow() -> None:
     """Import TensorFlow for reproducible work: one thread, deterministic operations."""
     os.environ.setdefault(ONEDNN, "1")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # the processes share a GPU, if there is one
     quiet.import_tensorflow()
     import tensorflow as tf
 

@@ -22,6 +22,12 @@ def test_similarities_by_hand() -> None:
     assert cosines.similarities(HAND[..., :1]).size == 0
 
 
+def test_filters_that_have_one_like_them() -> None:
+    assert cosines.alike(HAND, 0.98) == 2  # 0 and 1
+    assert cosines.alike(HAND, 0.7) == 4  # and 4, which is half way between 0 and 2
+    assert cosines.alike(HAND[..., :1], 0.0) == 0
+
+
 def test_all_input_channels_make_one_vector() -> None:
     kernel = np.random.default_rng(0).normal(size=(5, 5, 3, 4)).astype(np.float32)
     first, second = kernel[..., 0].ravel().astype(float), kernel[..., 1].ravel().astype(float)

@@ -86,7 +86,7 @@ def test_a_search_that_fails_says_why(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_tiny_study_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     more = ("--rungs=none", "--children=1")
-    tiny = fig05_fronts.Scale(16, 1, 3, 2, 2, 2, "quick", 1, ("jpeg8", "loggrad_1p5"), more)
+    tiny = fig05_fronts.Scale(16, 1, 3, 2, 2, 2, "--profile=quick", 1, ("jpeg8", "loggrad_1p5"), more)
     monkeypatch.setitem(fig05_fronts.SCALES, "quick", tiny)
     study = Study("fig05_fronts", "synthetic", "quick", {}, tmp_path, 2)
     result = fig05_fronts.run(study)

@@ -34,7 +34,7 @@ class Listing(Study):
 
 
 def asked(module: ModuleType, data: DataSet, profile: str) -> dict[Path, Job]:
-    study = Listing(module.__name__, data.spec, profile, {"size": SIZE}, Path("out"), 1, data)
+    study = Listing(module.__name__, data.spec, profile, {"size": SIZE}, Path("out"), 1, set=data)
     with pytest.raises(Asked) as raised:
         module.run(study)
     jobs: dict[Path, Job] = raised.value.args[0]

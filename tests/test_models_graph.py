@@ -2,13 +2,14 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 
 from export import quantize
 from loggrad_tf.errors import LogGradError
 from models import keras_net, zoo
-from models.graph import Graph, GraphBuilder, Op, macs, weight_count
+from models.graph import WEIGHTED, Graph, GraphBuilder, Op, macs, weight_count
 
 
 def every_kind(classes: int = 3) -> Graph:
@@ -99,6 +100,21 @@ def test_folding_keeps_the_function() -> None:
     x = rng.integers(-1, 2, (5, 33, 29, 1)).astype(np.float32)
     folded = quantize.forward(graph, keras_net.fold(graph, model), x)
     np.testing.assert_allclose(folded, model(x), rtol=2e-4)
+
+
+def test_first_weights_by_fan_in() -> None:
+    graph = every_kind()
+    keras.utils.set_random_seed(1)
+    model, glorot = keras_net.build(graph, initializer="fan_in"), keras_net.build(graph)
+    for op in graph.ops:
+        if op.kind in WEIGHTED:
+            kernel, bias = (np.asarray(w) for w in model.get_layer(op.name).get_weights())
+            limit = 1 / np.sqrt(kernel.size / bias.size)
+            assert 0.8 * limit < np.abs(kernel).max() <= limit and 0 < np.abs(bias).max() <= limit
+            assert not np.any(glorot.get_layer(op.name).get_weights()[1])
+    keras.utils.set_random_seed(1)
+    again = keras_net.build(graph, initializer="fan_in").get_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(again, model.get_weights(), strict=True))
 
 
 def test_a_diverged_network_is_not_folded() -> None:
