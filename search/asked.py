@@ -14,7 +14,7 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.frontend import FORMATS, check_format
 from loggrad_tf.parallel import processors
 from search.config import BOARD, MODELS, PROFILES, Config, Method, absolute_data, fit_front_end, versions
-from search.evaluator import TrainingSpec, open_evaluator
+from search.evaluator import EPOCH_LIMIT, TrainingSpec, open_evaluator
 from search.objectives import Bounds
 from search.ray_pool import RayPool
 from search.starts import STARTS
@@ -199,7 +199,7 @@ def _given(method: Method) -> Method:
 
 def pool(config: Config, spec: TrainingSpec) -> Pool | RayPool:
     """The workers asked for. They decide nothing, so a search may go on with others."""
-    timeout = FLAGS.timeout or 600.0 * config.method.train["epochs"]
+    timeout = FLAGS.timeout or EPOCH_LIMIT * config.method.train["epochs"]
     if FLAGS.executor == "process":
         return Pool(config.workers, open_evaluator, spec, timeout)
     made = RayPool(config.workers, open_evaluator, spec, FLAGS.ray_address, timeout)

@@ -66,6 +66,8 @@ class Task:
     limits: tuple[tuple[int, float], ...] = ()
 
 
+# Seconds after which an epoch hangs for sure.
+EPOCH_LIMIT = 600.0
 # A loss below this share of the classes' entropy has learned something.
 LEARNED = 0.99
 

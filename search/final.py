@@ -29,7 +29,15 @@ from models.graph import Graph
 from models.pruning import resized
 from search import rundir
 from search.config import Config
-from search.evaluator import Task, TrainingSpec, load_weights, open_evaluator, start_tensorflow, weights_path
+from search.evaluator import (
+    EPOCH_LIMIT,
+    Task,
+    TrainingSpec,
+    load_weights,
+    open_evaluator,
+    start_tensorflow,
+    weights_path,
+)
 from search.history import Outcome, Record
 from search.objectives import Bounds, Point, overrun, ranking
 from search.proposal import build, training_seed
@@ -220,7 +228,8 @@ def train_in_full(
     waiting, running = list(tasks), 0
     with tempfile.TemporaryDirectory() as folder:
         spec = dataclasses.replace(spec, weights=Path(folder), label="candidate")
-        with Pool(min(workers, len(tasks)), open_evaluator, spec) as pool:
+        limit = EPOCH_LIMIT * spec.train["epochs"]
+        with Pool(min(workers, len(tasks)), open_evaluator, spec, limit) as pool:
             while waiting or running:
                 while waiting and pool.idle:
                     task = waiting.pop(0)
