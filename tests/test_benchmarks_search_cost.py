@@ -1,0 +1,54 @@
+"""benchmarks.search_cost: the budget of a search, and the table's arithmetic; no search is run."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import search_cost, search_cost_report
+from loggrad_tf.errors import LogGradError
+
+# A search in place of the real one: a candidate every so often, and CPU time all the while.
+_STAND_IN = """
+import sys, time
+journal = open(sys.argv[1], "a")
+lines, last = int(sys.argv[2]), time.process_time()
+for line in range(lines):
+    while time.process_time() < last + 0.3: pass
+    last = time.process_time()
+    print("{}", file=journal, flush=True)
+"""
+
+
+def _spend(folder: Path, lines: int, budget: float, before: float = 0.0) -> float:
+    journal = folder / "run/journal.jsonl"
+    command = [sys.executable, "-c", _STAND_IN, str(journal), str(lines)]
+    return search_cost._spend(command, journal, folder / "cpu.jsonl", budget, before)
+
+
+def test_a_search_is_ended_when_its_budget_is_spent(tmp_path: Path) -> None:
+    now = _spend(tmp_path, 1000, 1.5)
+    marks = search_cost._spent(tmp_path / "cpu.jsonl")
+    assert 1.5 <= now < 6 and marks == sorted(marks) and 1 <= len(marks) <= 5 and marks[-1] <= now
+    more = _spend(tmp_path, 1000, now + 1, now)
+    assert more >= now + 1 and search_cost._spent(tmp_path / "cpu.jsonl")[: len(marks)] == marks
+
+
+def test_a_search_that_ends_too_early_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(LogGradError, match="ended before its budget was spent: see .*log.txt"):
+        _spend(tmp_path, 2, 60)
+
+
+def test_the_table_counts_searches_without_a_network() -> None:
+    curves = {
+        ("faithful", 0): [(0.0, 0.0), (100.0, 0.2)],
+        ("full", 0): [(0.0, 0.0), (5.0, 0.1), (10.0, 0.2)],
+        ("faithful", 1): [(0.0, 0.0), (90.0, 0.3)],
+        ("full", 1): [(0.0, 0.0), (9.0, 0.2)],
+    }
+    assert search_cost_report._matched("full", curves) == "1/10, never"
+    assert search_cost_report._matched("faithful", curves) == "-"
+    rows: list[dict[str, Any]] = [{"error": 0.25}, {"error": None}, {"error": 0.75}]
+    assert search_cost_report._spread(rows, "error") == "0.500 (0.250-0.750, 1 with none)"
+    assert search_cost_report._spread(rows[1:2], "error") == "none"
