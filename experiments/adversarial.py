@@ -140,6 +140,9 @@ def assail(
         right["noise"].append(victim.margins(attacks.noise(limits, rng), labels) > 0)
         for name in ATTACKS:
             left = np.flatnonzero(right[name][-1])
+            if not len(left):
+                right[name].append(right[name][-1])
+                continue
             shown, truth, within = pixels[left], labels[left], limits[left]
             if name == "fgsm":
                 made = attacks.fgsm(victim, shown, truth, within, WIDTH)

@@ -164,7 +164,7 @@ def victim(model: Any, front_end: FrontEnd) -> Victim:
         return tape.gradient(total, pixels)
 
     def in_batches(function: Any, pixels: np.ndarray, labels: np.ndarray, *more: Any) -> np.ndarray:
-        starts = range(0, max(len(pixels), 1), _BATCH)
+        starts = range(0, len(pixels), _BATCH)
         labels = labels.astype(np.int32)
         parts = [function(pixels[i : i + _BATCH], labels[i : i + _BATCH], *more).numpy() for i in starts]
         return np.concatenate(parts)

@@ -49,6 +49,22 @@ def test_attacks_on_a_linear_network() -> None:
     assert found["fgsm"][-1].sum() < found["search"][-1].sum() <= found["search"][0].sum()
 
 
+def test_nothing_is_left_to_attack() -> None:
+    """A network, such as one with fused batch norm, that takes no empty batch."""
+
+    def margins(pixels: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        assert len(pixels)
+        return np.where(pixels.mean((1, 2)) == 1000, 1.0, -1.0)  # any change is fatal
+
+    victim = Victim(margins, lambda pixels, labels, width: np.ones(pixels.shape))
+    pixels, labels = np.full((3, SIZE, SIZE), 1000, np.uint16), np.zeros(3, int)
+    training = Training("x", small_bn(16, 3), fixed("raw16", Sensor(12, 0, SPAN)), Path(), "", {}, 5)
+    settings = Attacked(training, training, Path(), Path(), (0.1, 0.2, 0.3), 3, steps=3, queries=4)
+    found = adversarial.assail(victim, victim, pixels, labels, SPAN, settings)
+    for name in adversarial.ATTACKS:
+        assert found[name][0].all() and not found[name][1:].any(), name
+
+
 def test_a_job_is_known_by_both_networks_and_all_settings() -> None:
     front = fixed("raw16", Sensor(12, 0, SPAN))
     one, two = (Training("x", small_bn(16, 3), front, Path(), "", {}, seed) for seed in (1, 2))
