@@ -4,7 +4,7 @@ A candidate is drawn at random at first, later a morph of the winner of a tourna
 newest ``population`` outcomes (Real et al. 2019, as muNAS uses it). What plain muNAS would train
 anyway can be dropped before it costs anything, each by a setting of its own:
 
-* ``max_overrun``: a first network over its bounds is repaired (narrowed, or sampled down early),
+* ``max_overrun``: a random network over its bounds is repaired (narrowed, or sampled down early),
   a morph over them redrawn, so that no time goes into networks that cannot be used;
 * ``unique``: a network that was trained already is redrawn;
 * ``children``: several are drawn and the one is trained that lies where the front of costs is
@@ -35,7 +35,9 @@ from search.starts import STARTS
 MAX_REDRAWS = 2_000
 MAX_REPAIRS = 24
 NARROWING = 0.71
-RANDOM, START, REPAIRED_START = "random", "start", "start, repaired"
+# A network to begin with is narrowed in finer steps, down to a tenth.
+FINE_NARROWING, MAX_NARROWINGS = 0.95, 45
+RANDOM, START, NARROWED_START = "random", "start", "start, narrowed"
 # Density of the front of costs: width of the kernel in octaves, and the smallest share of a bound
 # that still counts as smaller.
 KERNEL_OCTAVES, LEAST_SHARE = 0.5, 1 / 8
@@ -147,8 +149,8 @@ def propose(settings: Settings, index: int, visible: list[Record], earlier: list
     for _ in range(MAX_REDRAWS):
         if settings.start and index == 0:
             wanted = _start(settings, rng)
-            genotype, parent = _repaired(wanted, settings, rng), None
-            morph = START if genotype == wanted else REPAIRED_START
+            genotype, parent = _narrowed(wanted, settings), None
+            morph = START if genotype == wanted else NARROWED_START
         elif settings.start and (index < settings.population or not parents):
             parent = 0
             genotype, morph = mutate(earlier[0].genotype, rng, lambda g: build(g, settings), settings.varied)
@@ -204,8 +206,14 @@ def _start(settings: Settings, rng: np.random.Generator) -> Genotype:
     return dataclasses.replace(network, sparsity=space.random_sparsity(rng)) if settings.pruning else network
 
 
+def _narrowed(genotype: Genotype, settings: Settings) -> Genotype:
+    """The network with all its widths so much smaller that it fits, if it must."""
+    tried = (space.scaled(genotype, FINE_NARROWING**k) for k in range(MAX_NARROWINGS + 1))
+    return next((g for g in tried if over_bound(expected(g, settings), settings) is None), genotype)
+
+
 def _repaired(genotype: Genotype, settings: Settings, rng: np.random.Generator) -> Genotype:
-    """The network, narrowed or sampled down if it must fit and does not."""
+    """The random network, narrowed or sampled down if it must fit and does not."""
     for _ in range(MAX_REPAIRS if settings.max_overrun is not None else 0):
         reason = over_bound(expected(genotype, settings), settings)
         if reason is None:

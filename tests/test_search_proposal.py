@@ -203,6 +203,8 @@ def test_a_network_to_begin_with_is_made_to_fit() -> None:
     assert over_bound(wanted, settings) is not None
     first = propose(settings, 0, [], [])
     assert over_bound(build(first.genotype, settings), settings) is None
-    assert first.morph == "start, repaired" and not first.rejected
+    assert first.morph == "start, narrowed" and not first.rejected
+    widths = [block.layers[0].filters for block in first.genotype.blocks]
+    assert all(0.5 * w < narrow < w for w, narrow in zip((8, 10, 16, 32), widths, strict=True))
     second = propose(settings, 1, [], [first])
     assert second.parent == 0 and over_bound(build(second.genotype, settings), settings) is None
