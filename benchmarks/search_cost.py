@@ -24,17 +24,14 @@ search of an interrupted benchmark goes on.
 import csv
 import dataclasses
 import io
-import json
-import os
-import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from absl import flags
 
+from benchmarks.budget import spend, spent_by
 from benchmarks.fronts import hypervolume, inside, retrain
 from loggrad_tf import cli, dataset
 from loggrad_tf.dataset import DataSet
@@ -88,7 +85,6 @@ ARMS = {
     "full-varied": (*_FULL, "--novaried"),
     "full-bn": (*_FULL, "--noalways_bn"),
 }
-_POLL = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,67 +150,12 @@ def search(arm: str, seed: int, scale: Scale, data: str, budget: float, out: Pat
     if before < budget:
         flags_ = (f"--data={data}", f"--seed={seed}", f"--out={directory}", *scale.flags, *ARMS[arm])
         command = [sys.executable, "-m", "search.evolve", "--resume", *flags_]
-        now = _spend(command, directory / rundir.JOURNAL, marks, budget, before)
+        now = spend(command, directory / rundir.JOURNAL, marks, budget, before)
         write_whole(total, f"{now:.2f}\n".encode())
     journal, records = rundir.open_journal(directory)
     journal.close()
-    spent = _spent(marks)[: len(records)]
+    spent = spent_by(marks)[: len(records)]
     return Run(arm, seed, rundir.load_config(directory), tuple(records[: len(spent)]), tuple(spent))
-
-
-def _spent(marks: Path) -> list[float]:
-    return [json.loads(line) for line in marks.read_text().splitlines()] if marks.exists() else []
-
-
-def _spend(command: list[str], journal: Path, marks: Path, budget: float, before: float) -> float:
-    """Run ``command``; note the CPU time at every new candidate; kill it when the budget is spent.
-
-    Args:
-      before: CPU-seconds that the search has had; those after the last mark of an interrupted benchmark are
-        not known.
-    Returns:
-      CPU-seconds that it has had now.
-    """
-    spent = _spent(marks)
-    before, done = max([before, *spent[-1:]]), len(spent)
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    log = journal.with_name("log.txt")
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
-        now = before
-        try:
-            while process.poll() is None:
-                time.sleep(_POLL)
-                # Of a process that has just ended nothing can be read.
-                now = max(now, before + _cpu_seconds(process.pid))
-                lines = journal.read_bytes().count(b"\n") - 1 if journal.exists() else 0
-                if lines > done:
-                    with marks.open("a") as file:
-                        file.write(f"{now:.2f}\n" * (lines - done))
-                    done = lines
-                if now >= budget and done:
-                    return now
-        finally:
-            process.kill()  # a search may be killed at any moment
-            process.wait()
-    raise LogGradError(f"{' '.join(command)} ended before its budget was spent: see {log}")
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Of a process, its living children and those that have ended."""
-    import psutil
-
-    try:
-        parent = psutil.Process(pid)
-        times = parent.cpu_times()
-        total = times.user + times.system + times.children_user + times.children_system
-        for child in parent.children(recursive=True):
-            own = child.cpu_times()
-            total += own.user + own.system
-    except psutil.NoSuchProcess:
-        return 0.0
-    return float(total)
 
 
 def curve(run: Run, worst_error: float) -> list[tuple[float, float]]:
