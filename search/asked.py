@@ -142,7 +142,7 @@ flags.DEFINE_flag(
         None,
         "Go on with the run in DIR: --resume=DIR, or --resume --out=DIR, which begins it if there is none."
         " Its flags are kept, but for --executor, --ray_address and --timeout; one that is given again must"
-        " agree, but --rounds may grow, and --finalists, --final_epochs and --final_seeds may change.",
+        " agree, but --rounds, --finalists, --final_epochs and --final_seeds may change.",
         boolean=True,
     )
 )

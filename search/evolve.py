@@ -34,7 +34,7 @@ flags.adopt_module_key_flags(asked)
 
 
 def _resumed(directory: Path) -> tuple[Config, DataSet]:
-    """The search that goes on, perhaps with more rounds or other finalists, and its data set.
+    """The search that goes on, perhaps to another number of rounds or with other finalists, and its data set.
 
     Raises:
       LogGradError: a flag, the data set or the machine would change its history.
@@ -42,8 +42,9 @@ def _resumed(directory: Path) -> tuple[Config, DataSet]:
     stored = rundir.load_config(directory)
     config = asked.again(stored)
     changed = differences(stored.history(), config.history())
-    if config.method.rounds < stored.method.rounds:
-        changed.append(f"rounds was {stored.method.rounds}, now {config.method.rounds}")
+    done = rundir.committed(directory)
+    if config.method.rounds < done:
+        changed.append(f"{done} candidates are there already, --rounds={config.method.rounds}")
     if changed:
         raise LogGradError(
             f"{directory}: {changed[0]}; leave the flag out to go on, or start anew with another --out"

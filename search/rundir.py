@@ -102,6 +102,12 @@ def load_config(directory: Path) -> Config:
         raise LogGradError(f"{path}: damaged ({error}); restore it from a copy") from None
 
 
+def committed(directory: Path) -> int:
+    """Candidates in the journal, if it is whole."""
+    path = directory / JOURNAL
+    return max(path.read_bytes().count(b"\n") - 1, 0) if path.exists() else 0
+
+
 def begin_record(directory: Path) -> dict[str, Any]:
     """The first record of the journal beside a ``config.json``."""
     text = json.dumps(load_config(directory).history(), sort_keys=True)
