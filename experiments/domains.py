@@ -26,7 +26,6 @@ ONE = "all"
 LEFT_OUT = "left out"
 # Class, and what the names of the domains begin with that it hardly ever comes from.
 STRANGERS = (("bicycle", ("voc", "coco")), ("car", ("rf_",)), ("person", ("rf_",)))
-SET = "set"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +61,7 @@ class WithoutStrangers:
         known = (data.split != 2) & ~np.isin(photographs, photographs[strange])
         chosen = np.flatnonzero(known | strange)
         split = np.where(strange, 2, data.split)[chosen]
-        sets.write(directory / SET, data, chosen, split)
+        sets.write(directory / sets.SET, data, chosen, split)
         return f"{known.sum()} crops to train and validate, {strange.sum()} to test"
 
 
@@ -100,7 +99,7 @@ def run(study: Study) -> Result:
     strange = strangers(data, found) if found else np.zeros(len(domains), bool)
     if found and strange.any():
         [folder] = study.run([WithoutStrangers(data.path, data.manifest_sha256, found)])
-        without = open_prepared(folder / SET)
+        without = open_prepared(folder / sets.SET)
         tested = np.flatnonzero(without.split == 2)
         rows += _rows(study, scale, without, tested, np.array([LEFT_OUT] * len(tested)))
     names = data.class_names

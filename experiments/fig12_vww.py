@@ -25,7 +25,6 @@ from models.zoo import two_conv_one_fc
 
 INPUTS = ("jpeg8", "raw16", "loggrad_fp", "loggrad_1p5")
 PERSON, OTHERS = "person", "no_person"
-SET = "set"
 
 SCALES = {
     # In fewer or smaller steps JPEG and RAW learn nothing of the drawn photographs.
@@ -55,7 +54,9 @@ class PersonOrNot:
         data = open_data(self.data)
         labels = data.labels == data.class_names.index(PERSON)
         every = np.arange(len(labels))
-        sets.write(directory / SET, data, every, data.split, classes=(labels.astype(int), (OTHERS, PERSON)))
+        sets.write(
+            directory / sets.SET, data, every, data.split, classes=(labels.astype(int), (OTHERS, PERSON))
+        )
         return f"{labels.sum()} of {len(labels)} crops are persons"
 
 
@@ -73,7 +74,7 @@ def person_or_not(study: Study, data: DataSet) -> DataSet:
             f"{data.spec}: classes {', '.join(names)}: two classes are needed, or one called '{PERSON}'"
         )
     [folder] = study.run([PersonOrNot(data.path, data.manifest_sha256)])
-    return open_prepared(folder / SET)
+    return open_prepared(folder / sets.SET)
 
 
 def run(study: Study) -> Result:

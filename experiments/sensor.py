@@ -27,7 +27,6 @@ SNRS = (5, 10, 20, 40, 80)
 BITS = (8, 9, 10, 11, 12, 14, 16)
 # Points of accuracy that a sensor may cost and still suffice.
 ALLOWED = 1.0
-SET = "set"
 CASES = ("as recorded", "trained for it")
 
 
@@ -74,7 +73,7 @@ class Reread:
     def run(self, directory: Path) -> str:
         data = open_data(self.data)
         pixels = reread(data.pixels, self.snr, data)
-        sets.write(directory / SET, data, np.arange(len(pixels)), data.split, pixels)
+        sets.write(directory / sets.SET, data, np.arange(len(pixels)), data.split, pixels)
         return f"{len(pixels)} crops"
 
 
@@ -140,7 +139,7 @@ def _trained_for_it(study: Study, scale: Scale, data: DataSet) -> list[dict[str,
     for name in scale.retrained:
         for seed in range(scale.seeds):
             for snr, folder in zip(scale.retrained_snrs, noisy, strict=True):
-                its = open_prepared(folder / SET)
+                its = open_prepared(folder / sets.SET)
                 job = fig10_brightness.small(its, front_end(its, name), scale.epochs, seed)
                 cases.append(("snr", snr, its, job))
             for bits in scale.retrained_bits:

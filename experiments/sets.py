@@ -11,6 +11,9 @@ import numpy as np
 from loggrad_tf.dataset import DataSet
 from loggrad_tf.sources import SPLITS
 
+# Where a job that makes a set puts it.
+SET = "set"
+
 
 def manifest(data: DataSet) -> list[dict[str, str]]:
     """The lines of a prepared set's manifest, in the order of its arrays."""

@@ -20,8 +20,6 @@ from loggrad_tf.dataset import DataSet, open_prepared
 from loggrad_tf.files import write_whole
 from loggrad_tf.sensor import MONO
 
-SET = "set"
-
 
 def demosaiced(mosaic: np.ndarray) -> np.ndarray:
     """Gray at the size of the mosaic: ``(R + 2 G + B) / 4`` of bilinearly interpolated colours, half up.
@@ -81,8 +79,8 @@ class View:
     def run(self, directory: Path) -> str:
         data = open_data(self.data)
         pixels = in_batches(VIEWS[self.name], data.pixels)
-        sets.write(directory / SET, data, np.arange(len(pixels)), data.split, pixels)
-        about = directory / SET / "dataset.json"
+        sets.write(directory / sets.SET, data, np.arange(len(pixels)), data.split, pixels)
+        about = directory / sets.SET / "dataset.json"
         head = json.loads(about.read_text(encoding="utf-8"))
         sensor = dataclasses.replace(data.sensor, cfa=MONO).to_json()
         head |= {"size": pixels.shape[1], "mode": "gray", "sensor": sensor}
@@ -93,4 +91,4 @@ class View:
 def see(study: Study, data: DataSet, name: str) -> DataSet:
     """View ``name`` of ``data``, made on first use."""
     folder = study.run([View(name, data.path, data.manifest_sha256)])[0]
-    return open_prepared(folder / SET)
+    return open_prepared(folder / sets.SET)

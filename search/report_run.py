@@ -153,10 +153,10 @@ def read(directory: Path) -> Run:
             f"{directory / rundir.CONFIG}: unknown profile '{config.profile}'; restore it from a copy"
         )
     records, torn = _journal(directory)
-    # While a search is given more rounds, what was kept before is not its choice.
-    finished = len(records) >= config.method.rounds
-    saved = _saved(directory / "best" / "network.json", config, records) if finished else None
-    return Run(directory, config, records, _seconds(directory / TIMING), torn, saved)
+    run = Run(directory, config, records, _seconds(directory / TIMING), torn, None)
+    if not run.finished:  # what was kept when it had fewer rounds is not its choice
+        return run
+    return dataclasses.replace(run, saved=_saved(directory / "best" / "network.json", config, records))
 
 
 def _saved(path: Path, config: Config, records: tuple[Record, ...]) -> Saved | None:

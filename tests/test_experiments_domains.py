@@ -42,7 +42,7 @@ def test_strangers_are_tested_and_their_photographs_are_not_trained_on(
     ]
     monkeypatch.setattr(domains, "open_data", lambda path: data)
     domains.WithoutStrangers(data.path, data.manifest_sha256, found).run(tmp_path)
-    made = open_prepared(tmp_path / domains.SET)
+    made = open_prepared(tmp_path / sets.SET)
     lines = sets.manifest(made)
     tested = [line["file"] for line in lines if line["split"] == "test"]
     assert tested == [f"bar{k:02d}.png" for k in range(1, 12, 2)]

@@ -22,7 +22,7 @@ def test_all_classes_but_person_become_one(tmp_path: Path) -> None:
     folder = tmp_path / "made"
     folder.mkdir()
     assert fig12_vww.PersonOrNot(data.path, data.manifest_sha256).run(folder) == "6 of 18 crops are persons"
-    merged = dataset.open_prepared(folder / fig12_vww.SET)
+    merged = dataset.open_prepared(folder / sets.SET)
     assert merged.class_names == ("no_person", "person")
     assert np.array_equal(merged.labels == 1, data.labels == data.class_names.index("person"))
     assert np.array_equal(merged.pixels, data.pixels) and np.array_equal(merged.split, data.split)

@@ -51,7 +51,7 @@ def test_a_set_read_once_more_is_noisier(tmp_path: Path) -> None:
         folder = tmp_path / str(snr)
         folder.mkdir()
         sensor.Reread(data.path, data.manifest_sha256, snr).run(folder)
-        made.append(open_prepared(folder / sensor.SET))
+        made.append(open_prepared(folder / sets.SET))
     errors = [np.std(noisy.pixels.astype(float) - data.pixels) for noisy in made]
     assert errors[0] > 8 * errors[1] > 0
     assert len({made[0].manifest_sha256, made[1].manifest_sha256, data.manifest_sha256}) == 3

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from experiments import views
+from experiments import sets, views
 from experiments.study import Study
 from loggrad_tf import dataset
 from loggrad_tf.dataset import open_prepared
@@ -49,7 +49,7 @@ def test_a_view_is_a_gray_set_of_the_same_photographs(tmp_path: Path) -> None:
         folder = tmp_path / name
         folder.mkdir()
         views.View(name, mosaic.path, mosaic.manifest_sha256).run(folder)
-        made = found[name] = open_prepared(folder / views.SET)
+        made = found[name] = open_prepared(folder / sets.SET)
         assert made.pixels.shape == (18, side, side) and made.pixels.dtype == np.uint16
         assert (made.mode, made.sensor.cfa, made.sensor.span) == ("gray", MONO, mosaic.sensor.span)
         assert np.array_equal(made.labels, mosaic.labels) and np.array_equal(made.split, mosaic.split)
