@@ -1,4 +1,8 @@
-"""A command that is ended when its processes have had so many CPU-seconds."""
+"""A search that is ended when its processes have had so many CPU-seconds.
+
+Beside what the search writes, its directory holds ``cpu.jsonl``: the CPU-seconds when each candidate was
+there.
+"""
 
 import json
 import os
@@ -7,28 +11,35 @@ import time
 from pathlib import Path
 
 from loggrad_tf.errors import LogGradError
+from search import rundir
 
+_MARKS = "cpu.jsonl"
 _POLL = 0.25
 
 
-def spent_by(marks: Path) -> list[float]:
+def spent_by(directory: Path) -> list[float]:
+    """CPU-seconds that the search had had when each candidate was there."""
+    marks = directory / _MARKS
     return [json.loads(line) for line in marks.read_text().splitlines()] if marks.exists() else []
 
 
-def spend(command: list[str], journal: Path, marks: Path, budget: float, before: float) -> float:
-    """Run ``command``; note the CPU time at every new candidate; kill it when the budget is spent.
+def spend(command: list[str], directory: Path, budget: float, before: float) -> float:
+    """Run a search until its budget is spent; note the CPU time at every new candidate.
 
     Args:
+      command: of the search, which is killed in the end.
+      directory: where it writes.
+      budget: CPU-seconds.
       before: CPU-seconds that the search has had; those after the last mark of an interrupted benchmark are
         not known.
     Returns:
       CPU-seconds that it has had now.
     """
-    spent = spent_by(marks)
+    spent = spent_by(directory)
     before, done = max([before, *spent[-1:]]), len(spent)
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    log = journal.with_name("log.txt")
-    log.parent.mkdir(parents=True, exist_ok=True)
+    log = directory / "log.txt"
+    directory.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
         now = before
@@ -37,11 +48,11 @@ def spend(command: list[str], journal: Path, marks: Path, budget: float, before:
                 time.sleep(_POLL)
                 # Of a process that has just ended nothing can be read.
                 now = max(now, before + _cpu_seconds(process.pid))
-                lines = journal.read_bytes().count(b"\n") - 1 if journal.exists() else 0
-                if lines > done:
-                    with marks.open("a") as file:
-                        file.write(f"{now:.2f}\n" * (lines - done))
-                    done = lines
+                candidates = rundir.committed(directory)
+                if candidates > done:
+                    with (directory / _MARKS).open("a") as file:
+                        file.write(f"{now:.2f}\n" * (candidates - done))
+                    done = candidates
                 if now >= budget and done:
                     return now
         finally:

@@ -145,16 +145,16 @@ class Run:
 def search(arm: str, seed: int, scale: Scale, data: str, budget: float, out: Path) -> Run:
     """Run one search until it has spent ``budget`` CPU-seconds, or read one that has."""
     directory = out / f"{arm}_seed{seed}"
-    marks, total = directory / "cpu.jsonl", directory / "cpu_total.txt"
+    total = directory / "cpu_total.txt"
     before = float(total.read_text()) if total.exists() else 0.0
     if before < budget:
         flags_ = (f"--data={data}", f"--seed={seed}", f"--out={directory}", *scale.flags, *ARMS[arm])
         command = [sys.executable, "-m", "search.evolve", "--resume", *flags_]
-        now = spend(command, directory / rundir.JOURNAL, marks, budget, before)
+        now = spend(command, directory, budget, before)
         write_whole(total, f"{now:.2f}\n".encode())
     journal, records = rundir.open_journal(directory)
     journal.close()
-    spent = spent_by(marks)[: len(records)]
+    spent = spent_by(directory)[: len(records)]
     return Run(arm, seed, rundir.load_config(directory), tuple(records[: len(spent)]), tuple(spent))
 
 

@@ -22,17 +22,16 @@ for line in range(lines):
 
 
 def _spend(folder: Path, lines: int, seconds: float, before: float = 0.0) -> float:
-    journal = folder / "run/journal.jsonl"
-    command = [sys.executable, "-c", _STAND_IN, str(journal), str(lines)]
-    return budget.spend(command, journal, folder / "cpu.jsonl", seconds, before)
+    command = [sys.executable, "-c", _STAND_IN, str(folder / "run/journal.jsonl"), str(lines)]
+    return budget.spend(command, folder / "run", seconds, before)
 
 
 def test_a_search_is_ended_when_its_budget_is_spent(tmp_path: Path) -> None:
     now = _spend(tmp_path, 1000, 1.5)
-    marks = budget.spent_by(tmp_path / "cpu.jsonl")
+    marks = budget.spent_by(tmp_path / "run")
     assert now >= 1.5 and len(marks) > 1 and marks == sorted(marks) and marks[-1] <= now + 0.01
     more = _spend(tmp_path, 1000, now + 1, now)
-    assert more >= now + 1 and budget.spent_by(tmp_path / "cpu.jsonl")[: len(marks)] == marks
+    assert more >= now + 1 and budget.spent_by(tmp_path / "run")[: len(marks)] == marks
 
 
 def test_a_search_that_ends_too_early_is_an_error(tmp_path: Path) -> None:
