@@ -132,7 +132,11 @@ flags.DEFINE_string(
     "ray_address", None, "Of --executor=ray: auto, or the head's ip:port [Ray on this machine alone]."
 )
 flags.DEFINE_float(
-    "timeout", None, "Seconds after which a candidate has failed [600 for each of its epochs].", lower_bound=1
+    "timeout",
+    None,
+    "Seconds after which a candidate has failed [600 for each of its epochs]; training in full may take longer by"
+    " as much as it has more epochs.",
+    lower_bound=1,
 )
 flags.DEFINE_flag(
     flags.Flag(
@@ -197,12 +201,16 @@ def _given(method: Method) -> Method:
     return dataclasses.replace(method, **changes)
 
 
-def pool(config: Config, spec: TrainingSpec) -> Pool | RayPool:
-    """The workers asked for. They decide nothing, so a search may go on with others."""
-    timeout = FLAGS.timeout or EPOCH_LIMIT * config.method.train["epochs"]
+def pool(count: int, spec: TrainingSpec, config: Config) -> Pool | RayPool:
+    """The workers asked for. They decide nothing, so a search may go on with others.
+
+    A training in full has longer than a candidate of ``config``, by the epochs.
+    """
+    limit = FLAGS.timeout / config.method.train["epochs"] if FLAGS.timeout else EPOCH_LIMIT
+    timeout = limit * spec.train["epochs"]
     if FLAGS.executor == "process":
-        return Pool(config.workers, open_evaluator, spec, timeout)
-    made = RayPool(config.workers, open_evaluator, spec, FLAGS.ray_address, timeout)
+        return Pool(count, open_evaluator, spec, timeout)
+    made = RayPool(count, open_evaluator, spec, FLAGS.ray_address, timeout)
     if made.warning:
         print(f"warning: {made.warning}", file=sys.stderr)
     return made

@@ -6,6 +6,7 @@ appendix C.1 (2000 candidates of 80 epochs, pruning) with everything that makes 
 """
 
 import dataclasses
+import hashlib
 import importlib.metadata
 import platform
 from pathlib import Path
@@ -25,6 +26,9 @@ MODELS = ("deployed", "munas")
 EXTENSIBLE = ("rounds", "finalists", "final_seeds", "final")
 # Costs are counted for a Cortex-M4 unless a board is named.
 BOARD = "mps2-an386"
+_ROOT = Path(__file__).resolve().parent.parent
+# What a training depends on.
+_PROGRAM = ("loggrad_tf/**/*.py", "models/**/*.py", "search/evaluator.py")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -221,14 +225,18 @@ def fit_front_end(data: DataSet, name: str, bits: int) -> FrontEnd:
 
 
 def versions() -> dict[str, str]:
-    """Python, NumPy, TensorFlow, Keras and the processor's architecture."""
+    """Python, NumPy, TensorFlow, Keras, the processor's architecture, and a hash of what trains here."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
     for package in ("numpy", "tensorflow", "keras"):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             raise LogGradError(f"package {package} is not installed: run make setup") from None
-    return found
+    program = hashlib.sha256()
+    for pattern in _PROGRAM:
+        for path in sorted(_ROOT.glob(pattern)):
+            program.update(path.read_bytes())
+    return {**found, "program": program.hexdigest()[:12]}
 
 
 def differences(stored: dict[str, Any], given: dict[str, Any], prefix: str = "") -> list[str]:

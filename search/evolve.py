@@ -8,6 +8,7 @@ the history it would have had.
 """
 
 import contextlib
+import functools
 import os
 import sys
 from pathlib import Path
@@ -89,6 +90,7 @@ def _finish(
     directory: Path, config: Config, data: DataSet, evolution: Evolution, front: rundir.Front
 ) -> None:
     bounds, records = config.bounds, evolution.records
+    open_pool = functools.partial(asked.pool, config=config)
     chosen = best(front.members, bounds)
     if chosen is None:
         reasons = [r.outcome.failure or "stopped at a rung" for r in records]
@@ -96,7 +98,7 @@ def _finish(
     title = f"{config.input}, {config.data}, {len(records)} candidates, seed {config.seed}"
     with writing(directory):
         plots.write_csv(directory / "front.csv", front.members)
-        saved, sentence = final.finish_best(directory, config, front, records, data)
+        saved, sentence = final.finish_best(directory, config, front, records, data, open_pool)
         plots.write_png(directory / "front.png", front.points, front.members, bounds, saved, title)
     print(f"\nFront of {len(front.points)} candidates (* saved in {directory / final.BEST}, ! over a bound):")
     print(table(front.members | {saved: front.points[saved]}, bounds, saved))
@@ -143,7 +145,7 @@ def _search(directory: Path, config: Config, data: DataSet) -> None:
             progress.show(record, seconds)
             watch.add(record, seconds, front.members)
 
-        with contextlib.closing(watch), asked.pool(config, spec) as pool:
+        with contextlib.closing(watch), asked.pool(config.workers, spec, config) as pool:
             rundir.drive(evolution, journal, pool, task_of, show)
     journal.close()
     _finish(directory, config, data, evolution, front)

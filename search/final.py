@@ -17,7 +17,8 @@ import dataclasses
 import math
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,13 @@ if TYPE_CHECKING:  # they import TensorFlow, which must be told first how many t
 
 BEST, FINALISTS = "best", "finalists"
 Weights = tuple[np.ndarray, ...]
+# So many workers for trainings of that kind.
+OpenPool = Callable[[int, TrainingSpec], AbstractContextManager[rundir.Evaluators]]
+
+
+def processes(count: int, spec: TrainingSpec) -> Pool:
+    """Processes on this machine; none hangs for ever."""
+    return Pool(count, open_evaluator, spec, EPOCH_LIMIT * spec.train["epochs"])
 
 
 def network(record: Record, config: Config) -> Graph:
@@ -57,7 +65,12 @@ def network(record: Record, config: Config) -> Graph:
 
 
 def finish_best(
-    directory: Path, config: Config, front: rundir.Front, records: list[Record], data: DataSet
+    directory: Path,
+    config: Config,
+    front: rundir.Front,
+    records: list[Record],
+    data: DataSet,
+    open_pool: OpenPool,
 ) -> tuple[int, str]:
     """Write DIR/best; returns the candidate's index and the sentence that reports its errors."""
     start_tensorflow()
@@ -69,7 +82,7 @@ def finish_best(
     epochs = max(brief.epochs, config.method.final["epochs"])
     full = dataclasses.replace(brief, **config.method.final | {"epochs": epochs})
     wanted = [records[i] for i in order[: config.method.finalists]] if full.epochs > brief.epochs else []
-    finals = _finalists(directory, config, wanted, data, full)
+    finals = _finalists(directory, config, wanted, data, full, open_pool)
     index, chosen = _chosen(directory, config, leader, finals, data, brief)
     if not _is_saved(directory / BEST, chosen):
         test_error = training.evaluate(chosen.model(), data, chosen.front_end, "test")
@@ -99,18 +112,29 @@ def _as_good(points: dict[int, Point], leader: int, bounds: Bounds) -> dict[int,
 
 
 def _finalists(
-    directory: Path, config: Config, wanted: list[Record], data: DataSet, full: "TrainConfig"
+    directory: Path,
+    config: Config,
+    wanted: list[Record],
+    data: DataSet,
+    full: "TrainConfig",
+    open_pool: OpenPool,
 ) -> "dict[int, list[Bundle]]":
     """The networks that could be trained in full with every seed, by index; what is on the disk is kept."""
     found: dict[int, list[Bundle]] = {}
     for repeat in range(config.method.final_seeds if wanted else 0):
-        for index, trained in _trained(directory, config, wanted, data, full, repeat):
+        for index, trained in _trained(directory, config, wanted, data, full, repeat, open_pool):
             found.setdefault(index, []).append(trained)
     return {i: trained for i, trained in found.items() if len(trained) == config.method.final_seeds}
 
 
 def _trained(
-    directory: Path, config: Config, wanted: list[Record], data: DataSet, full: "TrainConfig", repeat: int
+    directory: Path,
+    config: Config,
+    wanted: list[Record],
+    data: DataSet,
+    full: "TrainConfig",
+    repeat: int,
+    open_pool: OpenPool,
 ) -> "Iterator[tuple[int, Bundle]]":
     """One training in full of each candidate that is wanted."""
     from models import bundle
@@ -131,7 +155,7 @@ def _trained(
     print(f"training {len(tasks)} of the best candidates for {full.epochs} epochs{again}", flush=True)
     records = {record.candidate.index: record for record in wanted}
     spec = dataclasses.replace(config.training(data.path, Path()), train=full.to_json(), rungs=())
-    for index, outcome, weights in train_in_full(spec, tasks, config.workers):
+    for index, outcome, weights in train_in_full(spec, tasks, config.workers, open_pool):
         if outcome.val_error is None or weights is None:
             print(f"warning: candidate {index} in full: {outcome.failure}", file=sys.stderr)
             continue
@@ -216,9 +240,9 @@ def _standard_error(rate: float, images: int) -> float:
 
 
 def train_in_full(
-    spec: TrainingSpec, tasks: list[Task], workers: int
+    spec: TrainingSpec, tasks: list[Task], workers: int, open_pool: OpenPool = processes
 ) -> Iterator[tuple[int, Outcome, Weights | None]]:
-    """Train in processes of their own; each network is handed on as it is done.
+    """Train in a pool of at most so many workers; each network is handed on as it is done.
 
     A crash is an outcome like any other, without weights. Where ``spec`` puts weights is not used.
 
@@ -228,8 +252,7 @@ def train_in_full(
     waiting, running = list(tasks), 0
     with tempfile.TemporaryDirectory() as folder:
         spec = dataclasses.replace(spec, weights=Path(folder), label="candidate")
-        limit = EPOCH_LIMIT * spec.train["epochs"]
-        with Pool(min(workers, len(tasks)), open_evaluator, spec, limit) as pool:
+        with open_pool(min(workers, len(tasks)), spec) as pool:
             while waiting or running:
                 while waiting and pool.idle:
                     task = waiting.pop(0)

@@ -19,7 +19,6 @@ refused.
 import dataclasses
 import fcntl
 import functools
-import hashlib
 import os
 import shutil
 import socket
@@ -32,15 +31,14 @@ from loggrad_tf import dataset
 from loggrad_tf.errors import LogGradError
 from search.config import versions
 from search.journal import write_synced
-from search.supervisor import Died, Done, Event, Ready, Refused, Supervisor
+from search.supervisor import START_LIMIT, Died, Done, Event, Ready, Refused, Supervisor
 from search.workers import ONEDNN, Pool, Setup, one_line
 
 LOST = "worker was lost with its node (out of memory?)"
-_ROOT = Path(__file__).resolve().parent.parent
-# What a training depends on.
-_PROGRAM = ("loggrad_tf/**/*.py", "models/**/*.py", "search/evaluator.py")
 _CONNECT_LIMIT = 5.0
 _LEAVE_LIMIT = 5.0
+# A host does a task twice at most, then tells why it failed; one that does not is frozen.
+_HOST_SHARE = 2
 
 
 class FilesSpec(Protocol):
@@ -60,7 +58,7 @@ class Order:
       setup, spec, timeout: see :class:`RayPool`.
       manifest: SHA-256 of the data set's manifest.
       environment: variables that change what TensorFlow computes.
-      program: what the node must have, see :func:`program`.
+      versions: that the node must have too.
     """
 
     setup: Setup
@@ -68,21 +66,12 @@ class Order:
     timeout: float | None
     manifest: str
     environment: dict[str, str]
-    program: dict[str, str] = dataclasses.field(default_factory=dict)
+    versions: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
 class Lacking:
     """A host's node does not have the data set."""
-
-
-def program() -> dict[str, str]:
-    """Versions of the packages, and a hash of this program's files on which training depends."""
-    digest = hashlib.sha256()
-    for pattern in _PROGRAM:
-        for path in sorted(_ROOT.glob(pattern)):
-            digest.update(path.read_bytes())
-    return {**versions(), "program": digest.hexdigest()[:12]}
 
 
 def holds(path: Path, manifest: str) -> bool:
@@ -123,8 +112,8 @@ class Host:
 
     def begin(self) -> Ready | Lacking | Refused:
         """Start the worker, if the node has what it takes."""
-        found = program()
-        for name, wanted in self._order.program.items():
+        found = versions()
+        for name, wanted in self._order.versions.items():
             if found[name] != wanted:
                 return Refused(
                     f"{self._name} has {name} {found[name]}, this machine {wanted}:"
@@ -250,7 +239,8 @@ class RayPool(Supervisor[_Remote]):
       spec: argument of ``setup``, with paths on this machine; workers get it with their own.
       address: ``auto`` for the cluster this machine is a node of, or its head's ``ip:port``; None
         starts Ray on this machine alone, and ends it.
-      timeout: seconds a task may take, see :mod:`search.supervisor`; None: no limit.
+      timeout: seconds a task may take, see :mod:`search.supervisor`; None: no limit. A node that is
+        silent for longer than its worker could take is given up, with the task.
 
     Raises:
       LogGradError: Ray is not installed, no cluster answers, no data set is there.
@@ -282,7 +272,7 @@ class RayPool(Supervisor[_Remote]):
                 self.warning = f"the cluster has {processors} processors; {count} workers share them"
             options = {"num_cpus": 1, "scheduling_strategy": "SPREAD", "max_restarts": 0}
             self._actors = self._ray.remote(**options)(Host)
-            super().__init__(count, None)
+            super().__init__(count, None if timeout is None else _HOST_SHARE * timeout + START_LIMIT)
         except BaseException:
             self._ray.shutdown()
             raise
@@ -306,7 +296,7 @@ class RayPool(Supervisor[_Remote]):
         return self._ray.put({p.name: p.read_bytes() for p in self._data.iterdir() if p.is_file()})
 
     def _start(self) -> _Remote:
-        order = dataclasses.replace(self._order, program=program())
+        order = dataclasses.replace(self._order, versions=versions())
         return _Remote(self._ray, self._actors.remote(order))
 
     def _listen(self, workers: list[_Remote], seconds: float) -> list[tuple[_Remote, Event]]:

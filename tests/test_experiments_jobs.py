@@ -72,7 +72,7 @@ def test_a_folder_says_what_made_it(tmp_path: Path) -> None:
     [path] = jobs.run_all([Note("a", tmp_path / "log")], tmp_path / "jobs", 1)
     about = json.loads((path / "job.json").read_text())
     assert about["job"] == {"text": "a"} and about["result"] == "written"
-    assert {"python", "numpy", "tensorflow", "keras"} <= set(about["versions"])
+    assert {"python", "numpy", "tensorflow", "keras", "program"} <= set(about["versions"])
     assert path.name.startswith("note-") and path.stat().st_mode & 0o777 == 0o755
 
 

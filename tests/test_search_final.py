@@ -17,6 +17,7 @@ from search import final, rundir
 from search.config import PROFILES, Config
 from search.evaluator import Task, TrainingSpec, save_weights, weights_path
 from search.evolution import record_of
+from search.final import OpenPool
 from search.history import Outcome, Record
 from search.objectives import Bounds
 from search.proposal import build, propose
@@ -55,7 +56,7 @@ class Training:
         self.outcome = outcome
         self.epochs: list[int] = []
 
-    def __call__(self, spec: TrainingSpec, tasks: list[Task], workers: int) -> Trained:
+    def __call__(self, spec: TrainingSpec, tasks: list[Task], workers: int, _: OpenPool) -> Trained:
         for task in tasks:
             assert task.graph == GRAPH
             self.epochs.append(spec.train["epochs"])
@@ -65,7 +66,7 @@ class Training:
 def _finish(
     directory: Path,
     config: Config,
-    training: Callable[[TrainingSpec, list[Task], int], Trained],
+    training: Callable[[TrainingSpec, list[Task], int, OpenPool], Trained],
     monkeypatch: pytest.MonkeyPatch,
     records: Sequence[Record] = (RECORD,),
 ) -> str:
@@ -77,7 +78,7 @@ def _finish(
     data = DataSet(pixels, labels, split, names, SENSOR, "gray", "synthetic", "0", Path("unused"))
     records = list(records)
     front = rundir.Front(directory, records, config.bounds)
-    return final.finish_best(directory, config, front, records, data)[1]
+    return final.finish_best(directory, config, front, records, data, final.processes)[1]
 
 
 @pytest.fixture
@@ -148,7 +149,7 @@ class Finalists:
     def __init__(self, errors: dict[int, float]) -> None:
         self.errors, self.asked = errors, list[int]()
 
-    def __call__(self, spec: TrainingSpec, tasks: list[Task], workers: int) -> Trained:
+    def __call__(self, spec: TrainingSpec, tasks: list[Task], workers: int, _: OpenPool) -> Trained:
         for task in tasks:
             self.asked.append(task.index)
             error = self.errors[task.index]
@@ -213,7 +214,7 @@ def test_seeds_decide_by_their_mean(directory: Path, monkeypatch: pytest.MonkeyP
     method = dataclasses.replace(CONFIG.method, finalists=2, final_seeds=2)
     errors, seeds = {0: iter((0.25, 0.125)), 1: iter((0.0625, 0.5))}, list[int]()
 
-    def training(spec: TrainingSpec, tasks: list[Task], workers: int) -> Trained:
+    def training(spec: TrainingSpec, tasks: list[Task], workers: int, _: OpenPool) -> Trained:
         for task in tasks:
             seeds.append(task.seed)
             error = next(errors[task.index])

@@ -21,9 +21,10 @@ from loggrad_tf import dataset, frontend
 from loggrad_tf.errors import LogGradError
 from models.graph import GraphBuilder
 from search import ray_pool
+from search.config import versions
 from search.evaluator import Task, TrainingSpec, load_weights, open_evaluator
 from search.history import Outcome
-from search.ray_pool import Host, Lacking, Order, RayPool, program
+from search.ray_pool import Host, Lacking, Order, RayPool
 from search.supervisor import Done, Ready, Refused
 from search.workers import Pool
 
@@ -54,6 +55,9 @@ def setup(spec: Spec) -> Callable[[tuple[int, str]], Outcome]:
             os.kill(os.getpid(), signal.SIGKILL)
         if what == "host":
             os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(60)
+        if what == "freeze":
+            os.kill(os.getppid(), signal.SIGSTOP)
             time.sleep(60)
         if what == "full":
             raise OSError(errno.ENOSPC, "No space left on device")
@@ -196,11 +200,22 @@ def test_what_ends_the_search(cluster: Any, fresh: Spec, monkeypatch: pytest.Mon
         pytest.raises(LogGradError, match=r"node \S+: .*No space left.* resume the search"),
     ):
         _all(pool, ["0.05", "full"])
-    monkeypatch.setattr(ray_pool, "program", lambda: {**program(), "numpy": "0.1"})
+    monkeypatch.setattr(ray_pool, "versions", lambda: {**versions(), "numpy": "0.1"})
     with RayPool(3, setup, fresh, cluster.address) as pool:
         assert pool.warning == "the cluster has 2 processors; 3 workers share them"
         with pytest.raises(LogGradError, match=r"could not start: node \S+ has numpy .*, this machine 0\.1"):
             _all(pool, ["0.05"])
+
+
+@needs_ray
+def test_a_host_that_is_frozen_is_given_up(
+    cluster: Any, fresh: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray_pool, "START_LIMIT", 2.0)
+    with RayPool(2, setup, fresh, cluster.address, timeout=1.0) as pool:
+        outcomes = _all(pool, ["freeze", "0.05", "0.05", "0.05"])
+    assert outcomes[0].failure == "timed out after 4 s"
+    assert all(outcomes[i].failure is None for i in (1, 2, 3))
 
 
 @needs_ray
@@ -283,7 +298,7 @@ def test_ray_on_this_machine_alone_leaves_no_process(fresh: Spec, tmp_path: Path
 
 def _order(spec: Spec) -> Order:
     manifest = dataset.open_prepared(spec.data).manifest_sha256
-    return Order(setup, spec, None, manifest, {}, program())
+    return Order(setup, spec, None, manifest, {}, versions())
 
 
 def test_a_host_without_the_data_set(fresh: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,12 +368,14 @@ def test_a_search_has_the_history_it_has_in_processes(spec: Spec, tmp_path: Path
         done = subprocess.run(
             [
                 sys.executable, "-m", "search.evolve", f"--data=folder:{pictures}", "--size=24", "--rounds=6",
-                "--population=3", "--sample=2", "--epochs=2", "--workers=2", "--final_epochs=0",
-                f"--executor={executor}", f"--out={out}",
+                "--population=3", "--sample=2", "--epochs=2", "--workers=2", "--final_epochs=3",
+                "--finalists=2", f"--executor={executor}", f"--out={out}",
             ],
             cwd=ROOT, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-        kept = [out / "config.json", out / "journal.jsonl", *sorted((out / "candidates").iterdir())]
-        states.append({path.name: path.read_bytes() for path in kept})
-    assert states[0] == states[1] and len(states[0]) > 2
+        folders = ("candidates", "finalists", "best")
+        kept = [path for name in folders for path in (out / name).rglob("*") if path.is_file()]
+        kept += [out / "config.json", out / "journal.jsonl"]
+        states.append({path.relative_to(out): path.read_bytes() for path in kept})
+    assert states[0] == states[1] and {path.parts[0] for path in states[0]} >= set(folders)
