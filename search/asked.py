@@ -134,8 +134,8 @@ flags.DEFINE_string(
 flags.DEFINE_float(
     "timeout",
     None,
-    "Seconds after which a candidate has failed [600 for each of its epochs]; training in full may take longer by"
-    " as much as it has more epochs.",
+    "Seconds after which a candidate has failed [600 for each of its epochs]; training in full has longer, by"
+    " its epochs.",
     lower_bound=1,
 )
 flags.DEFINE_flag(
