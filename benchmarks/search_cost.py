@@ -6,8 +6,9 @@ differs in flags of :mod:`search.evolve` alone:
     faithful      plain muNAS: whatever is drawn is trained
     feasible      faithful, but nothing that cannot fit is trained
     random        feasible networks at random, no evolution
-    full          all that the profiles of search.evolve do
+    full          all that profile quick of search.evolve does
     full-X        full without one of its parts
+    full+bn       full with batch norm behind every layer
 
 Cost is the CPU time of all processes of a search, imports and proposals included. Faithful gets
 ``--budget`` CPU-seconds a seed, the others ``--share`` of it. Selection sees the validation split
@@ -71,7 +72,7 @@ _FULL = (
     "--children=4",
     "--rungs=3",
     "--varied",
-    "--always_bn",
+    "--noalways_bn",
 )
 ARMS = {
     "faithful": _PLAIN,
@@ -83,7 +84,7 @@ ARMS = {
     "full-children": (*_FULL, "--children=1"),
     "full-rungs": (*_FULL, "--rungs=none"),
     "full-varied": (*_FULL, "--novaried"),
-    "full-bn": (*_FULL, "--noalways_bn"),
+    "full+bn": (*_FULL, "--always_bn"),
 }
 
 

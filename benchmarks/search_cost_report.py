@@ -20,7 +20,7 @@ STYLES = {
     "full-children": ("#CC79A7", "X"),
     "full-rungs": ("#F0E442", "*"),
     "full-varied": ("#999999", "p"),
-    "full-bn": ("#8B4513", "h"),
+    "full+bn": ("#8B4513", "h"),
 }
 
 
