@@ -81,6 +81,9 @@ flags.DEFINE_integer(
     "* Draw so many and train the one where the front of costs is sparsest [8, 8; faithful 1].",
     lower_bound=1,
 )
+flags.DEFINE_boolean(
+    "elitist", None, "* Members of the front stay parents, whatever their age [true, true; faithful false]."
+)
 flags.DEFINE_string(
     "rungs",
     None,
@@ -153,8 +156,8 @@ flags.DEFINE_flag(
 # Flags that config.json holds under their own name and as they are given.
 _OWN = ("data", "input", "mode", "bits", "size", "seed", "workers")
 _METHOD = (
-    "rounds", "population", "sample", "finalists", "final_seeds", "pruning", "unique", "children", "varied",
-    "always_bn", "start",
+    "rounds", "population", "sample", "finalists", "final_seeds", "pruning", "unique", "children", "elitist",
+    "varied", "always_bn", "start",
 )  # fmt: skip
 
 

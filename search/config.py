@@ -36,8 +36,8 @@ class Method:
     """How candidates are drawn and trained; see :mod:`search.proposal`.
 
     Attributes:
-      rounds, population, sample, pruning, max_overrun, unique, children, rungs, varied, always_bn,
-        start: of :class:`search.proposal.Settings`.
+      rounds, population, sample, pruning, max_overrun, unique, children, elitist, rungs, varied,
+        always_bn, start: of :class:`search.proposal.Settings`.
       model: whose counts are bounded by default, of :data:`MODELS`.
       train: JSON form of :class:`models.training.TrainConfig`.
       final: what the training in full changes of ``train``.
@@ -52,6 +52,7 @@ class Method:
     max_overrun: float | None
     unique: bool
     children: int
+    elitist: bool
     rungs: tuple[int, ...]
     varied: bool
     always_bn: bool
@@ -83,6 +84,7 @@ _FAITHFUL = Method(
     max_overrun=None,
     unique=False,
     children=1,
+    elitist=False,
     rungs=(),
     varied=False,
     always_bn=False,
@@ -98,6 +100,7 @@ _PAPER = dataclasses.replace(
     max_overrun=1.0,
     unique=True,
     children=8,
+    elitist=True,
     rungs=(8, 20, 40),
     varied=True,
     always_bn=True,
@@ -193,6 +196,7 @@ class Config:
             max_overrun=method.max_overrun,
             unique=method.unique,
             children=method.children,
+            elitist=method.elitist,
             rungs=method.rungs,
             varied=method.varied,
             always_bn=method.always_bn,

@@ -9,6 +9,8 @@ anyway can be dropped before it costs anything, each by a setting of its own:
 * ``unique``: a network that was trained already is redrawn;
 * ``children``: several are drawn and the one is trained that lies where the front of costs is
   sparsest (after LEMONADE, Elsken et al. 2019): costs are free, errors are not;
+* ``elitist``: members of the front remain parents however old they are. In muNAS all die of age, and
+  when most morphs do harm a short search drifts away from the best that it has found;
 * ``rungs``: epochs at which a training is stopped if networks that cost no more have learned
   faster (asynchronous successive halving, Li et al. 2020, with the sum of training losses as
   its measure and the front in place of a ranking), or if nothing was learned yet.
@@ -59,7 +61,8 @@ class Settings:
       seed: of everything.
       bounds: see :mod:`search.objectives`.
       pruning: a candidate is an architecture and a sparsity.
-      max_overrun, unique, children, rungs: see the module's head. None, False, 1 and () are muNAS.
+      max_overrun, unique, children, elitist, rungs: see the module's head. None, False, 1, False and () are
+        muNAS.
       varied: larger and more varied steps, see :mod:`search.mutation`.
       start: name of a network of :mod:`search.starts`; it is candidate 0, and morphs of it take the
         place of random networks. Empty: random ones.
@@ -80,6 +83,7 @@ class Settings:
     max_overrun: float | None = None
     unique: bool = False
     children: int = 1
+    elitist: bool = False
     rungs: tuple[int, ...] = ()
     varied: bool = False
     always_bn: bool = False
@@ -142,7 +146,7 @@ def propose(settings: Settings, index: int, visible: list[Record], earlier: list
       LogGradError: no network within ``max_overrun`` could be found.
     """
     rng = rng_of(settings.seed, index)
-    parents = [r for r in visible if r.point is not None][-settings.population :]
+    parents = _parents(visible, settings)
     tried = {_identity(c.genotype, settings) for c in earlier} if settings.unique else set()
     drawn: list[tuple[Genotype, int | None, str]] = []
     rejected: dict[str, int] = {}
@@ -181,6 +185,22 @@ def propose(settings: Settings, index: int, visible: list[Record], earlier: list
     genotype, parent, morph = drawn[_sparsest([g for g, _, _ in drawn], visible, settings)]
     limits = _limits(expected(genotype, settings), visible, settings)
     return Candidate(index, genotype, parent, morph, tuple(sorted(rejected.items())), limits)
+
+
+def _parents(visible: list[Record], settings: Settings) -> list[Record]:
+    """Who may have children: the newest, and before them the older members of the front."""
+    trained = [r for r in visible if r.point is not None]
+    newest = trained[-settings.population :]
+    if not settings.elitist:
+        return newest
+    front = _front(visible, settings)
+    return [r for r in trained[: -settings.population] if r.candidate.index in front] + newest
+
+
+def _front(visible: list[Record], settings: Settings) -> dict[int, Point]:
+    """The front of what was trained to its end."""
+    points = {r.candidate.index: r.point for r in visible if r.ranked and r.point is not None}
+    return pareto_front(points, settings.bounds)
 
 
 def _identity(genotype: Genotype, settings: Settings) -> tuple[Graph, Graph]:
@@ -250,8 +270,7 @@ def _sparsest(genotypes: list[Genotype], visible: list[Record], settings: Settin
     if len(genotypes) == 1:
         return 0
     bounds = settings.bounds.resources
-    points = {r.candidate.index: r.point for r in visible if r.ranked and r.point is not None}
-    front = pareto_front(points, settings.bounds)
+    front = _front(visible, settings)
     taken = np.array([_octaves(p.costs, bounds) for p in front.values()]).reshape(-1, len(bounds))
     density = []
     for genotype in genotypes:
