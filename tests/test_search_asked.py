@@ -48,13 +48,13 @@ def test_faithful_is_the_paper() -> None:
     """Appendix C.1 and muNAS' own counts, bounds and sizes; nothing that makes it cheaper."""
     [[method, bounds]] = ask("--faithful")
     assert [method[k] for k in ("rounds", "population", "sample", "model")] == [2000, 100, 25, "munas"]
-    assert [method[k] for k in ("max_overrun", "unique", "children", "elitist", "rungs")] == [
-        None,
-        False,
-        1,
-        [],
-    ]
-    assert method["pruning"] and not method["varied"] and method["final"] == {"epochs": 0}
+    assert [method[k] for k in ("max_overrun", "unique", "children", "rungs")] == [None, False, 1, []]
+    assert (
+        method["pruning"]
+        and not method["varied"]
+        and not method["elitist"]
+        and method["final"] == {"epochs": 0}
+    )
     paper = TrainConfig(epochs=80, batch_size=128, learning_rate=0.03, momentum=0.9, weight_decay=1e-4)
     given = TrainConfig.from_json(method["train"])
     assert given == TrainConfig.from_json(paper.to_json() | {"fused_bn": False})
@@ -63,21 +63,15 @@ def test_faithful_is_the_paper() -> None:
 
 
 def test_every_saving_is_a_flag_of_its_own() -> None:
-    switches = "--max_overrun=none --nounique --children=1 --noelitist --rungs=none --novaried --nofused_bn --noalways_bn"
+    switches = "--max_overrun=none --nounique --children=1 --noelitist --rungs=none --novaried"
+    switches += " --nofused_bn --noalways_bn"
     [paper, _], [plain, _] = ask("--profile=paper", f"--profile=paper {switches}")
     faithful = vars(PROFILES["faithful"]) | {"rungs": []}
     assert {k for k in plain if plain[k] != faithful[k]} == {"model"}
     changed = {k for k in plain if plain[k] != paper[k]}
     assert changed == {
-        "max_overrun",
-        "unique",
-        "children",
-        "elitist",
-        "rungs",
-        "varied",
-        "always_bn",
-        "train",
-    }
+        "max_overrun", "unique", "children", "elitist", "rungs", "varied", "always_bn", "train",
+    }  # fmt: skip
 
 
 def test_bounds_follow_the_counts() -> None:

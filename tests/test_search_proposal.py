@@ -12,7 +12,7 @@ from search import proposal, space
 from search.costs import RESOURCES, costs, count
 from search.history import Candidate, Outcome, Record
 from search.mutation import mutate
-from search.objectives import Bounds, overrun
+from search.objectives import Bounds, overrun, pareto_front
 from search.proposal import Settings, build, expected, over_bound, propose
 from search.space import random_genotype
 from search.starts import STARTS
@@ -152,6 +152,30 @@ def test_selection_prefers_the_fit() -> None:
     assert {propose(settings, k, records, []).parent for k in range(10, 20)} == {2}
     aged = [*records, *(record(PLAIN, 4 + k, 0.3) for k in range(10))]
     assert propose(settings, 20, aged, []).parent != 2
+
+
+def test_the_front_outlives_the_population() -> None:
+    """Ten networks, the first the best by far: with two in the population it is a parent still."""
+    settings = dataclasses.replace(PLAIN, population=2, sample=30)
+    records = [record(PLAIN, k, 0.01 if k == 0 else 0.5) for k in range(10)]
+    front = pareto_front({r.candidate.index: r.point for r in records if r.point}, settings.bounds)
+    earlier = [r.candidate for r in records]
+
+    def parents(elitist: bool) -> set[int | None]:
+        asked = dataclasses.replace(settings, elitist=elitist)
+        return {propose(asked, k, records, earlier).parent for k in range(10, 40)}
+
+    assert parents(elitist=False) <= {8, 9}
+    assert 0 in parents(elitist=True) and parents(elitist=True) <= {*front, 8, 9}
+
+
+def test_a_stopped_training_is_no_member_of_the_front() -> None:
+    settings = dataclasses.replace(PLAIN, population=2, elitist=True)
+    records = [record(PLAIN, k, 0.5) for k in range(10)]
+    stopped = dataclasses.replace(records[0].outcome, val_error=0.01, stopped=True)
+    records[0] = dataclasses.replace(records[0], outcome=stopped)
+    earlier = [r.candidate for r in records]
+    assert 0 not in {propose(settings, k, records, earlier).parent for k in range(10, 40)}
 
 
 def test_always_bn_leaves_no_layer_without_it_and_never_morphs_it() -> None:
