@@ -83,7 +83,7 @@ def _method_text(run: Run) -> str:
     overrun = "not enforced" if method.max_overrun is None else f"{method.max_overrun:g} × bound at most"
     rungs = f"rungs after epochs {', '.join(map(str, method.rungs))}" if method.rungs else "no rungs"
     return (
-        f"population {method.population}, tournaments of {method.sample},"
+        f"population {method.population}{' and the front' if method.elitist else ''}, tournaments of {method.sample},"
         f" {method.train['epochs']} epochs a candidate, {rungs},"
         f" {method.children} drawn for each trained, costs before training {overrun},"
         f" {'with' if method.pruning else 'without'} pruning"
