@@ -82,8 +82,9 @@ def _method_text(run: Run) -> str:
     method = run.config.method
     overrun = "not enforced" if method.max_overrun is None else f"{method.max_overrun:g} × bound at most"
     rungs = f"rungs after epochs {', '.join(map(str, method.rungs))}" if method.rungs else "no rungs"
+    parents = f"population {method.population}{' and the front' if method.elitist else ''}"
     return (
-        f"population {method.population}{' and the front' if method.elitist else ''}, tournaments of {method.sample},"
+        f"{parents}, tournaments of {method.sample},"
         f" {method.train['epochs']} epochs a candidate, {rungs},"
         f" {method.children} drawn for each trained, costs before training {overrun},"
         f" {'with' if method.pruning else 'without'} pruning"
