@@ -27,6 +27,8 @@ from loggrad_tf.sensor import from_fields
 from models.graph import Graph, macs, weight_count
 
 MAX_STATES = 200_000
+# Limits that are tried upwards before what is left is halved.
+_RISING = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,8 +144,9 @@ def _chains(tasks: Sequence[_Task], start: int, end: int) -> list[tuple[int, ...
 def _chains_peak(fork: int, chains: list[tuple[int, ...]], join: int) -> int:
     """The least peak of running every chain from the shared map ``fork`` to its end, then the join.
 
-    A limit is raised from what no order avoids to the least cost that was turned away, until some
-    order stays within it.
+    Limits are tried, the first of them what no order avoids. One that no order keeps shows the least cost
+    that was turned away, which is the next that could do, and often does; later what lies between that and
+    the least limit known to be enough is halved.
     """
     smallest = sum(min(c) for c in chains)
     limit = max(
@@ -152,11 +155,28 @@ def _chains_peak(fork: int, chains: list[tuple[int, ...]], join: int) -> int:
         max((a + b for c in chains for a, b in itertools.pairwise(c)), default=0),
         min(fork + c[0] + smallest - min(c) for c in chains),
     )
-    while True:
-        search = _Chains(fork, [(0, *c) for c in chains], limit)
+    started = [(0, *c) for c in chains]
+    enough, low, tries = _one_by_one(fork, chains, join), limit, 0
+    while limit < enough:
+        search = _Chains(fork, started, limit)
         if search.fit():
-            return limit
-        limit = search.least
+            enough = limit
+        else:
+            low = min(search.least, enough)
+        tries += 1
+        limit = low if tries <= _RISING else (low + enough) // 2
+    return enough
+
+
+def _one_by_one(fork: int, chains: list[tuple[int, ...]], join: int) -> int:
+    """The peak of running the chains to their ends, one after the other."""
+    peak, held = join, fork
+    for i, chain in enumerate(chains):
+        peak = max(peak, held + chain[0])
+        held -= fork if i == len(chains) - 1 else 0
+        peak = max([peak, *(held + a + b for a, b in itertools.pairwise(chain))])
+        held += chain[-1]
+    return peak
 
 
 class _Chains:
@@ -206,18 +226,23 @@ class _Chains:
 
     def _fall(self, start: list[int], stop: list[int], way: int, base: int) -> list[int]:
         """Where chains rest that move by ``way`` towards ``stop`` to maps no larger than their own."""
-        at = list(start)
+        at, limit = list(start), self.limit
         total = base + sum(c[p] for c, p in zip(self.chains, at, strict=True))
+        waiting = [i for i, p in enumerate(at) if p != stop[i]]
         moved = True
         while moved:
             moved = False
-            for i, chain in enumerate(self.chains):
-                p, others = at[i], total - chain[at[i]]
-                for q in range(at[i] + way, stop[i] + way, way):
-                    if not self._allows(others + chain[q - way] + chain[q]):
+            for i in waiting:
+                chain, p = self.chains[i], at[i]
+                last, rest = chain[p], limit - total + chain[p]
+                for q in range(p + way, stop[i] + way, way):
+                    here = chain[q]
+                    if last + here > rest:
+                        self.least = min(self.least, limit + last + here - rest)
                         break
-                    if chain[q] <= chain[p]:
+                    if here <= chain[p]:
                         p = q
+                    last = here
                 if p != at[i]:
                     total += chain[p] - chain[at[i]]
                     at[i] = p
