@@ -6,7 +6,7 @@ differs in flags of :mod:`search.evolve` alone:
     faithful      plain muNAS: whatever is drawn is trained
     feasible      faithful, but nothing that cannot fit is trained
     random        feasible networks at random, no evolution
-    full          all that profile quick of search.evolve does
+    full          with everything that makes profile quick cheaper
     full-X        full without one of its parts
     full+bn       full with batch norm behind every layer
 
@@ -151,9 +151,21 @@ def search(arm: str, seed: int, scale: Scale, data: str, budget: float, out: Pat
     directory = out / f"{arm}_seed{seed}"
     total = directory / "cpu_total.txt"
     before = float(total.read_text()) if total.exists() else 0.0
+    flags_ = "\n".join((f"--data={data}", f"--seed={seed}", *scale.flags, *ARMS[arm]))
+    asked = directory / "flags.txt"
+    if directory.exists() and not (asked.exists() and asked.read_text() == flags_):
+        raise LogGradError(f"{directory}: a search of other flags: choose another --out, or delete it")
     if before < budget:
-        flags_ = (f"--data={data}", f"--seed={seed}", f"--out={directory}", *scale.flags, *ARMS[arm])
-        command = [sys.executable, "-m", "search.evolve", "--resume", *flags_]
+        directory.mkdir(parents=True, exist_ok=True)
+        write_whole(asked, flags_.encode())
+        command = [
+            sys.executable,
+            "-m",
+            "search.evolve",
+            "--resume",
+            f"--out={directory}",
+            *flags_.split("\n"),
+        ]
         now = spend(command, directory, budget, before)
         write_whole(total, f"{now:.2f}\n".encode())
     journal, records = rundir.open_journal(directory)

@@ -67,7 +67,7 @@ def _matched(arm: str, curves: Curves) -> str:
         if name != arm or arm == "faithful" or other is None:
             continue
         at = next((cost for cost, volume in steps if volume >= other[-1][1]), None)
-        shares.append(f"1/{other[-1][0] / at:.0f}" if at else "never")
+        shares.append("never" if at is None else f"1/{other[-1][0] / at:.0f}" if at else "at once")
     return ", ".join(shares) or "-"
 
 

@@ -64,7 +64,7 @@ def _resumed(directory: Path) -> tuple[Config, DataSet]:
             " restore it, or start anew with another --out"
         )
     for change in differences(stored.versions, versions()):
-        print(f"warning: {change}; results may differ in the last digits from here on", file=sys.stderr)
+        print(f"warning: {change}; candidates may come out differently from here on", file=sys.stderr)
     if config != stored:
         rundir.write_config(directory, config)
     return config, data

@@ -9,8 +9,9 @@ anyway can be dropped before it costs anything, each by a setting of its own:
 * ``unique``: a network that was trained already is redrawn;
 * ``children``: several are drawn and the one is trained that lies where the front of costs is
   sparsest (after LEMONADE, Elsken et al. 2019): costs are free, errors are not;
-* ``elitist``: members of the front remain parents however old they are. In muNAS all die of age, and
-  when most morphs do harm a short search drifts away from the best that it has found;
+* ``elitist``: members of the front that are within the bounds remain parents however old they are.
+  In muNAS all die of age, which sheds those that were lucky once; but where most morphs do harm, a
+  short search drifts away from the best that it has found;
 * ``rungs``: epochs at which a training is stopped if networks that cost no more have learned
   faster (asynchronous successive halving, Li et al. 2020, with the sum of training losses as
   its measure and the front in place of a ranking), or if nothing was learned yet.
@@ -30,7 +31,7 @@ from search.assembly import assemble
 from search.costs import Costs, Target, costs, count
 from search.history import Candidate, Record
 from search.mutation import mutate
-from search.objectives import Bounds, Point, draw_lambdas, fitness, pareto_front
+from search.objectives import Bounds, Point, draw_lambdas, fitness, overrun, pareto_front
 from search.space import Genotype, random_genotype
 from search.starts import STARTS
 
@@ -178,7 +179,7 @@ def propose(settings: Settings, index: int, visible: list[Record], earlier: list
         reasons = ", ".join(f"{name}: {n}" for name, n in sorted(rejected.items()))
         raise LogGradError(
             f"none of {MAX_REDRAWS} networks drawn for candidate {index} can be used ({reasons});"
-            " raise --max_overrun or the bounds"
+            " raise --max_overrun or the bounds, or end a search that goes on with --rounds"
         )
     if len(drawn) > 1:
         rejected["crowded"] = len(drawn) - 1
@@ -194,7 +195,16 @@ def _parents(visible: list[Record], settings: Settings) -> list[Record]:
     if not settings.elitist:
         return newest
     front = _front(visible, settings)
-    return [r for r in trained[: -settings.population] if r.candidate.index in front] + newest
+    older = [r for r in trained[: -settings.population] if r.candidate.index in front]
+    return [r for r in older if _is_useful(r, settings)] + newest
+
+
+def _is_useful(record: Record, settings: Settings) -> bool:
+    """Is it within all bounds, and better than guessing?"""
+    error = record.outcome.val_error
+    return (
+        error is not None and error < 1 - 1 / settings.classes and overrun(record.costs, settings.bounds) <= 1
+    )
 
 
 def _front(visible: list[Record], settings: Settings) -> dict[int, Point]:

@@ -31,14 +31,15 @@ from loggrad_tf import dataset
 from loggrad_tf.errors import LogGradError
 from search.config import versions
 from search.journal import write_synced
-from search.supervisor import START_LIMIT, Died, Done, Event, Ready, Refused, Supervisor
+from search.supervisor import START_LIMIT, Died, Done, Event, Finished, Job, Ready, Refused, Supervisor
 from search.workers import ONEDNN, Pool, Setup, one_line
 
-LOST = "worker was lost with its node (out of memory?)"
+LOST = "worker was lost with its node (out of memory, or frozen?)"
+_FOLDER = "loggrad-weights-"
 _CONNECT_LIMIT = 5.0
 _LEAVE_LIMIT = 5.0
-# A host does a task twice at most, then tells why it failed; one that does not is frozen.
-_HOST_SHARE = 2
+# A host gives a task to two workers at most, each of which has to start; then it is frozen.
+_ATTEMPTS = 2
 
 
 class FilesSpec(Protocol):
@@ -101,13 +102,22 @@ def unpack(place: Path, manifest: str, files: dict[str, bytes]) -> None:
             shutil.rmtree(partial, ignore_errors=True)
 
 
+def _remove_orphans() -> None:
+    """Delete the folders of hosts that were killed."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        owner = path.name.removeprefix(_FOLDER).partition("-")[0]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            shutil.rmtree(path, ignore_errors=True)
+
+
 class Host:
     """What lives on a node, as an actor: a pool of one process, with local files."""
 
     def __init__(self, order: Order) -> None:
         self._order = order
         self._name = f"node {socket.gethostname()}"
-        self._weights = tempfile.TemporaryDirectory(prefix="loggrad-weights-")
+        _remove_orphans()
+        self._weights = tempfile.TemporaryDirectory(prefix=f"{_FOLDER}{os.getpid()}-")
         self._pool: Pool | None = None
 
     def begin(self) -> Ready | Lacking | Refused:
@@ -249,6 +259,8 @@ class RayPool(Supervisor[_Remote]):
       warning: what is not as asked for, one line, or None.
     """
 
+    recycles = False  # hosts do so
+
     def __init__(
         self,
         count: int,
@@ -263,7 +275,7 @@ class RayPool(Supervisor[_Remote]):
         os.environ.setdefault(ONEDNN, "1")
         kinds = ("TF_", "ONEDNN_", "KERAS_")
         environment = {name: value for name, value in os.environ.items() if name.startswith(kinds)}
-        self._order = Order(setup, spec, timeout, manifest, environment)
+        self._order = Order(setup, spec, timeout, manifest, environment, versions())
         _connect(self._ray, count, address)
         try:
             processors = int(self._ray.cluster_resources().get("CPU", 0))
@@ -272,7 +284,8 @@ class RayPool(Supervisor[_Remote]):
                 self.warning = f"the cluster has {processors} processors; {count} workers share them"
             options = {"num_cpus": 1, "scheduling_strategy": "SPREAD", "max_restarts": 0}
             self._actors = self._ray.remote(**options)(Host)
-            super().__init__(count, None if timeout is None else _HOST_SHARE * timeout + START_LIMIT)
+            silence = None if timeout is None else _ATTEMPTS * (timeout + START_LIMIT)
+            super().__init__(count, silence)
         except BaseException:
             self._ray.shutdown()
             raise
@@ -290,13 +303,16 @@ class RayPool(Supervisor[_Remote]):
         finally:
             self._ray.shutdown()
 
+    def _expired(self, job: Job) -> list[Finished]:
+        return self._mourn(job, LOST)
+
     @functools.cached_property
     def _archive(self) -> Any:
         """The data set in the object store."""
         return self._ray.put({p.name: p.read_bytes() for p in self._data.iterdir() if p.is_file()})
 
     def _start(self) -> _Remote:
-        order = dataclasses.replace(self._order, versions=versions())
+        order = self._order
         return _Remote(self._ray, self._actors.remote(order))
 
     def _listen(self, workers: list[_Remote], seconds: float) -> list[tuple[_Remote, Event]]:

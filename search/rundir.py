@@ -99,7 +99,10 @@ def load_config(directory: Path) -> Config:
     try:
         return Config.from_json(json.loads(path.read_text()))
     except (LogGradError, ValueError, TypeError) as error:
-        raise LogGradError(f"{path}: damaged ({error}); restore it from a copy") from None
+        raise LogGradError(
+            f"{path}: damaged, or of another version of this program ({error}); restore it from a copy,"
+            " go on with that version, or start anew with another --out"
+        ) from None
 
 
 def committed(directory: Path) -> int:

@@ -87,7 +87,7 @@ W = TypeVar("W", bound=Worker)
 
 
 @dataclasses.dataclass
-class _Job:
+class Job:
     """A task: when it was begun first, how many workers died over it, seconds it has had this time."""
 
     index: int
@@ -103,7 +103,7 @@ class _Seat(Generic[W]):
 
     worker: W
     is_ready: bool = False
-    job: _Job | None = None
+    job: Job | None = None
     served: int = 0
     failed_starts: int = 0
 
@@ -114,11 +114,16 @@ class Supervisor(abc.ABC, Generic[W]):
     Args:
       count: workers.
       timeout: seconds that a task may take once its worker is ready; None: no limit.
+
+    Attributes:
+      recycles: workers are replaced after ``RECYCLE_AFTER`` tasks.
     """
+
+    recycles = True
 
     def __init__(self, count: int, timeout: float | None) -> None:
         self._timeout = timeout
-        self._waiting: deque[_Job] = deque()
+        self._waiting: deque[Job] = deque()
         self._dark = 0.0
         self._seats: list[_Seat[W]] = []
         for _ in range(count):
@@ -145,7 +150,7 @@ class Supervisor(abc.ABC, Generic[W]):
         """Take on ``task``; a pool that is not idle raises ValueError."""
         if not self.idle:
             raise ValueError(f"task {index} submitted, but all workers have one")
-        self._waiting.append(_Job(index, task))
+        self._waiting.append(Job(index, task))
         self._hand_out()
 
     def wait(self) -> list[Finished]:
@@ -195,8 +200,12 @@ class Supervisor(abc.ABC, Generic[W]):
             job.spent += passed
             if self._timeout is not None and job.spent >= self._timeout:
                 self._replace(seat)
-                finished.append(_finish(job, f"timed out after {self._timeout:g} s"))
+                finished += self._expired(job)
         return finished
+
+    def _expired(self, job: Job) -> list[Finished]:
+        """What becomes of a task that has taken longer than the limit."""
+        return [_finish(job, f"timed out after {self._timeout:g} s")]
 
     def _react(self, seat: _Seat[W], event: Event) -> list[Finished]:
         match event:
@@ -220,11 +229,11 @@ class Supervisor(abc.ABC, Generic[W]):
                 done = Finished(seat.job.index, outcome, seconds)
                 seat.job = None
                 seat.served += 1
-                if seat.served >= RECYCLE_AFTER:
+                if self.recycles and seat.served >= RECYCLE_AFTER:
                     self._replace(seat)
                 return [done]
 
-    def _mourn(self, job: _Job, reason: str) -> list[Finished]:
+    def _mourn(self, job: Job, reason: str) -> list[Finished]:
         job.deaths += 1
         if job.deaths < _MOST_DEATHS:
             self._waiting.appendleft(job)
@@ -237,6 +246,6 @@ class Supervisor(abc.ABC, Generic[W]):
         seat.is_ready, seat.job, seat.served = False, None, 0
 
 
-def _finish(job: _Job, reason: str) -> Finished:
+def _finish(job: Job, reason: str) -> Finished:
     assert job.begin is not None
     return Finished(job.index, failed(reason), time.monotonic() - job.begin)

@@ -9,7 +9,7 @@ import pytest
 from loggrad_tf.errors import LogGradError
 from search.evolution import Evolution, seen_by
 from search.history import Candidate, Outcome, Record, failed
-from search.objectives import Bounds
+from search.objectives import Bounds, pareto_front
 from search.proposal import Settings, build, propose, training_seed
 from search.resources import resources
 from tests.search_cases import TARGET, trained
@@ -18,7 +18,14 @@ SETTINGS = Settings(
     target=TARGET, rounds=40, population=8, sample=4, workers=2, seed=5, input_shape=(24, 24, 1)
 )
 CHEAPER = dataclasses.replace(
-    SETTINGS, max_overrun=1.0, unique=True, children=3, rungs=(2, 4, 6), varied=True, pruning=True
+    SETTINGS,
+    max_overrun=1.0,
+    unique=True,
+    children=3,
+    elitist=True,
+    rungs=(2, 4, 6),
+    varied=True,
+    pruning=True,
 )
 
 
@@ -66,14 +73,16 @@ def test_seed_and_workers_matter(settings: Settings, history: list[Record]) -> N
 
 
 def test_a_candidate_sees_only_what_it_may(settings: Settings, history: list[Record]) -> None:
-    """Candidate k's parent is at most k - 3 with two workers, in the newest population, and did not fail."""
+    """Candidate k's parent is at most k - 3 with two workers, newest or of the front, and did not fail."""
     assert [seen_by(k, SETTINGS) for k in (0, 2, 3, 10)] == [0, 0, 1, 8]
     assert seen_by(10, dataclasses.replace(SETTINGS, workers=1)) == 10
     for record in history[8:]:
         index, parent = record.candidate.index, record.candidate.parent
         visible = history[: index - 2]
         assert parent is not None
-        assert parent in [r.candidate.index for r in visible if r.outcome.failure is None][-8:]
+        points = {r.candidate.index: r.point for r in visible if r.point is not None and r.ranked}
+        front = pareto_front(points, settings.bounds) if settings.elitist else {}
+        assert parent in front or parent in [r.candidate.index for r in visible if r.point is not None][-8:]
         earlier = [r.candidate for r in history[:index]]
         assert record.candidate == propose(settings, index, visible, earlier)
 

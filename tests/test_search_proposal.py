@@ -156,7 +156,7 @@ def test_selection_prefers_the_fit() -> None:
 
 def test_the_front_outlives_the_population() -> None:
     """Ten networks, the first the best by far: with two in the population it is a parent still."""
-    settings = dataclasses.replace(PLAIN, population=2, sample=30)
+    settings = dataclasses.replace(PLAIN, population=2, sample=30, bounds=Bounds(0.05, 1e12, 1e12, 1e12))
     records = [record(PLAIN, k, 0.01 if k == 0 else 0.5) for k in range(10)]
     front = pareto_front({r.candidate.index: r.point for r in records if r.point}, settings.bounds)
     earlier = [r.candidate for r in records]
@@ -169,11 +169,23 @@ def test_the_front_outlives_the_population() -> None:
     assert 0 in parents(elitist=True) and parents(elitist=True) <= {*front, 8, 9}
 
 
-def test_a_stopped_training_is_no_member_of_the_front() -> None:
-    settings = dataclasses.replace(PLAIN, population=2, elitist=True)
+@pytest.mark.parametrize("flaw", ["stopped", "guesses", "over a bound"])
+def test_who_dies_of_age_all_the_same(flaw: str) -> None:
+    bounds = Bounds(error=0.05, peak_memory=None, size=None, macs=1e3 if flaw == "guesses" else 1e12)
+    settings = dataclasses.replace(PLAIN, population=2, sample=30, elitist=True, bounds=bounds)
     records = [record(PLAIN, k, 0.5) for k in range(10)]
-    stopped = dataclasses.replace(records[0].outcome, val_error=0.01, stopped=True)
-    records[0] = dataclasses.replace(records[0], outcome=stopped)
+    first = records[0]
+    if flaw == "stopped":
+        outcome = dataclasses.replace(first.outcome, val_error=0.01, stopped=True)
+        records[0] = dataclasses.replace(first, outcome=outcome)
+    elif flaw == "guesses":
+        outcome = dataclasses.replace(first.outcome, val_error=0.67)
+        cheap = dataclasses.replace(first.costs, macs=1)
+        records[0] = dataclasses.replace(first, outcome=outcome, costs=cheap)
+    else:
+        outcome = dataclasses.replace(first.outcome, val_error=0.01)
+        dear = dataclasses.replace(first.costs, macs=10**13)
+        records[0] = dataclasses.replace(first, outcome=outcome, costs=dear)
     earlier = [r.candidate for r in records]
     assert 0 not in {propose(settings, k, records, earlier).parent for k in range(10, 40)}
 

@@ -213,9 +213,21 @@ def test_a_host_that_is_frozen_is_given_up(
 ) -> None:
     monkeypatch.setattr(ray_pool, "START_LIMIT", 2.0)
     with RayPool(2, setup, fresh, cluster.address, timeout=1.0) as pool:
-        outcomes = _all(pool, ["freeze", "0.05", "0.05", "0.05"])
-    assert outcomes[0].failure == "timed out after 4 s"
-    assert all(outcomes[i].failure is None for i in (1, 2, 3))
+        outcomes = _all(pool, [f"freeze {fresh.weights / 'once'}", "0.05", "0.05", "0.05"])
+    assert all(outcomes[i].failure is None for i in range(4))
+
+
+def test_folders_of_hosts_that_were_killed_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    old, own = (tmp_path / f"loggrad-weights-{pid}-x" for pid in (ended.pid, os.getpid()))
+    old.mkdir()
+    own.mkdir()
+    ray_pool._remove_orphans()
+    assert own.exists() and not old.exists()
 
 
 @needs_ray
