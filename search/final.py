@@ -8,7 +8,8 @@ saved, unless that mean is above the error that the best candidate was ranked by
 standard errors (the least error of many is partly luck, so equal is not asked for). Without a
 training in full the best candidate's weights of the search are saved.
 
-This is the only place of a search that reads the test split, for the chosen network alone. Each
+This is the only place of a search that reads the test split, for the chosen network alone, with each
+seed that it was trained with in full. Each
 trained finalist is a saved network in DIR/finalists, CANDIDATE_REPEAT, so an interrupted ending
 goes on.
 """
@@ -84,22 +85,25 @@ def finish_best(
     wanted = [records[i] for i in order[: config.method.finalists]] if full.epochs > brief.epochs else []
     finals = _finalists(directory, config, wanted, data, full, open_pool)
     index, chosen = _chosen(directory, config, leader, finals, data, brief)
+    seeds = finals[index] if chosen.train != brief else [chosen]
+    chosen = dataclasses.replace(chosen, metrics=chosen.metrics | {"mean_val_error": _mean_error(seeds)})
     if not _is_saved(directory / BEST, chosen):
-        test_error = training.evaluate(chosen.model(), data, chosen.front_end, "test")
-        metrics = chosen.metrics | {"test_error": test_error}
-        bundle.save(directory / BEST, dataclasses.replace(chosen, metrics=metrics))
+        tested = {one.seed: training.evaluate(one.model(), data, one.front_end, "test") for one in seeds}
+        errors = {"test_error": tested[chosen.seed], "mean_test_error": sum(tested.values()) / len(tested)}
+        bundle.save(directory / BEST, dataclasses.replace(chosen, metrics=chosen.metrics | errors))
     metrics = bundle.load(directory / BEST).metrics
-    others = ""
+    others, mean_test = "", ""
     if chosen.train != brief:
         others = f" ({metrics['search_val_error']:.2%} in the search)"
-        if len(finals.get(index, ())) > 1:
-            others = f", mean of {len(finals[index])} seeds {_mean_error(finals[index]):.2%}{others}"
+        if len(seeds) > 1:
+            others = f", mean of {len(seeds)} seeds {metrics['mean_val_error']:.2%}{others}"
+            mean_test = f", mean {metrics['mean_test_error']:.2%}"
     elif finals:
         least = min(_mean_error(trained) for trained in finals.values())
         others = f" (the search's weights; {full.epochs} epochs gave {least:.2%})"
     return index, (
         f"best: candidate {index} after {chosen.train.epochs} epochs: validation error"
-        f" {metrics['val_error']:.2%}{others}, test error {metrics['test_error']:.2%}"
+        f" {metrics['val_error']:.2%}{others}, test error {metrics['test_error']:.2%}{mean_test}"
         f" (always the largest class: {training.majority_error(data, 'test'):.2%}); saved in"
         f" {directory / BEST}"
     )
@@ -229,7 +233,7 @@ def _is_saved(place: Path, chosen: "Bundle") -> bool:
     saved = _saved(place)
     if saved is None or "test_error" not in saved.metrics:
         return False
-    tested = dataclasses.replace(chosen, metrics=chosen.metrics | {"test_error": saved.metrics["test_error"]})
+    tested = dataclasses.replace(chosen, metrics=saved.metrics | chosen.metrics)
     same = all(np.array_equal(a, b) for a, b in zip(saved.weights, tested.weights, strict=True))
     return same and dataclasses.replace(saved, weights=()) == dataclasses.replace(tested, weights=())
 

@@ -72,13 +72,16 @@ def _finish(
 ) -> str:
     monkeypatch.setattr(final, "start_tensorflow", lambda: None)  # its settings are for a whole process
     monkeypatch.setattr(final, "train_in_full", training)
+    records = list(records)
+    front = rundir.Front(directory, records, config.bounds)
+    return final.finish_best(directory, config, front, records, _data(), final.processes)[1]
+
+
+def _data() -> DataSet:
     pixels = np.random.default_rng(0).integers(0, 4096, (9, 16, 16)).astype(np.uint16)
     labels, split = np.tile(np.arange(3, dtype=np.int32), 3), np.repeat(np.arange(3, dtype=np.uint8), 3)
     names = CONFIG.class_names
-    data = DataSet(pixels, labels, split, names, SENSOR, "gray", "synthetic", "0", Path("unused"))
-    records = list(records)
-    front = rundir.Front(directory, records, config.bounds)
-    return final.finish_best(directory, config, front, records, data, final.processes)[1]
+    return DataSet(pixels, labels, split, names, SENSOR, "gray", "synthetic", "0", Path("unused"))
 
 
 @pytest.fixture
@@ -224,7 +227,12 @@ def test_seeds_decide_by_their_mean(directory: Path, monkeypatch: pytest.MonkeyP
     config = dataclasses.replace(CONFIG, method=method, bounds=Bounds(error=0.05, peak_memory=None))
     sentence = _finish(directory, config, training, monkeypatch, records)
     assert "best: candidate 0 after 40 epochs: validation error 12.50%" in sentence
+    assert "mean of 2 seeds 18.75%" in sentence and ", mean " in sentence.partition("test error ")[2]
     assert len(set(seeds)) == 4 and bundle.load(directory / "best").seed in seeds
+    saved = [bundle.load(directory / "finalists" / f"00000_{k}") for k in range(2)]
+    tested = [model_training.evaluate(one.model(), _data(), one.front_end, "test") for one in saved]
+    metrics = bundle.load(directory / "best").metrics
+    assert metrics["test_error"] == tested[1] and metrics["mean_test_error"] == sum(tested) / 2
 
 
 def test_missing_weights_are_named(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
