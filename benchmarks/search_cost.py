@@ -8,7 +8,6 @@ differs in flags of :mod:`search.evolve` alone:
     random        feasible networks at random, no evolution
     full          with everything that makes profile quick cheaper
     full-X        full without one of its parts
-    full+elitist  full with parents that stay
     full+bn       full with batch norm behind every layer
 
 Cost is the CPU time of all processes of a search, imports and proposals included. Faithful gets
@@ -72,7 +71,7 @@ _FULL = (
     "--max_overrun=1",
     "--unique",
     "--children=4",
-    "--noelitist",
+    "--elitist",
     "--rungs=3",
     "--varied",
     "--noalways_bn",
@@ -85,9 +84,9 @@ ARMS = {
     "full-feasible": (*_FULL, "--max_overrun=none"),
     "full-unique": (*_FULL, "--nounique"),
     "full-children": (*_FULL, "--children=1"),
+    "full-elitist": (*_FULL, "--noelitist"),
     "full-rungs": (*_FULL, "--rungs=none"),
     "full-varied": (*_FULL, "--novaried"),
-    "full+elitist": (*_FULL, "--elitist"),
     "full+bn": (*_FULL, "--always_bn"),
 }
 

@@ -18,7 +18,7 @@ STYLES = {
     "full-feasible": ("#56B4E9", "v"),
     "full-unique": ("#009E73", "P"),
     "full-children": ("#CC79A7", "X"),
-    "full+elitist": ("#000080", "<"),
+    "full-elitist": ("#000080", "<"),
     "full-rungs": ("#F0E442", "*"),
     "full-varied": ("#999999", "p"),
     "full+bn": ("#8B4513", "h"),

@@ -10,7 +10,8 @@ anyway can be dropped before it costs anything, each by a setting of its own:
 * ``children``: several are drawn and the one is trained that lies where the front of costs is
   sparsest (after LEMONADE, Elsken et al. 2019): costs are free, errors are not;
 * ``elitist``: members of the front that are within the bounds remain parents however old they are.
-  In muNAS all die of age, which sheds those that were lucky once, and loses the best with them;
+  In muNAS all die of age, which sheds those that were lucky once, and loses the best with them when
+  most morphs do harm;
 * ``rungs``: epochs at which a training is stopped if networks that cost no more have learned
   faster (asynchronous successive halving, Li et al. 2020, with the sum of training losses as
   its measure and the front in place of a ranking), or if nothing was learned yet.
