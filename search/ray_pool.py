@@ -16,6 +16,7 @@ depends on which node did what. This machine must be a node itself, and Ray's cl
 refused.
 """
 
+import contextlib
 import dataclasses
 import fcntl
 import functools
@@ -36,6 +37,7 @@ from search.workers import ONEDNN, Pool, Setup, one_line
 
 LOST = "worker was lost with its node (out of memory, or frozen?)"
 _FOLDER = "loggrad-weights-"
+_DAY = 86_400.0
 _CONNECT_LIMIT = 5.0
 _LEAVE_LIMIT = 5.0
 # A host gives a task to two workers at most, each of which has to start; then it is frozen.
@@ -103,11 +105,13 @@ def unpack(place: Path, manifest: str, files: dict[str, bytes]) -> None:
 
 
 def _remove_orphans() -> None:
-    """Delete the folders of hosts that were killed."""
+    """Delete the folders of hosts that were killed a day ago; a host changes its own with every task."""
     for path in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
         owner = path.name.removeprefix(_FOLDER).partition("-")[0]
-        if owner.isdigit() and not Path("/proc", owner).exists():
-            shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another host was faster
+            old = time.time() - path.stat().st_mtime > _DAY
+            if owner.isdigit() and old and not Path("/proc", owner).exists():
+                shutil.rmtree(path, ignore_errors=True)
 
 
 class Host:
@@ -250,7 +254,7 @@ class RayPool(Supervisor[_Remote]):
       address: ``auto`` for the cluster this machine is a node of, or its head's ``ip:port``; None
         starts Ray on this machine alone, and ends it.
       timeout: seconds a task may take, see :mod:`search.supervisor`; None: no limit. A node that is
-        silent for longer than its worker could take is given up, with the task.
+        silent for longer than its worker could take counts as lost.
 
     Raises:
       LogGradError: Ray is not installed, no cluster answers, no data set is there.
@@ -312,8 +316,7 @@ class RayPool(Supervisor[_Remote]):
         return self._ray.put({p.name: p.read_bytes() for p in self._data.iterdir() if p.is_file()})
 
     def _start(self) -> _Remote:
-        order = self._order
-        return _Remote(self._ray, self._actors.remote(order))
+        return _Remote(self._ray, self._actors.remote(self._order))
 
     def _listen(self, workers: list[_Remote], seconds: float) -> list[tuple[_Remote, Event]]:
         calls = {worker.call: worker for worker in workers if worker.call is not None}

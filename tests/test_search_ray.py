@@ -223,11 +223,14 @@ def test_folders_of_hosts_that_were_killed_are_removed(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     ended = subprocess.Popen(["true"])
     ended.wait()
-    old, own = (tmp_path / f"loggrad-weights-{pid}-x" for pid in (ended.pid, os.getpid()))
-    old.mkdir()
-    own.mkdir()
+    old, new = (tmp_path / f"loggrad-weights-{ended.pid}-{name}" for name in ("old", "new"))
+    own = tmp_path / f"loggrad-weights-{os.getpid()}-old"
+    for path in (old, new, own):
+        path.mkdir()
+    for path in (old, own):
+        os.utime(path, (0, 0))
     ray_pool._remove_orphans()
-    assert own.exists() and not old.exists()
+    assert own.exists() and new.exists() and not old.exists()
 
 
 @needs_ray
