@@ -6,7 +6,7 @@ differs in flags of :mod:`search.evolve` alone:
     faithful      plain muNAS: whatever is drawn is trained
     feasible      faithful, but nothing that cannot fit is trained
     random        feasible networks at random, no evolution
-    full          with everything that makes profile quick cheaper
+    full          with everything that makes profile quick cheaper, and --elitist
     full-X        full without one of its parts
     full+bn       full with batch norm behind every layer
 

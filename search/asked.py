@@ -82,7 +82,7 @@ flags.DEFINE_integer(
     lower_bound=1,
 )
 flags.DEFINE_boolean(
-    "elitist", None, "* Members of the front stay parents, whatever their age [true, true; faithful false]."
+    "elitist", None, "* Members of the front stay parents, whatever their age [false, false; faithful false]."
 )
 flags.DEFINE_string(
     "rungs",

@@ -63,14 +63,14 @@ def test_faithful_is_the_paper() -> None:
 
 
 def test_every_saving_is_a_flag_of_its_own() -> None:
-    switches = "--max_overrun=none --nounique --children=1 --noelitist --rungs=none --novaried"
+    switches = "--max_overrun=none --nounique --children=1 --rungs=none --novaried"
     switches += " --nofused_bn --noalways_bn"
     [paper, _], [plain, _] = ask("--profile=paper", f"--profile=paper {switches}")
     faithful = vars(PROFILES["faithful"]) | {"rungs": []}
     assert {k for k in plain if plain[k] != faithful[k]} == {"model"}
     changed = {k for k in plain if plain[k] != paper[k]}
     assert changed == {
-        "max_overrun", "unique", "children", "elitist", "rungs", "varied", "always_bn", "train",
+        "max_overrun", "unique", "children", "rungs", "varied", "always_bn", "train",
     }  # fmt: skip
 
 
