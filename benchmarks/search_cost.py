@@ -151,21 +151,14 @@ def search(arm: str, seed: int, scale: Scale, data: str, budget: float, out: Pat
     directory = out / f"{arm}_seed{seed}"
     total = directory / "cpu_total.txt"
     before = float(total.read_text()) if total.exists() else 0.0
-    flags_ = "\n".join((f"--data={data}", f"--seed={seed}", *scale.flags, *ARMS[arm]))
-    asked = directory / "flags.txt"
-    if directory.exists() and not (asked.exists() and asked.read_text() == flags_):
+    flags_ = (f"--data={data}", f"--seed={seed}", *scale.flags, *ARMS[arm])
+    text, asked = "\n".join(flags_), directory / "flags.txt"
+    if directory.exists() and not (asked.exists() and asked.read_text() == text):
         raise LogGradError(f"{directory}: a search of other flags: choose another --out, or delete it")
     if before < budget:
         directory.mkdir(parents=True, exist_ok=True)
-        write_whole(asked, flags_.encode())
-        command = [
-            sys.executable,
-            "-m",
-            "search.evolve",
-            "--resume",
-            f"--out={directory}",
-            *flags_.split("\n"),
-        ]
+        write_whole(asked, text.encode())
+        command = [sys.executable, "-m", "search.evolve", "--resume", f"--out={directory}", *flags_]
         now = spend(command, directory, budget, before)
         write_whole(total, f"{now:.2f}\n".encode())
     journal, records = rundir.open_journal(directory)

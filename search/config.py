@@ -100,7 +100,6 @@ _PAPER = dataclasses.replace(
     max_overrun=1.0,
     unique=True,
     children=8,
-    elitist=False,
     rungs=(8, 20, 40),
     varied=True,
     always_bn=True,
