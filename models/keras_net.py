@@ -14,57 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from loggrad_tf.errors import LogGradError
+from models.batch_norm import BN_EPSILON, BN_MOMENTUM, FusedBatchNorm
 from models.graph import WEIGHTED, Graph, Op, weight_shapes
 
-BN_EPSILON = 1e-3
-BN_MOMENTUM = 0.9
 # How weights begin. ``glorot``: Keras' defaults, biases 0. ``fan_in``: weights and biases uniform in
 # +-1 / sqrt(inputs of a weight's sum), as PyTorch has it.
 GLOROT, FAN_IN = "glorot", "fan_in"
 INITIALIZERS = (GLOROT, FAN_IN)
-
-
-@keras.saving.register_keras_serializable(package="loggrad")
-class FusedBatchNorm(keras.layers.Layer):
-    """Batch normalisation over (batch, H, W) through TensorFlow's fused kernel.
-
-    Keras 3's own layer is composed of separate operations, which costs a candidate of the
-    search about a third of its training time on a CPU. Same four variables, same result, but
-    for the moving variance, which estimates the population's (N - 1 in the divisor, not N).
-    The moving averages keep ``BN_MOMENTUM`` of the old value at each step: the short trainings
-    of a search see too few steps for Keras' 0.99.
-    """
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        shape = (input_shape[-1],)
-        self.gamma = self.add_weight(shape=shape, initializer="ones", name="gamma")
-        self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta")
-        self.moving_mean = self.add_weight(
-            shape=shape, initializer="zeros", trainable=False, name="moving_mean"
-        )
-        self.moving_variance = self.add_weight(
-            shape=shape, initializer="ones", trainable=False, name="moving_variance"
-        )
-
-    def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
-        gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
-        if not training:
-            mean, variance = (
-                tf.convert_to_tensor(self.moving_mean),
-                tf.convert_to_tensor(self.moving_variance),
-            )
-            return tf.compat.v1.nn.fused_batch_norm(
-                inputs, gamma, beta, mean, variance, BN_EPSILON, is_training=False
-            )[0]
-        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs, gamma, beta, epsilon=BN_EPSILON, is_training=True
-        )
-        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving * BN_MOMENTUM + batch * (1 - BN_MOMENTUM))
-        return outputs
-
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return input_shape
 
 
 class ChannelMask(keras.layers.Layer):

@@ -13,6 +13,7 @@ import numpy as np
 
 from loggrad_tf.errors import LogGradError
 from models import keras_net, pruning
+from models.batch_norm import BN_EPSILON
 from models.graph import WEIGHTED, Graph, Op
 
 Layers = dict[str, list[np.ndarray]]
@@ -75,7 +76,7 @@ def _constants(graph: Graph, layers: Layers, alive: list[np.ndarray]) -> list[np
             values = raw[op.inputs[0]]
         if op.bn:
             gamma, beta, mean, variance = (w.astype(np.float64) for w in layers[f"{op.name}_bn"])
-            values = (values - mean) * gamma / np.sqrt(variance + keras_net.BN_EPSILON) + beta
+            values = (values - mean) * gamma / np.sqrt(variance + BN_EPSILON) + beta
         if op.relu:
             values = np.maximum(values, 0)
         raw.append(values)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from loggrad_tf import frontend
 from loggrad_tf.errors import LogGradError
-from models import keras_net, masking, pruning, training
+from models import batch_norm, keras_net, masking, pruning, training
 from models.graph import Graph, GraphBuilder
 from models.pruning import Pruning
 from models.shrink import shrink
@@ -323,7 +323,7 @@ def test_keras_own_batch_norm_trains_the_same_network() -> None:
     fused = _train(tiny(), config, plan=None)
     plain = _train(tiny(), dataclasses.replace(config, fused_bn=False), plan=None)
     kinds = [type(layer) for layer in keras_net.build(tiny(), fused_bn=False).layers]
-    assert kinds.count(keras.layers.BatchNormalization) == 2 and keras_net.FusedBatchNorm not in kinds
+    assert kinds.count(keras.layers.BatchNormalization) == 2 and batch_norm.FusedBatchNorm not in kinds
     for a, b in zip(fused.history, plain.history, strict=True):
         assert a["loss"] == pytest.approx(b["loss"], rel=0.02)
     for a, b in zip(fused.weights, plain.weights, strict=True):
