@@ -3,9 +3,12 @@
     prepare   the first step: build, trace
     epoch     of 31 batches of 64 images of 96x96, augmented and encoded
 
-``ours`` is :class:`models.descent.Descent` with the fused batch norm, as the search trains; ``fit`` is
+``ours`` is :class:`models.descent.Descent` with our batch norm, as the search trains; ``fit`` is
 ``keras.Model.fit`` with ``keras.optimizers.SGD`` on the same model and batches; ``keras`` is that with
 Keras' own batch norm as well. One thread, drawn pixels; the network is a candidate of the search space.
+
+A second table has the batch norm alone, forwards and backwards over 64 maps of 47x47 pixels: ``ours``
+is :class:`models.batch_norm.FusedBatchNorm`, ``kernel`` TensorFlow's fused kernel, ``keras`` Keras' layer.
 """
 
 import time
@@ -26,6 +29,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_integer("networks", 3, "Candidates to measure.", lower_bound=1)
 
 SIDE, BATCH, STEPS = 96, 64, 31
+CHANNELS, MAP, REPEATS = (4, 6, 7, 8, 10, 15, 16), 47, 20
 
 
 def main(argv: list[str]) -> None:
@@ -82,6 +86,40 @@ def main(argv: list[str]) -> None:
             title = f"{len(graph.ops)} ops, {counts.macs / 1e6:.2f} M MACs"
             times = f"{max(first - later, 0):8.2f}s {later:8.2f}s {total:8.2f}s {total / least:6.2f}"
             print(f"{title if name == 'ours' else '':28s} {name:8s} {times}", flush=True)
+    _batch_norms()
+
+
+def _batch_norms() -> None:
+    import keras
+    import tensorflow as tf
+
+    from models.batch_norm import FusedBatchNorm
+
+    def kernel(x: tf.Tensor, training: bool) -> tf.Tensor:
+        ones = tf.ones(x.shape[-1])
+        return tf.compat.v1.nn.fused_batch_norm(x, ones, ones, is_training=training)[0]
+
+    def milliseconds(layer: Callable[..., tf.Tensor], x: tf.Tensor) -> float:
+        def step() -> tf.Tensor:
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                loss = tf.reduce_sum(layer(x, training=True) * x)
+            return tape.gradient(loss, x)
+
+        compiled = tf.function(step, autograph=False)
+        compiled()
+        begin = time.process_time()
+        for _ in range(REPEATS):
+            compiled()
+        return (time.process_time() - begin) / REPEATS * 1000
+
+    print(f"\n{'channels':>8s} {'ours':>9s} {'kernel':>9s} {'keras':>9s} {'kernel/ours':>12s}")
+    for channels in CHANNELS:
+        x = tf.random.stateless_normal((BATCH, MAP, MAP, channels), (0, 0))
+        layers = (FusedBatchNorm(), kernel, keras.layers.BatchNormalization())
+        times = [milliseconds(layer, x) for layer in layers]
+        listed = " ".join(f"{each:6.1f} ms" for each in times)
+        print(f"{channels:8d} {listed} {times[1] / times[0]:12.2f}", flush=True)
 
 
 if __name__ == "__main__":

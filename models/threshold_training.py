@@ -27,7 +27,7 @@ from models.training import (
     TrainConfig,
     TrainResult,
     begin,
-    evaluate,
+    measure,
     steps_per_epoch,
     training_batches,
 )
@@ -143,8 +143,10 @@ def train(
     descend(whole, start, moving, _as_input, moved)
     front_end = quantizer.front_end(start.sensor)
     descend(network, front_end, config.epochs - moving, None, lambda: None)
+    val_error, val_loss = measure(network, data, front_end, "val")
     trained = TrainResult(
-        val_error=evaluate(network, data, front_end, "val"),
+        val_error=val_error,
+        val_loss=val_loss,
         train_error=history[-1]["error"],
         history=tuple(history),
         graph=graph,

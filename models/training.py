@@ -56,8 +56,8 @@ class TrainConfig:
       flip: mirror half of the RAW images left to right.
       shift: move the RAW image by up to this many pixels, mirrored at the border. On a mosaic
         both keep the colours' places: see :func:`augment`.
-      fused_bn: batch normalisation by TensorFlow's fused kernel, else Keras' own, which does
-        the same more slowly.
+      fused_bn: batch normalisation by :class:`models.batch_norm.FusedBatchNorm`, else by Keras' own
+        layer, which does the same more slowly.
       initializer: ``glorot`` or ``fan_in``, see :data:`models.keras_net.INITIALIZERS`.
     """
 
@@ -115,6 +115,7 @@ class TrainConfig:
 class TrainResult:
     """Attributes:
     val_error: share of the validation split classified wrongly, 0..1.
+    val_loss: mean cross-entropy on the validation split, nats; infinite if the training diverged.
     train_error: running mean over the last epoch's augmented batches.
     history: per epoch, ``loss`` and ``error`` on the training batches.
     graph: the network that was trained, without its pruned channels.
@@ -123,6 +124,7 @@ class TrainResult:
     """
 
     val_error: float
+    val_loss: float
     train_error: float
     history: tuple[dict[str, float], ...]
     graph: Graph
@@ -185,8 +187,10 @@ def train(
             stopped = len(history) < config.epochs
     if masks is not None:
         graph, model = masks.shrunk()
+    val_error, val_loss = measure(model, data, front_end, "val")
     return TrainResult(
-        val_error=evaluate(model, data, front_end, "val"),
+        val_error=val_error,
+        val_loss=val_loss,
         train_error=history[-1]["error"],
         history=tuple(history),
         graph=graph,
@@ -342,11 +346,19 @@ def classify(scores: np.ndarray) -> np.ndarray:
 
 def evaluate(model: keras.Model, data: DataSet, front_end: FrontEnd, split: str) -> float:
     """Error rate 0..1 on one split; a network that diverged counts as always wrong."""
+    return measure(model, data, front_end, split)[0]
+
+
+def measure(model: keras.Model, data: DataSet, front_end: FrontEnd, split: str) -> tuple[float, float]:
+    """Error rate 0..1 and mean cross-entropy in nats on one split; (1, infinity) if it diverged."""
     labels = data.labels_of(split)
-    scores = logits(model, data, front_end, split)
+    scores = logits(model, data, front_end, split).astype(np.float64)
     if not np.isfinite(scores).all():
-        return 1.0
-    return float(np.mean(classify(scores) != labels))
+        return 1.0, math.inf
+    classes = scores if scores.shape[1] > 1 else np.concatenate([np.zeros_like(scores), scores], axis=1)
+    # Cross-entropy = log sum exp - the right class' logit.
+    losses = np.logaddexp.reduce(classes, axis=1) - classes[np.arange(len(labels)), labels]
+    return float(np.mean(classify(scores) != labels)), float(losses.mean())
 
 
 def majority_error(data: DataSet, split: str) -> float:

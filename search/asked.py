@@ -15,7 +15,7 @@ from loggrad_tf.frontend import FORMATS, check_format
 from loggrad_tf.parallel import processors
 from search.config import BOARD, MODELS, PROFILES, Config, Method, absolute_data, fit_front_end, versions
 from search.evaluator import EPOCH_LIMIT, TrainingSpec, open_evaluator
-from search.objectives import Bounds
+from search.objectives import ERROR, LOSS, Bounds
 from search.ray_pool import RayPool
 from search.starts import STARTS
 from search.workers import ONEDNN, THREADS, Pool
@@ -63,7 +63,9 @@ flags.DEFINE_integer(
     lower_bound=1,
 )
 flags.DEFINE_boolean(
-    "fused_bn", None, "* Batch norm by one kernel in place of many operations [true, true; faithful false]."
+    "fused_bn",
+    None,
+    "* Batch norm by fewer, longer operations than Keras' own [true, true; faithful false].",
 )
 flags.DEFINE_boolean(
     "pruning", None, "* A candidate has a sparsity too: channels are pruned in training [false, true]."
@@ -89,6 +91,12 @@ flags.DEFINE_string(
     None,
     "* Epochs, separated by commas, at which trainings that learn slower than those of cheaper networks end;"
     " none [2,4; 8,20,40; faithful none].",
+)
+flags.DEFINE_enum(
+    "rank_by",
+    None,
+    [ERROR, LOSS],
+    "* Parents and finalists are those of least validation error, or loss [error, error; faithful error].",
 )
 flags.DEFINE_boolean("varied", None, "* Larger and more varied steps [true, true; faithful false].")
 flags.DEFINE_boolean(
@@ -157,7 +165,7 @@ flags.DEFINE_flag(
 _OWN = ("data", "input", "mode", "bits", "size", "seed", "workers")
 _METHOD = (
     "rounds", "population", "sample", "finalists", "final_seeds", "pruning", "unique", "children", "elitist",
-    "varied", "always_bn", "start",
+    "rank_by", "varied", "always_bn", "start",
 )  # fmt: skip
 
 

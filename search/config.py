@@ -18,7 +18,7 @@ from loggrad_tf.frontend import FrontEnd, fit
 from loggrad_tf.sensor import Sensor, from_fields
 from search.costs import Target
 from search.evaluator import TrainingSpec
-from search.objectives import Bounds
+from search.objectives import ERROR, Bounds
 from search.proposal import Settings
 
 MODELS = ("deployed", "munas")
@@ -36,8 +36,8 @@ class Method:
     """How candidates are drawn and trained; see :mod:`search.proposal`.
 
     Attributes:
-      rounds, population, sample, pruning, max_overrun, unique, children, elitist, rungs, varied,
-        always_bn, start: of :class:`search.proposal.Settings`.
+      rounds, population, sample, pruning, max_overrun, unique, children, elitist, rank_by, rungs,
+        varied, always_bn, start: of :class:`search.proposal.Settings`.
       model: whose counts are bounded by default, of :data:`MODELS`.
       train: JSON form of :class:`models.training.TrainConfig`.
       final: what the training in full changes of ``train``.
@@ -53,6 +53,7 @@ class Method:
     unique: bool
     children: int
     elitist: bool
+    rank_by: str
     rungs: tuple[int, ...]
     varied: bool
     always_bn: bool
@@ -85,6 +86,7 @@ _FAITHFUL = Method(
     unique=False,
     children=1,
     elitist=False,
+    rank_by=ERROR,
     rungs=(),
     varied=False,
     always_bn=False,
@@ -196,6 +198,7 @@ class Config:
             unique=method.unique,
             children=method.children,
             elitist=method.elitist,
+            rank_by=method.rank_by,
             rungs=method.rungs,
             varied=method.varied,
             always_bn=method.always_bn,

@@ -3,10 +3,10 @@
 A search trains many networks briefly to rank them; what is kept deserves more. If the final
 training is longer than the search's, the ``finalists`` best candidates within the bounds are
 trained from scratch with its recipe, each with ``final_seeds`` seeds, pruned ones as small as
-pruning left them. The one of least mean validation error is chosen, and its best weights are
-saved, unless that mean is above the error that the best candidate was ranked by, by over two
-standard errors (the least error of many is partly luck, so equal is not asked for). Without a
-training in full the best candidate's weights of the search are saved.
+pruning left them. The one of least mean validation error is chosen (or loss, if the search ranks by
+that), and its best weights are saved, unless its mean error is above that of the search's best
+candidate by over two standard errors (the least error of many is partly luck, so equal is not asked
+for). Without a training in full the weights of that candidate are saved.
 
 This is the only place of a search that reads the test split, for the chosen network alone, with each
 seed that it was trained with in full. Each
@@ -41,8 +41,8 @@ from search.evaluator import (
     weights_path,
 )
 from search.history import Outcome, Record
-from search.objectives import Bounds, Point, overrun, ranking
-from search.proposal import build, training_seed
+from search.objectives import ERROR, Bounds, Point, overrun, ranking
+from search.proposal import build, standing, training_seed
 from search.workers import Pool
 
 if TYPE_CHECKING:  # they import TensorFlow, which must be told first how many threads it has
@@ -50,6 +50,7 @@ if TYPE_CHECKING:  # they import TensorFlow, which must be told first how many t
     from models.training import TrainConfig
 
 BEST, FINALISTS = "best", "finalists"
+VAL_ERROR, VAL_LOSS = "val_error", "val_loss"
 Weights = tuple[np.ndarray, ...]
 # So many workers for trainings of that kind.
 OpenPool = Callable[[int, TrainingSpec], AbstractContextManager[rundir.Evaluators]]
@@ -78,7 +79,8 @@ def finish_best(
     from models import bundle, training
 
     leader = records[ranking(front.members, config.bounds)[0]]
-    order = ranking(_as_good(front.points, leader.candidate.index, config.bounds), config.bounds)
+    judged = {i: standing(records[i], config.settings()) or point for i, point in front.points.items()}
+    order = ranking(_as_good(judged, leader.candidate.index, config.bounds), config.bounds)
     brief = training.TrainConfig.from_json(config.method.train)
     epochs = max(brief.epochs, config.method.final["epochs"])
     full = dataclasses.replace(brief, **config.method.final | {"epochs": epochs})
@@ -86,7 +88,7 @@ def finish_best(
     finals = _finalists(directory, config, wanted, data, full, open_pool)
     index, chosen = _chosen(directory, config, leader, finals, data, brief)
     seeds = finals[index] if chosen.train != brief else [chosen]
-    chosen = dataclasses.replace(chosen, metrics=chosen.metrics | {"mean_val_error": _mean_error(seeds)})
+    chosen = dataclasses.replace(chosen, metrics=chosen.metrics | {"mean_val_error": _mean(seeds)})
     if not _is_saved(directory / BEST, chosen):
         tested = {one.seed: training.evaluate(one.model(), data, one.front_end, "test") for one in seeds}
         errors = {"test_error": tested[chosen.seed], "mean_test_error": sum(tested.values()) / len(tested)}
@@ -99,7 +101,7 @@ def finish_best(
             others = f", mean of {len(seeds)} seeds {metrics['mean_val_error']:.2%}{others}"
             mean_test = f", mean {metrics['mean_test_error']:.2%}"
     elif finals:
-        least = min(_mean_error(trained) for trained in finals.values())
+        least = min(_mean(trained) for trained in finals.values())
         others = f" (the search's weights; {full.epochs} epochs gave {least:.2%})"
     return index, (
         f"best: candidate {index} after {chosen.train.epochs} epochs: validation error"
@@ -167,13 +169,13 @@ def _trained(
             f"candidate {index} after {full.epochs} epochs: validation error {outcome.val_error:.2%}",
             flush=True,
         )
-        made = _bundle(config, records[index], weights, full, outcome.val_error, repeat)
+        made = _bundle(config, records[index], weights, full, outcome, repeat)
         bundle.save(place[index], made)
         yield index, made
 
 
-def _mean_error(trained: "list[Bundle]") -> float:
-    return sum(one.metrics["val_error"] for one in trained) / len(trained)
+def _mean(trained: "list[Bundle]", metric: str = VAL_ERROR) -> float:
+    return sum(one.metrics.get(metric, math.inf) for one in trained) / len(trained)
 
 
 def _chosen(
@@ -188,11 +190,12 @@ def _chosen(
     index, ranked = leader.candidate.index, leader.outcome.val_error
     assert ranked is not None
     if finals:
-        best = min(finals, key=lambda i: (_mean_error(finals[i]), i))
+        metric = VAL_ERROR if config.method.rank_by == ERROR else VAL_LOSS
+        best = min(finals, key=lambda i: (_mean(finals[i], metric), i))
         margin = 2 * _standard_error(ranked, len(data.labels_of("val")))
-        if _mean_error(finals[best]) <= ranked + margin:
-            return best, min(finals[best], key=lambda one: one.metrics["val_error"])
-    return index, _bundle(config, leader, _kept_weights(directory, index), brief, ranked)
+        if _mean(finals[best]) <= ranked + margin:
+            return best, min(finals[best], key=lambda one: _mean([one], metric))
+    return index, _bundle(config, leader, _kept_weights(directory, index), brief, leader.outcome)
 
 
 def _bundle(
@@ -200,13 +203,14 @@ def _bundle(
     record: Record,
     weights: Weights,
     train: "TrainConfig",
-    val_error: float,
+    outcome: Outcome,
     repeat: int = 0,
 ) -> "Bundle":
     from models import bundle
 
     ranked = record.outcome.val_error
-    assert ranked is not None
+    assert ranked is not None and outcome.val_error is not None
+    losses = {} if outcome.val_loss is None else {VAL_LOSS: outcome.val_loss}
     return bundle.Bundle(
         graph=network(record, config),
         front_end=config.settings().target.front_end,
@@ -215,7 +219,12 @@ def _bundle(
         data=bundle.DataReference(config.data, config.size, config.mode, config.manifest_sha256),
         train=train,
         seed=training_seed(config.seed, record.candidate.index, repeat),
-        metrics={"search_val_error": ranked, "val_error": val_error, **record.costs.to_json()},
+        metrics={
+            "search_val_error": ranked,
+            VAL_ERROR: outcome.val_error,
+            **losses,
+            **record.costs.to_json(),
+        },
     )
 
 

@@ -39,6 +39,7 @@ class Outcome:
     Attributes:
       val_error: on the validation split, 0..1; None if the candidate failed.
       train_error: on the training split, 0..1; None if the candidate failed.
+      val_loss: mean cross-entropy on the validation split, nats; None if the candidate failed or diverged.
       failure: one line; None if it did not fail.
       stopped: its training was ended early, at a rung.
       curve: mean loss and error of the training batches, per epoch.
@@ -48,6 +49,7 @@ class Outcome:
     val_error: float | None
     train_error: float | None
     failure: str | None = None
+    val_loss: float | None = None
     stopped: bool = False
     curve: tuple[tuple[float, float], ...] = ()
     widths: tuple[tuple[str, int], ...] = ()

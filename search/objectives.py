@@ -19,6 +19,7 @@ from loggrad_tf.sensor import from_fields
 from search.costs import Costs
 
 CLIP = 10.0
+ERROR, LOSS = "error", "loss"
 
 
 @dataclasses.dataclass(frozen=True)

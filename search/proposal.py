@@ -12,6 +12,9 @@ anyway can be dropped before it costs anything, each by a setting of its own:
 * ``elitist``: members of the front that are within the bounds remain parents however old they are.
   In muNAS all die of age, which sheds those that were lucky once, and loses the best with them when
   most morphs do harm;
+* ``rank_by`` loss: parents are judged by their validation loss in place of their error. On a few
+  hundred images two networks may differ by a point of error and be the same; their losses tell
+  them apart;
 * ``rungs``: epochs at which a training is stopped if networks that cost no more have learned
   faster (asynchronous successive halving, Li et al. 2020, with the sum of training losses as
   its measure and the front in place of a ranking), or if nothing was learned yet.
@@ -31,7 +34,7 @@ from search.assembly import assemble
 from search.costs import Costs, Target, costs, count
 from search.history import Candidate, Record
 from search.mutation import mutate
-from search.objectives import Bounds, Point, draw_lambdas, fitness, overrun, pareto_front
+from search.objectives import ERROR, Bounds, Point, draw_lambdas, fitness, overrun, pareto_front
 from search.space import Genotype, random_genotype
 from search.starts import STARTS
 
@@ -62,8 +65,8 @@ class Settings:
       seed: of everything.
       bounds: see :mod:`search.objectives`.
       pruning: a candidate is an architecture and a sparsity.
-      max_overrun, unique, children, elitist, rungs: see the module's head. None, False, 1, False and () are
-        muNAS.
+      max_overrun, unique, children, elitist, rank_by, rungs: see the module's head. None, False, 1, False,
+        ``error`` and () are muNAS.
       varied: larger and more varied steps, see :mod:`search.mutation`.
       start: name of a network of :mod:`search.starts`; it is candidate 0, and morphs of it take the
         place of random networks. Empty: random ones.
@@ -85,6 +88,7 @@ class Settings:
     unique: bool = False
     children: int = 1
     elitist: bool = False
+    rank_by: str = ERROR
     rungs: tuple[int, ...] = ()
     varied: bool = False
     always_bn: bool = False
@@ -209,8 +213,23 @@ def _is_useful(record: Record, settings: Settings) -> bool:
 
 def _front(visible: list[Record], settings: Settings) -> dict[int, Point]:
     """The front of what was trained to its end."""
-    points = {r.candidate.index: r.point for r in visible if r.ranked and r.point is not None}
+    judged = {r.candidate.index: standing(r, settings) for r in visible if r.ranked}
+    points = {index: point for index, point in judged.items() if point is not None}
     return pareto_front(points, settings.bounds)
+
+
+def standing(record: Record, settings: Settings) -> Point | None:
+    """The point that a candidate is judged by; None if it failed.
+
+    A loss takes the error's place on the error's scale: as a share of the loss of guessing, times the error
+    of guessing.
+    """
+    point, loss = record.point, record.outcome.val_loss
+    if point is None or settings.rank_by == ERROR:
+        return point
+    worst = 1 - 1 / settings.classes
+    share = 1.0 if loss is None else loss / math.log(settings.classes)
+    return Point(min(share * worst, 1.0), point.costs)
 
 
 def _identity(genotype: Genotype, settings: Settings) -> tuple[Graph, Graph]:
@@ -224,8 +243,9 @@ def _tournament(parents: list[Record], settings: Settings, rng: np.random.Genera
     drawn = [parents[int(i)] for i in rng.integers(len(parents), size=settings.sample)]
 
     def score(record: Record) -> float:
-        assert record.point is not None
-        return fitness(record.point, settings.bounds, lambdas)
+        point = standing(record, settings)
+        assert point is not None
+        return fitness(point, settings.bounds, lambdas)
 
     return max(drawn, key=score).candidate
 

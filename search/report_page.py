@@ -11,7 +11,7 @@ from pathlib import Path
 
 from export.emit_text import filled
 from loggrad_tf.errors import LogGradError
-from search import report_course, report_front, report_network
+from search import objectives, report_course, report_front, report_network
 from search.report_run import ERROR, QUANTITIES, Run, command, labels, lineage, unlike_profile
 from search.report_svg import SERIES, escape
 
@@ -83,6 +83,7 @@ def _method_text(run: Run) -> str:
     overrun = "not enforced" if method.max_overrun is None else f"{method.max_overrun:g} × bound at most"
     rungs = f"rungs after epochs {', '.join(map(str, method.rungs))}" if method.rungs else "no rungs"
     parents = f"population {method.population}{' and the front' if method.elitist else ''}"
+    parents += ", ranked by loss" if method.rank_by == objectives.LOSS else ""
     return (
         f"{parents}, tournaments of {method.sample},"
         f" {method.train['epochs']} epochs a candidate, {rungs},"
