@@ -13,6 +13,7 @@ from loggrad_tf.dataset import DataSet
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.frontend import FORMATS, check_format
 from loggrad_tf.parallel import processors
+from search.assembly import SAME, VALID
 from search.config import BOARD, MODELS, PROFILES, Config, Method, absolute_data, fit_front_end, versions
 from search.evaluator import EPOCH_LIMIT, TrainingSpec, open_evaluator
 from search.objectives import ERROR, LOSS, Bounds
@@ -105,6 +106,12 @@ flags.DEFINE_boolean(
     "* Batch norm behind every layer, which costs the board nothing [false, true; faithful false].",
 )
 flags.DEFINE_enum(
+    "padding",
+    None,
+    [VALID, SAME],
+    "* Convolutions without zero padding, or with what keeps a map's size [valid, valid; faithful valid].",
+)
+flags.DEFINE_enum(
     "start", None, ["", *STARTS], "Begin with this network and its morphs in place of random networks [none]."
 )
 flags.DEFINE_enum(
@@ -165,7 +172,7 @@ flags.DEFINE_flag(
 _OWN = ("data", "input", "mode", "bits", "size", "seed", "workers")
 _METHOD = (
     "rounds", "population", "sample", "finalists", "final_seeds", "pruning", "unique", "children", "elitist",
-    "rank_by", "varied", "always_bn", "start",
+    "rank_by", "varied", "always_bn", "padding", "start",
 )  # fmt: skip
 
 

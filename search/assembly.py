@@ -7,27 +7,35 @@ is followed by a linear 1x1 convolution with that many. After the last block: jo
 pooling, flatten, hidden dense layers with ReLU, logits (one for two classes).
 
 Join: every pending map is max-pooled by round(H / H_min) x round(W / W_min), halves to even,
-then all are added, zero-padded at the bottom and right. All sizes round down. Kernels, steps
-and pools are clipped to the map they meet, so every genotype has a network.
+then all are added, zero-padded at the bottom and right. All sizes round down, but for
+convolutions padded with zeros (``same``), which muNAS has not. Kernels, steps and pools are clipped to
+the map they meet, so every genotype has a network.
 """
 
 from models.graph import Graph, GraphBuilder, output_units
 from search.space import CONV, DEPTHWISE, POINTWISE, Genotype, Layer, Pooling
 
 PREPOOL = 2
+VALID, SAME = "valid", "same"
 
 
-def assemble(genotype: Genotype, input_shape: tuple[int, int, int], classes: int) -> Graph:
-    """The network of ``genotype`` for maps of ``input_shape`` (H, W, C) and ``classes`` >= 2."""
+def assemble(
+    genotype: Genotype, input_shape: tuple[int, int, int], classes: int, padding: str = VALID
+) -> Graph:
+    """The network of ``genotype`` for maps of ``input_shape`` (H, W, C) and ``classes`` >= 2.
+
+    Args:
+      padding: ``valid`` or ``same``, of all its convolutions.
+    """
     b = GraphBuilder()
     pending = [b.input(*input_shape)]
     fork = pending[0]
     for block in genotype.blocks:
         if block.branch:
-            pending.append(_branch(b, fork, block.layers, channels=b.shape(pending[0])[2]))
+            pending.append(_branch(b, fork, block.layers, padding, channels=b.shape(pending[0])[2]))
         else:
             fork = _join(b, pending)
-            pending = [_series(b, fork, block.layers)]
+            pending = [_series(b, fork, block.layers, padding)]
     x = _final_pooling(b, _join(b, pending), genotype.pooling)
     x = b.flatten(x)
     for units in genotype.dense:
@@ -35,29 +43,31 @@ def assemble(genotype: Genotype, input_shape: tuple[int, int, int], classes: int
     return b.build(b.dense(x, output_units(classes)))
 
 
-def _series(b: GraphBuilder, x: int, layers: tuple[Layer, ...]) -> int:
+def _series(b: GraphBuilder, x: int, layers: tuple[Layer, ...], padding: str) -> int:
     for layer in layers:
-        x = _layer(b, x, layer, layer.filters)
+        x = _layer(b, x, layer, layer.filters, padding)
     return x
 
 
-def _branch(b: GraphBuilder, x: int, layers: tuple[Layer, ...], channels: int) -> int:
-    x = _layer(b, _series(b, x, layers[:-1]), layers[-1], channels)
+def _branch(b: GraphBuilder, x: int, layers: tuple[Layer, ...], padding: str, channels: int) -> int:
+    x = _layer(b, _series(b, x, layers[:-1], padding), layers[-1], channels, padding)
     return b.conv(x, channels, 1) if layers[-1].kind == DEPTHWISE else x
 
 
-def _layer(b: GraphBuilder, x: int, layer: Layer, filters: int) -> int:
+def _layer(b: GraphBuilder, x: int, layer: Layer, filters: int, padding: str) -> int:
     if layer.prepool:
         x = _pool(b, x, "max", PREPOOL)
     if layer.kind == POINTWISE:
         return b.conv(x, filters, 1, bn=layer.bn, relu=layer.relu)
     h, w, _ = b.shape(x)
     kernel = min(layer.kernel, h, w)
-    single = h == w == kernel  # one output position: a step would change nothing
+    single = h == w == (kernel if padding == VALID else 1)  # one output: a step would change nothing
     stride = 2 if layer.strided and not single else 1
+    if kernel == 1:
+        padding = VALID
     if layer.kind == CONV:
-        return b.conv(x, filters, kernel, stride=stride, bn=layer.bn, relu=layer.relu)
-    return b.depthwise(x, kernel, stride=stride, bn=layer.bn, relu=layer.relu)
+        return b.conv(x, filters, kernel, stride=stride, padding=padding, bn=layer.bn, relu=layer.relu)
+    return b.depthwise(x, kernel, stride=stride, padding=padding, bn=layer.bn, relu=layer.relu)
 
 
 def _pool(b: GraphBuilder, x: int, kind: str, size: int) -> int:

@@ -16,6 +16,7 @@ from loggrad_tf.dataset import DataSet
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.frontend import FrontEnd, fit
 from loggrad_tf.sensor import Sensor, from_fields
+from search.assembly import VALID
 from search.costs import Target
 from search.evaluator import TrainingSpec
 from search.objectives import ERROR, Bounds
@@ -37,7 +38,7 @@ class Method:
 
     Attributes:
       rounds, population, sample, pruning, max_overrun, unique, children, elitist, rank_by, rungs,
-        varied, always_bn, start: of :class:`search.proposal.Settings`.
+        varied, always_bn, padding, start: of :class:`search.proposal.Settings`.
       model: whose counts are bounded by default, of :data:`MODELS`.
       train: JSON form of :class:`models.training.TrainConfig`.
       final: what the training in full changes of ``train``.
@@ -57,6 +58,7 @@ class Method:
     rungs: tuple[int, ...]
     varied: bool
     always_bn: bool
+    padding: str
     start: str
     train: dict[str, Any]
     final: dict[str, Any]
@@ -90,6 +92,7 @@ _FAITHFUL = Method(
     rungs=(),
     varied=False,
     always_bn=False,
+    padding=VALID,
     start="",
     train=_PAPER_TRAINING | {"fused_bn": False},
     final={"epochs": 0},
@@ -202,6 +205,7 @@ class Config:
             rungs=method.rungs,
             varied=method.varied,
             always_bn=method.always_bn,
+            padding=method.padding,
             start=method.start,
             input_shape=(self.size, self.size, 1),
             classes=len(self.class_names),

@@ -30,7 +30,7 @@ from loggrad_tf.errors import LogGradError
 from models.graph import Graph
 from models.pruning import Pruning, uniformly
 from search import space
-from search.assembly import assemble
+from search.assembly import VALID, assemble
 from search.costs import Costs, Target, costs, count
 from search.history import Candidate, Record
 from search.mutation import mutate
@@ -72,6 +72,7 @@ class Settings:
         place of random networks. Empty: random ones.
       always_bn: batch norm behind every layer, whatever the genotype says. On the board it is part of
         the convolution and costs nothing.
+      padding: of convolutions, ``valid`` (muNAS) or ``same``.
       input_shape: (H, W, C) of the network's input.
       classes: of the data set.
     """
@@ -92,6 +93,7 @@ class Settings:
     rungs: tuple[int, ...] = ()
     varied: bool = False
     always_bn: bool = False
+    padding: str = VALID
     start: str = ""
     input_shape: tuple[int, int, int] = (96, 96, 1)
     classes: int = 3
@@ -114,7 +116,7 @@ def training_seed(seed: int, index: int, repeat: int = 0) -> int:
 def build(genotype: Genotype, settings: Settings) -> Graph:
     """The network of ``genotype`` in this search, before any pruning."""
     drawn = space.normalised(genotype) if settings.always_bn else genotype
-    return assemble(drawn, settings.input_shape, settings.classes)
+    return assemble(drawn, settings.input_shape, settings.classes, settings.padding)
 
 
 def expected(genotype: Genotype, settings: Settings) -> Graph:

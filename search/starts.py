@@ -8,7 +8,7 @@ from search.space import CONV, Block, Genotype, Layer, Pooling
 
 
 def _small_bn() -> Genotype:
-    """:func:`models.zoo.small_bn` without padding and with a hidden dense layer, as the space has it."""
+    """:func:`models.zoo.small_bn` with a hidden dense layer, as the space has it, padded if the search is."""
     layers = [
         Layer(CONV, 3, filters, strided=place == 0, prepool=place > 0, bn=True, relu=True)
         for place, filters in enumerate((8, 10, 16, 32))

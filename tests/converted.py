@@ -11,7 +11,7 @@ from loggrad_tf.frontend import FrontEnd
 from loggrad_tf.sensor import Sensor
 from models.graph import WEIGHTED, Graph, macs, weight_shapes
 from models.keras_net import FoldedWeights
-from search.assembly import assemble
+from search.assembly import SAME, VALID, assemble
 from search.space import MIN_UNITS, Block, Layer, random_genotype
 
 SENSOR = Sensor(bits=10, black=64, white=1000)
@@ -21,6 +21,7 @@ def candidate(seed: int, most_macs: int = 4_000_000) -> Graph:
     """A random network of the search space, narrowed to fewer MACs than ``most_macs``. A seed gives one."""
     draw = np.random.default_rng(seed)
     side, classes = int(draw.choice([32, 48, 64])), 2 + seed % 2
+    padding = (VALID, SAME)[seed // 2 % 2]
     while True:
         genotype, factor = random_genotype(draw), float(draw.choice([0.05, 0.1, 0.3]))
 
@@ -30,7 +31,7 @@ def candidate(seed: int, most_macs: int = 4_000_000) -> Graph:
         blocks = tuple(Block(block.branch, tuple(map(layer, block.layers))) for block in genotype.blocks)
         dense = tuple(max(MIN_UNITS, round(factor * units)) for units in genotype.dense)
         small = dataclasses.replace(genotype, blocks=blocks, dense=dense)
-        graph = assemble(small, (side, side + seed % 3, 1), classes)
+        graph = assemble(small, (side, side + seed % 3, 1), classes, padding)
         if sum(macs(graph, op) for op in graph.ops) < most_macs:
             return graph
 
