@@ -9,6 +9,7 @@ differs in flags of :mod:`search.evolve` alone:
     full          with everything that makes profile quick cheaper, and --elitist
     full-X        full without one of its parts
     full+bn       full with batch norm behind every layer
+    full+loss     full with parents ranked by their validation loss
 
 Cost is the CPU time of all processes of a search, imports and proposals included. Faithful gets
 ``--budget`` CPU-seconds a seed, the others ``--share`` of it. Selection sees the validation split
@@ -87,7 +88,9 @@ ARMS = {
     "full-elitist": (*_FULL, "--noelitist"),
     "full-rungs": (*_FULL, "--rungs=none"),
     "full-varied": (*_FULL, "--novaried"),
+    "full-fused_bn": (*_FULL, "--nofused_bn"),
     "full+bn": (*_FULL, "--always_bn"),
+    "full+loss": (*_FULL, "--rank_by=loss"),
 }
 
 

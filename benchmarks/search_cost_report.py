@@ -21,7 +21,9 @@ STYLES = {
     "full-elitist": ("#000080", "<"),
     "full-rungs": ("#F0E442", "*"),
     "full-varied": ("#999999", "p"),
+    "full-fused_bn": ("#4B0082", "d"),
     "full+bn": ("#8B4513", "h"),
+    "full+loss": ("#228B22", ">"),
 }
 
 

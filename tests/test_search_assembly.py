@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from models.graph import Graph
-from search.assembly import assemble
+from search.assembly import SAME, VALID, assemble
 from search.resources import size
 from search.space import Block, Genotype, Layer, Pooling, random_genotype
 
@@ -60,16 +60,41 @@ def test_pooled_sizes_round_down() -> None:
     assert shapes[1:4] == [(13, 13, 1), (11, 11, 4), (2, 2, 4)]
 
 
+def test_padded_convolutions_keep_the_size_of_a_map() -> None:
+    genotype = Genotype(
+        (
+            Block(False, (_layer(filters=2, strided=True),)),
+            Block(False, (_layer("depthwise", kernel=5, prepool=True),)),
+            Block(True, (_layer(filters=7, strided=True),)),
+            Block(False, (_layer("pointwise"),)),
+        ),
+        Pooling("avg", 6),
+        (10,),
+    )
+    graph = assemble(genotype, (27, 27, 1), 3, SAME)
+    assert _ops(graph)[1:8] == [
+        ("conv", (14, 14, 2)),
+        ("max_pool", (7, 7, 2)),
+        ("depthwise", (7, 7, 2)),
+        ("conv", (7, 7, 2)),
+        ("add", (7, 7, 2)),
+        ("conv", (7, 7, 4)),
+        ("avg_pool", (1, 1, 4)),
+    ]
+    assert [op.padding for op in graph.ops if op.kind in ("conv", "depthwise")] == [SAME, SAME, SAME, VALID]
+
+
 @pytest.mark.parametrize("classes", [2, 3, 10])
 def test_output_units(classes: int) -> None:
     graph = assemble(random_genotype(np.random.default_rng(0)), (32, 32, 1), classes)
     assert graph.output_units == (1 if classes == 2 else classes)
 
 
+@pytest.mark.parametrize("padding", [VALID, SAME])
 @pytest.mark.parametrize("side", [1, 2, 3, 5, 8])
-def test_tiny_maps_never_fail(side: int) -> None:
+def test_tiny_maps_never_fail(side: int, padding: str) -> None:
     for seed in range(200):
-        graph = assemble(random_genotype(np.random.default_rng(seed)), (side, side, 1), 3)
+        graph = assemble(random_genotype(np.random.default_rng(seed)), (side, side, 1), 3, padding)
         assert all(min(op.shape) >= 1 for op in graph.ops)
 
 
@@ -95,7 +120,8 @@ def test_shapes_and_weights_equal_keras() -> None:
     for seed in range(14):
         rng = np.random.default_rng(seed)
         side = int(rng.integers(6, 40))
-        graph = assemble(random_genotype(rng), (side, side, 1), int(rng.integers(2, 5)))
+        classes, padding = int(rng.integers(2, 5)), (VALID, SAME)[seed % 2]
+        graph = assemble(random_genotype(rng), (side, side, 1), classes, padding)
         keras.backend.clear_session()
         model = keras_net.build(graph)
         for op in graph.ops[1:]:

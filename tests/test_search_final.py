@@ -149,15 +149,15 @@ def test_crash_keeps_the_weights_until_it_goes_well(
 class Finalists:
     """Trains each candidate to an error of its own, and remembers whom."""
 
-    def __init__(self, errors: dict[int, float]) -> None:
-        self.errors, self.asked = errors, list[int]()
+    def __init__(self, errors: dict[int, float], losses: dict[int, float] | None = None) -> None:
+        self.errors, self.losses, self.asked = errors, losses or {}, list[int]()
 
     def __call__(self, spec: TrainingSpec, tasks: list[Task], workers: int, _: OpenPool) -> Trained:
         for task in tasks:
             self.asked.append(task.index)
             error = self.errors[task.index]
             weights = tuple(np.full_like(w, error) for w in keras_net.build(task.graph).get_weights())
-            yield task.index, Outcome(error, 0.0), weights
+            yield task.index, Outcome(error, 0.0, val_loss=self.losses.get(task.index)), weights
 
 
 def test_the_best_of_several_finalists_is_saved(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,6 +188,24 @@ def test_the_best_of_several_finalists_is_saved(directory: Path, monkeypatch: py
     assert finalists == ["00000_0", "00001_0", "00002_0"]
     assert "test_error" not in bundle.load(directory / "finalists" / "00002_0").metrics
     assert tested == ["test"]  # only the network that is saved, once
+
+
+def test_finalists_are_those_of_least_loss_if_asked(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = CONFIG.settings()
+    measured = [(0.2, 0.6), (0.25, 0.4), (0.22, 0.5)]
+    records = [
+        record_of(propose(settings, k, [], []), Outcome(error, 0.2, val_loss=loss), settings)
+        for k, (error, loss) in enumerate(measured)
+    ]
+    records = [
+        dataclasses.replace(r, costs=dataclasses.replace(r.costs, size=9, macs=9, ram=9, peak_memory=9))
+        for r in records
+    ]
+    method = dataclasses.replace(CONFIG.method, finalists=2, rank_by="loss")
+    training = Finalists({1: 0.3, 2: 0.2}, {1: 0.35, 2: 0.36})
+    sentence = _finish(directory, dataclasses.replace(CONFIG, method=method), training, monkeypatch, records)
+    assert training.asked == [1, 2]
+    assert "best: candidate 1 after 40 epochs: validation error 30.00% (25.00% in the search)" in sentence
 
 
 def test_a_finalist_over_a_bound_does_not_replace_one_that_fits(
