@@ -75,5 +75,7 @@ class Progress:
             f"{HEADINGS[name]} {text_of(name, getattr(record.costs, name))}"
             for name in self._config.bounds.resources
         )
+        loss = record.outcome.val_loss
+        shown = "" if loss is None else f"  loss {loss:.3f}"
         note = f"  stopped after {len(record.outcome.curve)} epochs" if record.outcome.stopped else ""
-        return f"error {record.point.error:6.2%}  {costs}{note}"
+        return f"error {record.point.error:6.2%}{shown}  {costs}{note}"

@@ -88,7 +88,7 @@ def _method_text(run: Run) -> str:
         f"{parents}, tournaments of {method.sample},"
         f" {method.train['epochs']} epochs a candidate, {rungs},"
         f" {method.children} drawn for each trained, costs before training {overrun},"
-        f" {'with' if method.pruning else 'without'} pruning"
+        f" {method.padding} padding, {'with' if method.pruning else 'without'} pruning"
     )
 
 

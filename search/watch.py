@@ -50,10 +50,12 @@ def hyperparameters(record: Record, config: Config) -> dict[str, float | str]:
 
 
 def scalars(record: Record) -> dict[str, float]:
-    """What a candidate reached: errors, if it has them, and costs."""
+    """What a candidate reached: errors and loss, if it has them, and costs."""
     found = {f"costs/{name}": float(getattr(record.costs, name)) for name in RESOURCES}
     if record.outcome.val_error is not None and record.outcome.train_error is not None:
         found |= {"error/val": record.outcome.val_error, "error/train": record.outcome.train_error}
+    if record.outcome.val_loss is not None:
+        found["loss/val"] = record.outcome.val_loss
     return found
 
 
