@@ -27,8 +27,6 @@ from loggrad_tf.sensor import from_fields
 from models.graph import Graph, macs, weight_count
 
 MAX_STATES = 200_000
-# Limits that are tried upwards before what is left is halved.
-_RISING = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,8 +143,8 @@ def _chains_peak(fork: int, chains: list[tuple[int, ...]], join: int) -> int:
     """The least peak of running every chain from the shared map ``fork`` to its end, then the join.
 
     Limits are tried, the first of them what no order avoids. One that no order keeps shows the least cost
-    that was turned away, which is the next that could do, and often does; later what lies between that and
-    the least limit known to be enough is halved.
+    that was turned away, which is the next that could do, and often does; one that some order keeps shows
+    the largest cost that was let pass, which is enough. What lies between the two is halved.
     """
     smallest = sum(min(c) for c in chains)
     limit = max(
@@ -156,15 +154,14 @@ def _chains_peak(fork: int, chains: list[tuple[int, ...]], join: int) -> int:
         min(fork + c[0] + smallest - min(c) for c in chains),
     )
     started = [(0, *c) for c in chains]
-    enough, low, tries = _one_by_one(fork, chains, join), limit, 0
+    enough, low = _one_by_one(fork, chains, join), limit
     while limit < enough:
         search = _Chains(fork, started, limit)
         if search.fit():
-            enough = limit
+            enough = search.most
         else:
             low = min(search.least, enough)
-        tries += 1
-        limit = low if tries <= _RISING else (low + enough) // 2
+        limit = (low + enough) // 2
     return enough
 
 
@@ -193,13 +190,15 @@ class _Chains:
       so at that moment each lies where nothing up to its target is smaller (from ``low``);
     * backward from that moment, fork alive, all others must fall to 0.
 
+    ``least`` is the smallest cost above the limit that was met, ``most`` the largest within it.
+
     What is left to choose is that moment: the last chain to start, and the chains that wait
     before their target for the fork to be freed, because they cannot pass a hill beside it.
     """
 
     def __init__(self, fork: int, chains: list[tuple[int, ...]], limit: int) -> None:
         self.fork, self.chains, self.limit = fork, chains, limit
-        self.least = 2**63
+        self.least, self.most = 2**63, 0
         ones = [1] * len(chains)
         self.target = self._fall([len(c) - 1 for c in chains], ones, -1, 0)
         self.low = []
@@ -214,19 +213,21 @@ class _Chains:
         for last in last_ones.values():
             moment = list(self.target)
             moment[last] = 1
-            if self._feasible(moment, last, set()):
+            held = self.fork + sum(c[p] for c, p in zip(self.chains, moment, strict=True))
+            if self._allows(held) and self._feasible(moment, held, last, set()):
                 return True
         return False
 
     def _allows(self, cost: int) -> bool:
         if cost <= self.limit:
+            self.most = max(self.most, cost)
             return True
         self.least = min(self.least, cost)
         return False
 
     def _fall(self, start: list[int], stop: list[int], way: int, base: int) -> list[int]:
         """Where chains rest that move by ``way`` towards ``stop`` to maps no larger than their own."""
-        at, limit = list(start), self.limit
+        at, limit, slack = list(start), self.limit, self.limit - self.most
         total = base + sum(c[p] for c, p in zip(self.chains, at, strict=True))
         waiting = [i for i, p in enumerate(at) if p != stop[i]]
         moved = True
@@ -240,6 +241,8 @@ class _Chains:
                     if last + here > rest:
                         self.least = min(self.least, limit + last + here - rest)
                         break
+                    if last + here > rest - slack:
+                        slack = rest - last - here
                     if here <= chain[p]:
                         p = q
                     last = here
@@ -247,15 +250,14 @@ class _Chains:
                     total += chain[p] - chain[at[i]]
                     at[i] = p
                     moved = True
+        self.most = limit - slack
         return at
 
-    def _feasible(self, moment: list[int], last: int, seen: set[tuple[int, ...]]) -> bool:
-        """Does some order pass through ``moment``, or one with more chains waiting?"""
+    def _feasible(self, moment: list[int], held: int, last: int, seen: set[tuple[int, ...]]) -> bool:
+        """Does some order pass through ``moment``, which holds so much, or one with more chains waiting?"""
         if tuple(moment) in seen:
             return False
         seen.add(tuple(moment))
-        if not self._allows(self.fork + sum(c[p] for c, p in zip(self.chains, moment, strict=True))):
-            return False
         before = list(moment)
         before[last] = 0
         rest = self._fall(before, [0] * len(self.chains), -1, self.fork)
@@ -266,10 +268,13 @@ class _Chains:
         for i in stuck:
             chain, hill = self.chains[i], rest[i]
             others = alive - chain[hill]
-            while others + chain[hill] + chain[hill - 1] <= self.limit:
+            while self._allows(others + chain[hill] + chain[hill - 1]):
                 hill -= 1
             for position in range(hill - 1, self.low[i] - 1, -1):
-                if self._feasible([*moment[:i], position, *moment[i + 1 :]], last, seen):
+                moved = held - chain[moment[i]] + chain[position]
+                if self._allows(moved) and self._feasible(
+                    [*moment[:i], position, *moment[i + 1 :]], moved, last, seen
+                ):
                     return True
         return False
 
