@@ -158,7 +158,7 @@ def _chains_peak(fork: int, chains: list[tuple[int, ...]], join: int) -> int:
     while limit < enough:
         search = _Chains(fork, started, limit)
         if search.fit():
-            enough = search.most
+            enough = max(low, search.most)
         else:
             low = min(search.least, enough)
         limit = (low + enough) // 2

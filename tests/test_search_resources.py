@@ -1,5 +1,6 @@
 """search.resources: hand-computed networks, and every order of small graphs by brute force."""
 
+import heapq
 import itertools
 from collections.abc import Callable
 
@@ -184,6 +185,37 @@ def test_exact_on_random_dags() -> None:
 @pytest.mark.parametrize(("count", "longest"), [(2, 5), (3, 3), (4, 2)])
 def test_exact_on_random_chains(count: int, longest: int) -> None:
     _agree(lambda rng: random_chains(rng, count, longest), 120)
+
+
+def _least_peak(fork: int, chains: list[tuple[int, ...]], join: int) -> int:
+    """Dijkstra over how far each chain is; the fork is alive until all have begun."""
+    start, goal = (0,) * len(chains), tuple(map(len, chains))
+    least, heap = {start: 0}, [(0, start)]
+    while heap:
+        peak, at = heapq.heappop(heap)
+        if at == goal:
+            return max(peak, join)
+        held = sum(chain[p - 1] for chain, p in zip(chains, at, strict=True) if p) + fork * (0 in at)
+        for i, chain in enumerate(chains):
+            if at[i] < len(chain):
+                after = (*at[:i], at[i] + 1, *at[i + 1 :])
+                cost = max(peak, held + chain[at[i]])
+                if cost < least.get(after, 2**63):
+                    least[after] = cost
+                    heapq.heappush(heap, (cost, after))
+    raise AssertionError("the goal can always be reached")
+
+
+@pytest.mark.parametrize("largest", [5, 20, 1000])
+def test_exact_on_chains_of_any_sizes(largest: int) -> None:
+    """Nothing around them hides an error of a byte."""
+    rng = np.random.default_rng(largest)
+    for _ in range(600):
+        lengths = rng.integers(1, 5, size=int(rng.integers(2, 6)))
+        chains = [tuple(int(size) for size in rng.integers(1, largest, n)) for n in lengths]
+        fork = int(rng.integers(1, 2 * largest))
+        join = sum(chain[-1] for chain in chains) + int(rng.integers(largest))
+        assert counting._chains_peak(fork, chains, join) == _least_peak(fork, chains, join), (fork, chains)
 
 
 def test_exact_on_random_genotypes() -> None:
