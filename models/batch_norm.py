@@ -14,7 +14,8 @@ import tensorflow as tf
 BN_EPSILON = 1e-3
 BN_MOMENTUM = 0.9
 
-# The fused kernel is used for multiples of this many channels; the others go by rows of so many pixels.
+# The fused kernel is used for multiples of this many channels; the others go by rows of at most so many
+# pixels.
 _FUSED_CHANNELS, _ROW_PIXELS = 4, 16
 
 
@@ -50,7 +51,7 @@ class FusedBatchNorm(keras.layers.Layer):
             return tf.compat.v1.nn.fused_batch_norm(
                 inputs, gamma, beta, mean, variance, BN_EPSILON, is_training=False
             )[0]
-        if inputs.shape[-1] % _FUSED_CHANNELS:
+        if inputs.shape[-1] % _FUSED_CHANNELS and not tf.config.list_physical_devices("GPU"):
             outputs, mean, variance = _by_rows(inputs, gamma, beta)
         else:
             outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
@@ -75,7 +76,8 @@ def _by_rows(inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> Any:
     """
     shape, channels = tf.shape(inputs), inputs.shape[-1]
     count = tf.size(inputs) // channels
-    pixels = tf.where(count % _ROW_PIXELS == 0, _ROW_PIXELS, 1)
+    # The largest power of two that divides the count.
+    pixels = tf.minimum(tf.bitwise.bitwise_and(count, -count), _ROW_PIXELS)
     number = tf.cast(count, tf.float32)
 
     def rows(values: tf.Tensor) -> tf.Tensor:

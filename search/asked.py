@@ -54,7 +54,7 @@ flags.DEFINE_integer(
 flags.DEFINE_integer(
     "finalists",
     None,
-    "* So many are trained for --final_epochs; the one of least validation error is saved [3, 1].",
+    "* So many are trained for --final_epochs; the best by --rank_by on validation is saved [3, 1].",
     lower_bound=1,
 )
 flags.DEFINE_integer(

@@ -8,8 +8,8 @@ pooling, flatten, hidden dense layers with ReLU, logits (one for two classes).
 
 Join: every pending map is max-pooled by round(H / H_min) x round(W / W_min), halves to even,
 then all are added, zero-padded at the bottom and right. All sizes round down, but for
-convolutions padded with zeros (``same``), which muNAS has not. Kernels, steps and pools are clipped to
-the map they meet, so every genotype has a network.
+convolutions padded with zeros (``same``), which muNAS has not. Kernels, padded or not, steps and pools
+are clipped to the map they meet, so every genotype has a network.
 """
 
 from models.graph import Graph, GraphBuilder, output_units

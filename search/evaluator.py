@@ -137,7 +137,7 @@ def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
         return Outcome(
             result.val_error,
             result.train_error,
-            val_loss=result.val_loss if math.isfinite(result.val_loss) else None,
+            val_loss=round(result.val_loss, 6) if math.isfinite(result.val_loss) else None,
             stopped=result.stopped,
             # A network that diverged ends with a loss that is no number, which the journal cannot hold.
             curve=tuple(

@@ -3,10 +3,10 @@
 A search trains many networks briefly to rank them; what is kept deserves more. If the final
 training is longer than the search's, the ``finalists`` best candidates within the bounds are
 trained from scratch with its recipe, each with ``final_seeds`` seeds, pruned ones as small as
-pruning left them. The one of least mean validation error is chosen (or loss, if the search ranks by
-that), and its best weights are saved, unless its mean error is above that of the search's best
-candidate by over two standard errors (the least error of many is partly luck, so equal is not asked
-for). Without a training in full the weights of that candidate are saved.
+pruning left them. Of those whose mean error is above that of the search's best candidate by at most
+two standard errors (the least error of many is partly luck, so equal is not asked for) the one of
+least mean validation error is chosen, or loss, if the search ranks by that, and its best weights are
+saved. If there is none, or no training in full, the weights of that candidate are saved.
 
 This is the only place of a search that reads the test split, for the chosen network alone, with each
 seed that it was trained with in full. Each
@@ -79,7 +79,8 @@ def finish_best(
     from models import bundle, training
 
     leader = records[ranking(front.members, config.bounds)[0]]
-    judged = {i: standing(records[i], config.settings()) or point for i, point in front.points.items()}
+    settings = config.settings()
+    judged = {i: point for i in front.points if (point := standing(records[i], settings)) is not None}
     order = ranking(_as_good(judged, leader.candidate.index, config.bounds), config.bounds)
     brief = training.TrainConfig.from_json(config.method.train)
     epochs = max(brief.epochs, config.method.final["epochs"])
@@ -165,8 +166,9 @@ def _trained(
         if outcome.val_error is None or weights is None:
             print(f"warning: candidate {index} in full: {outcome.failure}", file=sys.stderr)
             continue
+        loss = "" if outcome.val_loss is None else f", loss {outcome.val_loss:.4g}"
         print(
-            f"candidate {index} after {full.epochs} epochs: validation error {outcome.val_error:.2%}",
+            f"candidate {index} after {full.epochs} epochs: validation error {outcome.val_error:.2%}{loss}",
             flush=True,
         )
         made = _bundle(config, records[index], weights, full, outcome, repeat)
@@ -191,10 +193,11 @@ def _chosen(
     assert ranked is not None
     if finals:
         metric = VAL_ERROR if config.method.rank_by == ERROR else VAL_LOSS
-        best = min(finals, key=lambda i: (_mean(finals[i], metric), i))
-        margin = 2 * _standard_error(ranked, len(data.labels_of("val")))
-        if _mean(finals[best]) <= ranked + margin:
-            return best, min(finals[best], key=lambda one: _mean([one], metric))
+        most = ranked + 2 * _standard_error(ranked, len(data.labels_of("val")))
+        good = [i for i in finals if _mean(finals[i]) <= most]
+        if good:
+            best = min(good, key=lambda i: (_mean(finals[i], metric), i))
+            return best, min(finals[best], key=lambda one: one.metrics.get(metric, math.inf))
     return index, _bundle(config, leader, _kept_weights(directory, index), brief, leader.outcome)
 
 

@@ -76,6 +76,6 @@ class Progress:
             for name in self._config.bounds.resources
         )
         loss = record.outcome.val_loss
-        shown = "" if loss is None else f"  loss {loss:.3f}"
+        shown = "" if loss is None else f"  loss {loss:.4g}"
         note = f"  stopped after {len(record.outcome.curve)} epochs" if record.outcome.stopped else ""
         return f"error {record.point.error:6.2%}{shown}  {costs}{note}"

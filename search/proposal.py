@@ -224,13 +224,13 @@ def standing(record: Record, settings: Settings) -> Point | None:
     """The point that a candidate is judged by; None if it failed.
 
     A loss takes the error's place on the error's scale: as a share of the loss of guessing, times the error
-    of guessing.
+    of guessing, 1 at most. A training that diverged has 1.
     """
     point, loss = record.point, record.outcome.val_loss
     if point is None or settings.rank_by == ERROR:
         return point
     worst = 1 - 1 / settings.classes
-    share = 1.0 if loss is None else loss / math.log(settings.classes)
+    share = math.inf if loss is None else loss / math.log(settings.classes)
     return Point(min(share * worst, 1.0), point.costs)
 
 

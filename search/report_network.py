@@ -85,6 +85,7 @@ def _title(op: Op) -> str:
         words += f" {op.kernel[0]}×{op.kernel[1]}"
         if op.stride not in ((1, 1), op.kernel):
             words += f", stride {op.stride[0]}"
+        words += ", padded" if op.padding == "same" else ""
     return words
 
 

@@ -143,8 +143,8 @@ def _chains_peak(fork: int, chains: list[tuple[int, ...]], join: int) -> int:
     """The least peak of running every chain from the shared map ``fork`` to its end, then the join.
 
     Limits are tried, the first of them what no order avoids. One that no order keeps shows the least cost
-    that was turned away, which is the next that could do, and often does; one that some order keeps shows
-    the largest cost that was let pass, which is enough. What lies between the two is halved.
+    that was turned away, below which no other will do; one that some order keeps shows the largest cost
+    that was let pass, which is enough. What lies between the two is halved.
     """
     smallest = sum(min(c) for c in chains)
     limit = max(

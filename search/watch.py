@@ -1,6 +1,6 @@
 """A search seen live: event files that ``tensorboard --logdir runs`` shows while it goes on.
 
-    DIR/tensorboard/search        a step a candidate: errors, costs, the best so far, candidates an hour
+    DIR/tensorboard/search        a step a candidate: errors, loss, costs, the best so far, candidates an hour
     DIR/tensorboard/training/K    the learning curve of candidate K, a step an epoch, if it was on the front
     DIR/tensorboard/trials/K      HParams: what candidate K is made of, and what it reached
 

@@ -17,7 +17,7 @@ STEPS, BATCH = 12, 16
 
 def _network(units: int, bn: bool = True) -> Graph:
     b = GraphBuilder()
-    x = b.conv(b.input(8, 8, 1), 4, 3, bn=bn, relu=True)
+    x = b.conv(b.conv(b.input(8, 8, 1), 3, 1, bn=bn), 4, 3, bn=bn, relu=True)
     x = b.depthwise(x, 3, relu=True)
     return b.build(b.dense(b.dense(b.flatten(x), 6, relu=True), units))
 

@@ -1,5 +1,6 @@
 """Training learns, repeats itself from its seed, and augments the RAW, not the levels."""
 
+import math
 import os
 import subprocess
 import sys
@@ -57,6 +58,27 @@ def test_learns_stripes(classes: int, units: int, name: str) -> None:
     assert result.val_error < 0.1
     assert seen == list(range(8)) and len(result.history) == 8
     assert result.history[-1]["loss"] < result.history[0]["loss"]
+
+
+@pytest.mark.parametrize(("classes", "units"), [(3, 3), (2, 1)])
+def test_error_and_loss_are_those_of_keras(classes: int, units: int) -> None:
+    data = stripes(classes, each=20)
+    front_end = frontend.fit("loggrad_1p5", data.sensor, data.subset("train")[0])
+    keras.utils.set_random_seed(0)
+    model = keras_net.build(tiny(units))
+    error, loss = training.measure(model, data, front_end, "val")
+    pixels, labels = data.subset("val")
+    scores = model(front_end.encode(pixels))
+    if units == 1:
+        expected = keras.losses.BinaryCrossentropy(from_logits=True)(labels[:, None], scores)
+        answers = (scores[:, 0] > 0).numpy()
+    else:
+        expected = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, scores)
+        answers = np.argmax(scores, axis=1)
+    assert loss == pytest.approx(float(expected), rel=1e-5)
+    assert error == np.mean(answers != labels) == training.evaluate(model, data, front_end, "val")
+    model.set_weights([np.full_like(w, np.nan) for w in model.get_weights()])
+    assert training.measure(model, data, front_end, "val") == (1.0, math.inf)
 
 
 def test_same_seed_same_weights() -> None:

@@ -1,6 +1,7 @@
 """search.final: which weights become the best network; the training itself is a stand-in."""
 
 import dataclasses
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,11 @@ def test_finalists_are_those_of_least_loss_if_asked(directory: Path, monkeypatch
     sentence = _finish(directory, dataclasses.replace(CONFIG, method=method), training, monkeypatch, records)
     assert training.asked == [1, 2]
     assert "best: candidate 1 after 40 epochs: validation error 30.00% (25.00% in the search)" in sentence
+    # Two standard errors of three images are 50 %; no loss makes good an error above that.
+    training = Finalists({1: 0.9, 2: 0.2}, {1: 0.35, 2: 0.36})
+    shutil.rmtree(directory / "finalists")
+    sentence = _finish(directory, dataclasses.replace(CONFIG, method=method), training, monkeypatch, records)
+    assert "best: candidate 2 after 40 epochs: validation error 20.00% (22.00% in the search)" in sentence
 
 
 def test_a_finalist_over_a_bound_does_not_replace_one_that_fits(

@@ -247,10 +247,10 @@ def test_a_network_to_begin_with_is_made_to_fit() -> None:
 
 
 def test_parents_are_judged_by_their_loss_if_asked() -> None:
-    """The second has the larger error and the smaller loss; a diverged one is as bad as guessing."""
+    """The second has the larger error and the smaller loss; a diverged one is the worst."""
     bounds = Bounds(error=0.05, peak_memory=None, size=None, macs=None)
-    settings = dataclasses.replace(PLAIN, population=3, sample=30, bounds=bounds)
-    found = [(0.10, 0.60), (0.12, 0.40), (0.11, None)]
+    settings = dataclasses.replace(PLAIN, population=4, sample=30, bounds=bounds)
+    found = [(0.10, 0.60), (0.12, 0.40), (0.11, None), (0.11, 1.5)]
     records = []
     for index, (error, loss) in enumerate(found):
         drawn = record(settings, index, error)
@@ -258,8 +258,8 @@ def test_parents_are_judged_by_their_loss_if_asked() -> None:
     candidates = [r.candidate for r in records]
     for rank_by, best in (("error", 0), ("loss", 1)):
         asked = dataclasses.replace(settings, rank_by=rank_by)
-        assert {propose(asked, k, records, candidates).parent for k in range(3, 20)} == {best}
+        assert {propose(asked, k, records, candidates).parent for k in range(4, 20)} == {best}
     by_loss = [proposal.standing(r, dataclasses.replace(settings, rank_by="loss")) for r in records]
     guessing = 2 / 3
-    expected_errors = [0.6 / np.log(3) * guessing, 0.4 / np.log(3) * guessing, guessing]
+    expected_errors = [*(loss / np.log(3) * guessing for loss in (0.6, 0.4)), 1.0, 1.5 / np.log(3) * guessing]
     assert [p.error for p in by_loss if p] == pytest.approx(expected_errors)

@@ -68,6 +68,8 @@ def _configs() -> list[Config]:
                 final_seeds=3,
                 start="small_bn",
                 always_bn=True,
+                rank_by="loss",
+                padding="same",
             ),
         ),
         replace(CONFIG, data='folder:/tmp/it\'s a "set"', seed=12, workers=5),

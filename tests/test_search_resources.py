@@ -10,7 +10,7 @@ import pytest
 from loggrad_tf.errors import LogGradError
 from models.graph import Graph, GraphBuilder, Op, macs
 from search import resources as counting
-from search.assembly import assemble
+from search.assembly import SAME, VALID, assemble
 from search.resources import Resources, peak_memory, resources
 from search.space import Block, Genotype, Layer, Pooling, random_genotype
 
@@ -223,7 +223,7 @@ def test_exact_on_random_genotypes() -> None:
     checked = 0
     for seed in range(400):
         genotype = random_genotype(np.random.default_rng(seed))
-        graph = assemble(genotype, (12, 12, 1), 3)
+        graph = assemble(genotype, (12, 12, 1), 3, (VALID, SAME)[seed % 2])
         cut = next(i for i, op in enumerate(graph.ops) if op.kind == "flatten")
         if cut > 13:
             continue
