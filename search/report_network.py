@@ -85,7 +85,6 @@ def _title(op: Op) -> str:
         words += f" {op.kernel[0]}×{op.kernel[1]}"
         if op.stride not in ((1, 1), op.kernel):
             words += f", stride {op.stride[0]}"
-        words += ", padded" if op.padding == "same" else ""
     return words
 
 
@@ -163,7 +162,8 @@ def munas_table(graph: Graph) -> str:
     for op in graph.ops[1:]:
         if op.kind == "flatten":
             continue
-        words.append([_title(op), size_text(op.shape)])
+        padded = ", padded" if op.padding == "same" else ""
+        words.append([_title(op) + padded, size_text(op.shape)])
         numbers.append([math.prod(op.shape), weight_count(graph, op), macs(graph, op)])
     weights, work = sum(n[1] for n in numbers), sum(n[2] for n in numbers)
     head = ("layer", "output", "output B", "weights B", "MACs")
