@@ -1,11 +1,12 @@
 """The network without weights is planned like the one that is trained and converted."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
 
-from export import boards, costs, footprint, front, quantize, tflite_graph
+from export import boards, costs, emit_nodes, footprint, front, quantize, tflite_graph
 from export.nominal import nominal
 from export.pairs import pairwise
 from export.plan import Plan
@@ -44,6 +45,10 @@ def planned(made: Plan) -> dict[str, Any]:
     }
 
 
+def padding(made: Plan) -> int:
+    return sum(emit_nodes.padding(made).values())
+
+
 def compare(graph: Graph, name: str, seed: int = 0) -> None:
     end = converted.front_end(name)
     found, real = nominal(graph, end), tflite_graph.parse(converted.flatbuffer(graph, end, seed))
@@ -53,7 +58,12 @@ def compare(graph: Graph, name: str, seed: int = 0) -> None:
     for board in map(boards.read, BOARDS):
         one, other = (footprint.plan(network, source, board) for network in (found, real))
         assert planned(one) == planned(other), board["name"]
-        assert footprint.predict(one, source, board) == footprint.predict(other, source, board)
+        expected, actual = (footprint.predict(made, source, board) for made in (one, other))
+        # Maps that share a zero point share a row of padding; weights may bring that about by chance.
+        shared = padding(one) - padding(other)
+        if actual.flash is not None:
+            actual = dataclasses.replace(actual, flash=actual.flash + shared)
+        assert shared >= 0 and expected == actual
         assert costs.predict(one, source, board["core"]) == costs.predict(other, source, board["core"])
 
 
