@@ -42,7 +42,7 @@ from search.evaluator import (
 )
 from search.history import Outcome, Record
 from search.objectives import ERROR, Bounds, Point, overrun, ranking
-from search.proposal import build, standing, training_seed
+from search.proposal import build, standings, training_seed
 from search.workers import Pool
 
 if TYPE_CHECKING:  # they import TensorFlow, which must be told first how many threads it has
@@ -79,8 +79,7 @@ def finish_best(
     from models import bundle, training
 
     leader = records[ranking(front.members, config.bounds)[0]]
-    settings = config.settings()
-    judged = {i: point for i in front.points if (point := standing(records[i], settings)) is not None}
+    judged = standings(records, config.settings())
     order = ranking(_as_good(judged, leader.candidate.index, config.bounds), config.bounds)
     brief = training.TrainConfig.from_json(config.method.train)
     epochs = max(brief.epochs, config.method.final["epochs"])

@@ -215,9 +215,13 @@ def _is_useful(record: Record, settings: Settings) -> bool:
 
 def _front(visible: list[Record], settings: Settings) -> dict[int, Point]:
     """The front of what was trained to its end."""
-    judged = {r.candidate.index: standing(r, settings) for r in visible if r.ranked}
-    points = {index: point for index, point in judged.items() if point is not None}
-    return pareto_front(points, settings.bounds)
+    return pareto_front(standings(visible, settings), settings.bounds)
+
+
+def standings(records: list[Record], settings: Settings) -> dict[int, Point]:
+    """What the candidates that were trained to their end are judged by, by index."""
+    judged = {r.candidate.index: standing(r, settings) for r in records if r.ranked}
+    return {index: point for index, point in judged.items() if point is not None}
 
 
 def standing(record: Record, settings: Settings) -> Point | None:

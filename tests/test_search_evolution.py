@@ -10,7 +10,7 @@ from loggrad_tf.errors import LogGradError
 from search.evolution import Evolution, seen_by
 from search.history import Candidate, Outcome, Record, failed
 from search.objectives import Bounds, pareto_front
-from search.proposal import Settings, build, propose, standing, training_seed
+from search.proposal import Settings, build, propose, standings, training_seed
 from search.resources import resources
 from tests.search_cases import TARGET, trained
 
@@ -82,9 +82,7 @@ def test_a_candidate_sees_only_what_it_may(settings: Settings, history: list[Rec
         index, parent = record.candidate.index, record.candidate.parent
         visible = history[: index - 2]
         assert parent is not None
-        judged = {r.candidate.index: standing(r, settings) for r in visible if r.ranked}
-        points = {index: point for index, point in judged.items() if point is not None}
-        front = pareto_front(points, settings.bounds) if settings.elitist else {}
+        front = pareto_front(standings(visible, settings), settings.bounds) if settings.elitist else {}
         assert parent in front or parent in [r.candidate.index for r in visible if r.point is not None][-8:]
         earlier = [r.candidate for r in history[:index]]
         assert record.candidate == propose(settings, index, visible, earlier)
