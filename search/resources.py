@@ -143,8 +143,9 @@ def _chains_peak(fork: int, chains: list[tuple[int, ...]], join: int) -> int:
     """The least peak of running every chain from the shared map ``fork`` to its end, then the join.
 
     Limits are tried, the first of them what no order avoids. One that no order keeps shows the least cost
-    that was turned away, below which no other will do; one that some order keeps shows the largest cost
-    that was let pass, which is enough. What lies between the two is halved.
+    that was turned away, below which no other will do, and what lies between is halved; one that some
+    order keeps shows the peak of that order, and the next is one byte less. To find an order takes a
+    small part of what it takes to see that there is none, and most orders found are the best ones.
     """
     smallest = sum(min(c) for c in chains)
     limit = max(
@@ -155,13 +156,15 @@ def _chains_peak(fork: int, chains: list[tuple[int, ...]], join: int) -> int:
     )
     started = [(0, *c) for c in chains]
     enough, low = _one_by_one(fork, chains, join), limit
-    while limit < enough:
+    while low < enough:
         search = _Chains(fork, started, limit)
-        if search.fit():
-            enough = max(low, search.most)
+        peak = search.fit()
+        if peak is not None:
+            enough = max(low, peak)
+            limit = enough - 1
         else:
             low = min(search.least, enough)
-        limit = (low + enough) // 2
+            limit = (low + enough) // 2
     return enough
 
 
@@ -190,17 +193,17 @@ class _Chains:
       so at that moment each lies where nothing up to its target is smaller (from ``low``);
     * backward from that moment, fork alive, all others must fall to 0.
 
-    ``least`` is the smallest cost above the limit that was met, ``most`` the largest within it.
-
     What is left to choose is that moment: the last chain to start, and the chains that wait
     before their target for the fork to be freed, because they cannot pass a hill beside it.
+
+    ``least`` is the smallest cost above the limit that was met.
     """
 
     def __init__(self, fork: int, chains: list[tuple[int, ...]], limit: int) -> None:
         self.fork, self.chains, self.limit = fork, chains, limit
-        self.least, self.most = 2**63, 0
-        ones = [1] * len(chains)
-        self.target = self._fall([len(c) - 1 for c in chains], ones, -1, 0)
+        self.least = 2**63
+        ends = [len(c) - 1 for c in chains]
+        self.target, self.after = self._fall(ends, [1] * len(chains), -1, 0)
         self.low = []
         for chain, end in zip(chains, self.target, strict=True):
             low = end
@@ -208,26 +211,26 @@ class _Chains:
                 low -= 1
             self.low.append(low)
 
-    def fit(self) -> bool:
+    def fit(self) -> int | None:
+        """The peak of some order within the limit; None if there is no such order."""
         last_ones = {c: i for i, c in enumerate(self.chains) if self.low[i] == 1}
         for last in last_ones.values():
             moment = list(self.target)
             moment[last] = 1
             held = self.fork + sum(c[p] for c, p in zip(self.chains, moment, strict=True))
-            if self._allows(held) and self._feasible(moment, held, last, set()):
-                return True
-        return False
+            peak = self._through(moment, held, last, set()) if self._allows(held) else None
+            if peak is not None:
+                return peak
+        return None
 
     def _allows(self, cost: int) -> bool:
-        if cost <= self.limit:
-            self.most = max(self.most, cost)
-            return True
-        self.least = min(self.least, cost)
-        return False
+        if cost > self.limit:
+            self.least = min(self.least, cost)
+        return cost <= self.limit
 
-    def _fall(self, start: list[int], stop: list[int], way: int, base: int) -> list[int]:
-        """Where chains rest that move by ``way`` towards ``stop`` to maps no larger than their own."""
-        at, limit, slack = list(start), self.limit, self.limit - self.most
+    def _fall(self, start: list[int], stop: list[int], way: int, base: int) -> tuple[list[int], int]:
+        """Where chains rest that move by ``way`` to ``stop`` and to maps no larger than theirs; the peak."""
+        at, limit, spare = list(start), self.limit, self.limit
         total = base + sum(c[p] for c, p in zip(self.chains, at, strict=True))
         waiting = [i for i, p in enumerate(at) if p != stop[i]]
         moved = True
@@ -235,48 +238,56 @@ class _Chains:
             moved = False
             for i in waiting:
                 chain, p = self.chains[i], at[i]
-                last, rest = chain[p], limit - total + chain[p]
+                last, rest, left = chain[p], limit - total + chain[p], spare
                 for q in range(p + way, stop[i] + way, way):
                     here = chain[q]
                     if last + here > rest:
                         self.least = min(self.least, limit + last + here - rest)
                         break
-                    if last + here > rest - slack:
-                        slack = rest - last - here
+                    if last + here > rest - left:
+                        left = rest - last - here
                     if here <= chain[p]:
-                        p = q
+                        p, spare = q, left
                     last = here
                 if p != at[i]:
                     total += chain[p] - chain[at[i]]
                     at[i] = p
                     moved = True
-        self.most = limit - slack
-        return at
+        return at, limit - spare
 
-    def _feasible(self, moment: list[int], held: int, last: int, seen: set[tuple[int, ...]]) -> bool:
-        """Does some order pass through ``moment``, which holds so much, or one with more chains waiting?"""
+    def _through(self, moment: list[int], held: int, last: int, seen: set[tuple[int, ...]]) -> int | None:
+        """The peak of some order through ``moment``, or through one with more chains waiting.
+
+        Chains that wait in the moment that is looked for hold no less than at their targets.
+        So if the target is out of reach from here it is from there too, and those that wait
+        already need not move again.
+        """
         if tuple(moment) in seen:
-            return False
+            return None
         seen.add(tuple(moment))
+        reached, later = self._fall(moment, self.target, 1, 0)
+        if reached != self.target:
+            return None
         before = list(moment)
         before[last] = 0
-        rest = self._fall(before, [0] * len(self.chains), -1, self.fork)
-        stuck = [i for i, p in enumerate(rest) if p]
-        if not stuck:
-            return self._fall(moment, self.target, 1, 0) == self.target
+        rest, earlier = self._fall(before, [0] * len(self.chains), -1, self.fork)
+        if not any(rest):
+            return max(earlier, held, later, self.after)
         alive = self.fork + sum(c[p] for c, p in zip(self.chains, rest, strict=True))
-        for i in stuck:
-            chain, hill = self.chains[i], rest[i]
-            others = alive - chain[hill]
+        for i, hill in enumerate(rest):
+            if not hill or moment[i] != self.target[i]:
+                continue
+            chain, others = self.chains[i], alive - self.chains[i][hill]
             while self._allows(others + chain[hill] + chain[hill - 1]):
                 hill -= 1
             for position in range(hill - 1, self.low[i] - 1, -1):
                 moved = held - chain[moment[i]] + chain[position]
-                if self._allows(moved) and self._feasible(
-                    [*moment[:i], position, *moment[i + 1 :]], moved, last, seen
-                ):
-                    return True
-        return False
+                if self._allows(moved):
+                    waiting = [*moment[:i], position, *moment[i + 1 :]]
+                    peak = self._through(waiting, moved, last, seen)
+                    if peak is not None:
+                        return peak
+        return None
 
 
 def _any_peak(tasks: Sequence[_Task], start: int, end: int) -> int:
