@@ -154,11 +154,10 @@ def _chains_peak(fork: int, chains: list[tuple[int, ...]], join: int) -> int:
         max((a + b for c in chains for a, b in itertools.pairwise(c)), default=0),
         min(fork + c[0] + smallest - min(c) for c in chains),
     )
-    started = [(0, *c) for c in chains]
     enough, low = _one_by_one(fork, chains, join), limit
+    search = _Chains(fork, chains)
     while low < enough:
-        search = _Chains(fork, started, limit)
-        peak = search.fit()
+        peak = search.fit(limit)
         if peak is not None:
             enough = max(low, peak)
             limit = enough - 1
@@ -179,8 +178,24 @@ def _one_by_one(fork: int, chains: list[tuple[int, ...]], join: int) -> int:
     return peak
 
 
+# By position of a chain: the next one with a map no larger, and the most that two neighbours up to it take.
+_Ways = list[tuple[int, int] | None]
+
+
+def _ways(chain: Sequence[int], order: Sequence[int]) -> _Ways:
+    ways: _Ways = [None] * len(chain)
+    for start, p in enumerate(order):
+        hill, last = 0, p
+        for q in order[start + 1 :]:
+            hill, last = max(hill, chain[last] + chain[q]), q
+            if chain[q] <= chain[p]:
+                ways[p] = (q, hill)
+                break
+    return ways
+
+
 class _Chains:
-    """Can parallel chains run within ``limit`` bytes?
+    """Can parallel chains run within a limit of bytes?
 
     Position p of a chain means that map p is alive; at 0 it has not started, owns nothing and
     needs the fork, which is freed once every chain has started. Memory as a function of the set
@@ -196,23 +211,28 @@ class _Chains:
     What is left to choose is that moment: the last chain to start, and the chains that wait
     before their target for the fork to be freed, because they cannot pass a hill beside it.
 
-    ``least`` is the smallest cost above the limit that was met.
+    ``least`` is the smallest cost above the limit that the last search met.
     """
 
-    def __init__(self, fork: int, chains: list[tuple[int, ...]], limit: int) -> None:
-        self.fork, self.chains, self.limit = fork, chains, limit
-        self.least = 2**63
-        ends = [len(c) - 1 for c in chains]
-        self.target, self.after = self._fall(ends, [1] * len(chains), -1, 0)
+    def __init__(self, fork: int, chains: list[tuple[int, ...]]) -> None:
+        self.fork = fork
+        self.chains = [(0, *c) for c in chains]
+        self.forward = [_ways(c, range(1, len(c))) for c in self.chains]
+        self.backward = [_ways(c, range(len(c) - 1, -1, -1)) for c in self.chains]
+        self.to_started = [[w if w and w[0] else None for w in ways] for ways in self.backward]
+        self.unstarted = [0] * len(chains)
+
+    def fit(self, limit: int) -> int | None:
+        """The peak of some order within the limit; None if there is no such order."""
+        self.limit, self.least = limit, 2**63
+        ends = [len(c) - 1 for c in self.chains]
+        self.target, self.after = self._fall(ends, [1] * len(ends), self.to_started, 0)
         self.low = []
-        for chain, end in zip(chains, self.target, strict=True):
+        for chain, end in zip(self.chains, self.target, strict=True):
             low = end
             while low > 1 and chain[low - 1] >= chain[end]:
                 low -= 1
             self.low.append(low)
-
-    def fit(self) -> int | None:
-        """The peak of some order within the limit; None if there is no such order."""
         last_ones = {c: i for i, c in enumerate(self.chains) if self.low[i] == 1}
         for last in last_ones.values():
             moment = list(self.target)
@@ -228,32 +248,27 @@ class _Chains:
             self.least = min(self.least, cost)
         return cost <= self.limit
 
-    def _fall(self, start: list[int], stop: list[int], way: int, base: int) -> tuple[list[int], int]:
-        """Where chains rest that move by ``way`` to ``stop`` and to maps no larger than theirs; the peak."""
-        at, limit, spare = list(start), self.limit, self.limit
+    def _fall(self, start: list[int], stop: list[int], ways: list[_Ways], base: int) -> tuple[list[int], int]:
+        """Where the chains rest on their ways from ``start`` to ``stop``, beside ``base`` bytes; the peak."""
+        at, limit, peak = list(start), self.limit, 0
         total = base + sum(c[p] for c, p in zip(self.chains, at, strict=True))
         waiting = [i for i, p in enumerate(at) if p != stop[i]]
         moved = True
         while moved:
             moved = False
             for i in waiting:
-                chain, p = self.chains[i], at[i]
-                last, rest, left = chain[p], limit - total + chain[p], spare
-                for q in range(p + way, stop[i] + way, way):
-                    here = chain[q]
-                    if last + here > rest:
-                        self.least = min(self.least, limit + last + here - rest)
+                chain, p, end = self.chains[i], at[i], stop[i]
+                others = total - chain[p]
+                while p != end and (way := ways[i][p]):
+                    cost = others + way[1]
+                    if cost > limit:
+                        self.least = min(self.least, cost)
                         break
-                    if last + here > rest - left:
-                        left = rest - last - here
-                    if here <= chain[p]:
-                        p, spare = q, left
-                    last = here
-                if p != at[i]:
-                    total += chain[p] - chain[at[i]]
-                    at[i] = p
-                    moved = True
-        return at, limit - spare
+                    if cost > peak:
+                        peak = cost
+                    p, moved = way[0], True
+                at[i], total = p, others + chain[p]
+        return at, peak
 
     def _through(self, moment: list[int], held: int, last: int, seen: set[tuple[int, ...]]) -> int | None:
         """The peak of some order through ``moment``, or through one with more chains waiting.
@@ -265,12 +280,12 @@ class _Chains:
         if tuple(moment) in seen:
             return None
         seen.add(tuple(moment))
-        reached, later = self._fall(moment, self.target, 1, 0)
+        reached, later = self._fall(moment, self.target, self.forward, 0)
         if reached != self.target:
             return None
         before = list(moment)
         before[last] = 0
-        rest, earlier = self._fall(before, [0] * len(self.chains), -1, self.fork)
+        rest, earlier = self._fall(before, self.unstarted, self.backward, self.fork)
         if not any(rest):
             return max(earlier, held, later, self.after)
         alive = self.fork + sum(c[p] for c, p in zip(self.chains, rest, strict=True))
