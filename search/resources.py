@@ -211,7 +211,9 @@ class _Chains:
     What is left to choose is that moment: the last chain to start, and the chains that wait
     before their target for the fork to be freed, because they cannot pass a hill beside it.
 
-    ``least`` is the smallest cost above the limit that the last search met.
+    A search that finds no order has met costs above the limit, and below the smallest of them it
+    would go the same way: ``least`` is what an order takes at least, ``needs`` what it takes with
+    that chain as the last.
     """
 
     def __init__(self, fork: int, chains: list[tuple[int, ...]]) -> None:
@@ -221,6 +223,7 @@ class _Chains:
         self.backward = [_ways(c, range(len(c) - 1, -1, -1)) for c in self.chains]
         self.to_started = [[w if w and w[0] else None for w in ways] for ways in self.backward]
         self.unstarted = [0] * len(chains)
+        self.needs = [0] * len(chains)
 
     def fit(self, limit: int) -> int | None:
         """The peak of some order within the limit; None if there is no such order."""
@@ -234,13 +237,18 @@ class _Chains:
                 low -= 1
             self.low.append(low)
         last_ones = {c: i for i, c in enumerate(self.chains) if self.low[i] == 1}
+        least = self.least
         for last in last_ones.values():
-            moment = list(self.target)
-            moment[last] = 1
-            held = self.fork + sum(c[p] for c, p in zip(self.chains, moment, strict=True))
-            peak = self._through(moment, held, last, set()) if self._allows(held) else None
-            if peak is not None:
-                return peak
+            if self.needs[last] <= limit:
+                self.least = least
+                moment = list(self.target)
+                moment[last] = 1
+                held = self.fork + sum(c[p] for c, p in zip(self.chains, moment, strict=True))
+                peak = self._through(moment, held, last, set()) if self._allows(held) else None
+                if peak is not None:
+                    return peak
+                self.needs[last] = self.least
+        self.least = min([least, *(self.needs[last] for last in last_ones.values())])
         return None
 
     def _allows(self, cost: int) -> bool:
