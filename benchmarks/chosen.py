@@ -1,0 +1,88 @@
+"""``python -m benchmarks.chosen --run=DIR``: what searches chose, beside a network made by hand.
+
+A search chooses by the validation errors of a few seeds, which flatters what it chose. Here the chosen
+network of each ``--run`` and a fixed network are trained alike, from scratch, by the recipe that the
+first run's network was saved with, and with seeds that no choice was made by. Each line is a training,
+or, at the end, the means of a network's trainings with their range, its costs as it is built for the
+first run's board, and each cost as a share of the fixed network's. Sparse networks are trained as they
+were saved, without the channels that pruning took.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from loggrad_tf import cli, dataset
+from loggrad_tf.errors import LogGradError
+from models import zoo
+from models.graph import Graph
+from search import final, rundir
+from search.costs import Costs, Target, costs
+from search.evaluator import start_tensorflow
+
+FLAGS = flags.FLAGS
+flags.DEFINE_multi_string("run", None, "Directory of a search that has ended.")
+flags.DEFINE_enum("net", "small_bn", list(zoo.NETWORKS), "Fixed network.")
+flags.DEFINE_integer("seeds", 4, "Trainings of each network.", lower_bound=1)
+flags.mark_flag_as_required("run")
+
+# Searches train with seeds of 31 bits drawn from theirs (search.proposal), not with these.
+FIRST_SEED = 10
+SHOWN = ("macs", "size", "ram", "flash", "instructions")
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    start_tensorflow()
+    from models import bundle, keras_net, training
+
+    runs = [Path(run) for run in FLAGS.run]
+    config = rundir.load_config(runs[0])
+    saved = [bundle.load(run / final.BEST) for run in runs]
+    reference = saved[0]
+    for run, one in zip(runs, saved, strict=True):
+        if (one.data, one.front_end) != (reference.data, reference.front_end):
+            raise LogGradError(f"{run}: its network sees other data or another input than that of {runs[0]}")
+    data = dataset.load(config.data, size=config.size, mode=config.mode)
+    fixed = zoo.NETWORKS[FLAGS.net](config.size, len(data.class_names))
+    networks = {FLAGS.net: fixed} | {str(run): one.graph for run, one in zip(runs, saved, strict=True)}
+
+    def measured(graph: Graph, seed: int) -> tuple[float, ...]:
+        """Accuracies of the validation and the test split in percent, and their cross-entropies in nats."""
+        trained = training.train(graph, data, reference.front_end, reference.train, seed)
+        model = keras_net.build(trained.graph)
+        model.set_weights(list(trained.weights))
+        error, loss = training.measure(model, data, reference.front_end, "test")
+        return 100 * (1 - trained.val_error), 100 * (1 - error), trained.val_loss, loss
+
+    print(f"recipe: {dataclasses.asdict(reference.train)}")
+    found: dict[str, list[tuple[float, ...]]] = {name: [] for name in networks}
+    for seed in range(FIRST_SEED, FIRST_SEED + FLAGS.seeds):
+        for name, graph in networks.items():
+            found[name].append(measured(graph, seed))
+            print(f"{name} seed {seed}: " + _words(np.array(found[name][-1:])), flush=True)
+    target = Target(reference.front_end, config.board)
+    yardstick = costs(fixed, target)
+    for name, graph in networks.items():
+        print(f"{name}: {_words(np.array(found[name]))}\n    {_counts(costs(graph, target), yardstick)}")
+
+
+def _words(rows: np.ndarray) -> str:
+    """Of trainings, one a row: validation and test accuracy, and both losses."""
+    mean, least, most = rows.mean(axis=0), rows.min(axis=0), rows.max(axis=0)
+    ranges = [f" ({a:.1f}-{b:.1f})" if len(rows) > 1 else "" for a, b in zip(least, most, strict=True)]
+    return (
+        f"validation {mean[0]:.2f} %{ranges[0]}, test {mean[1]:.2f} %{ranges[1]},"
+        f" loss {mean[2]:.3f} and {mean[3]:.3f}"
+    )
+
+
+def _counts(counts: Costs, yardstick: Costs) -> str:
+    values, units = counts.to_json(), yardstick.to_json()
+    return ", ".join(f"{name} {values[name]:,} ({values[name] / units[name]:.2f})" for name in SHOWN)
+
+
+if __name__ == "__main__":
+    cli.run(main)
