@@ -2,10 +2,10 @@
 
 A search chooses by the validation errors of a few seeds, which flatters what it chose. Here the chosen
 network of each ``--run`` and a fixed network are trained alike, from scratch, by the recipe that the
-first run's network was saved with, and with seeds that no choice was made by. Each line is a training,
-or, at the end, the means of a network's trainings with their range, its costs as it is built for the
-first run's board, and each cost as a share of the fixed network's. Sparse networks are trained as they
-were saved, without the channels that pruning took.
+first run's network was saved with, and with seeds that no choice was made by. A line for each training
+is followed by the means of each network, with their range, and its costs as it is built for the first
+run's board, with their shares of the fixed network's. Networks are trained without the channels that
+pruning took.
 """
 
 import dataclasses
@@ -36,21 +36,31 @@ SHOWN = ("macs", "size", "ram", "flash", "instructions")
 def main(argv: list[str]) -> None:
     del argv
     start_tensorflow()
+    import keras
+
     from models import bundle, keras_net, training
 
     runs = [Path(run) for run in FLAGS.run]
-    config = rundir.load_config(runs[0])
+    configs = [rundir.load_config(run) for run in runs]
+    for run, config in zip(runs, configs, strict=True):
+        if rundir.committed(run) < config.method.rounds:
+            raise LogGradError(f"{run}: this search has not ended: python -m search.evolve --resume={run}")
     saved = [bundle.load(run / final.BEST) for run in runs]
-    reference = saved[0]
+    config, reference = configs[0], saved[0]
     for run, one in zip(runs, saved, strict=True):
         if (one.data, one.front_end) != (reference.data, reference.front_end):
             raise LogGradError(f"{run}: its network sees other data or another input than that of {runs[0]}")
     data = dataset.load(config.data, size=config.size, mode=config.mode)
+    if data.manifest_sha256 != config.manifest_sha256:
+        raise LogGradError(f"data set {config.data} has changed since {runs[0]} searched it: restore it")
     fixed = zoo.NETWORKS[FLAGS.net](config.size, len(data.class_names))
-    networks = {FLAGS.net: fixed} | {str(run): one.graph for run, one in zip(runs, saved, strict=True)}
+    networks = {f"--net={FLAGS.net}": fixed} | {
+        f"--run={run}": one.graph for run, one in zip(runs, saved, strict=True)
+    }
 
     def measured(graph: Graph, seed: int) -> tuple[float, ...]:
         """Accuracies of the validation and the test split in percent, and their cross-entropies in nats."""
+        keras.backend.clear_session()
         trained = training.train(graph, data, reference.front_end, reference.train, seed)
         model = keras_net.build(trained.graph)
         model.set_weights(list(trained.weights))

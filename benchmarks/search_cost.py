@@ -59,6 +59,7 @@ flags.DEFINE_boolean("retrain", True, "Train the fronts from scratch and score t
 CROPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "crops"
 _PLAIN = (
     "--nopruning",
+    "--padding=valid",
     "--max_overrun=none",
     "--nounique",
     "--children=1",
@@ -69,6 +70,7 @@ _PLAIN = (
 )
 _FULL = (
     "--nopruning",
+    "--padding=valid",
     "--max_overrun=1",
     "--unique",
     "--children=4",

@@ -73,10 +73,12 @@ class Scale:
         )  # fmt: skip
 
 
+# The paper's space has no padding.
+_SPACE = ("--padding=valid",)
 SCALES = {
     # After so few steps no rung can tell what learns.
-    "quick": Scale(32, 6, 8, 4, 3, 8, "--profile=quick", 1, INPUTS[:4], ("--rungs=none",)),
-    "long": Scale(48, 8, 48, 16, 6, 24, "--profile=quick", 1, INPUTS),
+    "quick": Scale(32, 6, 8, 4, 3, 8, "--profile=quick", 1, INPUTS[:4], (*_SPACE, "--rungs=none")),
+    "long": Scale(48, 8, 48, 16, 6, 24, "--profile=quick", 1, INPUTS, _SPACE),
     # Plain muNAS, as the paper had it: nothing is repaired, stopped or normalised.
     "paper": Scale(96, 80, 2000, 100, 25, 80, "--faithful", 3, INPUTS),
 }

