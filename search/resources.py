@@ -230,7 +230,8 @@ class _Chains:
         """The peak of some order within the limit; None if there is no such order."""
         self.limit, self.least = limit, 2**63
         ends = [len(c) - 1 for c in self.chains]
-        self.target, self.after = self._fall(ends, [1] * len(ends), self.to_started, 0)
+        alive = sum(c[-1] for c in self.chains)
+        self.target, alive, self.after = self._fall(ends, [1] * len(ends), self.to_started, alive)
         self.low = []
         for chain, end in zip(self.chains, self.target, strict=True):
             low = end
@@ -245,7 +246,7 @@ class _Chains:
                 self.least = least
                 moment = list(self.target)
                 moment[last] = 1
-                held = self.fork + sum(c[p] for c, p in zip(self.chains, moment, strict=True))
+                held = self.fork + alive - self.chains[last][self.target[last]] + self.chains[last][1]
                 peak = self._through(moment, held, last, set()) if self._allows(held) else None
                 if peak is not None:
                     return peak
@@ -258,17 +259,22 @@ class _Chains:
             self.least = min(self.least, cost)
         return cost <= self.limit
 
-    def _fall(self, start: list[int], stop: list[int], ways: list[_Ways], base: int) -> tuple[list[int], int]:
-        """Where the chains rest on their ways from ``start`` to ``stop``, beside ``base`` bytes; the peak."""
+    def _fall(
+        self, start: list[int], stop: list[int], ways: list[_Ways], alive: int
+    ) -> tuple[list[int], int, int]:
+        """Where the chains rest on their ways from ``start``, at which so much is alive, to ``stop``.
+
+        Returns:
+          The positions, what is alive at them, and the peak on the way.
+        """
         at, limit, peak = list(start), self.limit, 0
-        total = base + sum(c[p] for c, p in zip(self.chains, at, strict=True))
         waiting = [i for i, p in enumerate(at) if p != stop[i]]
         moved = True
         while moved:
             moved = False
             for i in waiting:
                 chain, p, end = self.chains[i], at[i], stop[i]
-                others = total - chain[p]
+                others = alive - chain[p]
                 while p != end and (way := ways[i][p]):
                     cost = others + way[1]
                     if cost > limit:
@@ -277,8 +283,8 @@ class _Chains:
                     if cost > peak:
                         peak = cost
                     p, moved = way[0], True
-                at[i], total = p, others + chain[p]
-        return at, peak
+                at[i], alive = p, others + chain[p]
+        return at, alive, peak
 
     def _through(self, moment: list[int], held: int, last: int, seen: set[tuple[int, ...]]) -> int | None:
         """The peak of some order through ``moment``, or through one with more chains waiting.
@@ -287,18 +293,19 @@ class _Chains:
         if the target is out of reach from here it is from there too. Those that wait already stay:
         a call of its own tries each of their positions.
         """
-        if tuple(moment) in seen:
+        key = tuple(moment)
+        if key in seen:
             return None
-        seen.add(tuple(moment))
-        reached, later = self._fall(moment, self.target, self.forward, 0)
+        seen.add(key)
+        reached, _, later = self._fall(moment, self.target, self.forward, held - self.fork)
         if reached != self.target:
             return None
         before = list(moment)
         before[last] = 0
-        rest, earlier = self._fall(before, self.unstarted, self.backward, self.fork)
+        begun = held - self.chains[last][1]
+        rest, alive, earlier = self._fall(before, self.unstarted, self.backward, begun)
         if not any(rest):
             return max(earlier, held, later, self.after)
-        alive = self.fork + sum(c[p] for c, p in zip(self.chains, rest, strict=True))
         for i, hill in enumerate(rest):
             if not hill or moment[i] != self.target[i]:
                 continue
