@@ -41,12 +41,11 @@ def main(argv: list[str]) -> None:
     from models import bundle, keras_net, training
 
     runs = [Path(run) for run in FLAGS.run]
-    configs = [rundir.load_config(run) for run in runs]
-    for run, config in zip(runs, configs, strict=True):
-        if rundir.committed(run) < config.method.rounds:
+    for run in runs:
+        if rundir.committed(run) < rundir.load_config(run).method.rounds:
             raise LogGradError(f"{run}: this search has not ended: python -m search.evolve --resume={run}")
     saved = [bundle.load(run / final.BEST) for run in runs]
-    config, reference = configs[0], saved[0]
+    config, reference = rundir.load_config(runs[0]), saved[0]
     for run, one in zip(runs, saved, strict=True):
         if (one.data, one.front_end) != (reference.data, reference.front_end):
             raise LogGradError(f"{run}: its network sees other data or another input than that of {runs[0]}")

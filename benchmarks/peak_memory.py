@@ -61,11 +61,11 @@ def main(argv: list[str]) -> None:
         for (answer, _), (other, _) in zip(ours, theirs, strict=False):
             if other not in (None, answer):
                 raise AssertionError(f"ours {answer} B, sets {other} B")
-        median, most, last = np.percentile([t for _, t in ours], (50, 99, 100))
+        median, high, most = np.percentile([t for _, t in ours], (50, 99, 100))
         median_sets = np.median([t for _, t in theirs])
         refused = sum(answer is None for answer, _ in theirs)
         print(
-            f"{branches:8d} {median:8.2f} {most:8.2f} {last:8.2f}   {median_sets:10.1f} {refused:8d}"
+            f"{branches:8d} {median:8.2f} {high:8.2f} {most:8.2f}   {median_sets:10.1f} {refused:8d}"
             f" {median_sets / np.median([t for _, t in ours[: FLAGS.compared]]):8.0f}",
             flush=True,
         )

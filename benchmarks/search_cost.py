@@ -59,7 +59,6 @@ flags.DEFINE_boolean("retrain", True, "Train the fronts from scratch and score t
 CROPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "crops"
 _PLAIN = (
     "--nopruning",
-    "--padding=valid",
     "--max_overrun=none",
     "--nounique",
     "--children=1",
@@ -70,7 +69,6 @@ _PLAIN = (
 )
 _FULL = (
     "--nopruning",
-    "--padding=valid",
     "--max_overrun=1",
     "--unique",
     "--children=4",
@@ -120,8 +118,8 @@ class Scale:
     def flags(self) -> tuple[str, ...]:
         return (
             f"--size={self.size}", f"--epochs={self.epochs}", f"--population={self.population}",
-            f"--sample={self.sample}", "--final_epochs=0", "--resources=munas", "--rounds=100000",
-            "--workers=1",
+            f"--sample={self.sample}", "--final_epochs=0", "--resources=munas", "--padding=valid",
+            "--rounds=100000", "--workers=1",
         )  # fmt: skip
 
 

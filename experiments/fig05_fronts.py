@@ -69,16 +69,14 @@ class Scale:
         return (
             self.base, f"--size={self.size}", f"--epochs={self.epochs}",
             f"--rounds={self.rounds}", f"--population={self.population}", f"--sample={self.sample}",
-            "--resources=munas", "--final_epochs=0", *self.more,
+            "--resources=munas", "--padding=valid", "--final_epochs=0", *self.more,
         )  # fmt: skip
 
 
-# The paper's space has no padding.
-_SPACE = ("--padding=valid",)
 SCALES = {
     # After so few steps no rung can tell what learns.
-    "quick": Scale(32, 6, 8, 4, 3, 8, "--profile=quick", 1, INPUTS[:4], (*_SPACE, "--rungs=none")),
-    "long": Scale(48, 8, 48, 16, 6, 24, "--profile=quick", 1, INPUTS, _SPACE),
+    "quick": Scale(32, 6, 8, 4, 3, 8, "--profile=quick", 1, INPUTS[:4], ("--rungs=none",)),
+    "long": Scale(48, 8, 48, 16, 6, 24, "--profile=quick", 1, INPUTS),
     # Plain muNAS, as the paper had it: nothing is repaired, stopped or normalised.
     "paper": Scale(96, 80, 2000, 100, 25, 80, "--faithful", 3, INPUTS),
 }

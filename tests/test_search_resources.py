@@ -237,23 +237,30 @@ def test_exact_on_random_genotypes() -> None:
     assert checked > 50
 
 
-def test_nine_parallel_branches_take_few_moments(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nine_parallel_branches_take_few_limits_and_moments(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which all read the map of the tenth block: the hardest case of the search space."""
-    moments = [0]
-    through = counting._Chains._through
+    tried, moments = [0], [0]
+    fit, through = counting._Chains.fit, counting._Chains._through
+
+    def limits(self: counting._Chains, limit: int) -> int | None:
+        tried[-1] += 1
+        return fit(self, limit)
 
     def counted(self: counting._Chains, *args: Any) -> int | None:
         moments[-1] += 1
         return through(self, *args)
 
+    monkeypatch.setattr(counting._Chains, "fit", limits)
     monkeypatch.setattr(counting._Chains, "_through", counted)
     rng = np.random.default_rng(0)
     for _ in range(600):
         first = random_genotype(rng).blocks[0]
         blocks = [Block(i > 0, random_genotype(rng).blocks[0].layers) for i in range(9)]
         peak_memory(assemble(Genotype((first, *blocks), None, (10,)), (96, 96, 1), 3))
+        tried.append(0)
         moments.append(0)
-    assert 0 < max(moments) < 400
+    assert 3 < max(tried) < 15
+    assert 100 < max(moments) < 400
 
 
 def test_tangled_graph_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
