@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from loggrad_tf.errors import LogGradError
-from search import rundir
+from search.run import rundir
 
 _MARKS = "cpu.jsonl"
 _POLL = 0.25

@@ -14,13 +14,15 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from loggrad_tf import cli, dataset
+from loggrad_tf import cli
+from loggrad_tf.data import dataset
 from loggrad_tf.errors import LogGradError
 from models import zoo
 from models.graph import Graph
-from search import final, rundir
-from search.costs import Costs, Target, costs
-from search.evaluator import start_tensorflow
+from search.cost.costs import Costs, Target, costs
+from search.run import finalists as final
+from search.run import rundir
+from search.workers.evaluator import start_tensorflow
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("run", None, "Directory of a search that has ended.")
@@ -28,7 +30,7 @@ flags.DEFINE_enum("net", "small_bn", list(zoo.NETWORKS), "Fixed network.")
 flags.DEFINE_integer("seeds", 4, "Trainings of each network.", lower_bound=1)
 flags.mark_flag_as_required("run")
 
-# Searches train with seeds of 31 bits drawn from theirs (search.proposal), not with these.
+# Searches train with seeds of 31 bits drawn from theirs (search.strategy.proposal), not with these.
 FIRST_SEED = 10
 SHOWN = ("macs", "size", "ram", "flash", "instructions")
 
@@ -38,7 +40,8 @@ def main(argv: list[str]) -> None:
     start_tensorflow()
     import keras
 
-    from models import bundle, keras_net, training
+    from models import bundle, keras_net
+    from models.training import fit as training
 
     runs = [Path(run) for run in FLAGS.run]
     for run in runs:

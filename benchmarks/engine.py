@@ -13,7 +13,8 @@ from pathlib import Path
 
 from absl import flags
 
-from export import boards, firmware, footprint
+from export import boards, firmware
+from export.predict import footprint
 from firmware import project, verify
 from loggrad_tf import cli, quiet
 from loggrad_tf.errors import LogGradError

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from export import quantize
-from loggrad_tf.frontend import FrontEnd, fixed
-from loggrad_tf.sensor import Sensor
+from export.quantization import quantize
+from loggrad_tf.transform.frontend import FrontEnd, fixed
+from loggrad_tf.transform.sensor import Sensor
 from models import keras_net
 from models.graph import Graph, GraphBuilder
 from models.zoo import two_conv_one_fc

@@ -13,14 +13,15 @@ from collections.abc import Callable
 import numpy as np
 from absl import flags
 
-from loggrad_tf import cli, frontend, quiet
-from loggrad_tf.frontend import FrontEnd
-from loggrad_tf.sensor import Sensor
+from loggrad_tf import cli, quiet
+from loggrad_tf.transform import frontend
+from loggrad_tf.transform.frontend import FrontEnd
+from loggrad_tf.transform.sensor import Sensor
 
 quiet.import_tensorflow()
 import tensorflow as tf  # noqa: E402
 
-from loggrad_tf import ops  # noqa: E402
+from loggrad_tf.transform import ops  # noqa: E402
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("batch", 128, "Images per batch.", lower_bound=1)

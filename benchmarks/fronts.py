@@ -7,15 +7,15 @@ from pathlib import Path
 import moocore
 import numpy as np
 
-from loggrad_tf.dataset import DataSet
+from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.parallel import processors
 from models.graph import Graph
-from search.config import Config
-from search.evaluator import Task, TrainingSpec
-from search.final import Weights, network, train_in_full
-from search.history import Record
-from search.objectives import Bounds, Point, overrun
-from search.proposal import training_seed
+from search.cost.objectives import Bounds, Point, overrun
+from search.record.history import Record
+from search.run.config import Config
+from search.run.finalists import Weights, network, train_in_full
+from search.strategy.proposal import training_seed
+from search.workers.evaluator import Task, TrainingSpec
 
 # The box of the hypervolume: costs from a hundredth of their bounds to ten times them, where muNAS' objective
 # stops counting.
@@ -57,7 +57,8 @@ def retrain(
 
 
 def _test_error(graph: Graph, weights: Weights, data: DataSet, spec: TrainingSpec) -> float:
-    from models import keras_net, training
+    from models import keras_net
+    from models.training import fit as training
 
     model = keras_net.build(graph)
     model.set_weights(list(weights))

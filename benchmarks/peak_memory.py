@@ -2,7 +2,7 @@
 
 The networks are a random block of the search space and after it so many others in parallel, which all
 read its map; of ten, which are all that the space allows, the input. ``ours`` is
-:func:`search.resources.peak_memory`; ``sets`` is what it falls back to for graphs of any shape, a
+:func:`search.cost.munas.peak_memory`; ``sets`` is what it falls back to for graphs of any shape, a
 best-first search over the sets of executed ops, which refuses what has more than 200,000 of them.
 Where both answer they must agree.
 """
@@ -16,9 +16,9 @@ from absl import flags
 from loggrad_tf import cli
 from loggrad_tf.errors import LogGradError
 from models.graph import Graph
-from search import resources
-from search.assembly import assemble
-from search.space import MAX_BLOCKS, Block, Genotype, random_genotype
+from search.cost import munas as resources
+from search.space.assembly import assemble
+from search.space.genotype import MAX_BLOCKS, Block, Genotype, random_genotype
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("networks", 2000, "Networks of each number of branches.", lower_bound=1)

@@ -35,14 +35,15 @@ from absl import flags
 
 from benchmarks.budget import spend, spent_by
 from benchmarks.fronts import hypervolume, inside, retrain
-from loggrad_tf import cli, dataset
-from loggrad_tf.dataset import DataSet
+from loggrad_tf import cli
+from loggrad_tf.data import dataset
+from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import write_whole
-from search import rundir
-from search.config import Config
-from search.history import Record
-from search.objectives import Point, best, overrun, pareto_front
+from search.cost.objectives import Point, best, overrun, pareto_front
+from search.record.history import Record
+from search.run import rundir
+from search.run.config import Config
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("scale", "quick", ["quick", "full"], "quick: minutes, for a look; full: hours.")

@@ -3,7 +3,7 @@
     prepare   the first step: build, trace
     epoch     of 31 batches of 64 images of 96x96, augmented and encoded
 
-``ours`` is :class:`models.descent.Descent` with our batch norm, as the search trains; ``fit`` is
+``ours`` is :class:`models.training.descent.Descent` with our batch norm, as the search trains; ``fit`` is
 ``keras.Model.fit`` with ``keras.optimizers.SGD`` on the same model and batches; ``keras`` is that with
 Keras' own batch norm as well. One thread, drawn pixels; the network is a candidate of the search space.
 
@@ -17,13 +17,14 @@ from collections.abc import Callable
 import numpy as np
 from absl import flags
 
-from loggrad_tf import cli, frontend
-from loggrad_tf.sensor import Sensor
-from search.assembly import assemble
-from search.evaluator import start_tensorflow
-from search.proposal import rng_of
-from search.resources import resources
-from search.space import random_genotype, scaled
+from loggrad_tf import cli
+from loggrad_tf.transform import frontend
+from loggrad_tf.transform.sensor import Sensor
+from search.cost.munas import resources
+from search.space.assembly import assemble
+from search.space.genotype import random_genotype, scaled
+from search.strategy.proposal import rng_of
+from search.workers.evaluator import start_tensorflow
 
 FLAGS = flags.FLAGS
 flags.DEFINE_integer("networks", 3, "Candidates to measure.", lower_bound=1)
@@ -37,8 +38,9 @@ def main(argv: list[str]) -> None:
     start_tensorflow()
     import keras
 
-    from models import keras_net, training
-    from models.descent import Descent
+    from models import keras_net
+    from models.training import fit as training
+    from models.training.descent import Descent
 
     sensor = Sensor(12, 0, 4095)
     front_end = frontend.fixed("loggrad_1p5", sensor)

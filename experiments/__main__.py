@@ -11,7 +11,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments.catalogue import EXPERIMENTS, PROFILES
+from experiments.catalogue import EXPERIMENTS, PROFILES, room
 from loggrad_tf import cli, files
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.parallel import processors
@@ -51,7 +51,7 @@ def main(argv: list[str]) -> None:
     out = Path(FLAGS.out)
     files.check_place(out / names[0], "out")
     # Beyond this line TensorFlow may be loaded: it must know first how many threads it has.
-    from search.evaluator import start_tensorflow
+    from search.workers.evaluator import start_tensorflow
 
     start_tensorflow()
     from experiments.study import Study
@@ -63,7 +63,7 @@ def main(argv: list[str]) -> None:
         print(f"--- {number} of {len(names)}: {EXPERIMENTS[name]}", flush=True)
         study = Study(name, FLAGS.data, FLAGS.profile, changes, out, FLAGS.workers or processors())
         try:
-            result = importlib.import_module(f"experiments.{name}").run(study)
+            result = importlib.import_module(f"experiments.{room(name)}.{name}").run(study)
         except LogGradError as error:
             if len(names) == 1:
                 raise

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from loggrad_tf.frontend import FrontEnd
+from loggrad_tf.transform.frontend import FrontEnd
 
 _BATCH = 100
 
@@ -24,7 +24,7 @@ class Victim:
     Attributes:
       margins: (pixels, labels) -> float32 (N,); all that the black-box attack uses.
       slopes: (real pixels float32, labels, width) -> derivative of each image's margin by its pixels, float32
-        (N, H, W); ``width`` is that of :func:`loggrad_tf.soft.encode`.
+        (N, H, W); ``width`` is that of :func:`loggrad_tf.transform.soft.encode`.
     """
 
     margins: Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -134,10 +134,10 @@ def _better(
 
 
 def victim(model: Any, front_end: FrontEnd) -> Victim:
-    """A Keras model behind its input format; slopes are those of :func:`loggrad_tf.soft.encode`."""
+    """A Keras model behind its input format; slopes are those of :func:`loggrad_tf.transform.soft.encode`."""
     import tensorflow as tf
 
-    from loggrad_tf import ops, soft
+    from loggrad_tf.transform import ops, soft
 
     def margin(scores: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         if scores.shape[-1] == 1:  # one logit decides two classes

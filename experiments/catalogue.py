@@ -19,3 +19,8 @@ EXPERIMENTS = {
     "sensor": "Noise and depth of the sensor",
     "domains": "Accuracy by where the photographs come from",
 }
+
+
+def room(name: str) -> str:
+    """The package of experiments that holds one: the paper's figures, or what the paper left open."""
+    return "figures" if name.startswith("fig") else "beyond"

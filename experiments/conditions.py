@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from loggrad_tf.frontend import FrontEnd
-from loggrad_tf.sensor import Sensor, requantize
+from loggrad_tf.transform.frontend import FrontEnd
+from loggrad_tf.transform.sensor import Sensor, requantize
 
 # Electrons, one standard deviation; with 9000 electrons of full well this is SNR 40 at 18 % of full scale.
 READ_NOISE = 4.5
@@ -96,7 +96,7 @@ def answers(
       forwards: of :func:`forward`.
       pixels: P of ``front.sensor``, uint16 (N, H, W); encoded once for all networks.
     """
-    from models.training import classify
+    from models.training.fit import classify
 
     found: list[list[np.ndarray]] = [[] for _ in forwards]
     for start in range(0, len(pixels), _BATCH):

@@ -21,15 +21,15 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Protocol
 
-from loggrad_tf import dataset
+from loggrad_tf.data import dataset
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.frontend import FrontEnd
 from loggrad_tf.parallel import hidden_main
+from loggrad_tf.transform.frontend import FrontEnd
 from models.graph import Graph
-from search.config import versions
-from search.evaluator import start_tensorflow
-from search.progress import left
-from search.workers import end_with_parent
+from search.run.config import versions
+from search.run.progress import left
+from search.workers.evaluator import start_tensorflow
+from search.workers.pool import end_with_parent
 
 NETWORK = "network"
 
@@ -130,7 +130,7 @@ class Training:
       front_end: of its input.
       data: the prepared data set's folder.
       manifest_sha256: of that data set.
-      train: JSON form of :class:`models.training.TrainConfig`.
+      train: JSON form of :class:`models.training.fit.TrainConfig`.
       seed: of weights, order and augmentation.
     """
 
@@ -156,7 +156,7 @@ class Training:
         }
 
     def run(self, directory: Path) -> str:
-        from models import training
+        from models.training import fit as training
 
         data = open_data(self.data)
         config = training.TrainConfig.from_json(self.train)
@@ -170,10 +170,11 @@ def save_network(
     """Test a trained network and keep it in a job's directory; returns its accuracies in a few words.
 
     Args:
-      trained: :class:`models.training.TrainResult`.
-      config: :class:`models.training.TrainConfig` that it was trained with.
+      trained: :class:`models.training.fit.TrainResult`.
+      config: :class:`models.training.fit.TrainConfig` that it was trained with.
     """
-    from models import bundle, training
+    from models import bundle
+    from models.training import fit as training
 
     metrics = {"val_error": trained.val_error}
     made = bundle.Bundle(

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from loggrad_tf.errors import LogGradError
-from search import report_run
-from search.progress import left
-from search.report_run import Run
+from search.reporting import saved as report_run
+from search.reporting.saved import Run
+from search.run.progress import left
 
 LOG = "log.txt"
 _POLL = 0.2

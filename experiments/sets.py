@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from loggrad_tf.dataset import DataSet
-from loggrad_tf.sources import SPLITS
+from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.data.sources import SPLITS
 
 # Where a job that makes a set puts it.
 SET = "set"
@@ -29,7 +29,7 @@ def write(
     pixels: np.ndarray | None = None,
     classes: tuple[np.ndarray, tuple[str, ...]] | None = None,
 ) -> None:
-    """Write a prepared set that :func:`loggrad_tf.dataset.open_prepared` reads, with a manifest of its own.
+    """Write a prepared set that :func:`loggrad_tf.data.dataset.open_prepared` reads, with its own manifest.
 
     Its source is itself: ``prepared:DIRECTORY``.
 

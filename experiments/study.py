@@ -23,12 +23,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from experiments.jobs import NETWORK, Job, Training, run_all
-from loggrad_tf import dataset
-from loggrad_tf.dataset import DataSet
+from loggrad_tf.data import dataset
+from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.files import write_whole
-from loggrad_tf.frontend import FrontEnd, fit
+from loggrad_tf.transform.frontend import FrontEnd, fit
 from models.graph import Graph
-from search.config import versions
+from search.run.config import versions
 
 Scale = TypeVar("Scale")
 
@@ -166,6 +166,6 @@ def right(model: Any, front: FrontEnd, pixels: np.ndarray, labels: np.ndarray) -
       model: Keras model behind ``front``.
       pixels: P of ``front.sensor``, uint16 (N, H, W).
     """
-    from models.training import classify, predict
+    from models.training.fit import classify, predict
 
     return classify(predict(model, front, pixels)) == labels

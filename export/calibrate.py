@@ -1,4 +1,4 @@
-"""``python -m export.calibrate``: fit the instruction costs that :mod:`export.costs` predicts with.
+"""``python -m export.calibrate``: fit the instruction costs that :mod:`export.predict.costs` predicts with.
 
 Builds small networks of one operator for one board of each core, runs a frame of each in QEMU and solves
 for non-negative costs that fit all of them, errors weighed relative to the whole:
@@ -17,10 +17,12 @@ import numpy as np
 from absl import flags
 from scipy.optimize import nnls
 
-from export import boards, costs, emit, firmware, front, probes
+from export import boards, firmware
+from export.c import emit, front
 from export.code_sizes import BOARDS
-from export.kernels import VARIANTS, Choice
-from export.plan import Plan, plan
+from export.plan.kernels import VARIANTS, Choice
+from export.plan.plan import Plan, plan
+from export.predict import costs, probes
 from firmware import build, channel
 from loggrad_tf import cli
 from loggrad_tf.files import write_whole

@@ -1,4 +1,4 @@
-"""``python -m export.code_sizes``: measure the code that :mod:`export.footprint` predicts.
+"""``python -m export.code_sizes``: measure the code that :mod:`export.predict.footprint` predicts.
 
 Builds small networks for every core and board, and reads from the images which functions each kernel and
 each front end brings along. A prediction is then the size of a union:
@@ -18,10 +18,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from export import boards, costs, emit, firmware, footprint, front, probes
-from export.kernels import VARIANTS, Choice
-from export.plan import Plan, plan
-from export.quant_graph import QuantGraph
+from export import boards, firmware
+from export.c import emit, front
+from export.plan.kernels import VARIANTS, Choice
+from export.plan.plan import Plan, plan
+from export.predict import costs, footprint, probes
+from export.tflite.quant_graph import QuantGraph
 from firmware import build, project
 from loggrad_tf import cli
 from loggrad_tf.files import write_whole

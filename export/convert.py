@@ -3,8 +3,8 @@
 Writes ``model.tflite`` and ``model.json`` (what the flatbuffer means: input format, thresholds
 as integer ratios, sensor, classes, data set, accuracies, hashes) and prints what int8 costs
 in accuracy. ``DIR`` is a run of the search, or a directory with a saved network. ``--qat`` fine-tunes the
-network as int8 computes it before it is converted (:mod:`export.qat`), which changes the network but not the
-form of the files.
+network as int8 computes it before it is converted (:mod:`export.quantization.qat`), which changes the
+network but not the form of the files.
 """
 
 import dataclasses
@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from loggrad_tf import cli, dataset, files, quiet
+from loggrad_tf import cli, files, quiet
+from loggrad_tf.data import dataset
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.frontend import FrontEnd
-from loggrad_tf.sensor import requantize
+from loggrad_tf.transform.frontend import FrontEnd
+from loggrad_tf.transform.sensor import requantize
 
 DEFAULT_EPOCHS = 10
 
@@ -78,8 +79,9 @@ def convert_bundle(
     """
     # TensorFlow takes seconds to load; --help and a wrong --run must not wait for it.
     quiet.import_tensorflow()
-    from export import qat
-    from models import bundle, keras_net, progress, training
+    from export.quantization import qat
+    from models import bundle, keras_net, progress
+    from models.training import fit as training
 
     saved = bundle.load(directory)
     tuning = qat.Tuning(epochs=epochs, ternary_first=ternary_first) if epochs else None
@@ -127,8 +129,8 @@ def convert_bundle(
 
 def _accuracy(flatbuffer: bytes, data: dataset.DataSet, front_end: FrontEnd, split: str) -> float:
     """Share of one split that the int8 network classifies rightly, by TFLite's reference kernels."""
-    from export.interpreter import ReferenceInterpreter
-    from models import training
+    from export.tflite.interpreter import ReferenceInterpreter
+    from models.training import fit as training
 
     interpreter = ReferenceInterpreter(flatbuffer)
     expected = (front_end.input_scale, front_end.input_zero_point)

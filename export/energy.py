@@ -10,12 +10,14 @@ from pathlib import Path
 
 from absl import flags
 
-from export import firmware, pipeline, tflite_graph
-from export.nominal import nominal
-from export.quant_graph import QuantGraph
+from export import firmware
+from export.predict import pipeline
+from export.quantization.nominal import nominal
+from export.tflite import graph as tflite_graph
+from export.tflite.quant_graph import QuantGraph
 from loggrad_tf import cli, quiet
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.frontend import FrontEnd
+from loggrad_tf.transform.frontend import FrontEnd
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("run", None, "Directory of a finished search, or of a saved network; or give --model.")

@@ -17,14 +17,18 @@ from typing import Any
 
 from absl import flags
 
-from export import GENERATOR, binning, boards, costs, emit, footprint, front, tflite_graph, tflm, vectors
-from export.emit_text import filled
-from export.nodes import build
-from export.plan import Plan
-from export.quant_graph import QuantGraph
+from export import GENERATOR, boards, vectors
+from export.c import emit, front, tflm
+from export.c.text import filled
+from export.plan import binning
+from export.plan.nodes import build
+from export.plan.plan import Plan
+from export.predict import costs, footprint
+from export.tflite import graph as tflite_graph
+from export.tflite.quant_graph import QuantGraph
 from loggrad_tf import cli
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.frontend import FrontEnd
+from loggrad_tf.transform.frontend import FrontEnd
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "The int8 flatbuffer; model.json is looked for beside it.")

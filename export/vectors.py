@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from export import binning
-from export.front import Input
-from loggrad_tf import dataset
+from export.c.front import Input
+from export.plan import binning
+from loggrad_tf.data import dataset
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.sensor import requantize
+from loggrad_tf.transform.sensor import requantize
 
 UNLABELLED = -1
 

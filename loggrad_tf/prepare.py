@@ -8,8 +8,8 @@ Prints the crops of each class in each split, what was left out and why, and whe
 from absl import flags
 
 from loggrad_tf import cli
-from loggrad_tf.dataset import load
-from loggrad_tf.summary import reasons, table
+from loggrad_tf.data.dataset import load
+from loggrad_tf.data.summary import reasons, table
 
 _DATA = flags.DEFINE_string("data", None, "synthetic, pascalraw:DIR or folder:DIR", required=True)
 _SIZE = flags.DEFINE_integer("size", 96, "side of a crop in pixels, even")

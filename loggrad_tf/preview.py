@@ -4,7 +4,7 @@
     python -m loggrad_tf.preview --raw photo.nef --out photo.png
 
 A set gives rows of crops for each class, spread evenly over it; a RAW file its gray frame and, if it has
-colours, those beside it (:mod:`loggrad_tf.views`).
+colours, those beside it (:mod:`loggrad_tf.data.views`).
 """
 
 import io
@@ -12,8 +12,9 @@ from pathlib import Path
 
 from absl import flags
 
-from loggrad_tf import cli, raw, views
-from loggrad_tf.dataset import load
+from loggrad_tf import cli
+from loggrad_tf.data import raw, views
+from loggrad_tf.data.dataset import load
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import write_whole
 

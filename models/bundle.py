@@ -19,12 +19,12 @@ import keras
 import numpy as np
 
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.frontend import FrontEnd
-from loggrad_tf.sensor import from_fields
+from loggrad_tf.transform.frontend import FrontEnd
+from loggrad_tf.transform.sensor import from_fields
 from models import keras_net
 from models.graph import Graph
-from models.pruning import Pruning
-from models.training import TrainConfig
+from models.pruning.channels import Pruning
+from models.training.fit import TrainConfig
 
 VERSION = 1
 FILES = ("network.json", "weights.npz")

@@ -18,7 +18,7 @@ import math
 from typing import Any
 
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.sensor import from_fields
+from loggrad_tf.transform.sensor import from_fields
 
 KINDS = (
     "input",

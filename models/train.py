@@ -8,10 +8,12 @@ from pathlib import Path
 
 from absl import flags
 
-from loggrad_tf import cli, dataset, files, frontend, quiet
+from loggrad_tf import cli, files, quiet
+from loggrad_tf.data import dataset
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.transform import frontend
 from models import zoo
-from models.pruning import Pruning, prunable
+from models.pruning.channels import Pruning, prunable
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("net", "small_bn", list(zoo.NETWORKS), "Fixed network.")
@@ -52,7 +54,9 @@ def main(argv: list[str]) -> None:
     files.check_place(out, "out")
     # TensorFlow takes seconds to load; wrong flags must not wait for it.
     quiet.import_tensorflow()
-    from models import bundle, progress, threshold_training, training
+    from models import bundle, progress
+    from models.training import fit as training
+    from models.training import thresholds as threshold_training
 
     bundle.check_replaceable(out)
     data = dataset.load(FLAGS.data, size=FLAGS.size, mode=FLAGS.mode)

@@ -15,20 +15,23 @@ from pathlib import Path
 
 from absl import flags
 
-from loggrad_tf import cli, dataset
-from loggrad_tf.dataset import DataSet
+from loggrad_tf import cli
+from loggrad_tf.data import dataset
+from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.errors import LogGradError
-from search import asked, final, plots, rundir
-from search.config import Config, differences, versions
-from search.evaluator import Task
-from search.evolution import Evolution
-from search.history import Candidate, Record
-from search.journal import writing
-from search.objectives import best, overrun
-from search.progress import Progress, table
-from search.proposal import build, propose, pruning_of, training_seed
-from search.watch import Watch
-from search.workers import ONEDNN, THREADS
+from search.cost.objectives import best, overrun
+from search.record.history import Candidate, Record
+from search.record.journal import writing
+from search.run import finalists as final
+from search.run import options as asked
+from search.run import plots, rundir
+from search.run.config import Config, differences, versions
+from search.run.progress import Progress, table
+from search.run.tensorboard import Watch
+from search.strategy.evolution import Evolution
+from search.strategy.proposal import build, propose, pruning_of, training_seed
+from search.workers.evaluator import Task
+from search.workers.pool import ONEDNN, THREADS
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(asked)

@@ -12,7 +12,9 @@ from absl import flags
 from loggrad_tf import cli
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import check_place, write_whole
-from search import report_page, report_png, report_run
+from search.reporting import page as report_page
+from search.reporting import png as report_png
+from search.reporting import saved as report_run
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("run", [], "Directory of a search; several lie over each other.")

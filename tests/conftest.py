@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import REPOSITORY
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 ARM_TOOLS = ("arm-none-eabi-gcc", "qemu-system-arm", "cmake")
 
 

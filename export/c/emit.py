@@ -1,0 +1,246 @@
+"""The C of a network: ``net.h``, ``net.c``, ``net_weights.h``, ``net_weights.c``, ``main.c``.
+
+One function a node, which makes one row; the order of calls is a constant; all addresses and sizes are
+constants of the text. State is one struct, ``net_state``, of :func:`state_bytes`; no malloc, no float but
+in softmax. Same input, same text: the generated files hold no date and no path.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from export.c import front
+from export.c import node_functions as emit_nodes
+from export.c.text import comment, filled, quoted, wrapped
+from export.plan.nodes import CODES, Network
+from export.plan.plan import Plan
+from export.plan.schedule import NEXT_ROW
+from export.tflite.quant_graph import INT8_MAX
+from loggrad_tf.errors import LogGradError
+
+TEMPLATES = Path(__file__).parent / "templates"
+PROGRAM = Path(__file__).resolve().parents[2] / "firmware" / "program"
+# Fields of main.c's `app` ahead of the network.
+PROGRAM_BYTES = 28
+# Of net_state: the observer, and three counters of 16 bits ahead of the nodes' own.
+OBSERVER_BYTES, COUNTER_BYTES = 4, 6
+MAX_CALLS = 65535
+
+
+def state_bytes(plan: Plan, source: front.Input) -> int:
+    """sizeof(net_state) on a 32-bit core."""
+    counts = _round(COUNTER_BYTES + len(plan.network.nodes) * _count_bytes(plan), 4)
+    return _round(source.struct_bytes + OBSERVER_BYTES + counts + plan.arena_bytes + source.tail_bytes, 4)
+
+
+def program_bytes(plan: Plan, source: front.Input) -> int:
+    """Static RAM of main.c: the state and one row."""
+    row = source.row_codes * source.code_bytes
+    return _round(PROGRAM_BYTES + state_bytes(plan, source) + row, 8)
+
+
+def layers(plan: Plan) -> list[tuple[str, int, int]]:
+    """(name, tensor index, bytes) of what the observer sees: the input, then every node's output."""
+    network = plan.network
+    seen = [("input", network.input)]
+    seen += [(node.title, node.output) for node in network.nodes if node.output != CODES]
+    return [(name, key, plan.schedule.made[key] * network.maps[key].pixels) for name, key in seen]
+
+
+def emit(
+    plan: Plan, source: front.Input, classes: tuple[str, ...], command: str, stamp: str
+) -> dict[str, str]:
+    """File name -> text.
+
+    Args:
+      classes: names for ``net_class_names``; may be empty.
+      command: what made the files, for their heads.
+      stamp: one word that a runner can read from the image.
+    """
+    graph, network = plan.network.graph, plan.network
+    if len(plan.schedule.calls) > MAX_CALLS:
+        raise LogGradError(f"{len(plan.schedule.calls)} rows a frame: at most {MAX_CALLS}")
+    output = graph.tensors[graph.output]
+    head = _head(plan, source, command)
+    common = {
+        "HEAD": head,
+        "MODEL_SHA256": graph.sha256,
+        "STAMP": stamp,
+        "ROWS": source.rows,
+        "ROW_CODES": source.row_codes,
+        "BINNING": source.binning,
+        "CODE_TYPE": source.code_type,
+        "OUTPUTS": output.size,
+        "LAYERS": len(layers(plan)),
+        "ARENA_BYTES": plan.arena_bytes,
+        "STATE_BYTES": state_bytes(plan, source),
+        "PROGRAM_BYTES": program_bytes(plan, source),
+        "NODES": len(network.nodes),
+        "COUNT_TYPE": f"uint{8 * _count_bytes(plan)}_t",
+        "FRONT_HEADERS": source.headers,
+        "FRONT_MEMBERS": front.members(source),
+        "FRONT_TAIL": front.tail(source),
+        "CLASSES": len(classes),
+        "OUTPUT_SCALE": f"{output.scale:.9g}",
+        "OUTPUT_ZERO_POINT": output.zero_point,
+    }
+    declarations, definitions = _weights(plan, source)
+    return {
+        "net.h": _fill("net.h.in", common),
+        "net.c": _fill("net.c.in", common | _code(plan, source, classes)),
+        "net_weights.h": f"{head}#ifndef NET_WEIGHTS_H\n#define NET_WEIGHTS_H\n\n#include <stdint.h>\n\n"
+        f'#include "lg_dense.h"\n#include "lg_requant.h"\n\n{declarations}\n#endif\n',
+        "net_weights.c": f'{head}#include "net_weights.h"\n{definitions}',
+        "main.c": (PROGRAM / "main.c").read_text(),
+    }
+
+
+def _code(plan: Plan, source: front.Input, classes: tuple[str, ...]) -> dict[str, object]:
+    network = plan.network
+    output = network.graph.tensors[network.graph.output]
+    names = "".join(f"    {quoted(name)},\n" for name in classes)
+    softmax = (TEMPLATES / "softmax.c").read_text() + "\n"
+    cases = "".join(
+        f"    case {position}: {node.name}_row(net, y); break;\n"
+        for position, node in enumerate(network.nodes)
+    )
+    numbers = ("R" if call == NEXT_ROW else str(call) for call in plan.schedule.calls)
+    wide = len(network.nodes) > 255
+    return {
+        "INCLUDES": "".join(f'#include "{name}"\n' for name in emit_nodes.headers(network)),
+        "FRONT_DEFINITIONS": front.definitions(source),
+        "FRONT_INITIALISE": front.initialise(source),
+        "FRONT_RESTART": front.restart(source),
+        "FRONT_PUSH": front.push(source),
+        "MAPS": _maps(plan),
+        "PADDING": _padding(plan),
+        "STRUCTS": "\n".join(
+            text
+            for node in network.nodes
+            for text in (emit_nodes.struct(network, node), emit_nodes.place(plan, node))
+            if text
+        ),
+        "CONVOLUTIONS": emit_nodes.convolutions(plan),
+        "SOFTMAX": softmax if any(node.kind == "softmax" for node in network.nodes) else "",
+        "NODES_CODE": "\n".join(emit_nodes.function(plan, node) for node in network.nodes),
+        "CASES": cases,
+        "NEXT_ROW": 65535 if wide else 255,
+        "CALL_TYPE": "uint16_t" if wide else "uint8_t",
+        "CALLS": len(plan.schedule.calls),
+        "SCHEDULE": wrapped(numbers),
+        "OUTPUT_MAP": emit_nodes.map_name(network, network.output),
+        "CLASS_NAMES": f"\nconst char *const net_class_names[] = {{\n{names}}};\n" if classes else "",
+        "CLASS": decision(output.size, output.zero_point),
+    }
+
+
+def _maps(plan: Plan) -> str:
+    lines = []
+    for key, map_ in plan.network.maps.items():
+        fields = {
+            "place": plan.offsets[key],
+            "rows": plan.schedule.rows[key],
+            "height": map_.height,
+            "row_bytes": plan.ring_bytes(key) // plan.schedule.rows[key],
+            "pixels": map_.pixels,
+            "left": map_.left * map_.channels,
+            "right": map_.right * map_.channels,
+            "pad": map_.pad,
+        }
+        body = wrapped(f".{name} = {value}" for name, value in fields.items())
+        lines.append(f"static const lg_map {emit_nodes.map_name(plan.network, key)} = {{\n{body}}};\n")
+    return "".join(lines)
+
+
+def _padding(plan: Plan) -> str:
+    text = ""
+    for value, size in emit_nodes.padding(plan).items():
+        body = "{0}" if value == 0 else "{\n" + wrapped(str(value) for _ in range(size)) + "}"
+        text += f"static const int8_t {emit_nodes.padding_name(value)}[{size}] = {body};\n"
+    return text and f"\n/* Rows above and below an image. */\n{text}"
+
+
+def decision(outputs: int, zero_point: int) -> str:
+    """The body of net_class: the sign of a single logit, else the first largest score."""
+    if outputs == 1:
+        if zero_point == INT8_MAX:
+            return "    (void)scores; /* no score lies above the zero point */\n    return 0u;\n"
+        return f"    return scores[0] > {zero_point} ? 1u : 0u;\n"
+    return """    uint32_t best = 0u;
+    for (uint32_t i = 1u; i < NET_OUTPUTS; i++) {
+        best = scores[i] > scores[best] ? i : best;
+    }
+    return best;
+"""
+
+
+def _weights(plan: Plan, source: front.Input) -> tuple[str, str]:
+    """(declarations, definitions) of all constants."""
+    declarations, definitions = "", ""
+    table = source.table
+    if table is not None:
+        declarations += f"#define NET_TABLE_LENGTH {len(table)}u\n"
+        declarations += f"extern const {table.dtype.name}_t net_table[NET_TABLE_LENGTH];\n"
+        definitions += _array(f"{table.dtype.name}_t", "net_table", table, "input look-up table")
+    for node, kernel in zip(plan.network.nodes, plan.kernels, strict=True):
+        for name, values in kernel.constants.items():
+            ctype, symbol = _ctype(values), f"{node.name}_{name}"
+            # What is not const is copied to RAM at the start.
+            const = "" if plan.choice.ram_tables and kernel.tabulates and name == "table" else "const "
+            declarations += f"extern {const}{ctype} {symbol}[{values.size}];\n"
+            definitions += _array(ctype, symbol, values, _note(name, values, kernel.function), const)
+    return declarations, definitions
+
+
+def _ctype(values: np.ndarray) -> str:
+    if values.dtype.names:
+        return "lg_double_scale" if "fraction" in values.dtype.names else "lg_channel"
+    return "float" if values.dtype.kind == "f" else f"{values.dtype.name}_t"
+
+
+def _note(name: str, values: np.ndarray, function: str) -> str:
+    notes = {
+        "channels": "bias with the input's zero point, multiplier, shift",
+        "scales": "multiplier, its next 22 bits, shift",
+        "bias": "with the input's zero point",
+    }
+    return notes.get(name, f"{'x'.join(map(str, values.shape))}, as {function} reads them")
+
+
+def _array(ctype: str, name: str, values: np.ndarray, note: str, const: str = "const ") -> str:
+    flat = values.reshape(-1)
+    numbers: Iterable[str]
+    if values.dtype.names:
+        numbers = (f"{{{', '.join(map(str, item))}}}" for item in flat.tolist())
+    elif ctype == "float":
+        numbers = (f"{float(v).hex()}f" for v in flat)
+    else:
+        numbers = (str(v) for v in flat.tolist())
+    # Kernels read pairs of int16 as words.
+    aligned = "__attribute__((aligned(4))) " if ctype in ("int16_t", "uint16_t") else ""
+    return f"\n/* {note} */\n{const}{ctype} {name}[{flat.size}] {aligned}= {{\n{wrapped(numbers)}}};\n"
+
+
+def _head(plan: Plan, source: front.Input, command: str) -> str:
+    network = plan.network
+    return (
+        f"/* Generated, do not edit.\n"
+        f" *   model    sha256 {network.graph.sha256}\n"
+        f" *   command  {comment(command)}\n"
+        f" *   input    {source.text}\n"
+        f" *   network  {len(network.nodes)} nodes, {plan.macs} MACs, {plan.arena_bytes} B of rows */\n"
+    )
+
+
+def _fill(template: str, values: dict[str, object]) -> str:
+    return filled((TEMPLATES / template).read_text(), values)
+
+
+def _count_bytes(plan: Plan) -> int:
+    network: Network = plan.network
+    return 1 if all(network.steps(node) < 256 for node in network.nodes) else 2
+
+
+def _round(size: int, unit: int) -> int:
+    return -(-size // unit) * unit

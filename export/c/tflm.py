@@ -1,0 +1,227 @@
+"""A firmware project whose network runs on TensorFlow Lite Micro, in place of the generated C.
+
+The API (``net.h``), ``main.c``, boards, line protocol and front end are those of every project; the
+network is the flatbuffer itself, in flash, and an interpreter built from a checkout that the user names
+(``-DTFLM_DIR``, see ``cmake/tflm.cmake``). The interpreter wants its whole input at once: the front end
+writes row after row into the input tensor, and the last row starts the network.
+
+What an interpreter needs cannot be known without its sources: the arena is a guess, or the user's.
+"""
+
+import numpy as np
+
+from export.c import emit, front
+from export.c.text import comment, filled, quoted, wrapped
+from export.tflite.file import TfliteFile
+from export.tflite.quant_graph import QuantGraph
+from loggrad_tf.errors import LogGradError
+
+# Operator of the flatbuffer -> method of MicroMutableOpResolver.
+METHODS = {
+    "ADD": "AddAdd",
+    "AVERAGE_POOL_2D": "AddAveragePool2D",
+    "CONCATENATION": "AddConcatenation",
+    "CONV_2D": "AddConv2D",
+    "DEPTHWISE_CONV_2D": "AddDepthwiseConv2D",
+    "DEQUANTIZE": "AddDequantize",
+    "ELU": "AddElu",
+    "EXPAND_DIMS": "AddExpandDims",
+    "FULLY_CONNECTED": "AddFullyConnected",
+    "HARD_SWISH": "AddHardSwish",
+    "LEAKY_RELU": "AddLeakyRelu",
+    "LOGISTIC": "AddLogistic",
+    "MAX_POOL_2D": "AddMaxPool2D",
+    "MEAN": "AddMean",
+    "MUL": "AddMul",
+    "PACK": "AddPack",
+    "PAD": "AddPad",
+    "PADV2": "AddPadV2",
+    "QUANTIZE": "AddQuantize",
+    "RELU": "AddRelu",
+    "RELU6": "AddRelu6",
+    "RESHAPE": "AddReshape",
+    "SHAPE": "AddShape",
+    "SOFTMAX": "AddSoftmax",
+    "SQUEEZE": "AddSqueeze",
+    "STRIDED_SLICE": "AddStridedSlice",
+    "TANH": "AddTanh",
+}
+# Interpreter, its plan, descriptions of tensors and operators, scratch of the kernels.
+OVERHEAD_BYTES = 16 * 1024
+# Below this even an empty network's interpreter does not fit.
+MIN_ARENA_BYTES = 4096
+ARENA_UNIT = 1024
+# Of net_state on a 32-bit core: four pointers, two counters, a flag.
+FIELD_BYTES = 24
+
+
+def arena_bytes(graph: QuantGraph) -> int:
+    """A guess: twice the largest sum of an operator's inputs and output, and the interpreter's own needs."""
+    sums = [sum(graph.tensors[t].size for t in (*op.inputs, op.output)) for op in graph.ops]
+    return _round(2 * max(sums) + OVERHEAD_BYTES, ARENA_UNIT)
+
+
+def layers(graph: QuantGraph) -> list[tuple[str, int, int]]:
+    """(name, tensor index, bytes) of what the observer sees."""
+    return [
+        (name, index, graph.tensors[index].size)
+        for name, index in (("input", graph.input), ("output", graph.output))
+    ]
+
+
+def state_bytes(source: front.Input, arena: int) -> int:
+    """sizeof(net_state) on a 32-bit core."""
+    return _round(source.struct_bytes + FIELD_BYTES + arena + source.tail_bytes, 4)
+
+
+def program_bytes(source: front.Input, arena: int) -> int:
+    """Static RAM of main.c: the state and one row."""
+    return _round(emit.PROGRAM_BYTES + state_bytes(source, arena) + source.row_codes * source.code_bytes, 8)
+
+
+def readme(graph: QuantGraph, arena: int) -> str:
+    """A section of the project's README."""
+    return filled(_template("tflm_README.md.in"), {"ARENA": arena, "INPUT": graph.tensors[graph.input].size})
+
+
+def operators(model: bytes, graph: QuantGraph) -> tuple[str, ...]:
+    """The operators of the flatbuffer, each once, in the order of their first use.
+
+    Raises:
+      LogGradError: the interpreter has one of them not, or input or output are not the int8 tensors
+        that the front end fills and the host compares.
+    """
+    file = TfliteFile(model, "model")
+    if (file.input, file.output) != (graph.input, graph.output):
+        raise LogGradError(
+            "--runtime=tflm: the model's input and output must be int8 without conversions round them:"
+            " convert with int8 input and output"
+        )
+    codes = tuple(dict.fromkeys(op.code for op in file.operators))
+    missing = [code for code in codes if code not in METHODS]
+    if missing:
+        raise LogGradError(
+            f"--runtime=tflm: TensorFlow Lite Micro has no {', '.join(missing)}: leave out --runtime"
+        )
+    return codes
+
+
+def files(
+    model: bytes,
+    graph: QuantGraph,
+    source: front.Input,
+    classes: tuple[str, ...],
+    command: str,
+    stamp: str,
+    arena: int,
+) -> dict[str, bytes]:
+    """Path in the project -> content; what other projects have too (lib/, boards/, vectors) is not among it.
+
+    Args:
+      model: the flatbuffer that ``graph`` was read from.
+      classes: names for ``net_class_names``; may be empty.
+      command: what made the files, for their heads.
+      stamp: one word that a runner can read from the image.
+      arena: bytes for the interpreter, see :func:`arena_bytes`.
+    """
+    if arena < MIN_ARENA_BYTES:
+        raise LogGradError(f"--arena-bytes={arena}: an interpreter needs at least {MIN_ARENA_BYTES}")
+    arena = _round(arena, 4)
+    codes = operators(model, graph)
+    output = graph.tensors[graph.output]
+    head = (
+        f"/* Generated, do not edit.\n"
+        f" *   model    sha256 {graph.sha256}\n"
+        f" *   command  {comment(command)}\n"
+        f" *   input    {source.text}\n"
+        f" *   network  {len(graph.ops)} operators on TensorFlow Lite Micro, arena of {arena} B */\n"
+    )
+    names = "".join(f"    {quoted(name)},\n" for name in classes)
+    values: dict[str, object] = {
+        "HEAD": head,
+        "MODEL_SHA256": graph.sha256,
+        "STAMP": stamp,
+        "ROWS": source.rows,
+        "ROW_CODES": source.row_codes,
+        "BINNING": source.binning,
+        "CODE_TYPE": source.code_type,
+        "OUTPUTS": output.size,
+        "OUTPUT_SCALE": f"{output.scale:.9g}",
+        "OUTPUT_ZERO_POINT": output.zero_point,
+        "CLASSES": len(classes),
+        "ARENA_BYTES": arena,
+        "STATE_BYTES": state_bytes(source, arena),
+        "PROGRAM_BYTES": program_bytes(source, arena),
+        "INPUT_ROWS": source.height,
+        "INPUT_ROW_BYTES": source.width * source.channels,
+        "FRONT_HEADERS": source.headers,
+        "FRONT_MEMBERS": front.members(source),
+        "FRONT_TAIL": front.tail(source),
+        "FRONT_DEFINITIONS": front.definitions(source),
+        "FRONT_INITIALISE": front.initialise(source),
+        "FRONT_RESTART": front.restart(source),
+        "FRONT_PUSH": front.push(source),
+        "TABLE": _table(source),
+        "CLASS_NAMES": f"\nconst char *const net_class_names[] = {{\n{names}}};\n" if classes else "",
+        "CLASS": emit.decision(output.size, output.zero_point),
+        "OPERATORS": len(codes),
+        "ADDED": " &&\n           ".join(f"operators.{METHODS[code]}() == kTfLiteOk" for code in codes),
+    }
+    made = {
+        "src/main.c": (emit.PROGRAM / "main.c").read_text(),
+        "src/net.h": filled(_template("tflm_net.h.in"), values),
+        "src/net.c": filled(_template("tflm_net.c.in"), values),
+        "src/net_interpreter.h": _template("tflm_interpreter.h"),
+        "src/net_interpreter.cc": filled(_template("tflm_interpreter.cc.in"), values),
+        "src/net_model.h": _model_header(head),
+        "src/net_model.c": _model(head, model),
+        "CMakeLists.txt": _template("tflm_CMakeLists.txt"),
+        "cmake/tflm.cmake": _template("tflm.cmake"),
+    }
+    return {name: text.encode() for name, text in made.items()}
+
+
+def _model_header(head: str) -> str:
+    return f"""{head}#ifndef NET_MODEL_H
+#define NET_MODEL_H
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+/* model.tflite, byte for byte. */
+extern const unsigned char net_model[];
+
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""
+
+
+def _model(head: str, model: bytes) -> str:
+    return (
+        f'{head}#include "net_model.h"\n\n'
+        f"const unsigned char net_model[{len(model)}] __attribute__((aligned(16))) = {{\n"
+        f"{wrapped(map(str, model))}}};\n"
+    )
+
+
+def _table(source: front.Input) -> str:
+    table: np.ndarray | None = source.table
+    if table is None:
+        return ""
+    return (
+        f"\n/* input look-up table */\n#define NET_TABLE_LENGTH {len(table)}u\n"
+        f"static const {table.dtype.name}_t net_table[NET_TABLE_LENGTH] = {{\n"
+        f"{wrapped(map(str, table.tolist()))}}};\n"
+    )
+
+
+def _template(name: str) -> str:
+    return (emit.TEMPLATES / name).read_text()
+
+
+def _round(size: int, unit: int) -> int:
+    return -(-size // unit) * unit

@@ -1,0 +1,232 @@
+"""Which kernel computes a node, and the constants it reads.
+
+A core's extension decides the variant (portable C, DSP, MVE), the flash decides how large tables may
+be. Kernels of the extensions demand that no accumulator leaves
+
+    |acc| 2^max(shift, 0) < 2^30;
+
+a layer that cannot promise it takes the portable kernel, which has no such bound. Channels that come out
+the same whatever the input is (converters give dead ones enormous biases or vanishing scales) become small
+constants first.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from export.plan import layouts
+from export.plan.nodes import Map, Network, Node, coded_conv
+from export.tflite.quant_graph import Scale
+
+VARIANTS = {
+    "cortex-m4": "dsp",
+    "cortex-m7": "dsp",
+    "cortex-m33": "dsp",
+    "cortex-m55": "mve",
+}
+FAST_LIMIT = 2**30
+# Shifts for which kernels have their shortest path.
+USUAL_SHIFTS = range(-22, 0)
+CHANNEL = np.dtype([("bias", "<i4"), ("multiplier", "<i4"), ("shift", "<i4")])
+DOUBLE_SCALE = np.dtype([("multiplier", "<i4"), ("fraction", "<u4"), ("shift", "<i4")])
+_FUNCTIONS = {
+    "conv": "lg_conv_row",
+    "table_conv": "lg_table_conv_row",
+    "depthwise": "lg_depthwise_row",
+    "dense": "lg_dense_accumulate",
+    "add": "lg_add_row",
+    "add_constant": "lg_add_row",
+    "codes": "lg_level_codes",
+    "max_pool": "lg_max_pool_row",
+    "avg_pool": "lg_average_pool_row",
+    "mean": "lg_mean_accumulate",
+    "average": "lg_mean_accumulate",
+    "mul": "lg_mul_row",
+    "lookup": "lg_lookup_row",
+    "pad": "lg_copy_pixels",
+    "concat": "lg_copy_pixels",
+    "reflow": "lg_map_append",
+    "softmax": "softmax",
+}
+_VARIED = ("conv", "table_conv", "depthwise", "dense", "add", "add_constant")
+
+
+def measured_core(core: str) -> str:
+    """The core on which sizes and costs were measured: the M0+ runs the code of the M0."""
+    return {"cortex-m0plus": "cortex-m0"}.get(core, core)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Kernel:
+    """A function of the library with the constants of one node.
+
+    Attributes:
+      function: its name.
+      variant: portable, dsp or mve.
+      constants: name of a constant -> array; structured arrays are arrays of C structs.
+    """
+
+    function: str
+    variant: str
+    constants: dict[str, np.ndarray]
+
+    @property
+    def tabulates(self) -> bool:
+        """Does it read tables of partial sums?"""
+        return self.function.startswith("lg_table_conv_row")
+
+    @property
+    def bytes(self) -> int:
+        return sum(array.nbytes for array in self.constants.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """How the constants of a network are laid out.
+
+    Attributes:
+      code_pixels: levels a code of the first convolution, 0: no tables.
+      compact: names of convolutions that keep int8 weights (and so the portable kernel) to save flash.
+      ram_tables: tables of partial sums lie in RAM, for flash that is slow to read.
+    """
+
+    code_pixels: int = 0
+    compact: frozenset[str] = frozenset()
+    ram_tables: bool = False
+
+
+def choose(node: Node, maps: dict[int, Map], core: str, levels: int, choice: Choice) -> Kernel:
+    """The kernel of one node on a core.
+
+    Args:
+      levels: n of an input of levels -n..n (tables only).
+    """
+    node = _settled(node, maps)
+    variant = VARIANTS.get(core, "portable")
+    least = -128 if node.op.weights is None else int(node.op.weights.min())
+    # The MVE kernel adds two products in 16 bits: weights must be -127 or more.
+    narrow = node.kind == "depthwise" and variant == "mve" and least == -128
+    if node.kind not in _VARIED or not _is_fast(node, maps) or node.name in choice.compact or narrow:
+        variant = "portable"
+    op, constants = node.op, {}
+    if node.kind in ("conv", "depthwise", "table_conv"):
+        assert op.weights is not None
+        if node.kind == "conv":
+            constants["weights"] = layouts.conv_weights(op.weights, op.dilation[1], variant)
+        elif node.kind == "depthwise":
+            constants["weights"] = layouts.depthwise_weights(op.weights, variant)
+        else:
+            constants["table"] = layouts.table_conv(op.weights, levels, node.code_pixels)
+        constants["channels"] = _channels(node, maps, levels)
+    elif node.kind == "dense":
+        assert op.weights is not None
+        constants["weights"] = op.weights
+        constants["bias"] = _bias(node, maps)
+        scales = [(s.multiplier, s.fraction, s.shift) for s in op.scales]
+        constants["scales"] = np.array(scales, DOUBLE_SCALE)
+    elif node.kind in ("mul", "add_constant"):
+        assert op.constant is not None
+        constants["b"] = op.constant
+    elif node.kind in ("lookup", "softmax"):
+        assert op.table is not None
+        constants["table"] = op.table
+    function = _FUNCTIONS[node.kind] + ("" if variant == "portable" else f"_{variant}")
+    return Kernel(function, variant, constants)
+
+
+def choices(network: Network, core: str, levels: int) -> list[Choice]:
+    """Layouts from the fastest to the smallest."""
+    found = [Choice()]
+    conv = coded_conv(network) if levels else None
+    if conv is not None:
+        assert conv.op.weights is not None
+        width, radix = conv.op.kernel[1], 2 * levels + 1
+        if layouts.table_conv_fits(conv.op.weights, levels):
+            groups: set[int] = set()
+            coded = []
+            for pixels in range(1, width + 1):
+                # Of the codes that give one number of groups the shortest has the smallest tables.
+                if radix**pixels <= 256 and -(-width // pixels) not in groups:
+                    groups.add(-(-width // pixels))
+                    coded.append(Choice(pixels))
+            found = [*reversed(coded), *found]
+    if VARIANTS.get(core) == "dsp":
+        # The layers that save most bytes give up their wide weights first.
+        sizes = {
+            n.name: n.op.weights.size for n in network.nodes if n.kind == "conv" and n.op.weights is not None
+        }
+        names = sorted(sizes, key=lambda name: -sizes[name])
+        found += [Choice(0, frozenset(names[: i + 1])) for i in range(len(names))]
+    return found
+
+
+def _is_fast(node: Node, maps: dict[int, Map]) -> bool:
+    if node.kind not in ("conv", "depthwise", "table_conv"):
+        return True
+    op = node.op
+    if node.kind == "depthwise" and maps[node.output].channels != maps[node.inputs[0]].channels:
+        return False
+    return all(
+        reach << max(scale.shift, 0) < FAST_LIMIT for reach, scale in zip(op.reach, op.scales, strict=True)
+    )
+
+
+def requantize(x: int, scale: Scale) -> int:
+    """lg_requant_double: rounded twice, halves away from zero the second time."""
+    left, right = max(scale.shift, 0), max(-scale.shift, 0)
+    shifted = ((x << left) + 2**31) % 2**32 - 2**31
+    high = (shifted * scale.multiplier + 2**30) >> 31
+    half = (1 << right) >> 1
+    return (high + half >> right) if high >= 0 else -(-high + half >> right)
+
+
+def _settled(node: Node, maps: dict[int, Map]) -> Node:
+    """Channels whose output is the same for every input get no weights and a bias that says it plainly."""
+    op = node.op
+    if node.kind not in ("conv", "depthwise", "table_conv") or op.weights is None:
+        return node
+    weights, bias = op.weights.copy(), _bias(node, maps).astype(np.int64)
+    scales, reach = list(op.scales), list(op.reach)
+    channel = weights.ndim - 1 if node.kind == "depthwise" else 0
+    flat = np.moveaxis(weights, channel, 0).reshape(weights.shape[channel], -1).astype(np.int64)
+    least = bias + np.minimum(-128 * flat, 127 * flat).sum(axis=1)
+    most = bias + np.maximum(-128 * flat, 127 * flat).sum(axis=1)
+    zero_point = maps[node.output].pad
+    for c, scale in enumerate(op.scales):
+        if reach[c] < FAST_LIMIT and scale.shift in USUAL_SHIFTS:
+            continue
+        ends = {
+            min(max(requantize(int(acc), scale) + zero_point, node.low), node.high)
+            for acc in (least[c], most[c])
+        }
+        if len(ends) == 1:
+            np.moveaxis(weights, channel, 0)[c] = 0
+            # A quarter of it, with the shift that kernels are fastest at.
+            bias[c], scales[c], reach[c] = 4 * (ends.pop() - zero_point), Scale(1 << 30, -1), 1024
+    # _bias takes the input's zero point off again.
+    changed = dataclasses.replace(op, weights=weights, scales=tuple(scales), reach=tuple(reach), bias=None)
+    folded = _bias(dataclasses.replace(node, op=changed), maps)
+    bias32 = (bias - folded).astype(np.int32)
+    return dataclasses.replace(node, op=dataclasses.replace(changed, bias=bias32))
+
+
+def _bias(node: Node, maps: dict[int, Map]) -> np.ndarray:
+    """The bias with the input's zero point folded in."""
+    op = node.op
+    assert op.weights is not None
+    channel = op.weights.ndim - 1 if node.kind == "depthwise" else 0
+    others = tuple(axis for axis in range(op.weights.ndim) if axis != channel)
+    sums = op.weights.astype(np.int64).sum(axis=others)
+    # Codes stand for levels, whose zero point is 0.
+    zero_point = 0 if node.kind == "table_conv" else maps[node.inputs[0]].pad
+    bias = np.zeros(len(sums), np.int64) if op.bias is None else op.bias.astype(np.int64)
+    return (bias - zero_point * sums).astype(np.int32)
+
+
+def _channels(node: Node, maps: dict[int, Map], levels: int) -> np.ndarray:
+    bias = _bias(node, maps)
+    if node.kind == "table_conv" and node.op.weights is not None:
+        bias = bias - layouts.table_conv_lift(node.op.weights, levels)
+    return np.array(
+        [(b, s.multiplier, s.shift) for b, s in zip(bias.tolist(), node.op.scales, strict=True)], CHANNEL
+    )

@@ -1,0 +1,385 @@
+"""The plan of a network on a board: kernels, order of rows, and where everything lies in one arena.
+
+Rows of a map lie in a ring (:mod:`export.plan.schedule`); two rings may share bytes if they are never alive
+during the same call. The arena's size is
+
+    max over buffers of (offset + size),
+
+at least the largest sum of sizes alive during one call. The plan tries to cut the network into
+segments that stream one after the other, and keeps the cuts that need the least: no cut is row streaming,
+cuts everywhere are whole maps.
+
+:func:`place` knows nothing of networks, so that resource counts elsewhere can use it too.
+"""
+
+import bisect
+import dataclasses
+import heapq
+import itertools
+import math
+import random
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from export.plan import kernels, schedule
+from export.plan.kernels import Choice, Kernel
+from export.plan.nodes import GATHERS, Map, Network, Node, build, dims, macs
+from export.plan.schedule import Schedule
+from export.tflite.quant_graph import QuantGraph
+from loggrad_tf.errors import LogGradError
+
+ALIGNMENT = 4
+# Kernels read whole words: so many bytes past the last row (LG_ROW_SLACK, rounded up).
+SLACK = 4
+SEARCH_ROUNDS = 400
+# So many of the best cuts are placed.
+PLACED = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Buffer:
+    """Bytes needed during some steps: bit s of ``live`` for step s."""
+
+    size: int
+    live: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Plan:
+    """Where things are. Offsets are bytes from the start of the arena, multiples of 4.
+
+    Attributes:
+      network: nodes and maps.
+      kernels: one per node.
+      schedule: order of calls, rows held.
+      cuts: positions of nodes after which maps are held whole.
+      arena_bytes: size of the arena, a multiple of 4.
+      offsets: map -> offset of its ring.
+      sums: node position -> offset of its int32 sums (mean, dense).
+      bound: the largest number of bytes alive at one time; no placement can do better.
+      choice: how constants are laid out.
+    """
+
+    network: Network
+    kernels: tuple[Kernel, ...]
+    schedule: Schedule
+    cuts: frozenset[int]
+    arena_bytes: int
+    offsets: dict[int, int]
+    sums: dict[int, int]
+    bound: int
+    choice: Choice
+
+    @property
+    def macs(self) -> int:
+        return sum(macs(self.network, node) for node in self.network.nodes)
+
+    @property
+    def constant_bytes(self) -> int:
+        """Bytes of flash that weights, scales and tables take."""
+        return sum(kernel.bytes for kernel in self.kernels)
+
+    @property
+    def ram_constants(self) -> int:
+        """Bytes of tables that lie in RAM, a copy of those in flash."""
+        tables = (k.constants["table"].nbytes for k in self.kernels if k.tabulates)
+        return sum(tables) if self.choice.ram_tables else 0
+
+    def ring_bytes(self, key: int) -> int:
+        return self.schedule.rows[key] * row_bytes(self.network.maps[key])
+
+    def table(self, instructions: Sequence[int] | None = None) -> str:
+        """The plan as text: a line per node, then the totals.
+
+        Args:
+          instructions: predicted instructions a frame, one per node, the input's last.
+        """
+        shown: list[int | None] = [None] * (len(self.network.nodes) + 1)
+        shown = list(instructions) if instructions is not None else shown
+        head = f"{'layer':26s} {'output':>12s} {'rows':>7s} {'B':>7s} {'const B':>9s} {'MACs':>11s}"
+        lines = [head + (f" {'instr.':>11s}" if instructions is not None else "") + "  kernel"]
+        lines.append(self._line("input", self.network.maps[self.network.input], 0, 0, "", shown[-1]))
+        for node, kernel, count in zip(self.network.nodes, self.kernels, shown, strict=False):
+            out, work = self.network.maps[node.output], macs(self.network, node)
+            lines.append(self._line(node.title, out, kernel.bytes, work, kernel.function, count))
+        total = f"{'total':46s} {self.arena_bytes:>7,} {self.constant_bytes:>9,} {self.macs:>11,}"
+        lines.append(total + (f" {sum(instructions):>11,}" if instructions is not None else ""))
+        return "\n".join(lines)
+
+    def _line(
+        self, title: str, map_: Map, constants: int, work: int, function: str, count: int | None
+    ) -> str:
+        rows = f"{self.schedule.rows[map_.key]}/{map_.height}"
+        text = f"{title[:26]:26s} {dims(map_):>12s} {rows:>7s} {self.ring_bytes(map_.key):>7,}"
+        text += f" {constants:>9,} {work:>11,}"
+        return f"{text}{f' {count:>11,}' if count is not None else ''}  {function}".rstrip()
+
+
+def row_bytes(map_: Map) -> int:
+    """From one row of a ring to the next."""
+    return _aligned(map_.padded)
+
+
+def sum_bytes(network: Network, node: Node) -> int:
+    """Bytes of the sums that a mean or a dense layer gathers."""
+    return 4 * network.maps[node.output].pixels
+
+
+def plan(graph: QuantGraph, core: str = "", levels: int = 0, choice: Choice | None = None) -> Plan:
+    """Plan ``graph`` for a core.
+
+    Args:
+      core: as in board.json; decides the kernels.
+      levels: n of an input of levels -n..n (its first convolution may go by tables), else 0.
+      choice: the layout of the constants; by default the fastest.
+    """
+    if choice is None:
+        choice = kernels.choices(build(graph), core, levels)[0]
+    return next(plans(graph, core, levels, [choice]))
+
+
+def plans(graph: QuantGraph, core: str, levels: int, options: Iterable[Choice]) -> Iterator[Plan]:
+    """A plan for each layout of the constants, made when it is asked for.
+
+    Order and places depend on a layout by its ``code_pixels`` only, a kernel by whether its layer is compact.
+    """
+    arranged: dict[int, Plan] = {}
+    made: dict[tuple[int, int, bool], Kernel] = {}
+    for choice in options:
+        pixels = choice.code_pixels
+        network = arranged[pixels].network if pixels in arranged else build(graph, levels, pixels)
+        chosen = []
+        for position, node in enumerate(network.nodes):
+            key = pixels, position, node.name in choice.compact
+            if key not in made:
+                made[key] = kernels.choose(node, network.maps, core, levels, choice)
+            chosen.append(made[key])
+        if pixels not in arranged:
+            arranged[pixels] = _arrange(network, tuple(chosen), choice)
+        yield dataclasses.replace(arranged[pixels], kernels=tuple(chosen), choice=choice)
+
+
+def _arrange(network: Network, chosen: tuple[Kernel, ...], choice: Choice) -> Plan:
+    """Look for the cuts that need the least memory, from both ends."""
+    bounds, asked = _Bounds(network), set[frozenset[int]]()
+    places = schedule.cut_places(network)
+    for start in (frozenset[int](), frozenset(places)):
+        best = start
+        while True:
+            asked.add(best)
+            neighbours = [best ^ {place} for place in places]
+            asked.update(neighbours)
+            ranked = [((len(cuts), at), cuts) for at, cuts in enumerate(neighbours)]
+            better = next(bounds.ascending(ranked, bounds.exact(best)), None)
+            if better is None:
+                break
+            best = better
+    # The bound of one may be out of reach where another's is met.
+    finals = [((len(cuts), *sorted(cuts)), cuts) for cuts in asked]
+    placed = None
+    for cuts in itertools.islice(bounds.ascending(finals), PLACED):
+        if placed is None or bounds.exact(cuts) + SLACK < placed.arena_bytes:
+            candidate = _placed(network, chosen, choice, cuts, bounds.frame.schedule(cuts))
+            placed = candidate if placed is None or candidate.arena_bytes < placed.arena_bytes else placed
+        if placed.arena_bytes == placed.bound + SLACK:
+            break
+    assert placed is not None
+    return placed
+
+
+class _Bounds:
+    """Bytes alive at the worst moment, for any cuts: the most of any segment between two cuts.
+
+    A segment is simulated once, and only if it is needed: a map that is held whole says enough of most cuts.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.frame = schedule.Simulation(network)
+        self._segments: dict[tuple[int | None, int | None], tuple[int, int, int]] = {}
+
+    def exact(self, cuts: frozenset[int]) -> int:
+        segments = [self._segment(*pair) for pair in _pairs(cuts)]
+        worst = max(most for most, _, _ in segments)
+        source = self.network.maps[self.network.input]
+        if max(self.frame.needed[source.key], 1) < source.height:
+            # Rows that nobody reads still come when all is done.
+            worst = max(worst, segments[0][1] + segments[-1][2])
+        return worst
+
+    def least(self, cuts: frozenset[int]) -> int:
+        """No more than :meth:`exact`, from what is known."""
+        maps = (self.network.maps[self.network.nodes[cut].output] for cut in cuts)
+        whole = [self.frame.needed[map_.key] * row_bytes(map_) for map_ in maps]
+        known = (self._segments.get(pair, (0, 0, 0))[0] for pair in _pairs(cuts))
+        return max([*whole, *known])
+
+    def ascending(
+        self, ranked: Iterable[tuple[tuple[int, ...], frozenset[int]]], limit: float = math.inf
+    ) -> Iterator[frozenset[int]]:
+        """Cuts by (bound, rank), as far as bounds are below ``limit``. No two ranks are equal."""
+        heap = [(self.least(cuts), rank, False, cuts) for rank, cuts in ranked]
+        heapq.heapify(heap)
+        while heap and heap[0][0] < limit:
+            _, rank, is_exact, cuts = heapq.heappop(heap)
+            if is_exact:
+                yield cuts
+            else:
+                heapq.heappush(heap, (self.exact(cuts), rank, True, cuts))
+
+    def _segment(self, start: int | None, end: int | None) -> tuple[int, int, int]:
+        """Bytes alive at its worst moment, of the map it begins with, of the map it ends with."""
+        if (start, end) not in self._segments:
+            network, trace = self.network, self.frame.segment(start, end)
+            sizes = {key: rows * row_bytes(network.maps[key]) for key, rows in trace.rows.items()}
+            total = np.zeros(len(next(iter(trace.alive.values()))), np.int64)
+            for key, alive in trace.alive.items():
+                total += sizes[key] * alive
+            for position, (first, last) in trace.gathering.items():
+                if network.nodes[position].kind != "reflow":
+                    total[first : last + 1] += sum_bytes(network, network.nodes[position])
+            ends = next(iter(sizes)), network.output if end is None else network.nodes[end].output
+            self._segments[start, end] = int(total.max()), sizes[ends[0]], sizes[ends[1]]
+        return self._segments[start, end]
+
+
+def _pairs(cuts: frozenset[int]) -> Iterator[tuple[int | None, int | None]]:
+    """Beginning and end of each segment; None: of the frame."""
+    return itertools.pairwise((None, *sorted(cuts), None))
+
+
+def _buffers(network: Network, made: Schedule) -> dict[tuple[str, int], Buffer]:
+    buffers = {
+        ("map", key): Buffer(made.rows[key] * row_bytes(map_), made.live[key])
+        for key, map_ in network.maps.items()
+        if made.live[key]
+    }
+    for position, live in made.gathering.items():
+        node = network.nodes[position]
+        if node.kind in GATHERS and node.kind != "reflow":
+            buffers["sums", position] = Buffer(sum_bytes(network, node), live)
+    return buffers
+
+
+def _placed(
+    network: Network, chosen: tuple[Kernel, ...], choice: Choice, cuts: frozenset[int], made: Schedule
+) -> Plan:
+    buffers = _buffers(network, made)
+    offsets = dict(zip(buffers, place(list(buffers.values())), strict=True))
+    end = max(offsets[key] + buffer.size for key, buffer in buffers.items())
+    return Plan(
+        network=network,
+        kernels=chosen,
+        schedule=made,
+        cuts=cuts,
+        arena_bytes=_aligned(end) + SLACK,
+        # A map of which no row is made may lie anywhere.
+        offsets={key: offsets.get(("map", key), 0) for key in network.maps},
+        sums={at: offsets.get(("sums", at), 0) for at in range(len(network.nodes))},
+        bound=live_bound(list(buffers.values())),
+        choice=choice,
+    )
+
+
+def place(buffers: Sequence[Buffer]) -> list[int]:
+    """An offset for each buffer such that no two alive at the same time overlap.
+
+    First fit in an order reaches the optimum for at least one order; sizes, lifetimes and
+    their products are tried, then random exchanges from the best, always the same ones.
+    """
+    if any(b.size < 1 or b.live < 1 for b in buffers):
+        raise LogGradError("a buffer needs at least one byte and one step")
+    count, bound = len(buffers), live_bound(buffers)
+    first = [(b.live & -b.live).bit_length() for b in buffers]
+    length = [b.live.bit_count() for b in buffers]
+    keys = (
+        lambda i: (-buffers[i].size, first[i]),
+        lambda i: (first[i], -buffers[i].size),
+        lambda i: (-length[i], -buffers[i].size),
+        lambda i: (-buffers[i].size * length[i], i),
+    )
+    clashes = _clashes(buffers)
+    best_order = list(range(count))
+    best, best_total = _fit(buffers, clashes, best_order)
+    for key in keys:
+        order = sorted(range(count), key=key)
+        offsets, total = _fit(buffers, clashes, order)
+        if total < best_total:
+            best, best_total, best_order = offsets, total, order
+    generator = random.Random(0)
+    for _ in range(SEARCH_ROUNDS if count > 2 else 0):
+        if best_total == bound:
+            break
+        order = list(best_order)
+        i, j = generator.sample(range(count), 2)
+        order.insert(j, order.pop(i))
+        if clashes[order[j]].isdisjoint(order[i:j] if i < j else order[j + 1 : i + 1]):
+            # Nothing lies elsewhere.
+            best_order = order
+            continue
+        # What comes before the exchange lies where it lay.
+        offsets, total = _fit(buffers, clashes, order, best, min(i, j), best_total)
+        if total <= best_total:
+            best, best_total, best_order = offsets, total, order
+    return best
+
+
+def live_bound(buffers: Sequence[Buffer]) -> int:
+    """The largest sum of sizes alive at one step."""
+    steps = max((b.live.bit_length() for b in buffers), default=0)
+    width = -(-steps // 8)
+    total = np.zeros(8 * width, np.int64)
+    for buffer in buffers:
+        bits = np.frombuffer(buffer.live.to_bytes(width, "little"), np.uint8)
+        total += buffer.size * np.unpackbits(bits, bitorder="little").astype(np.int64)
+    return int(total.max(initial=0))
+
+
+def _clashes(buffers: Sequence[Buffer]) -> list[set[int]]:
+    """Of each buffer: those alive at one time with it."""
+    return [{j for j, other in enumerate(buffers) if other.live & mine.live} for mine in buffers]
+
+
+def _first_fit(buffers: Sequence[Buffer], order: Sequence[int]) -> tuple[list[int], int]:
+    """The lowest free offset for one buffer after the other, and the end of the last byte."""
+    return _fit(buffers, _clashes(buffers), order)
+
+
+def _fit(
+    buffers: Sequence[Buffer],
+    clashes: Sequence[set[int]],
+    order: Sequence[int],
+    known: Sequence[int] | None = None,
+    start: int = 0,
+    limit: float = math.inf,
+) -> tuple[list[int], int]:
+    """As :func:`_first_fit`, from where another placement left off.
+
+    Args:
+      known: offsets of the first ``start`` buffers of the order.
+      limit: an end above it is enough to know: the offsets are then not whole.
+    """
+    offsets = list(known) if known is not None else [0] * len(buffers)
+    placed = sorted((offsets[i], offsets[i] + buffers[i].size, i) for i in order[:start])
+    total = max((end for _, end, _ in placed), default=0)
+    for index in order[start:]:
+        size, near = buffers[index].size, clashes[index]
+        offset = 0
+        for begin, end, other in placed:
+            if other in near:
+                if offset + size <= begin:
+                    break
+                if end > offset:
+                    offset = end
+        offsets[index] = offset
+        bisect.insort(placed, (offset, offset + size, index))
+        if offset + size > total:
+            total = offset + size
+            if total > limit:
+                break
+    return offsets, total
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT

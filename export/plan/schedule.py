@@ -1,0 +1,261 @@
+"""In which order rows are made, how many rows of each map are held, and when each map is alive.
+
+The network is cut into segments. Inside one, rows stream: a row is made when the row that needs it is
+about to be made, never earlier, so a map holds only the rows its readers still need. What crosses a cut is
+held whole.
+No cut is row streaming, a cut after every node is layer by layer; :mod:`export.plan.plan` looks for the
+best cuts.
+
+Everything is simulated: each row's first write and last read are known, and from them
+
+    rows held = max over writes of (row written - oldest row still needed + 1)
+
+which makes `row % rows held` a place that nobody needs any more.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from export.plan.nodes import GATHERS, Network
+
+# In a schedule: the next row of the input arrives.
+NEXT_ROW = -1
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """Calls in order, and what follows from the order.
+
+    Attributes:
+      calls: node positions, NEXT_ROW where a row of the input is taken.
+      rows: map -> rows held.
+      made: map -> rows that are made at all; what nobody reads is not made.
+      live: map -> bit s set if the map holds something needed during call s.
+      gathering: node position -> bit s set while its sums (or its growing output) are alive.
+    """
+
+    calls: tuple[int, ...]
+    rows: dict[int, int]
+    made: dict[int, int]
+    live: dict[int, int]
+    gathering: dict[int, int]
+
+
+def make(network: Network, cuts: frozenset[int] = frozenset()) -> Schedule:
+    """Simulate one frame. ``cuts``: positions of nodes after which all that is read later is held whole."""
+    return Simulation(network).schedule(cuts)
+
+
+def cut_places(network: Network) -> list[int]:
+    """Positions after which exactly one map is still to be read: where a cut costs one whole map."""
+    places = []
+    for position in range(len(network.nodes) - 1):
+        if len(_crossing(network, position)) == 1:
+            places.append(position)
+    return places
+
+
+def _crossing(network: Network, position: int) -> list[int]:
+    made = [network.input, *(node.output for node in network.nodes[: position + 1])]
+    later = {key for node in network.nodes[position + 1 :] for key in node.inputs} | {network.output}
+    return [key for key in made if key in later]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Trace:
+    """What follows from calls in some order.
+
+    Attributes:
+      rows: map -> rows held.
+      made: map -> rows made.
+      alive: map -> bool [steps + 1], True while it holds something needed.
+      gathering: node position -> (first call, last call) of a node that gathers.
+    """
+
+    rows: dict[int, int]
+    made: dict[int, int]
+    alive: dict[int, np.ndarray]
+    gathering: dict[int, tuple[int, int]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Reads:
+    """The rows of one map that the steps of one node read; all three int64 [n], none decreasing."""
+
+    position: int
+    steps: np.ndarray
+    first: np.ndarray
+    last: np.ndarray
+
+
+class Simulation:
+    """One frame of a network: what it takes for any cuts.
+
+    What one call reads does not depend on cuts, so it is looked up once. Between two cut places a network
+    runs as if it were alone, whatever is cut elsewhere: see :meth:`segment`.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self._producer = {node.output: position for position, node in enumerate(network.nodes)}
+        # Of each node, by step: the maps that it reads, and how many rows of each must be there.
+        self._wants: list[list[list[tuple[int, int]]]] = [[] for _ in network.nodes]
+        self._readers: dict[int, list[_Reads]] = {key: [] for key in network.maps}
+        # Map -> rows that somebody reads.
+        self.needed = dict.fromkeys(network.maps, 0)
+        self.needed[network.output] = network.maps[network.output].height
+        for position in reversed(range(len(network.nodes))):
+            self._look_up(position)
+
+    def _look_up(self, position: int) -> None:
+        node = self.network.nodes[position]
+        rows = self.needed[node.output]
+        steps = self.network.steps(node) if rows and node.kind in GATHERS else rows
+        found: dict[int, list[tuple[int, int, int]]] = {}
+        for step in range(steps):
+            reads = self.network.reads(node, step)
+            self._wants[position].append([(key, last + 1) for key, _, last in reads])
+            for key, first, last in reads:
+                found.setdefault(key, []).append((step, first, last))
+        for key, windows in found.items():
+            reader = _Reads(position, *np.array(windows, np.int64).T)
+            self._readers[key].append(reader)
+            self.needed[key] = max(self.needed[key], int(reader.last[-1]) + 1)
+
+    def schedule(self, cuts: frozenset[int]) -> Schedule:
+        """The order for some cuts, and all that follows from it."""
+        network = self.network
+        calls, made = self._order(None, [key for cut in sorted(cuts) for key in _crossing(network, cut)])
+        calls += [NEXT_ROW] * (network.maps[network.input].height - made[network.input])
+        trace = self._trace(calls, list(network.maps))
+        spans = {at: (2 << last) - (1 << first) for at, (first, last) in trace.gathering.items()}
+        live = {key: _mask(alive) for key, alive in trace.alive.items()}
+        return Schedule(tuple(calls), trace.rows, trace.made, live, spans)
+
+    def segment(self, start: int | None, end: int | None) -> Trace:
+        """The calls between two cuts, each at a cut place; None for the frame's beginning and end.
+
+        The map before ``start`` is there, whole, before the first call. Rows of the input that nobody reads
+        are left out.
+        """
+        network = self.network
+        first, last = 0 if start is None else start + 1, len(network.nodes) if end is None else end + 1
+        known = None if start is None else _crossing(network, start)[0]
+        goal = network.output if end is None else _crossing(network, end)[0]
+        calls, _ = self._order(known, [goal], end is not None)
+        keys = [node.output for node in network.nodes[first:last]]
+        return self._trace(calls, [network.input if known is None else known, *keys], known, goal)
+
+    def _order(
+        self, known: int | None, goals: list[int], stop: bool = False
+    ) -> tuple[list[int], dict[int, int]]:
+        """Calls that make what is needed of some maps, one after the other, and then of the output.
+
+        Args:
+          known: a map that is there from the start; None: the frame begins.
+          stop: the output is left out.
+        Returns:
+          the calls, and the rows made of each map.
+        """
+        network, wants, producer = self.network, self._wants, self._producer
+        made = dict.fromkeys(network.maps, 0)
+        done = [0] * len(network.nodes)
+        calls: list[int] = []
+
+        def demand(key: int, rows: int) -> None:
+            if key == network.input:
+                calls.extend([NEXT_ROW] * (rows - made[key]))
+                made[key] = rows
+                return
+            position = producer[key]
+            node, steps = network.nodes[position], wants[position]
+            gathers = node.kind in GATHERS
+            while made[key] < rows:
+                step = done[position]
+                for source, upto in steps[step]:
+                    if made[source] < upto:
+                        demand(source, upto)
+                calls.append(position)
+                done[position] = step + 1
+                made[key] = network.rows_made(node, step) if gathers else step + 1
+
+        if known is None:
+            # A frame begins with a row of the input, even where padding could be made before it.
+            demand(network.input, 1)
+        else:
+            made[known] = self.needed[known]
+        for key in goals if stop else [*goals, network.output]:
+            if made[key] < self.needed[key]:
+                demand(key, self.needed[key])
+        return calls, made
+
+    def _trace(
+        self, calls: list[int], keys: list[int], known: int | None = None, goal: int | None = None
+    ) -> Trace:
+        """First write and last read of every row of some maps.
+
+        Args:
+          known: a map all rows of which are there before the first call.
+          goal: a map that is read after the last call.
+        """
+        network, end = self.network, len(calls)
+        called = np.array(calls, np.int64)
+        ends = np.cumsum(np.bincount(called + 1, minlength=len(network.nodes) + 1))
+        # Of the input, then of every node.
+        times = np.split(np.argsort(called, kind="stable"), ends[:-1])
+        trace = Trace({}, {}, {}, {})
+        for key in keys:
+            if key == known:
+                written = np.full(self.needed[key], -1)
+            elif key == network.input:
+                written = times[0]
+            else:
+                position = self._producer[key]
+                written = times[position + 1]
+                if network.nodes[position].kind in GATHERS and len(written):
+                    trace.gathering[position] = int(written[0]), int(written[-1])
+                    written = np.full(network.maps[key].height, written[-1])
+            read = written.copy()
+            for reader in self._readers[key]:
+                later = end if key == goal else None
+                _read(read, reader, times[reader.position + 1], later)
+            if key == network.output:
+                read[:] = end
+            trace.rows[key] = _held(written, read)
+            trace.made[key] = len(written)
+            trace.alive[key] = _covered(written, read, end + 1)
+        for position, (first, last) in trace.gathering.items():
+            if network.nodes[position].kind == "reflow":
+                trace.alive[network.nodes[position].output][first : last + 1] = True
+        return trace
+
+
+def _read(read: np.ndarray, reader: _Reads, times: np.ndarray, later: int | None) -> None:
+    """Put off the last reads of rows to those of one reader, all of them to ``later`` if that is given."""
+    rows = np.arange(len(read))
+    step = np.searchsorted(reader.first, rows, "right") - 1
+    inside = (step >= 0) & (reader.last[step] >= rows)
+    if later is None:
+        read[inside] = np.maximum(read[inside], times[reader.steps[step[inside]]])
+    else:
+        read[inside] = later
+
+
+def _held(written: np.ndarray, read: np.ndarray) -> int:
+    """Rows from the oldest that is still needed to the newest, at worst."""
+    rows = np.arange(len(written))
+    # Rows behind a dead one may live: the oldest is the first that is read later than the write.
+    oldest = np.searchsorted(np.maximum.accumulate(read), written, "right")
+    return int((rows - np.minimum(oldest, rows)).max(initial=0)) + 1
+
+
+def _covered(first: np.ndarray, last: np.ndarray, steps: int) -> np.ndarray:
+    """Steps that lie in one of the ranges, whose ends belong to them."""
+    first = np.maximum(first, 0)
+    changes = np.bincount(first, minlength=steps + 1) - np.bincount(last + 1, minlength=steps + 1)
+    return np.cumsum(changes[:steps]) > 0
+
+
+def _mask(covered: np.ndarray) -> int:
+    return int.from_bytes(np.packbits(covered, bitorder="little").tobytes(), "little")

@@ -1,0 +1,77 @@
+"""What a network will take of a board, before it has weights.
+
+The same planner that writes the C counts :func:`export.quantization.nominal.nominal`, the int8 network that
+the converter will make. RAM is the image's to the byte, flash within two per cent, instructions are the
+ones that :mod:`export.firmware` predicts; latency and energy are estimates (:mod:`export.predict.power`).
+"""
+
+import dataclasses
+from typing import Any
+
+from export import boards
+from export.c import front
+from export.predict import costs, footprint, power
+from export.quantization.nominal import nominal
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.transform.frontend import FrontEnd
+from loggrad_tf.transform.sensor import from_fields
+from models.graph import Graph
+
+
+@dataclasses.dataclass(frozen=True)
+class Deployed:
+    """A network on a board.
+
+    Attributes:
+      ram: bytes of the linked image: stack, statics, state.
+      flash: bytes of the image: code and constants.
+      instructions: of one frame, front end included, predicted.
+      latency: seconds a frame, estimated.
+      energy: joules a frame, estimated.
+    """
+
+    ram: int
+    flash: int
+    instructions: int
+    latency: float
+    energy: float
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Deployed":
+        found: Deployed = from_fields(cls, data)
+        return found
+
+
+def deployed(graph: Graph, front_end: FrontEnd, board: str, binning: int = 1) -> Deployed:
+    """Count ``graph`` behind ``front_end`` as the image for one board.
+
+    A network that is too large for the board is counted all the same, its constants laid out as small as
+    they can be.
+
+    Args:
+      board: a folder of firmware/boards.
+      binning: 1, 2 or 4: the board averages so many codes squared to a pixel first.
+    Raises:
+      LogGradError: no such board, a board without memory to count (host), or an input that the front end
+        does not fill.
+    """
+    facts = boards.read(board)
+    if facts["ram"] is None or facts["flash"] is None:
+        raise LogGradError(f"board '{board}' has no memory to count: choose one with a microcontroller")
+    network = nominal(graph, front_end)
+    tensor = network.tensors[network.input]
+    source = front.describe(front_end, tensor.shape, tensor.scale, tensor.zero_point, binning)
+    made = footprint.plan(network, source, facts)
+    found = footprint.predict(made, source, facts)
+    assert found.ram is not None and found.flash is not None
+    instructions = sum(costs.predict(made, source, facts["core"]))
+    return Deployed(
+        ram=found.ram,
+        flash=found.flash,
+        instructions=instructions,
+        latency=power.latency(instructions, facts).nominal,
+        energy=power.energy(instructions, facts).nominal,
+    )

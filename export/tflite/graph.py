@@ -1,0 +1,220 @@
+"""A .tflite flatbuffer read into a frozen graph of int8 operators.
+
+:mod:`export.tflite.file` reads the container; :mod:`export.tflite.ops`, ``tflite_elementwise``,
+``tflite_lookup`` and ``tflite_shapes`` check one operator each; this module walks the operators.
+
+It refuses, naming the operator and its index, whatever the kernels cannot do exactly: other
+types, batches, broadcasts, operators. It never guesses: a graph that comes out of :func:`load`
+computes what the TFLite reference kernels compute, on int8. Conversions of float32 or uint8 at
+the model's edges are left out: the graph begins and ends with the int8 tensors behind them.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
+
+from export.tflite import elementwise as tflite_elementwise
+from export.tflite import lookup as tflite_lookup
+from export.tflite import ops as tflite_ops
+from export.tflite import shapes as tflite_shapes
+from export.tflite.file import MAX_FILE_BYTES, Operator, TfliteFile
+from export.tflite.ops import Fields, Reader
+from export.tflite.quant_graph import Op, QuantGraph, Tensor
+from loggrad_tf.errors import LogGradError
+
+_Build = Callable[[Reader, Operator, Tensor], Fields]
+_KINDS: dict[str, tuple[str, _Build]] = {
+    "CONV_2D": ("conv", tflite_ops.convolution),
+    "DEPTHWISE_CONV_2D": ("depthwise", tflite_ops.convolution),
+    "FULLY_CONNECTED": ("dense", tflite_ops.dense),
+    "MAX_POOL_2D": ("max_pool", tflite_ops.pool),
+    "AVERAGE_POOL_2D": ("avg_pool", tflite_ops.pool),
+    "MEAN": ("mean", tflite_ops.mean),
+    "ADD": ("add", tflite_elementwise.add),
+    "MUL": ("mul", tflite_elementwise.mul),
+    "CONCATENATION": ("concat", tflite_elementwise.concat),
+    "PAD": ("pad", tflite_elementwise.pad),
+    "PADV2": ("pad", tflite_elementwise.pad),
+    "SOFTMAX": ("softmax", tflite_elementwise.softmax),
+    "RELU": ("lookup", tflite_lookup.unary),
+    "RELU6": ("lookup", tflite_lookup.unary),
+    "RELU_N1_TO_1": ("lookup", tflite_lookup.unary),
+    "LEAKY_RELU": ("lookup", tflite_lookup.unary),
+    "HARD_SWISH": ("lookup", tflite_lookup.unary),
+    "LOGISTIC": ("lookup", tflite_lookup.unary),
+    "TANH": ("lookup", tflite_lookup.unary),
+    "QUANTIZE": ("lookup", tflite_lookup.unary),
+}
+_RESHAPES = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")
+# Operators all of whose inputs are activations or may be.
+_ALL_INPUTS = ("ADD", "MUL", "CONCATENATION")
+_EDGE_TYPES = ("float32", "uint8")
+
+
+def load(path: Path) -> QuantGraph:
+    """Read and check one file.
+
+    Raises:
+      LogGradError: not a TFLite file, damaged, or holding something the kernels cannot do.
+    """
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise LogGradError(f"{path}: {path.stat().st_size} B is more than the {MAX_FILE_BYTES} B accepted")
+    return parse(path.read_bytes(), str(path))
+
+
+def parse(data: bytes, where: str = "model") -> QuantGraph:
+    """As :func:`load`, from bytes; ``where`` names the source in errors."""
+    if len(data) > MAX_FILE_BYTES:
+        raise LogGradError(f"{where}: {len(data)} B is more than the {MAX_FILE_BYTES} B accepted")
+    if len(data) < 16 or not schema.Model.ModelBufferHasIdentifier(data, 0):
+        raise LogGradError(f"{where}: not a TFLite file (no TFL3 mark): give a .tflite")
+    file = None
+    try:
+        file = TfliteFile(data, where)
+        return _Walk(file).graph(hashlib.sha256(data).hexdigest())
+    except LogGradError:
+        raise
+    except Exception as error:  # the flatbuffer classes follow offsets of the file and may fail anywhere
+        at = where if file is None else file.at
+        reason = " ".join(str(error).split())[:120]
+        raise LogGradError(
+            f"{at}: damaged TFLite file ({type(error).__name__}: {reason}): convert the model again"
+        ) from error
+
+
+class _Walk:
+    def __init__(self, file: TfliteFile) -> None:
+        self.file = file
+        self.reader = Reader(file)
+        self.producer = self._producers()
+        self.done: set[int] = set()
+        # The operator that makes the graph's first tensor.
+        self.first = -1
+
+    def at(self, op: Operator) -> None:
+        self.file.at = f"{self.file.where}: {op.title}"
+
+    def graph(self, sha256: str) -> QuantGraph:
+        source, result = self._source(), self._result()
+        self.file.at = f"{self.file.where}: input tensor"
+        self.reader.tensors[source] = self.file.activation(source)
+        needed = self._needed(source, result)
+        if needed and needed[0].index < self.first:
+            self.at(needed[0])
+            raise self.file.fail(f"stands ahead of operator {self.first}, which converts the input")
+        ops = [self._operator(op) for op in needed]
+        if result not in self.reader.tensors or not ops:
+            raise LogGradError(f"{self.file.where}: the output tensor is not computed by any operator")
+        for op in self.file.operators:
+            if op.index not in self.done:
+                self.at(op)
+                raise self.file.fail("nothing of the output depends on it: remove it")
+        self.file.check_tensors()
+        return QuantGraph(self.reader.tensors, tuple(ops), source, result, sha256)
+
+    def _producers(self) -> dict[int, Operator]:
+        """Operator by the tensor it writes. Every tensor is written once, by one operator of one output."""
+        producer: dict[int, Operator] = {}
+        for op in self.file.operators:
+            self.at(op)
+            if len(op.outputs) != 1 or len(op.inputs) < 1:
+                if op.code in _KINDS or op.code in _RESHAPES:
+                    raise self.file.fail(f"{len(op.inputs)} inputs and {len(op.outputs)} outputs")
+                raise self._unsupported()
+            tensor = op.outputs[0]
+            if tensor in producer or tensor == self.file.input:
+                raise self.file.fail(f"tensor {tensor} is written twice")
+            producer[tensor] = op
+        return producer
+
+    def _unsupported(self) -> LogGradError:
+        return self.file.fail(f"not supported; supported are {', '.join([*_KINDS, *_RESHAPES])}")
+
+    def _source(self) -> int:
+        """The int8 tensor the graph begins with: the model's input, or what a QUANTIZE makes of it."""
+        source = self.file.input
+        self.file.at = f"{self.file.where}: input tensor"
+        tensor = self.file.raw(source)
+        readers = [op for op in self.file.operators if source in op.inputs]
+        if tensor.dtype not in _EDGE_TYPES or not readers:
+            return source
+        for op in readers:
+            self.at(op)
+            if op.code != "QUANTIZE" or len(op.inputs) != 1 or len(readers) > 1:
+                raise self.file.fail(
+                    f"input tensor {source} is {tensor.dtype}, needs int8 or one QUANTIZE as its only reader"
+                )
+        made = self.file.raw(readers[0].outputs[0])
+        if made.shape != tensor.shape or made.dtype != "int8" or tensor.data is not None:
+            raise self.file.fail(
+                f"{tensor.dtype} {list(tensor.shape)} becomes {made.dtype} {list(made.shape)}"
+            )
+        self.first = readers[0].index
+        self.done.add(self.first)
+        return made.index
+
+    def _result(self) -> int:
+        """The int8 tensor the graph ends with: the model's output, or what is converted to it last."""
+        result = self.file.output
+        self.file.at = f"{self.file.where}: output tensor"
+        tensor = self.file.raw(result)
+        op = self.producer.get(result)
+        if op is None or op.code not in ("QUANTIZE", "DEQUANTIZE") or tensor.dtype not in _EDGE_TYPES:
+            return result
+        self.at(op)
+        before = self.file.raw(op.inputs[0])
+        if (
+            len(op.inputs) != 1
+            or before.shape != tensor.shape
+            or before.dtype != "int8"
+            or tensor.data is not None
+        ):
+            raise self.file.fail(
+                f"{before.dtype} {list(before.shape)} becomes {tensor.dtype} {list(tensor.shape)}"
+            )
+        self.file.one_scale(before.index)
+        if op.code == "QUANTIZE" and len(self.file.quantization(result)[0]) != 1:
+            raise self.file.fail(f"tensor {result} needs one scale")
+        maker = self.producer.get(before.index)
+        if maker is not None and maker.index > op.index:
+            raise self.file.fail(f"input tensor {before.index} is not computed by an earlier operator")
+        self.done.add(op.index)
+        return before.index
+
+    def _needed(self, source: int, result: int) -> list[Operator]:
+        """Operators the output depends on through data, in file order."""
+        needed: dict[int, Operator] = {}
+        pending = [result]
+        while pending:
+            tensor = pending.pop()
+            op = self.producer.get(tensor)
+            if tensor == source or op is None or op.index in needed:
+                continue
+            needed[op.index] = op
+            pending += op.inputs if op.code in _ALL_INPUTS else op.inputs[:1]
+        return [needed[index] for index in sorted(needed)]
+
+    def _operator(self, op: Operator) -> Op:
+        self.at(op)
+        self.done.add(op.index)
+        fields: dict[str, Any] = {"kind": "reshape", "inputs": op.inputs[:1]}
+        if op.code in _RESHAPES:
+            out = self.file.activation(op.outputs[0])
+            sizes, used = tflite_shapes.target(self.reader, op, self.producer)
+            fields |= tflite_shapes.reshape(self.reader, op, out, sizes)
+            self.done |= {one.index for one in used}
+        elif op.code == "DEQUANTIZE":
+            raise self.file.fail("only supported at the end of the model")
+        elif op.code in _KINDS:
+            out = self.file.activation(op.outputs[0])
+            fields["kind"], build = _KINDS[op.code]
+            if op.code == "ADD":
+                fields["inputs"] = op.inputs
+            fields |= build(self.reader, op, out)
+        else:
+            raise self._unsupported()
+        self.reader.tensors[out.index] = out
+        return Op(index=op.index, output=out.index, **fields)

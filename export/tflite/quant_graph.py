@@ -1,0 +1,168 @@
+"""A network of int8 operators, ready to be planned and emitted.
+
+Scales are fixed point, as the C kernels take them:
+
+    scale = (multiplier + fraction 2^-22) 2^(shift - 31),   2^30 <= multiplier < 2^31
+
+The fraction is 0 but in dense layers, whose scale is a whole double.
+
+Nothing here checks a file: :mod:`export.tflite.graph` does, and makes these.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from loggrad_tf.errors import LogGradError
+
+INT8_MIN, INT8_MAX = -128, 127
+FRACTION_BITS = 22
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """A positive real factor as the kernels take it: ``(multiplier + fraction 2^-22) 2^(shift - 31)``."""
+
+    multiplier: int
+    shift: int
+    fraction: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """An int8 activation. ``shape`` leaves out the batch: (H, W, C) or (N,)."""
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    scale: float
+    zero_point: int
+
+    @property
+    def size(self) -> int:
+        """Elements, which are bytes."""
+        return math.prod(self.shape)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Op:
+    """One operator, ready to be emitted.
+
+    Attributes:
+      index: position in the file, the number error messages and layer names carry.
+      kind: conv depthwise dense add add_constant mul concat pad max_pool avg_pool mean reshape
+        lookup softmax.
+      inputs: tensor indices of the activations (two for ``add``, any number for ``concat``).
+      output: tensor index.
+      low, high: clamp of the output (fused activation), in output units.
+      kernel, stride, dilation: rows, columns.
+      before: padding or pad amounts ahead of the map: rows, columns, channels.
+      weights: int8; conv [O][kh][kw][I], depthwise [kh][kw][O], dense [O][I].
+      bias: int32 [O] or None.
+      scales: per channel (conv, depthwise, dense), or one (dense, mean, mul), or
+        activation a, b, out (add, add_constant: b is the constant).
+      reach: conv, depthwise, dense: per output channel 256 sum |w| + |bias|, below 2^31: no sum of
+        raw int8 inputs and a bias with the input's zero point folded in is larger.
+      table: softmax: exp(-scale beta (255 - i)), float32 [256];
+        lookup: output of the input value i - 128, int8 [256].
+      constant: mul: values minus their zero point, int16; add_constant: raw values, int8. One per
+        channel, or one per element of the map.
+      value: pad value; zero point of the constant (add_constant).
+      axis: concat: the side of ``Tensor.shape`` along which the inputs follow each other.
+    """
+
+    index: int
+    kind: str
+    inputs: tuple[int, ...]
+    output: int
+    low: int = INT8_MIN
+    high: int = INT8_MAX
+    kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    before: tuple[int, int, int] = (0, 0, 0)
+    weights: np.ndarray | None = None
+    bias: np.ndarray | None = None
+    scales: tuple[Scale, ...] = ()
+    reach: tuple[int, ...] = ()
+    table: np.ndarray | None = None
+    constant: np.ndarray | None = None
+    value: int = 0
+    axis: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"l{self.index:02d}_{self.kind}"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class QuantGraph:
+    """A network of int8 operators in execution order."""
+
+    tensors: dict[int, Tensor]
+    ops: tuple[Op, ...]
+    input: int
+    output: int
+    sha256: str
+
+    def macs(self, op: Op) -> int:
+        """Multiply-accumulates of conv, depthwise and dense; sums, products or window reads of the others."""
+        out = self.tensors[op.output]
+        window = op.kernel[0] * op.kernel[1]
+        if op.kind == "conv":
+            return out.size * window * self.tensors[op.inputs[0]].shape[-1]
+        if op.kind in ("depthwise", "max_pool", "avg_pool"):
+            return out.size * window
+        if op.kind == "dense":
+            return out.size * self.tensors[op.inputs[0]].size
+        if op.kind == "mean":
+            return self.tensors[op.inputs[0]].size
+        return out.size if op.kind in ("add", "add_constant", "mul") else 0
+
+
+def quantize_scale(real: float) -> Scale:
+    """A real factor >= 0 as TFLite's QuantizeMultiplier gives it: mantissa rounded half away."""
+    if not math.isfinite(real) or real < 0:
+        raise LogGradError(f"scale ratio {real}: must be finite and not negative")
+    mantissa, shift = math.frexp(real)
+    multiplier = math.floor(mantissa * 2**31 + 0.5)
+    if multiplier == 2**31:
+        multiplier //= 2
+        shift += 1
+    if shift < -31:
+        return Scale(0, 0)
+    if shift > 30:
+        return Scale(2**31 - 1, 30)
+    return Scale(multiplier, shift)
+
+
+def double_scale(real: float) -> Scale:
+    """A real factor >= 0 with every bit of its double, as lg_requant_single takes it."""
+    if not 0 <= real < 2**30:
+        raise LogGradError(f"scale ratio {real}: must be from 0 to below 2^30")
+    mantissa, shift = math.frexp(real)
+    if shift < -31:  # no 32-bit integer reaches 1/2
+        return Scale(0, 0)
+    multiplier, fraction = divmod(int(mantissa * 2**53), 2**FRACTION_BITS)
+    return Scale(multiplier, shift, fraction)
+
+
+def rounded_apart(real: float, reach: int) -> int | None:
+    """The least accumulator up to ``reach`` where the C and TFLite's ``round(x * real)`` give different int8.
+
+    The C is exact. The double product may be rounded up to k - 1/2, and so to k, only at the last
+    accumulator below; magnitudes from 256 on are clamped by both. Signs are symmetric.
+    """
+    scale = double_scale(real)
+    mantissa = (scale.multiplier << FRACTION_BITS) + scale.fraction
+    if mantissa == 0:
+        return None
+    for k in range(1, 257):
+        half = (2 * k - 1) << (52 - scale.shift)
+        below = (half - 1) // mantissa
+        if below > reach:
+            break
+        if below * real >= k - 0.5:
+            return below
+    return None

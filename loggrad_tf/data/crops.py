@@ -1,0 +1,134 @@
+"""Boxes in a linear frame -> square crops of ``size`` x ``size`` pixels, still integer sensor codes.
+
+An axis that shrinks is averaged over area, as a sensor with larger photosites would do it in the optics:
+``out[i] = integral of in over [start + i r, start + (i + 1) r) / r`` with r = length / size, pixels cut at
+the edges by their share. An axis that grows is interpolated linearly between pixel centres. Both in linear
+light, one axis at a time, rounded half up at the end.
+
+A Bayer mosaic is never interpolated across colours: its four planes are resized each on its own to
+``size / 2`` and interleaved again, so the crop has the frame's colour filter at its top-left.
+
+Boxes are ``(left, top, right, bottom)`` in the frame's pixels, from 0, half open, fractions allowed. A box
+smaller than :func:`smallest_side` is for the caller to reject; nothing is padded and nothing is stretched
+but what :func:`square` says.
+"""
+
+import numpy as np
+
+from loggrad_tf.data.voc import Box
+from loggrad_tf.errors import LogGradError
+
+MIN_SIZE, MAX_SIZE = 8, 512
+MODES = ("gray", "mosaic")
+
+
+def check_request(size: int, mode: str) -> None:
+    """Refuse a crop size or mode that no crop can have."""
+    if mode not in MODES:
+        raise LogGradError(f"mode '{mode}': choose gray or mosaic")
+    if not MIN_SIZE <= size <= MAX_SIZE or size % 2:
+        raise LogGradError(f"crop size {size}: choose an even number from {MIN_SIZE} to {MAX_SIZE}")
+
+
+def smallest_side(size: int) -> float:
+    """The least longer side of a box, in RAW pixels: two thirds of the crop's.
+
+    A Bayer frame is binned by two first, so that a crop is enlarged at most three times.
+    """
+    return 2 * size / 3
+
+
+def square(box: Box, width: int, height: int) -> Box:
+    """The square about the box's centre with the box's longer side, shifted into the frame.
+
+    The object keeps its proportions and gets what lies beside it. Where the frame is narrower or lower
+    than the square, the window ends at the frame and :func:`resize` stretches it to the square.
+    """
+    left, top, right, bottom = box
+    side = max(right - left, bottom - top)
+
+    def place(start: float, end: float, limit: int) -> tuple[float, float]:
+        length = min(side, limit)
+        begin = min(max((start + end - length) / 2, 0.0), limit - length)
+        return begin, begin + length
+
+    (left, right), (top, bottom) = place(left, right, width), place(top, bottom, height)
+    return left, top, right, bottom
+
+
+def _along(values: np.ndarray, start: float, end: float, size: int) -> np.ndarray:
+    """Resize axis 0 of [N, ...] from the window ``start``..``end`` to ``size``: float64 [size, ...]."""
+    length, ratio = values.shape[0], (end - start) / size
+    edges = start + ratio * np.arange(size + 1)
+    broad = (-1,) + (1,) * (values.ndim - 1)
+    if ratio < 1:
+        centres = np.clip((edges[:-1] + edges[1:]) / 2 - 0.5, 0, length - 1)
+        whole = np.minimum(centres.astype(np.int64), max(length - 2, 0))
+        part = (centres - whole).reshape(broad)
+        return values[whole] * (1 - part) + values[np.minimum(whole + 1, length - 1)] * part
+    # The light up to each edge: whole pixels by their running sum, the last by its share.
+    running = np.zeros((length + 1, *values.shape[1:]))
+    np.cumsum(values, axis=0, out=running[1:])
+    edges = np.clip(edges, 0, length)
+    whole = np.minimum(edges.astype(np.int64), length - 1)
+    light = running[whole] + (edges - whole).reshape(broad) * values[whole]
+    return np.diff(light, axis=0) / np.diff(edges).reshape(broad)
+
+
+def resize(plane: np.ndarray, box: Box, size: int) -> np.ndarray:
+    """One window of a plane of like pixels, at another size.
+
+    Args:
+      plane: [H, W] or [H, W, C], any real dtype.
+      box: the window, inside the plane; its sides are scaled to ``size`` each on its own.
+      size: the output's side.
+
+    Returns:
+      float64 [size, size] or [size, size, C], no value outside the plane's least and greatest.
+    """
+    left, top, right, bottom = box
+    height, width = plane.shape[:2]
+    if not (0 <= left < right <= width + 1e-6 and 0 <= top < bottom <= height + 1e-6):
+        raise LogGradError(f"window {box} is not inside the frame of {width}x{height}")
+    # One pixel more on every side, which interpolation may reach for.
+    row, column = max(int(top) - 1, 0), max(int(left) - 1, 0)
+    window = plane[row : int(np.ceil(bottom)) + 1, column : int(np.ceil(right)) + 1].astype(np.float64)
+    tall = _along(window, top - row, bottom - row, size)
+    return _along(tall.swapaxes(0, 1), left - column, right - column, size).swapaxes(0, 1)
+
+
+def to_codes(values: np.ndarray, span: int) -> np.ndarray:
+    """Real values -> P, uint16: rounded half up, clipped to 0..span.
+
+    A tie goes up even if the order of a sum left it a little below: the same crop on every machine.
+    """
+    return np.clip(np.floor(values + (0.5 + 1e-7)), 0, span).astype(np.uint16)
+
+
+def crop_gray(pixels: np.ndarray, box: Box, size: int, span: int) -> np.ndarray:
+    """P uint16 [H, W] -> P uint16 [size, size]."""
+    return to_codes(resize(pixels, box, size), span)
+
+
+def crop_mosaic(pixels: np.ndarray, box: Box, size: int, span: int) -> np.ndarray:
+    """P of a Bayer mosaic, uint16 [H, W] with even H and W -> uint16 [size, size], same filter at (0, 0).
+
+    The window's edges are moved to the nearest even pixel first, so that the four planes are cut alike.
+    """
+    height, width = pixels.shape
+    if height % 2 or width % 2 or size % 2:
+        raise LogGradError(f"mosaic of {width}x{height} to {size}x{size}: sides must be even")
+    left, right = _even(box[0], box[2], width // 2)
+    top, bottom = _even(box[1], box[3], height // 2)
+    crop = np.empty((size, size), np.uint16)
+    for row in (0, 1):
+        for column in (0, 1):
+            plane = resize(pixels[row::2, column::2], (left, top, right, bottom), size // 2)
+            crop[row::2, column::2] = to_codes(plane, span)
+    return crop
+
+
+def _even(start: float, end: float, limit: int) -> tuple[int, int]:
+    """A window's edges in plane pixels: whole ones, at least one, inside the plane."""
+    first = min(int(np.floor(start / 2 + 0.5)), limit - 1)
+    return first, min(max(int(np.floor(end / 2 + 0.5)), first + 1), limit)

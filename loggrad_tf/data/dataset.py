@@ -1,0 +1,355 @@
+"""The one contract for labelled data: linear RAW crops with classes and splits, prepared once and cached.
+
+    synthetic            drawn photographs, written as a PASCALRAW archive into the cache and read like one
+    pascalraw:DIR        RAW photographs with VOC annotations (:mod:`loggrad_tf.data.pascalraw`)
+    folder:DIR           pictures as an imitated RAW source (:mod:`loggrad_tf.data.folder`)
+    prepared:DIR         a set that is prepared already
+
+A prepared set is a directory: ``pixels.npy``, ``labels.npy``, ``split.npy``, ``manifest.csv`` (one line a
+crop, in the arrays' order), ``rejects.csv`` (one line for everything left out) and ``dataset.json``. Its
+name holds a hash of the source's folder, of its files' names, sizes and times of modification and of
+change (which no copy or ``touch`` can set back), of size and mode, and of the version of the preparation,
+so a changed source is prepared anew. It is built under a lock beside its place and renamed.
+
+All crops of a set share one sensor, the one that most of its pictures have; those of another span are
+requantised to it.
+"""
+
+import contextlib
+import csv
+import dataclasses
+import fcntl
+import functools
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from loggrad_tf import parallel
+from loggrad_tf.data import crops, folder, pascalraw
+from loggrad_tf.data.sources import SPLITS, Cut, Picture, Reject, Source, assign
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.files import write_whole
+from loggrad_tf.transform.sensor import Sensor, requantize
+
+# Raised whenever the same source would give other crops than before.
+VERSION = 2
+# The synthetic archive is drawn anew when one of these has changed.
+_DRAWING = ("data/synthetic.py", "scene/*.py")
+
+_PLANS: dict[str, Callable[[Path], Source]] = {"pascalraw": pascalraw.plan, "folder": folder.plan}
+_MANIFEST_HEAD = ("file", "item", "class", "split", "source", "box", "sha256")
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSet:
+    """Linear RAW crops.
+
+    Attributes:
+      pixels: P, uint16 [N, size, size], values 0..sensor.span; mapped from disk, read only.
+      labels: int32 [N], index into class_names.
+      split: uint8 [N], 0 train, 1 val, 2 test.
+      class_names: one or two words each.
+      sensor: what the pixels mean; its cfa is ``mono`` for gray, RGGB at a crop's top-left for a mosaic.
+      mode: ``gray`` or ``mosaic``.
+      spec: what the set was asked for by.
+      manifest_sha256: of ``manifest.csv``, which holds the hash of every crop.
+      path: the prepared directory.
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray
+    split: np.ndarray
+    class_names: tuple[str, ...]
+    sensor: Sensor
+    mode: str
+    spec: str
+    manifest_sha256: str
+    path: Path
+
+    def subset(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels and labels of ``train``, ``val`` or ``test``, copied into memory.
+
+        Raises:
+          LogGradError: no such split, or nothing in it.
+        """
+        chosen = self._places(name)
+        return self.pixels[chosen], self.labels[chosen]
+
+    def labels_of(self, name: str) -> np.ndarray:
+        """Labels of ``train``, ``val`` or ``test``, int32, in the order of :meth:`subset`; reads no pixel.
+
+        Raises:
+          LogGradError: no such split, or nothing in it.
+        """
+        return self.labels[self._places(name)]
+
+    def _places(self, name: str) -> np.ndarray:
+        if name not in SPLITS:
+            raise LogGradError(f"split '{name}': choose train, val or test")
+        chosen = np.flatnonzero(self.split == SPLITS.index(name))
+        if not len(chosen):
+            raise LogGradError(f"{self.spec}: split {name} is empty: give the set more photographs")
+        return chosen
+
+    def counts(self) -> np.ndarray:
+        """Crops of each class in each split, int64 [classes, 3]."""
+        table = np.zeros((len(self.class_names), len(SPLITS)), np.int64)
+        np.add.at(table, (self.labels, self.split), 1)
+        return table
+
+    def rejects(self) -> tuple[Reject, ...]:
+        """What was left out, and why."""
+        with (self.path / "rejects.csv").open(newline="", encoding="utf-8") as file:
+            return tuple(Reject(row["file"], int(row["item"]), row["reason"]) for row in csv.DictReader(file))
+
+
+def cache_folder() -> Path:
+    """``$LOGGRAD_CACHE``, or ``~/.cache/loggrad``."""
+    named = os.environ.get("LOGGRAD_CACHE")
+    return Path(named).expanduser() if named else Path.home() / ".cache" / "loggrad"
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Hold ``path.lock``; a process that dies lets go of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(path.name + ".lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def _building(path: Path) -> Iterator[Path]:
+    """A new directory that becomes ``path`` if the block ends well. To be used under the lock."""
+    partial = path.with_name(f".{path.name}.partial")
+    if partial.exists():
+        shutil.rmtree(partial)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _listing(source: Source, root: Path) -> list[Any]:
+    listing: list[Any] = [str(root)]
+    for path in sorted(source.files):
+        status = path.stat()
+        times = (status.st_mtime_ns, status.st_ctime_ns)
+        listing.append([path.relative_to(root).as_posix(), status.st_size, *times])
+    return listing
+
+
+def _synthetic_fingerprint() -> str:
+    package = Path(__file__).parent.parent
+    files = sorted(path for pattern in _DRAWING for path in package.glob(pattern))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def _synthetic_archive(cache: Path) -> Path:
+    from loggrad_tf.data import synthetic  # the drawing code, which only this source needs
+
+    path = cache / "archives" / f"synthetic-{_synthetic_fingerprint()[:16]}"
+    with _lock(path):
+        if not path.is_dir():
+            with _building(path) as partial:
+                synthetic.write_archive(partial)
+    return path
+
+
+def load(spec: str, *, size: int = 96, mode: str = "gray", cache: Path | None = None) -> DataSet:
+    """Open a data set; the first time, and after its source has changed, prepare it.
+
+    Args:
+      spec: ``synthetic``, ``pascalraw:DIR``, ``folder:DIR`` or ``prepared:DIR``.
+      size: side of a crop in pixels, even, 8..512.
+      mode: ``gray`` or ``mosaic``.
+      cache: where prepared sets are kept; None for :func:`cache_folder`.
+
+    Raises:
+      LogGradError: an unknown spec, an unusable source, a class without crops, or a prepared set of another
+        size or mode.
+    """
+    crops.check_request(size, mode)
+    cache = cache_folder() if cache is None else Path(cache)
+    kind, _, where = spec.partition(":")
+    if kind == "prepared" and where:
+        return _as_asked(open_prepared(Path(where).expanduser().resolve()), size, mode)
+    source: Source | None = None
+    if spec == "synthetic":
+        listing: Any = _synthetic_fingerprint()
+    elif kind in _PLANS and where:
+        root = Path(where).expanduser().resolve()
+        source = _PLANS[kind](root)
+        listing = _listing(source, root)
+    else:
+        raise LogGradError(f"data set '{spec}': write synthetic, pascalraw:DIR, folder:DIR or prepared:DIR")
+    key = _hash([VERSION, kind, size, mode, listing])
+    path = cache / "sets" / f"{kind}-{size}-{mode}-{key[:16]}"
+    if not path.is_dir():
+        with _lock(path):
+            if not path.is_dir():
+                if source is None:
+                    source = pascalraw.plan(_synthetic_archive(cache))
+                _prepare(source, path, spec, size, mode)
+    return dataclasses.replace(open_prepared(path), spec=spec)
+
+
+def _as_asked(data: DataSet, size: int, mode: str) -> DataSet:
+    side = data.pixels.shape[1]
+    if (side, data.mode) != (size, mode):
+        raise LogGradError(
+            f"{data.path}: prepared at size {side}, mode {data.mode}, asked for at size {size}, mode {mode}:"
+            f" give --size={side} --mode={data.mode}"
+        )
+    return data
+
+
+def open_prepared(path: Path) -> DataSet:
+    """Read a prepared directory as it lies there, without its source.
+
+    ``spec`` is what it was prepared for; a set that was made from another one has no source but itself, and
+    is ``prepared:PATH``.
+
+    Raises:
+      LogGradError: no prepared set there, or a damaged one.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise LogGradError(f"{path}: no such folder: python -m loggrad_tf.prepare makes a prepared set")
+    try:
+        head = json.loads((path / "dataset.json").read_text(encoding="utf-8"))
+        pixels = np.load(path / "pixels.npy", mmap_mode="r")
+        labels, split = np.load(path / "labels.npy"), np.load(path / "split.npy")
+        manifest = hashlib.sha256((path / "manifest.csv").read_bytes()).hexdigest()
+        lengths = {len(pixels), len(labels), len(split), head["crops"]}
+        if len(lengths) > 1 or manifest != head["manifest_sha256"]:
+            raise ValueError("its files do not belong together")
+        return DataSet(
+            pixels=pixels,
+            labels=labels,
+            split=split,
+            class_names=tuple(head["class_names"]),
+            sensor=Sensor.from_json(head["sensor"]),
+            mode=head["mode"],
+            spec=head.get("spec", f"prepared:{path.resolve()}"),
+            manifest_sha256=manifest,
+            path=path,
+        )
+    except (OSError, EOFError, ValueError, KeyError, TypeError, LogGradError) as error:
+        raise LogGradError(
+            f"{path}: not a prepared set, or damaged ({error}): if it lies in the cache, delete the folder"
+        ) from error
+
+
+@dataclasses.dataclass(frozen=True)
+class _Row:
+    picture: Picture
+    place: int
+    pixels: np.ndarray
+
+    @property
+    def label(self) -> str:
+        return self.picture.labels[self.place]
+
+    def fields(self) -> tuple[str | int, ...]:
+        picture = self.picture
+        box = ""
+        if picture.boxes:
+            item = picture.boxes[self.place]
+            box = f"{item.xmin} {item.ymin} {item.xmax} {item.ymax}"
+        digest = hashlib.sha256(self.pixels.astype("<u2").tobytes()).hexdigest()
+        item_number = picture.items[self.place]
+        return (picture.file, item_number, self.label, picture.split, picture.group, box, digest)
+
+
+def _collect(
+    pictures: tuple[Picture, ...], results: list[Cut | LogGradError]
+) -> tuple[list[_Row], list[Reject], Sensor | None]:
+    """Crops in order, all of one sensor, and what was left out."""
+    cuts = [result for result in results if isinstance(result, Cut)]
+    sensors = Counter(cut.sensor for cut in cuts if any(not isinstance(crop, str) for crop in cut.crops))
+    ranked = sorted(sensors, key=lambda item: (-sensors[item], -item.span, item.black))
+    sensor = ranked[0] if ranked else None
+    rows: list[_Row] = []
+    rejects: list[Reject] = []
+    for picture, result in zip(pictures, results, strict=True):
+        if isinstance(result, LogGradError):
+            lost = f" ({len(picture.labels)} objects lost)" if picture.boxes else ""
+            rejects.append(Reject(picture.file, -1, f"{result}{lost}"))
+            continue
+        for place, crop in enumerate(result.crops):
+            if isinstance(crop, str):
+                rejects.append(Reject(picture.file, picture.items[place], crop))
+            elif sensor is not None:
+                rows.append(_Row(picture, place, requantize(crop, result.sensor, sensor)))
+    return rows, rejects, sensor
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(head)
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _check_classes(
+    spec: str, rows: list[_Row], names: tuple[str, ...], rejects: list[Reject], listing: Path
+) -> None:
+    found = Counter((row.label, row.picture.split) for row in rows)
+    for name in names:
+        if found[name, "train"]:
+            continue
+        what = "train crop" if any(found[name, split] for split in SPLITS) else "crop"
+        why = Counter(reject.reason for reject in rejects).most_common(1)
+        most = f" ({len(rejects)} rejects in {listing}, most often: {why[0][0]})" if why else ""
+        raise LogGradError(f"{spec}: class '{name}' has no {what}{most}: add photographs of it")
+
+
+def _prepare(source: Source, path: Path, spec: str, size: int, mode: str) -> None:
+    pictures = assign(source.pictures)
+    cut = functools.partial(source.cut, size=size, mode=mode)
+    results = parallel.run(cut, pictures, "preparing pictures", name=lambda picture: str(picture.path))
+    rows, lost, sensor = _collect(pictures, results)
+    rejects = sorted([*source.rejects, *lost], key=lambda reject: (reject.file, reject.item))
+    listed = _table(("file", "item", "reason"), [dataclasses.astuple(reject) for reject in rejects])
+    failed = path.with_name(f"{path.name}.rejects.csv")
+    write_whole(failed, listed)
+    _check_classes(spec, rows, source.class_names, rejects, failed)
+    assert sensor is not None
+    manifest = _table(_MANIFEST_HEAD, [row.fields() for row in rows])
+    head = {
+        "format": VERSION,
+        "spec": spec,
+        "size": size,
+        "mode": mode,
+        "crops": len(rows),
+        "rejects": len(rejects),
+        "class_names": source.class_names,
+        "sensor": sensor.to_json(),
+        "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
+    }
+    labels = [source.class_names.index(row.label) for row in rows]
+    split = [SPLITS.index(row.picture.split) for row in rows]
+    with _building(path) as partial:
+        np.save(partial / "pixels.npy", np.stack([row.pixels for row in rows]))
+        np.save(partial / "labels.npy", np.array(labels, np.int32))
+        np.save(partial / "split.npy", np.array(split, np.uint8))
+        (partial / "manifest.csv").write_bytes(manifest)
+        (partial / "rejects.csv").write_bytes(listed)
+        (partial / "dataset.json").write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
+    failed.unlink()

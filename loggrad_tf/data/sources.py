@@ -1,0 +1,192 @@
+"""What a source of labelled pictures tells the data set, and how its pictures are dealt to the splits.
+
+A source lists its pictures without decoding one; a picture knows its objects, its group (the photograph it
+is cut from: a group never falls into two splits) and, if the source decides it, its split. Whatever is left
+out is a :class:`Reject`.
+
+Where the source does not decide, groups are dealt 70 : 15 : 15. A group counts for the rarest class in it;
+the groups of a class are ordered by the SHA-256 of their names and dealt in that order, so the split depends
+on the names alone.
+"""
+
+import dataclasses
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from loggrad_tf.data.voc import Object
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.transform.sensor import Sensor
+
+SPLITS = ("train", "val", "test")
+_VAL_SHARE = _TEST_SHARE = 0.15
+
+
+@dataclasses.dataclass(frozen=True)
+class Reject:
+    """Something left out: the file as the source names it, the object's place in it (or -1), the reason."""
+
+    file: str
+    item: int
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """One file to decode, and what to cut from it.
+
+    Attributes:
+      path: where it is.
+      file: its name in the manifest, relative to the source's folder.
+      group: the photograph it belongs to.
+      split: ``train``, ``val``, ``test``, or empty if it is to be dealt.
+      frame: width, height of the frame of the boxes; 0, 0 if the whole picture is the crop.
+      labels: the class of each object.
+      boxes: the box of each object; none if the whole picture is the crop.
+      items: the place of each object in its file, for the manifest.
+    """
+
+    path: Path
+    file: str
+    group: str
+    split: str
+    frame: tuple[int, int]
+    labels: tuple[str, ...]
+    boxes: tuple[Object, ...] = ()
+    items: tuple[int, ...] = (0,)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cut:
+    """What came out of one picture: for each object its P, uint16 [size, size], or why there is none."""
+
+    sensor: Sensor
+    crops: tuple[np.ndarray | str, ...]
+
+
+class Cutter(Protocol):
+    """A module's function, so that another process can call it."""
+
+    def __call__(self, picture: Picture, size: int, mode: str) -> Cut: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A listed source.
+
+    Attributes:
+      pictures: in the order of their file names.
+      class_names: in the order of the labels 0, 1, ...
+      rejects: what the listing itself left out.
+      files: every file that the crops depend on; a change of one makes another data set.
+      cut: decodes one picture and cuts its objects; raises LogGradError if the picture cannot be used.
+    """
+
+    pictures: tuple[Picture, ...]
+    class_names: tuple[str, ...]
+    rejects: tuple[Reject, ...]
+    files: tuple[Path, ...]
+    cut: Cutter
+
+
+def read_classes(folder: Path, default: tuple[str, ...]) -> tuple[str, ...]:
+    """The names in ``classes.txt``, one a line, or the default if there is no such file."""
+    path = folder / "classes.txt"
+    if not path.is_file():
+        return default
+    names = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    if len(names) < 2 or len(set(names)) != len(names):
+        raise LogGradError(f"{path}: need two or more different class names, one a line")
+    return names
+
+
+def read_lists(folder: Path, names: Iterable[str] = SPLITS) -> dict[str, str]:
+    """``train.txt``, ``val.txt``, ``test.txt`` -> the split of each name in them; empty if there is none.
+
+    Raises:
+      LogGradError: a name in two lists.
+    """
+    splits: dict[str, str] = {}
+    for split in names:
+        path = folder / f"{split}.txt"
+        if not path.is_file():
+            continue
+        for line in path.read_text(encoding="utf-8").splitlines():
+            name = line.split()[0] if line.split() else ""
+            if name and splits.setdefault(name, split) != split:
+                raise LogGradError(f"{path}: '{name}' is in {splits[name]}.txt too: leave it in one list")
+    return splits
+
+
+def judge(boxes: Iterable[Object], known: Iterable[str], width: int, height: int) -> dict[int, str]:
+    """What is wrong with an annotation's objects: index -> reason, for the wrong ones only."""
+    known = set(known)
+    wrong: dict[int, str] = {}
+    for index, item in enumerate(boxes):
+        inside = min(item.xmin, item.ymin) >= 1 and item.xmax <= width and item.ymax <= height
+        where = f"box {item.xmin} {item.ymin} {item.xmax} {item.ymax}"
+        if item.name not in known:
+            wrong[index] = f"class '{item.name}' is not one of {', '.join(sorted(known))}"
+        elif item.xmin > item.xmax or item.ymin > item.ymax:
+            wrong[index] = f"{where} has no area"
+        elif not inside:
+            wrong[index] = f"{where} is not inside its frame of {width}x{height}"
+    return wrong
+
+
+def _order(name: str) -> bytes:
+    return hashlib.sha256(f"loggrad split 1 {name}".encode()).digest()
+
+
+def deal(groups: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """Deal groups to train, val and test.
+
+    Args:
+      groups: the name of each group and the classes of its objects, one entry an object.
+
+    Returns:
+      the split of each group. A class that leads three groups or more is in all three splits.
+    """
+    counts = Counter(label for labels in groups.values() for label in labels)
+    led: dict[str, list[str]] = defaultdict(list)
+    for name, labels in groups.items():
+        led[min(labels, key=lambda label: (counts[label], label))].append(name)
+    splits: dict[str, str] = {}
+    for names in led.values():
+        names.sort(key=_order)
+        least = 1 if len(names) >= 3 else 0
+        val = max(round(len(names) * _VAL_SHARE), least)
+        test = max(round(len(names) * _TEST_SHARE), least)
+        for place, name in enumerate(names):
+            splits[name] = "val" if place < val else "test" if place < val + test else "train"
+    return splits
+
+
+def assign(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
+    """Give every picture its split: the source's own, or the dealt one.
+
+    Raises:
+      LogGradError: the source puts one group into two splits, or decides for some pictures only.
+    """
+    pictures = tuple(pictures)
+    given: dict[str, str] = {}
+    loose: dict[str, list[str]] = defaultdict(list)
+    for picture in pictures:
+        if not picture.split:
+            loose[picture.group].extend(picture.labels)
+        elif given.setdefault(picture.group, picture.split) != picture.split:
+            raise LogGradError(
+                f"{picture.path}: its group '{picture.group}' is in {given[picture.group]} and in"
+                f" {picture.split}: a photograph may be in one split only"
+            )
+    if given and loose:
+        raise LogGradError(
+            f"{len(loose)} pictures have no split and {len(given)} have one, the first without is"
+            f" '{next(iter(loose))}': give all of them one, or none"
+        )
+    dealt = given or deal(loose)
+    return tuple(dataclasses.replace(picture, split=dealt[picture.group]) for picture in pictures)

@@ -1,0 +1,34 @@
+"""What is in a data set and what was left out of it, as lines of text."""
+
+import re
+from collections import Counter
+
+from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.data.sources import SPLITS, Reject
+
+_MOST_REASONS = 12
+
+
+def table(data: DataSet) -> str:
+    """Classes by splits, with sums."""
+    counts = data.counts()
+    rows: list[tuple[str, ...]] = [("class", *SPLITS, "all")]
+    for name, row in zip(data.class_names, counts.tolist(), strict=True):
+        rows.append((name, *(str(count) for count in row), str(sum(row))))
+    sums = counts.sum(axis=0).tolist()
+    rows.append(("all", *(str(count) for count in sums), str(sum(sums))))
+    width = max(len(row[0]) for row in rows)
+    return "\n".join(f"{row[0]:<{width}}" + "".join(f"{cell:>8}" for cell in row[1:]) for row in rows)
+
+
+def reasons(rejects: tuple[Reject, ...]) -> list[str]:
+    """The rejects by kind of reason, most frequent first: a count, the reason of the first, its file."""
+    kinds: Counter[str] = Counter()
+    first: dict[str, Reject] = {}
+    for reject in rejects:
+        kind = re.sub(r"\d+", "#", reject.reason.replace(reject.file, ""))
+        kinds[kind] += 1
+        first.setdefault(kind, reject)
+    lines = [f"{count:>6}  {first[kind].file}: {first[kind].reason}" for kind, count in kinds.most_common()]
+    more = [f"        and {len(lines) - _MOST_REASONS} other reasons"] if len(lines) > _MOST_REASONS else []
+    return lines[:_MOST_REASONS] + more

@@ -1,0 +1,185 @@
+"""Training a graph together with its thresholds: deterministic from its seed.
+
+For the first part of the epochs the network stands behind
+:class:`loggrad_tf.transform.trainable.TrainableQuantizer` and both learn. Then the thresholds are frozen as
+integer ratios, and the network trains on to the end behind the front end that it will be saved with; the
+learning rate runs through both parts as one schedule.
+"""
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.transform.frontend import LEVELS, FrontEnd
+from loggrad_tf.transform.sensor import from_fields, requantize
+from loggrad_tf.transform.trainable import BEND, FLOOR, GAIN, WIDTH, TrainableQuantizer
+from models import keras_net
+from models.graph import Graph
+from models.training.descent import Descent
+from models.training.fit import (
+    Progress,
+    TrainConfig,
+    TrainResult,
+    begin,
+    measure,
+    steps_per_epoch,
+    training_batches,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ThresholdConfig:
+    """How to train thresholds.
+
+    Attributes:
+      gain: their learning rate over the network's.
+      width: half-width of the step's surrogate, natural log.
+      floor: below which none may go, natural log; see :func:`loggrad_tf.transform.trainable.gradient_noise`.
+      share: of the epochs in which they move, 0 to 1, both excluded; they always move in the first.
+    """
+
+    gain: float = GAIN
+    width: float = WIDTH
+    floor: float = FLOOR
+    share: float = 2 / 3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise LogGradError(f"share {self.share} of the epochs: give a number between 0 and 1")
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "ThresholdConfig":
+        return from_fields(cls, data)
+
+
+@dataclasses.dataclass(frozen=True)
+class ThresholdResult:
+    """Attributes:
+    trained: the network, as :func:`models.training.fit.train` returns it.
+    front_end: with the ratios that were found.
+    course: thresholds before the first epoch and after each one in which they moved, natural log.
+    """
+
+    trained: TrainResult
+    front_end: FrontEnd
+    course: tuple[tuple[float, ...], ...]
+
+
+def train(
+    graph: Graph,
+    data: DataSet,
+    start: FrontEnd,
+    config: TrainConfig,
+    thresholds: ThresholdConfig,
+    seed: int,
+    on_epoch: Progress | None = None,
+) -> ThresholdResult:
+    """Train ``graph`` and thresholds from scratch on the training split.
+
+    Args:
+      start: a quantised format; its thresholds are those of the start, lifted above the floor if need be.
+      on_epoch: called after each epoch with its number, from 0, and its history entry.
+
+    Raises:
+      LogGradError: a format without levels, or a training that diverged while the thresholds moved.
+    """
+    if not start.levels:
+        raise LogGradError(f"{start.format} has no thresholds to train: choose {', '.join(LEVELS)}")
+    begin(graph, data, config, seed)
+    network = keras_net.build(graph, config.fused_bn)
+    quantizer = TrainableQuantizer(
+        _above(thresholds.floor, start.thresholds),
+        thresholds.floor,
+        thresholds.width,
+        thresholds.gain,
+        start.shift,
+        offset=start.offset,
+        border=start.border,
+        name="levels",
+    )
+    # Whole numbers up to 65535 are exact in float32, the type of a batch.
+    raw = keras.Input(_raw_shape(graph, start), name="raw")
+    pixels, labels = data.subset("train")
+    pixels = requantize(pixels, data.sensor, start.sensor)
+    moving = max(1, round(config.epochs * thresholds.share))
+    history: list[dict[str, float]] = []
+
+    def descend(model: keras.Model, front_end: FrontEnd, epochs: int, transform: Any, after: Any) -> None:
+        each = steps_per_epoch(len(pixels), config)
+        rate = functools.partial(_rate, config, len(history) * each, config.epochs * each)
+        descent = Descent(
+            model,
+            rate,
+            config.momentum if config.optimizer == "sgd" else None,
+            config.weight_decay * rate(0) / config.rate(0, config.epochs * each),
+            config.label_smoothing,
+        )
+        order = seed if not history else 2**31 - 1 - seed
+        classes = len(data.class_names)
+        batches = training_batches(pixels, labels, classes, front_end, config, order, transform)
+        for _ in range(epochs):
+            history.append(descent.epoch(batches))
+            after()
+            if on_epoch is not None:
+                on_epoch(len(history) - 1, history[-1])
+
+    whole = keras.Model(raw, network(quantizer(raw)))
+    course = [_values(quantizer)]
+
+    def moved() -> None:
+        if not math.isfinite(history[-1]["loss"]):
+            raise LogGradError("training diverged while the thresholds moved: lower the learning rate")
+        course.append(_values(quantizer))
+
+    descend(whole, start, moving, _as_input, moved)
+    front_end = quantizer.front_end(start.sensor)
+    descend(network, front_end, config.epochs - moving, None, lambda: None)
+    val_error, val_loss = measure(network, data, front_end, "val")
+    trained = TrainResult(
+        val_error=val_error,
+        val_loss=val_loss,
+        train_error=history[-1]["error"],
+        history=tuple(history),
+        graph=graph,
+        weights=tuple(np.asarray(w) for w in network.get_weights()),
+        stopped=False,
+    )
+    return ThresholdResult(trained, front_end, tuple(course))
+
+
+def _above(floor: float, thresholds: tuple[float, ...]) -> tuple[float, ...]:
+    """Thresholds of the start, each at least BEND above what is below it, where it can move."""
+    lifted: list[float] = []
+    for threshold in thresholds:
+        below = lifted[-1] if lifted else floor
+        lifted.append(max(threshold, below + BEND))
+    return tuple(lifted)
+
+
+def _raw_shape(graph: Graph, front_end: FrontEnd) -> tuple[int, int, int]:
+    """Of P: two rows and columns more than the network's input where the border is ``valid``."""
+    more = 2 if front_end.border == "valid" else 0
+    height, width, channels = graph.input_shape
+    return height + more, width + more, channels
+
+
+def _rate(config: TrainConfig, done: int, steps: int, step: int) -> float:
+    return config.rate(done + step, steps)
+
+
+def _as_input(pixels: tf.Tensor) -> tf.Tensor:
+    return tf.cast(pixels, tf.float32)[..., tf.newaxis]
+
+
+def _values(quantizer: TrainableQuantizer) -> tuple[float, ...]:
+    return tuple(float(t) for t in np.asarray(quantizer.thresholds()))

@@ -1,0 +1,122 @@
+"""What a search has tried: candidates, what became of each, and the records of the journal."""
+
+import dataclasses
+from typing import Any
+
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.transform.sensor import from_fields
+from search.cost.costs import Costs
+from search.cost.objectives import Point
+from search.space.genotype import Genotype
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A network to be trained, and where it comes from.
+
+    Attributes:
+      index: its place in the history.
+      genotype: the network.
+      parent: index of the candidate it was morphed from, None if drawn at random.
+      morph: names of its steps, or ``random``.
+      rejected: why draws before it were dropped, and how many: a cost over its bound,
+        ``duplicate``, or ``crowded`` (another child lies where fewer networks are).
+      limits: for each rung the sum of training losses above which its training stops; None: none.
+    """
+
+    index: int
+    genotype: Genotype
+    parent: int | None
+    morph: str
+    rejected: tuple[tuple[str, int], ...] = ()
+    limits: tuple[float | None, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a candidate: an error rate, or the reason why there is none.
+
+    Attributes:
+      val_error: on the validation split, 0..1; None if the candidate failed.
+      train_error: on the training split, 0..1; None if the candidate failed.
+      val_loss: mean cross-entropy on the validation split, nats; None if the candidate failed or diverged.
+      failure: one line; None if it did not fail.
+      stopped: its training was ended early, at a rung.
+      curve: mean loss and error of the training batches, per epoch.
+      widths: channels of the ops that pruning has made narrower.
+    """
+
+    val_error: float | None
+    train_error: float | None
+    failure: str | None = None
+    val_loss: float | None = None
+    stopped: bool = False
+    curve: tuple[tuple[float, float], ...] = ()
+    widths: tuple[tuple[str, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.val_error is None) == (self.failure is None):
+            raise LogGradError(f"an outcome is an error rate or a failure, got {self}")
+
+
+def failed(reason: str) -> Outcome:
+    """The outcome of a candidate that has none."""
+    return Outcome(None, None, reason)
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """A finished candidate, as the journal keeps it.
+
+    Attributes:
+      costs: of the trained network, pruned channels gone; of a failed one before pruning.
+    """
+
+    candidate: Candidate
+    outcome: Outcome
+    costs: Costs
+
+    @property
+    def point(self) -> Point | None:
+        """Its place in objective space; None if it failed."""
+        error = self.outcome.val_error
+        return None if error is None else Point(error, self.costs)
+
+    @property
+    def ranked(self) -> bool:
+        """Was it trained in full, so that it may be on the front?"""
+        return self.outcome.failure is None and not self.outcome.stopped
+
+    def area(self, epochs: int) -> float | None:
+        """Sum of the training losses of the first epochs; None if it was not trained for so long.
+
+        The less, the faster a network learns (Ru et al. 2021, training speed estimation).
+        """
+        curve = self.outcome.curve
+        return sum(loss for loss, _ in curve[:epochs]) if len(curve) >= epochs else None
+
+    def to_json(self) -> dict[str, Any]:
+        candidate = {f.name: getattr(self.candidate, f.name) for f in dataclasses.fields(Candidate)}
+        return {
+            **candidate,
+            **dataclasses.asdict(self.outcome),
+            "genotype": self.candidate.genotype.to_json(),
+            "costs": self.costs.to_json(),
+            "event": "candidate",
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Record":
+        data = dict(data)
+        if data.pop("event", None) != "candidate":
+            raise LogGradError("not a candidate's record")
+        data |= {k: _tupled(data[k]) for k in ("rejected", "limits", "curve", "widths") if k in data}
+        outcome = {f.name: data.pop(f.name) for f in dataclasses.fields(Outcome) if f.name in data}
+        costs = Costs.from_json(data.pop("costs", {}))
+        if "genotype" in data:
+            data["genotype"] = Genotype.from_json(data["genotype"])
+        return cls(from_fields(Candidate, data), from_fields(Outcome, outcome), costs)
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(_tupled(v) for v in value) if isinstance(value, list) else value

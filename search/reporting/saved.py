@@ -1,0 +1,329 @@
+"""A search's directory as a report reads it: what is on the disk now, and nothing is written.
+
+The journal of a search that is running grows while it is read, and its last line may be half there; that
+line is left out. Damage anywhere else is an error. :class:`search.record.journal.Journal` is for the one
+process that holds the directory: it cuts a torn line off.
+"""
+
+import dataclasses
+import functools
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+from loggrad_tf.errors import LogGradError
+from search.cost.costs import RESOURCES
+from search.cost.objectives import Bounds, Point, best, overrun, pareto_front
+from search.record.history import Candidate, Record
+from search.record.journal import JOURNAL, TIMING
+from search.run import rundir
+from search.run.config import BOARD, PROFILES, Config, Method
+from search.strategy.proposal import training_seed
+from search.workers.pool import ONEDNN
+
+
+@dataclasses.dataclass(frozen=True)
+class Quantity:
+    """How an objective is shown: ``label (unit)``, values times ``scale`` with so many decimals."""
+
+    name: str
+    label: str
+    unit: str
+    scale: float = 1.0
+    decimals: int = 0
+
+    @property
+    def title(self) -> str:
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    def text(self, value: float) -> str:
+        return f"{value * self.scale:,.{self.decimals}f}"
+
+
+ERROR = Quantity("error", "validation error", "%", 100, 2)
+QUANTITIES = {
+    q.name: q
+    for q in (
+        ERROR,
+        Quantity("peak_memory", "peak memory", "B"),
+        Quantity("size", "weights", "B"),
+        Quantity("macs", "multiply-accumulates", ""),
+        Quantity("ram", "RAM on the board", "B"),
+        Quantity("flash", "flash on the board", "B"),
+        Quantity("latency", "latency, estimated", "ms", 1e3, 1),
+        Quantity("energy", "energy, estimated", "mJ", 1e3, 3),
+    )
+}
+COSTS = tuple(QUANTITIES[name] for name in RESOURCES)
+# Flags of the bounds whose name differs from their bound's.
+_FLAGS = {"peak_memory": "memory"}
+# Fields of the method that are not a flag of the same name and form.
+_SPECIAL = ("model", "train", "rungs", "final")
+
+
+@dataclasses.dataclass(frozen=True)
+class Saved:
+    """What a finished search has kept in DIR/best.
+
+    Attributes:
+      index: of the candidate.
+      epochs: of the training whose weights were kept.
+      val_error, test_error: after it, 0..1.
+    """
+
+    index: int
+    epochs: int
+    val_error: float
+    test_error: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Run:
+    """A search, finished or not.
+
+    Attributes:
+      directory: where it lies.
+      config: what it is.
+      records: finished candidates in order; record k is candidate k.
+      seconds: training time by candidate, as far as it is known.
+      torn: the journal's last line was not complete.
+      saved: what it has kept in the end; None before that.
+    """
+
+    directory: Path
+    config: Config
+    records: tuple[Record, ...]
+    seconds: dict[int, float]
+    torn: bool
+    saved: Saved | None = None
+
+    @property
+    def bounds(self) -> Bounds:
+        return self.config.bounds
+
+    @functools.cached_property
+    def points(self) -> dict[int, Point]:
+        """Candidates trained in full."""
+        return {r.candidate.index: r.point for r in self.records if r.ranked and r.point is not None}
+
+    @functools.cached_property
+    def stopped(self) -> dict[int, Point]:
+        """Candidates whose training ended at a rung, with the error they had then."""
+        return {r.candidate.index: r.point for r in self.records if r.outcome.stopped and r.point is not None}
+
+    @functools.cached_property
+    def failed(self) -> tuple[Record, ...]:
+        return tuple(r for r in self.records if r.outcome.failure is not None)
+
+    @functools.cached_property
+    def front(self) -> dict[int, Point]:
+        """Candidates trained in full that none of the others dominates."""
+        return pareto_front(self.points, self.bounds)
+
+    @functools.cached_property
+    def chosen(self) -> int | None:
+        """The candidate to deploy: the one that was kept, before that the best; None if there is none."""
+        return self.saved.index if self.saved else best(self.front, self.bounds)
+
+    @property
+    def finished(self) -> bool:
+        return len(self.records) >= self.config.method.rounds
+
+    def within(self, index: int) -> bool:
+        """Are all costs of a candidate within their bounds?"""
+        return overrun(self.records[index].costs, self.bounds) <= 1
+
+
+def read(directory: Path) -> Run:
+    """The search in ``directory``.
+
+    Raises:
+      LogGradError: there is none, or one of its files is damaged.
+      OSError: a file cannot be read.
+    """
+    if not (directory / rundir.CONFIG).is_file():
+        raise LogGradError(
+            f"--run={directory}: no search there ({rundir.CONFIG} is missing);"
+            " give the directory that search.evolve wrote"
+        )
+    config = rundir.load_config(directory)
+    if config.profile not in PROFILES:
+        raise LogGradError(
+            f"{directory / rundir.CONFIG}: unknown profile '{config.profile}'; restore it from a copy"
+        )
+    records, torn = _journal(directory)
+    run = Run(directory, config, records, _seconds(directory / TIMING), torn, None)
+    if not run.finished:  # what was kept when it had fewer rounds is not its choice
+        return run
+    return dataclasses.replace(run, saved=_saved(directory / "best" / "network.json", config, records))
+
+
+def _saved(path: Path, config: Config, records: tuple[Record, ...]) -> Saved | None:
+    """The candidate of a saved network, which its seed tells; None if the file is missing or foreign."""
+    try:
+        data = json.loads(path.read_bytes())
+        metrics = data["metrics"]
+        found = [float(metrics[name]) for name in ("val_error", "test_error")]
+        epochs, seed = int(data["train"]["epochs"]), data["seed"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    ranked = (r.candidate.index for r in records if r.ranked)
+    repeats = range(config.method.final_seeds)
+    index = next((i for i in ranked for k in repeats if training_seed(config.seed, i, k) == seed), None)
+    return None if index is None else Saved(index, epochs, *found)
+
+
+def _lines(path: Path) -> tuple[list[bytes], bytes]:
+    """Complete lines, and what comes after them. A file that does not exist has none."""
+    if not path.is_file():
+        return [], b""
+    *lines, rest = path.read_bytes().split(b"\n")
+    return lines, rest
+
+
+def _journal(directory: Path) -> tuple[tuple[Record, ...], bool]:
+    path = directory / JOURNAL
+    lines, rest = _lines(path)
+    records: list[Record] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            data = json.loads(line)
+            if number == 1:
+                _check_begin(data, directory)
+                continue
+            record = Record.from_json(data)
+            _check_place(record.candidate, number - 2)
+            records.append(record)
+        except (LogGradError, ValueError, TypeError, AttributeError, KeyError) as error:
+            if number == len(lines) and not rest and not _is_json(line):
+                return tuple(records), True
+            reason = " ".join(str(error).split())
+            raise LogGradError(
+                f"{path}: line {number} is damaged ({reason}); restore the file from a copy"
+            ) from None
+    return tuple(records), bool(rest)
+
+
+def _check_place(candidate: Candidate, place: int) -> None:
+    if candidate.index != place:
+        raise LogGradError(f"candidate {candidate.index} where {place} belongs")
+    if candidate.parent is not None and not 0 <= candidate.parent < place:
+        raise LogGradError(f"candidate {place} has parent {candidate.parent}, which is no earlier one")
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_begin(data: Any, directory: Path) -> None:
+    if data != rundir.begin_record(directory):
+        raise LogGradError(f"it does not belong to {rundir.CONFIG} beside it, or another version wrote it")
+
+
+def _seconds(path: Path) -> dict[int, float]:
+    """Training time by candidate; of one that was trained again after a crash the last. Torn lines count
+    nothing: durations are for people only."""
+    found = {}
+    for line in _lines(path)[0]:
+        try:
+            data = json.loads(line)
+            found[int(data["index"])] = float(data["seconds"])
+        except (ValueError, TypeError, KeyError):
+            continue
+    return found
+
+
+def labels(runs: list[Run]) -> list[str]:
+    """A short name for each run: its input format, or its directory if that tells them apart."""
+    for names in (
+        [run.config.input for run in runs],
+        [run.directory.resolve().name for run in runs],
+        [f"{run.config.input}, seed {run.config.seed}" for run in runs],
+    ):
+        if len(set(names)) == len(names):
+            return names
+    return [str(run.directory) for run in runs]
+
+
+def resources(runs: list[Run]) -> list[Quantity]:
+    """The costs that any of the runs bounds, in a fixed order; all of them if none bounds any."""
+    bounded = {name for run in runs for name in run.bounds.resources}
+    return [q for q in COSTS if q.name in bounded] or list(COSTS)
+
+
+def lineage(records: tuple[Record, ...], index: int) -> list[int]:
+    """A candidate and its parents, the youngest first."""
+    chain = [index]
+    while (parent := records[chain[-1]].candidate.parent) is not None:
+        chain.append(parent)
+    return chain
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def arguments(config: Config) -> list[str]:
+    """The flags of :mod:`search.evolve` that ask for this search.
+
+    All bounds are named, since their defaults depend on other flags; of the method what differs from its
+    profile.
+    """
+    found = {name: getattr(config, name) for name in ("data", "input", "mode", "bits", "size")}
+    if config.profile == "faithful":
+        found["faithful"] = True
+    else:
+        found["profile"] = config.profile
+    method, default = config.method, PROFILES[config.profile]
+    for field in dataclasses.fields(Method):
+        given = getattr(method, field.name)
+        if field.name not in _SPECIAL and given != getattr(default, field.name):
+            found[field.name] = given
+    epochs = method.train["epochs"]
+    if epochs != default.train["epochs"]:
+        found["epochs"] = epochs
+    if method.train["fused_bn"] != default.train["fused_bn"]:
+        found["fused_bn"] = method.train["fused_bn"]
+    if method.final["epochs"] != default.final["epochs"]:
+        found["final_epochs"] = method.final["epochs"]
+    if method.rungs != tuple(rung for rung in default.rungs if rung < epochs):
+        found["rungs"] = ",".join(map(str, method.rungs)) or "none"
+    if method.model != default.model:
+        found["resources"] = method.model
+    if config.board != BOARD:
+        found["board"] = config.board
+    for name, bound in config.bounds.to_json().items():
+        found[f"{_FLAGS.get(name, name)}_bound"] = bound
+    found |= {"seed": config.seed, "workers": config.workers}
+    return [f"--{name}={_plain(value)}" for name, value in found.items()]
+
+
+def command(config: Config) -> str:
+    """The shell command that does the search again, a flag a line."""
+    lines = ["python -m search.evolve", *(shlex.quote(flag) for flag in arguments(config))]
+    if config.onednn != "1":
+        lines[0] = f"{ONEDNN}={shlex.quote(config.onednn)} {lines[0]}"
+    return " \\\n    ".join(lines)
+
+
+def unlike_profile(config: Config) -> list[str]:
+    """Training settings that no flag gives and that this version's profile has otherwise."""
+    default, flags = PROFILES[config.profile], ("epochs", "fused_bn")
+    return [
+        f"{prefix}{name}"
+        for prefix, own, other in (
+            ("", config.method.train, default.train),
+            ("final ", config.method.final, default.final),
+        )
+        for name in sorted(set(own) | set(other))
+        if name not in flags and own.get(name) != other.get(name)
+    ]

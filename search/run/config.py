@@ -1,0 +1,262 @@
+"""What a search is: every flag, resolved, plus all that its history depends on.
+
+A profile is a set of defaults. ``quick`` takes minutes on two cores. ``paper`` is the paper's
+appendix C.1 (2000 candidates of 80 epochs, pruning) with everything that makes it cheaper.
+``faithful`` is the same as muNAS did it: whatever is drawn is trained to the end.
+"""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import platform
+from pathlib import Path
+from typing import Any
+
+from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.transform.frontend import FrontEnd, fit
+from loggrad_tf.transform.sensor import Sensor, from_fields
+from search.cost.costs import Target
+from search.cost.objectives import ERROR, Bounds
+from search.space.assembly import SAME, VALID
+from search.strategy.proposal import Settings
+from search.workers.evaluator import TrainingSpec
+
+MODELS = ("deployed", "munas")
+# Of a method, what may change when a search goes on: no candidate depends on it.
+EXTENSIBLE = ("rounds", "finalists", "final_seeds", "final")
+# Costs are counted for a Cortex-M4 unless a board is named.
+BOARD = "mps2-an386"
+_ROOT = Path(__file__).resolve().parents[2]
+# What a training depends on.
+_PROGRAM = ("loggrad_tf/**/*.py", "models/**/*.py", "search/workers/evaluator.py")
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """How candidates are drawn and trained; see :mod:`search.strategy.proposal`.
+
+    Attributes:
+      rounds, population, sample, pruning, max_overrun, unique, children, elitist, rank_by, rungs,
+        varied, always_bn, padding, start: of :class:`search.strategy.proposal.Settings`.
+      model: whose counts are bounded by default, of :data:`MODELS`.
+      train: JSON form of :class:`models.training.fit.TrainConfig`.
+      final: what the training in full changes of ``train``.
+      finalists, final_seeds: see :mod:`search.run.finalists`.
+    """
+
+    rounds: int
+    population: int
+    sample: int
+    model: str
+    pruning: bool
+    max_overrun: float | None
+    unique: bool
+    children: int
+    elitist: bool
+    rank_by: str
+    rungs: tuple[int, ...]
+    varied: bool
+    always_bn: bool
+    padding: str
+    start: str
+    train: dict[str, Any]
+    final: dict[str, Any]
+    finalists: int
+    final_seeds: int
+
+
+_PAPER_TRAINING: dict[str, Any] = {
+    "epochs": 80,
+    "batch_size": 128,
+    "learning_rate": 0.03,
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "schedule": "constant",
+    "label_smoothing": 0.0,
+    "flip": False,
+    "shift": 0,
+    "fused_bn": True,
+}
+_FAITHFUL = Method(
+    rounds=2000,
+    population=100,
+    sample=25,
+    model="munas",
+    pruning=True,
+    max_overrun=None,
+    unique=False,
+    children=1,
+    elitist=False,
+    rank_by=ERROR,
+    rungs=(),
+    varied=False,
+    always_bn=False,
+    padding=VALID,
+    start="",
+    train=_PAPER_TRAINING | {"fused_bn": False},
+    final={"epochs": 0},
+    finalists=1,
+    final_seeds=1,
+)
+_PAPER = dataclasses.replace(
+    _FAITHFUL,
+    model="deployed",
+    max_overrun=1.0,
+    unique=True,
+    children=8,
+    rungs=(8, 20, 40),
+    varied=True,
+    always_bn=True,
+    train=_PAPER_TRAINING,
+)
+_QUICK = dataclasses.replace(
+    _PAPER,
+    rounds=64,
+    population=16,
+    sample=6,
+    pruning=False,
+    always_bn=False,
+    padding=SAME,
+    rungs=(2, 4),
+    train=_PAPER_TRAINING | {"epochs": 8, "batch_size": 64, "schedule": "cosine", "flip": True, "shift": 4},
+    # Long trainings on few photographs overfit.
+    final={"epochs": 40, "label_smoothing": 0.1, "shift": 8},
+    finalists=3,
+)
+PROFILES = {"quick": _QUICK, "paper": _PAPER, "faithful": _FAITHFUL}
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A search, self-contained; ``config.json`` of its directory.
+
+    Attributes:
+      profile: where the values of flags that were not given come from.
+      data, input, mode, bits, size: what the networks see (bits 0: the data set's own depth). A
+        folder in ``data`` is absolute, see :func:`absolute_data`.
+      seed, workers, bounds: see :class:`search.strategy.proposal.Settings`.
+      board: that costs are counted for, a folder of firmware/boards.
+      method: how candidates are drawn and trained.
+      front_end: JSON form of the fitted front end, thresholds included.
+      class_names: of the data set.
+      manifest_sha256: of the data set.
+      onednn: the flag TF_ENABLE_ONEDNN_OPTS that all training ran under.
+      threads: TensorFlow threads per worker.
+      versions: of what computes; a different one may round differently.
+    """
+
+    profile: str
+    data: str
+    input: str
+    mode: str
+    bits: int
+    size: int
+    seed: int
+    workers: int
+    bounds: Bounds
+    board: str
+    method: Method
+    front_end: dict[str, Any]
+    class_names: tuple[str, ...]
+    manifest_sha256: str
+    onednn: str
+    threads: int
+    versions: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        method = dataclasses.asdict(self.method) | {"rungs": list(self.method.rungs)}
+        return dataclasses.asdict(self) | {"class_names": list(self.class_names), "method": method}
+
+    def history(self) -> dict[str, Any]:
+        """JSON form without what may change when the search goes on."""
+        found = self.to_json()
+        for name in EXTENSIBLE:
+            del found["method"][name]
+        return found
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Config":
+        known = dict(data)
+        if isinstance(known.get("bounds"), dict):
+            known["bounds"] = Bounds.from_json(known["bounds"])
+        if isinstance(known.get("method"), dict):
+            rungs = tuple(known["method"].get("rungs", ()))
+            known["method"] = from_fields(Method, known["method"] | {"rungs": rungs})
+        known["class_names"] = tuple(known.get("class_names", ()))
+        config: Config = from_fields(cls, known)
+        return config
+
+    def settings(self) -> Settings:
+        method = self.method
+        return Settings(
+            target=Target(FrontEnd.from_json(self.front_end), self.board),
+            rounds=method.rounds,
+            population=method.population,
+            sample=method.sample,
+            workers=self.workers,
+            seed=self.seed,
+            bounds=self.bounds,
+            pruning=method.pruning,
+            max_overrun=method.max_overrun,
+            unique=method.unique,
+            children=method.children,
+            elitist=method.elitist,
+            rank_by=method.rank_by,
+            rungs=method.rungs,
+            varied=method.varied,
+            always_bn=method.always_bn,
+            padding=method.padding,
+            start=method.start,
+            input_shape=(self.size, self.size, 1),
+            classes=len(self.class_names),
+        )
+
+    def training(self, data: Path, weights: Path) -> TrainingSpec:
+        """What its workers need, with the directories of the prepared data set and of the weights."""
+        front_end = FrontEnd.from_json(self.front_end)
+        return TrainingSpec(data, front_end, self.method.train, weights, self.method.rungs)
+
+
+def absolute_data(spec: str) -> str:
+    """``folder:DIR`` and ``pascalraw:DIR`` with an absolute DIR, so that they hold from anywhere."""
+    kind, _, where = spec.partition(":")
+    return f"{kind}:{Path(where).expanduser().resolve()}" if where else spec
+
+
+def target_sensor(data: DataSet, bits: int) -> Sensor:
+    """The sensor the networks are trained for: the data set's, or a full-range one of ``bits``."""
+    return Sensor(bits, 0, 2**bits - 1, data.sensor.cfa) if bits else data.sensor
+
+
+def fit_front_end(data: DataSet, name: str, bits: int) -> FrontEnd:
+    """Front end ``name`` with thresholds from the training split at the target depth."""
+    sensor = target_sensor(data, bits)
+    return fit(name, sensor, data.subset("train")[0], data.sensor)
+
+
+def versions() -> dict[str, str]:
+    """Python, NumPy, TensorFlow, Keras, the processor's architecture, and a hash of what trains here."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for package in ("numpy", "tensorflow", "keras"):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            raise LogGradError(f"package {package} is not installed: run make setup") from None
+    program = hashlib.sha256()
+    for pattern in _PROGRAM:
+        for path in sorted(_ROOT.glob(pattern)):
+            program.update(path.read_bytes())
+    return {**found, "program": program.hexdigest()[:12]}
+
+
+def differences(stored: dict[str, Any], given: dict[str, Any], prefix: str = "") -> list[str]:
+    """Dotted keys whose values differ, each with both values."""
+    found = []
+    for key in sorted(set(stored) | set(given)):
+        old, new = stored.get(key), given.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += differences(old, new, f"{prefix}{key}.")
+        elif old != new:
+            found.append(f"{prefix}{key} was {old}, now {new}")
+    return found

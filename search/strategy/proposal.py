@@ -1,0 +1,344 @@
+"""What to train next: a pure function of the settings, the index and the candidates before it.
+
+A candidate is drawn at random at first, later a morph of the winner of a tournament among the
+newest ``population`` outcomes (Real et al. 2019, as muNAS uses it). What plain muNAS would train
+anyway can be dropped before it costs anything, each by a setting of its own:
+
+* ``max_overrun``: a random network over its bounds is repaired (narrowed, or sampled down early),
+  a morph over them redrawn, so that no time goes into networks that cannot be used;
+* ``unique``: a network that was trained already is redrawn;
+* ``children``: several are drawn and the one is trained that lies where the front of costs is
+  sparsest (after LEMONADE, Elsken et al. 2019): costs are free, errors are not;
+* ``elitist``: members of the front that are within the bounds remain parents however old they are.
+  In muNAS all die of age, which sheds those that were lucky once, and loses the best with them when
+  most morphs do harm;
+* ``rank_by`` loss: parents are judged by their validation loss in place of their error. On a few
+  hundred images two networks may differ by a point of error and be the same; their losses tell
+  them apart;
+* ``rungs``: epochs at which a training is stopped if networks that cost no more have learned
+  faster (asynchronous successive halving, Li et al. 2020, with the sum of training losses as
+  its measure and the front in place of a ranking), or if nothing was learned yet.
+"""
+
+import dataclasses
+import functools
+import math
+
+import numpy as np
+
+from loggrad_tf.errors import LogGradError
+from models.graph import Graph
+from models.pruning.channels import Pruning, uniformly
+from search.cost.costs import Costs, Target, costs, count
+from search.cost.objectives import ERROR, Bounds, Point, draw_lambdas, fitness, overrun, pareto_front
+from search.record.history import Candidate, Record
+from search.space import genotype as space
+from search.space.assembly import VALID, assemble
+from search.space.genotype import Genotype, random_genotype
+from search.space.mutation import mutate
+from search.space.starts import STARTS
+
+MAX_REDRAWS = 2_000
+MAX_REPAIRS = 24
+NARROWING = 0.71
+# A network to begin with is narrowed in finer steps, down to a tenth.
+FINE_NARROWING, MAX_NARROWINGS = 0.95, 45
+RANDOM, START, NARROWED_START = "random", "start", "start, narrowed"
+# Density of the front of costs: width of the kernel in octaves, and the smallest share of a bound
+# that still counts as smaller.
+KERNEL_OCTAVES, LEAST_SHARE = 0.5, 1 / 8
+# A training is stopped if so many of the networks that cost no more have learned faster, and such a share.
+RIVALS, RIVAL_SHARE = 3, 0.1
+_PROPOSAL, _TRAINING = 0, 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What a search's history depends on, besides its data and training.
+
+    Attributes:
+      target: the front end and board that costs are counted for.
+      rounds: candidates in all.
+      population: candidates drawn at random, and the size of the ageing population.
+      sample: tournament size, drawn with replacement.
+      workers: decides how far candidate k stays behind, see :mod:`search.strategy.evolution`.
+      seed: of everything.
+      bounds: see :mod:`search.cost.objectives`.
+      pruning: a candidate is an architecture and a sparsity.
+      max_overrun, unique, children, elitist, rank_by, rungs: see the module's head. None, False, 1, False,
+        ``error`` and () are muNAS.
+      varied: larger and more varied steps, see :mod:`search.space.mutation`.
+      start: name of a network of :mod:`search.space.starts`; it is candidate 0, and morphs of it take the
+        place of random networks. Empty: random ones.
+      always_bn: batch norm behind every layer, whatever the genotype says. On the board it is part of
+        the convolution and costs nothing.
+      padding: of convolutions, ``valid`` (muNAS) or ``same``.
+      input_shape: (H, W, C) of the network's input.
+      classes: of the data set.
+    """
+
+    target: Target
+    rounds: int = 2000
+    population: int = 100
+    sample: int = 25
+    workers: int = 1
+    seed: int = 0
+    bounds: Bounds = dataclasses.field(default_factory=Bounds)
+    pruning: bool = False
+    max_overrun: float | None = None
+    unique: bool = False
+    children: int = 1
+    elitist: bool = False
+    rank_by: str = ERROR
+    rungs: tuple[int, ...] = ()
+    varied: bool = False
+    always_bn: bool = False
+    padding: str = VALID
+    start: str = ""
+    input_shape: tuple[int, int, int] = (96, 96, 1)
+    classes: int = 3
+
+
+def rng_of(seed: int, index: int, purpose: int = _PROPOSAL) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, index, purpose))))
+
+
+def training_seed(seed: int, index: int, repeat: int = 0) -> int:
+    """The seed of candidate ``index``'s weights, shuffles and augmentation, 0 .. 2^31 - 1.
+
+    Args:
+      repeat: 0 in the search, counts on where it is trained again.
+    """
+    return int(rng_of(seed, index, _TRAINING + repeat).integers(2**31))
+
+
+@functools.lru_cache(maxsize=4096)
+def build(genotype: Genotype, settings: Settings) -> Graph:
+    """The network of ``genotype`` in this search, before any pruning."""
+    drawn = space.normalised(genotype) if settings.always_bn else genotype
+    return assemble(drawn, settings.input_shape, settings.classes, settings.padding)
+
+
+def expected(genotype: Genotype, settings: Settings) -> Graph:
+    """The network that is left after pruning, if every layer lost its share."""
+    graph = build(genotype, settings)
+    return graph if genotype.sparsity is None else uniformly(graph, genotype.sparsity)
+
+
+def pruning_of(genotype: Genotype, schedule: str) -> Pruning | None:
+    """How its training prunes; None: not at all. A rate that falls to zero asks for an early start."""
+    if genotype.sparsity is None:
+        return None
+    return Pruning.early(genotype.sparsity) if schedule == "cosine" else Pruning(genotype.sparsity)
+
+
+def over_bound(graph: Graph, settings: Settings) -> str | None:
+    """The first cost, the cheap ones first, that is too far above its bound; None if all fit."""
+    if settings.max_overrun is None:
+        return None
+    bounds = settings.bounds.resources
+    for name, value in count(graph, settings.target, tuple(bounds)):
+        if value > settings.max_overrun * bounds[name]:
+            return name
+    return None
+
+
+def propose(settings: Settings, index: int, visible: list[Record], earlier: list[Candidate]) -> Candidate:
+    """Candidate ``index``.
+
+    Args:
+      visible: the records 0 .. index - lag in order, which is all it may learn from.
+      earlier: the candidates 0 .. index - 1, finished or not; it must differ from them.
+    Raises:
+      LogGradError: no network within ``max_overrun`` could be found.
+    """
+    rng = rng_of(settings.seed, index)
+    parents = _parents(visible, settings)
+    tried = {_identity(c.genotype, settings) for c in earlier} if settings.unique else set()
+    drawn: list[tuple[Genotype, int | None, str]] = []
+    rejected: dict[str, int] = {}
+    for _ in range(MAX_REDRAWS):
+        if settings.start and index == 0:
+            wanted = _start(settings, rng)
+            genotype, parent = _narrowed(wanted, settings), None
+            morph = START if genotype == wanted else NARROWED_START
+        elif settings.start and (index < settings.population or not parents):
+            parent = 0
+            genotype, morph = mutate(earlier[0].genotype, rng, lambda g: build(g, settings), settings.varied)
+        elif index < settings.population or not parents:
+            genotype = _repaired(random_genotype(rng, settings.pruning), settings, rng)
+            parent, morph = None, RANDOM
+        else:
+            winner = _tournament(parents, settings, rng)
+            parent = winner.index
+            genotype, morph = mutate(winner.genotype, rng, lambda g: build(g, settings), settings.varied)
+        reason = over_bound(expected(genotype, settings), settings)
+        if reason is None and settings.unique and _identity(genotype, settings) in tried:
+            reason = "duplicate"
+        if reason is not None:
+            rejected[reason] = rejected.get(reason, 0) + 1
+            continue
+        drawn.append((genotype, parent, morph))
+        if len(drawn) == (1 if settings.start and index == 0 else settings.children):
+            break
+    if not drawn:
+        reasons = ", ".join(f"{name}: {n}" for name, n in sorted(rejected.items()))
+        raise LogGradError(
+            f"none of {MAX_REDRAWS} networks drawn for candidate {index} can be used ({reasons});"
+            " raise --max_overrun or the bounds, or end a search that goes on with --rounds"
+        )
+    if len(drawn) > 1:
+        rejected["crowded"] = len(drawn) - 1
+    genotype, parent, morph = drawn[_sparsest([g for g, _, _ in drawn], visible, settings)]
+    limits = _limits(expected(genotype, settings), visible, settings)
+    return Candidate(index, genotype, parent, morph, tuple(sorted(rejected.items())), limits)
+
+
+def _parents(visible: list[Record], settings: Settings) -> list[Record]:
+    """Who may have children: the newest, and before them the older members of the front."""
+    trained = [r for r in visible if r.point is not None]
+    newest = trained[-settings.population :]
+    if not settings.elitist:
+        return newest
+    front = _front(visible, settings)
+    older = [r for r in trained[: -settings.population] if r.candidate.index in front]
+    return [r for r in older if _is_useful(r, settings)] + newest
+
+
+def _is_useful(record: Record, settings: Settings) -> bool:
+    """Is it within all bounds, and better than guessing?"""
+    error = record.outcome.val_error
+    return (
+        error is not None and error < 1 - 1 / settings.classes and overrun(record.costs, settings.bounds) <= 1
+    )
+
+
+def _front(visible: list[Record], settings: Settings) -> dict[int, Point]:
+    """The front of what was trained to its end."""
+    return pareto_front(standings(visible, settings), settings.bounds)
+
+
+def standings(records: list[Record], settings: Settings) -> dict[int, Point]:
+    """What the candidates that were trained to their end are judged by, by index."""
+    judged = {r.candidate.index: standing(r, settings) for r in records if r.ranked}
+    return {index: point for index, point in judged.items() if point is not None}
+
+
+def standing(record: Record, settings: Settings) -> Point | None:
+    """The point that a candidate is judged by; None if it failed.
+
+    A loss takes the error's place on the error's scale: as a share of the loss of guessing, times the error
+    of guessing, 1 at most. A training that diverged has 1.
+    """
+    point, loss = record.point, record.outcome.val_loss
+    if point is None or settings.rank_by == ERROR:
+        return point
+    worst = 1 - 1 / settings.classes
+    share = math.inf if loss is None else loss / math.log(settings.classes)
+    return Point(min(share * worst, 1.0), point.costs)
+
+
+def _identity(genotype: Genotype, settings: Settings) -> tuple[Graph, Graph]:
+    """Sparsities that leave networks of the same widths are one."""
+    return build(genotype, settings), expected(genotype, settings)
+
+
+def _tournament(parents: list[Record], settings: Settings, rng: np.random.Generator) -> Candidate:
+    """The fittest of ``sample`` draws with replacement."""
+    lambdas = draw_lambdas(rng, settings.bounds)
+    drawn = [parents[int(i)] for i in rng.integers(len(parents), size=settings.sample)]
+
+    def score(record: Record) -> float:
+        point = standing(record, settings)
+        assert point is not None
+        return fitness(point, settings.bounds, lambdas)
+
+    return max(drawn, key=score).candidate
+
+
+def _start(settings: Settings, rng: np.random.Generator) -> Genotype:
+    """The network to begin with; if the search prunes, with a sparsity."""
+    network = STARTS[settings.start]
+    return dataclasses.replace(network, sparsity=space.random_sparsity(rng)) if settings.pruning else network
+
+
+def _narrowed(genotype: Genotype, settings: Settings) -> Genotype:
+    """The network with all its widths so much smaller that it fits, if it must."""
+    tried = (space.scaled(genotype, FINE_NARROWING**k) for k in range(MAX_NARROWINGS + 1))
+    return next((g for g in tried if over_bound(expected(g, settings), settings) is None), genotype)
+
+
+def _repaired(genotype: Genotype, settings: Settings, rng: np.random.Generator) -> Genotype:
+    """The random network, narrowed or sampled down if it must fit and does not."""
+    for _ in range(MAX_REPAIRS if settings.max_overrun is not None else 0):
+        reason = over_bound(expected(genotype, settings), settings)
+        if reason is None:
+            break
+        places = [] if reason == "size" else _full_steps(genotype)
+        if places and rng.random() < 0.5:
+            genotype = _with_step(genotype, places[0])
+        else:
+            genotype = space.scaled(genotype, NARROWING)
+    return genotype
+
+
+def _full_steps(genotype: Genotype) -> list[tuple[int, int]]:
+    """Places (block, layer) on the main path that do not sample down, first to last."""
+    return [
+        (i, j)
+        for i, block in enumerate(genotype.blocks)
+        for j, layer in enumerate(block.layers)
+        if not block.branch and layer.kind != space.POINTWISE and not layer.strided
+    ]
+
+
+def _with_step(genotype: Genotype, place: tuple[int, int]) -> Genotype:
+    i, j = place
+    blocks = list(genotype.blocks)
+    layers = list(blocks[i].layers)
+    layers[j] = dataclasses.replace(layers[j], strided=True)
+    blocks[i] = dataclasses.replace(blocks[i], layers=tuple(layers))
+    return dataclasses.replace(genotype, blocks=tuple(blocks))
+
+
+def _sparsest(genotypes: list[Genotype], visible: list[Record], settings: Settings) -> int:
+    """Which of them lies where the front has fewest members, by costs alone."""
+    if len(genotypes) == 1:
+        return 0
+    bounds = settings.bounds.resources
+    front = _front(visible, settings)
+    taken = np.array([_octaves(p.costs, bounds) for p in front.values()]).reshape(-1, len(bounds))
+    density = []
+    for genotype in genotypes:
+        own = dict(count(expected(genotype, settings), settings.target, tuple(bounds)))
+        at = [_octave(own[name] / bound) for name, bound in bounds.items()]
+        squares = ((taken - np.array(at)) ** 2).sum(axis=1)
+        density.append(float(np.exp(-squares / (2 * KERNEL_OCTAVES**2)).sum()))
+    return int(np.argmin(density))
+
+
+def _octaves(found: Costs, bounds: dict[str, float]) -> list[float]:
+    return [_octave(getattr(found, name) / bound) for name, bound in bounds.items()]
+
+
+def _octave(share: float) -> float:
+    return math.log2(max(share, LEAST_SHARE))
+
+
+def _limits(graph: Graph, visible: list[Record], settings: Settings) -> tuple[float | None, ...]:
+    """For each rung the area that enough networks of no higher cost have stayed below."""
+    if not settings.rungs:
+        return ()
+    own = Point(0.0, costs(graph, settings.target)).objectives(settings.bounds)[1:]
+    rivals = [
+        r
+        for r in visible
+        if r.point is not None
+        and all(x <= y for x, y in zip(r.point.objectives(settings.bounds)[1:], own, strict=True))
+    ]
+    limits: list[float | None] = []
+    for rung in settings.rungs:
+        areas = sorted(area for r in rivals if (area := r.area(rung)) is not None)
+        enough = max(RIVALS, math.ceil(RIVAL_SHARE * len(areas)))
+        limits.append(areas[enough - 1] if len(areas) >= enough else None)
+    return tuple(limits)

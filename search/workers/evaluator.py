@@ -1,0 +1,157 @@
+"""What a worker does with a candidate: train it, keep its weights, report its errors.
+
+This module is light; TensorFlow is imported inside :func:`open_evaluator`, in the worker, on
+one thread and with deterministic operations. The same task gives the same outcome in any
+worker, whatever it trained before.
+"""
+
+import dataclasses
+import io
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from loggrad_tf import quiet
+from loggrad_tf.data import dataset
+from loggrad_tf.transform.frontend import FrontEnd
+from models.graph import WEIGHTED, Graph
+from models.pruning.channels import Pruning
+from search.record.history import Outcome
+from search.record.journal import write_synced
+from search.workers.pool import ONEDNN, THREADS
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSpec:
+    """What all candidates of a search share.
+
+    Attributes:
+      data: the prepared data set's directory. Workers read it as it is; that it is the right one, and
+        prepared at all, is the parent's to see to.
+      front_end: between its pixels and the network.
+      train: JSON form of :class:`models.training.fit.TrainConfig`.
+      weights: directory for the candidates' weights.
+      rungs: epochs after which a training ends that has learned nothing: its mean loss is still that of
+        answering how frequent the classes are.
+      label: what a line of progress calls each training, before its index; empty shows none.
+    """
+
+    data: Path
+    front_end: FrontEnd
+    train: dict[str, Any]
+    weights: Path
+    rungs: tuple[int, ...] = ()
+    label: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One candidate.
+
+    Attributes:
+      index: its place in the history.
+      graph: the network to train.
+      seed: of its training.
+      pruning: what becomes of its channels; None: all stay.
+      limits: epoch -> sum of the training losses so far, above which training ends.
+    """
+
+    index: int
+    graph: Graph
+    seed: int
+    pruning: Pruning | None = None
+    limits: tuple[tuple[int, float], ...] = ()
+
+
+# Seconds after which an epoch hangs for sure.
+EPOCH_LIMIT = 600.0
+# A loss below this share of the classes' entropy has learned something.
+LEARNED = 0.99
+
+
+def entropy(labels: np.ndarray) -> float:
+    """Nats: the mean loss of always answering with the frequencies of the classes."""
+    shares = np.unique(labels, return_counts=True)[1] / len(labels)
+    return float(-(shares * np.log(shares)).sum())
+
+
+def weights_path(directory: Path, index: int) -> Path:
+    return directory / f"{index:05d}.npz"
+
+
+def save_weights(path: Path, weights: tuple[np.ndarray, ...]) -> None:
+    """Arrays in Keras' order; on the disk, whole, when this returns."""
+    file = io.BytesIO()
+    arrays: dict[str, Any] = {f"w{i:03d}": w for i, w in enumerate(weights)}
+    np.savez(file, **arrays)
+    write_synced(path, file.getvalue())
+
+
+def load_weights(path: Path) -> tuple[np.ndarray, ...]:
+    with np.load(path) as archive:
+        return tuple(archive[name] for name in sorted(archive.files))
+
+
+def start_tensorflow() -> None:
+    """Import TensorFlow for reproducible work: one thread, deterministic operations."""
+    os.environ.setdefault(ONEDNN, "1")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # the processes share a GPU, if there is one
+    quiet.import_tensorflow()
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+    tf.config.threading.set_inter_op_parallelism_threads(THREADS)
+    tf.config.experimental.enable_op_determinism()
+
+
+def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
+    """Set up a worker: data set mapped from disk, TensorFlow ready."""
+    start_tensorflow()
+    import keras
+
+    from models import progress
+    from models.training import fit as training
+
+    data = dataset.open_prepared(spec.data)
+    config = training.TrainConfig.from_json(spec.train)
+    chance = entropy(data.labels_of("train"))
+
+    def evaluate(task: Task) -> Outcome:
+        keras.backend.clear_session()
+        show = progress.of_epochs(f"{spec.label} {task.index}", config.epochs) if spec.label else None
+        limits = dict(task.limits)
+        areas = [0.0]
+
+        def hopeless(epoch: int, area: float) -> bool:
+            areas.append(area)
+            learned_nothing = epoch + 1 in spec.rungs and area - areas[-2] > LEARNED * chance
+            return learned_nothing or area > limits.get(epoch + 1, math.inf)
+
+        result = training.train(
+            task.graph, data, spec.front_end, config, task.seed, show, task.pruning, hopeless
+        )
+        save_weights(weights_path(spec.weights, task.index), result.weights)
+        before = {op.name: op.shape[-1] for op in task.graph.ops}
+        return Outcome(
+            result.val_error,
+            result.train_error,
+            val_loss=round(result.val_loss, 6) if math.isfinite(result.val_loss) else None,
+            stopped=result.stopped,
+            # A network that diverged ends with a loss that is no number, which the journal cannot hold.
+            curve=tuple(
+                (round(e["loss"], 4), round(e["error"], 4))
+                for e in result.history
+                if math.isfinite(e["loss"])
+            ),
+            widths=tuple(
+                (op.name, op.shape[-1])
+                for op in result.graph.ops
+                if op.kind in WEIGHTED and op.shape[-1] != before[op.name]
+            ),
+        )
+
+    return evaluate

@@ -1,0 +1,81 @@
+"""What is fooled at one eps stays fooled; clean pictures come first; no attack is kinder than none."""
+
+from pathlib import Path
+
+import numpy as np
+
+from experiments import attacks
+from experiments.attacks import Victim
+from experiments.beyond import adversarial
+from experiments.beyond.adversarial import Attacked
+from experiments.jobs import Training
+from loggrad_tf.transform.frontend import fixed
+from loggrad_tf.transform.sensor import Sensor
+from models.zoo import small_bn
+
+SIZE, SPAN = 12, 4095
+
+
+def linear(weights: np.ndarray, bias: float) -> Victim:
+    return Victim(
+        lambda pixels, labels: (pixels.astype(np.float64) * weights).sum((1, 2)) + bias,
+        lambda pixels, labels, width: np.broadcast_to(weights, pixels.shape),
+    )
+
+
+def test_attacks_on_a_linear_network() -> None:
+    rng = np.random.default_rng(0)
+    weights, other = rng.normal(size=(2, SIZE, SIZE))
+    pixels = rng.integers(50, 2000, (40, SIZE, SIZE)).astype(np.uint16)
+    labels = np.zeros(len(pixels), int)
+    victim = linear(weights, 4000.0)
+    training = Training("x", small_bn(16, 3), fixed("raw16", Sensor(12, 0, SPAN)), Path(), "", {}, 5)
+    shares = (0.01, 0.03, 0.1)
+    settings = Attacked(training, training, Path(), Path(), shares, len(pixels), steps=3, queries=40)
+    found = adversarial.assail(victim, linear(other, 0.0), pixels, labels, SPAN, settings)
+    clean = victim.margins(pixels, labels) > 0
+    assert set(found) == {"noise", *adversarial.ATTACKS} and 0 < clean.mean() < 1
+    for name, right in found.items():
+        assert right.shape == (4, 40) and np.array_equal(right[0], clean), name
+        if name != "noise":
+            assert (right[1:] <= right[:-1]).all(), name
+    # One step is exact here, so no attack finds more, and nothing but the worst case is counted.
+    for row, share in enumerate(shares, 1):
+        limits = attacks.box(pixels, share, 4.5 / 9000 * SPAN, SPAN)
+        worst = np.minimum(weights * limits.low.astype(float), weights * limits.high.astype(float))
+        expected = worst.sum((1, 2)) + 4000.0 > 0
+        for name in ("fgsm", "pgd"):
+            assert np.array_equal(found[name][row], expected), name
+        assert (found["search"][row] >= expected).all() and (found["transfer"][row] >= expected).all()
+    assert found["fgsm"][-1].sum() < found["search"][-1].sum() <= found["search"][0].sum()
+
+
+def test_nothing_is_left_to_attack() -> None:
+    """A network, such as one with fused batch norm, that takes no empty batch."""
+
+    def margins(pixels: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        assert len(pixels)
+        return np.where(pixels.mean((1, 2)) == 1000, 1.0, -1.0)  # any change is fatal
+
+    victim = Victim(margins, lambda pixels, labels, width: np.ones(pixels.shape))
+    pixels, labels = np.full((3, SIZE, SIZE), 1000, np.uint16), np.zeros(3, int)
+    training = Training("x", small_bn(16, 3), fixed("raw16", Sensor(12, 0, SPAN)), Path(), "", {}, 5)
+    settings = Attacked(training, training, Path(), Path(), (0.1, 0.2, 0.3), 3, steps=3, queries=4)
+    found = adversarial.assail(victim, victim, pixels, labels, SPAN, settings)
+    for name in adversarial.ATTACKS:
+        assert found[name][0].all() and not found[name][1:].any(), name
+
+
+def test_a_job_is_known_by_both_networks_and_all_settings() -> None:
+    front = fixed("raw16", Sensor(12, 0, SPAN))
+    one, two = (Training("x", small_bn(16, 3), front, Path(), "", {}, seed) for seed in (1, 2))
+    base = Attacked(one, two, Path("a"), Path("b"), (0.1,), 3, 4, 5)
+    elsewhere = Attacked(one, two, Path("c"), Path("d"), (0.1,), 3, 4, 5)
+    others = [
+        Attacked(two, two, Path("a"), Path("b"), (0.1,), 3, 4, 5),
+        Attacked(one, one, Path("a"), Path("b"), (0.1,), 3, 4, 5),
+        Attacked(one, two, Path("a"), Path("b"), (0.1, 0.2), 3, 4, 5),
+        Attacked(one, two, Path("a"), Path("b"), (0.1,), 3, 4, 6),
+    ]
+    assert base.to_json() == elsewhere.to_json()
+    assert all(job.to_json() != base.to_json() for job in others)

@@ -1,0 +1,113 @@
+"""Choice of kernels: exact rescaling, constant channels, budgets of flash, costs that come near."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from export import firmware
+from export.plan import kernels, nodes, plan
+from export.plan.kernels import Choice
+from export.predict import costs
+from export.tflite import graph as tflite_graph
+from export.tflite.quant_graph import Scale
+from tests.support import quantized
+from tests.support.random_nets import random_net
+
+SCALES = st.builds(Scale, st.one_of(st.just(0), st.integers(2**30, 2**31 - 1)), st.integers(-31, 0))
+
+
+@settings(max_examples=300)
+@given(st.integers(-(2**31), 2**31 - 1), SCALES)
+def test_rescaling_rounds_as_defined(x: int, scale: Scale) -> None:
+    """Halves upward in the doubling product, away from zero in the shift."""
+    high = (x * scale.multiplier * 2 + 2**31) // 2**32
+    magnitude = (2 * abs(high) + 2**-scale.shift) // (2 * 2**-scale.shift)
+    assert kernels.requantize(x, scale) == (magnitude if high >= 0 else -magnitude)
+
+
+def constant_channel() -> bytes:
+    """A convolution with a channel of no weights and an enormous bias, as converters write dead ones."""
+    net = quantized.Net(3)
+    x = net.conv(net.input((6, 6, 2)), 5, 3)
+    weights, bias = (net.operators[0].inputs[place] for place in (1, 2))
+    values = np.frombuffer(bytes(net.buffers[net.tensors[weights].buffer].data), np.int8).copy()
+    values.reshape(5, -1)[2] = 0
+    net.buffers[net.tensors[weights].buffer].data = values.view(np.uint8)
+    biases = np.frombuffer(bytes(net.buffers[net.tensors[bias].buffer].data), np.int32).copy()
+    biases[2] = 2**30
+    net.buffers[net.tensors[bias].buffer].data = biases.view(np.uint8)
+    assert net.operators[0].builtinOptionsType == schema.BuiltinOptions.Conv2DOptions
+    return net.flatbuffer(net.mean(x))
+
+
+def test_a_constant_channel_does_not_slow_its_layer() -> None:
+    graph = tflite_graph.parse(constant_channel())
+    assert max(graph.ops[0].reach) >= kernels.FAST_LIMIT
+    chosen = plan.plan(graph, "cortex-m4").kernels[0]
+    assert chosen.function == "lg_conv_row_dsp"
+    channel = chosen.constants["channels"][2]
+    assert abs(int(channel["bias"])) <= 1020 and channel["shift"] == -1
+
+
+def test_a_large_accumulator_takes_the_portable_kernel() -> None:
+    """Its weights alone reach 2^30."""
+    net = quantized.Net(3)
+    x = net.conv(net.input((3, 3, 5000)), 1, 3, same=False)
+    values = np.full(45000, 127, np.int8)
+    weights = net.tensors[net.operators[0].inputs[1]].buffer
+    net.buffers[weights].data = values.view(np.uint8)
+    net.tensors[x].quantization.scale = np.array([net.scale(x) * 1000], np.float32)
+    graph = tflite_graph.parse(net.flatbuffer(net.mean(x)))
+    assert max(graph.ops[0].reach) >= kernels.FAST_LIMIT
+    assert plan.plan(graph, "cortex-m4").kernels[0].function == "lg_conv_row"
+
+
+def test_layouts_go_from_fast_to_small() -> None:
+    graph = tflite_graph.parse(random_net(41, levels=True))
+    found = kernels.choices(nodes.build(graph), "cortex-m4", 1)
+    sizes = [plan.plan(graph, "cortex-m4", 1, choice).constant_bytes for choice in found]
+    assert found[0].code_pixels > 0 and found[-1].compact
+    tables = [size for size, choice in zip(sizes, found, strict=True) if choice.code_pixels]
+    assert tables == sorted(tables, reverse=True)
+    assert sizes[-1] < sizes[0]
+
+
+@pytest.mark.parametrize(
+    "core", ["cortex-m0", "cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55"]
+)
+def test_every_kernel_has_its_cost(core: str) -> None:
+    known = costs._load()[core]
+    for name, weights in known.items():
+        kind = name.split(":")[0]
+        if ":" in name:
+            assert len(weights) == len(costs.names(kind)), name
+    for variant in {"portable", kernels.VARIANTS.get(core, "portable")}:
+        suffix = "" if variant == "portable" else f"_{variant}"
+        assert f"conv:lg_conv_row{suffix}" in known and f"depthwise:lg_depthwise_row{suffix}" in known
+
+
+def test_compact_convolutions_are_portable() -> None:
+    graph = tflite_graph.parse(quantized.serial())
+    names = frozenset(op.name for op in graph.ops)
+    chosen = plan.plan(graph, "cortex-m4", 0, Choice(0, names)).kernels
+    assert {k.function for k in chosen if "conv" in k.function} == {"lg_conv_row"}
+
+
+@pytest.mark.qemu
+def test_predicted_instructions_come_near(tmp_path: Path) -> None:
+    from firmware import project, verify
+
+    for name in ("serial", "separable"):
+        (tmp_path / name).mkdir()
+        model = tmp_path / name / "model.tflite"
+        model.write_bytes(quantized.NETS[name]())
+        made = firmware.make(model, "mps2-an386", firmware.Options(1))
+        firmware.write(made, tmp_path / name / "p")
+        executed = verify.verify(project.load(tmp_path / name / "p")).executed
+        assert made.engine.plan is not None and executed is not None
+        predicted = sum(costs.predict(made.engine.plan, made.source, "cortex-m4"))
+        assert 0.7 < predicted / executed < 1.3

@@ -1,0 +1,82 @@
+"""The doors prepare and preview, as a user runs them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from loggrad_tf.data.sources import Reject
+from loggrad_tf.data.summary import reasons
+from loggrad_tf.data.views import colours, shown
+from tests.support import REPOSITORY
+from tests.support.archives import archive
+
+
+def _run(door: str, *flags: str, cache: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", f"loggrad_tf.{door}", *flags]
+    environment = {**os.environ, "LOGGRAD_CACHE": str(cache)}
+    return subprocess.run(
+        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_prepare_prints_the_table_and_the_rejects(tmp_path: Path) -> None:
+    folder = archive(tmp_path / "a", 12)
+    (folder / "original/raw/2014_000002.dng").write_bytes(b"II*\0")
+    done = _run("prepare", f"--data=pascalraw:{folder}", "--size=16", "--mode=mosaic", cache=tmp_path / "c")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["class", "train", "val", "test", "all"]
+    assert lines[1].split()[0] == "bicycle" and lines[4].split() == ["all", "5", "3", "3", "11"]
+    assert "12 bits, black 64, white 4095, RGGB" in done.stdout and "rejects 1" in done.stdout
+    assert "2014_000002.dng" in done.stdout and str(tmp_path / "c") in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "reason"),
+    [
+        (("--data=folder:/nowhere",), 1, "error: /nowhere: no such folder"),
+        (("--data=nonsense",), 1, "error: data set 'nonsense'"),
+        (("--data=synthetic", "--size=7"), 1, "error: crop size 7"),
+        ((), 2, "--data"),
+        (("--data=synthetic", "--mode=rgb"), 2, "--mode"),
+    ],
+)
+def test_prepare_fails_in_one_line(tmp_path: Path, flags: tuple[str, ...], code: int, reason: str) -> None:
+    done = _run("prepare", *flags, cache=tmp_path)
+    assert done.returncode == code and reason in done.stderr and "Traceback" not in done.stderr
+
+
+def test_preview_draws_crops_and_raw_files(tmp_path: Path) -> None:
+    folder, out = archive(tmp_path / "a", 6), tmp_path / "sheet.png"
+    flags = (f"--data=pascalraw:{folder}", "--size=32", "--rows=1", "--columns=4", f"--out={out}")
+    done = _run("preview", *flags, cache=tmp_path / "c")
+    assert done.returncode == 0, done.stderr
+    with Image.open(out) as sheet:
+        assert sheet.size == (4 * 34, 3 * (14 + 34))
+    done = _run("preview", f"--raw={folder}/original/raw/2014_000000.dng", f"--out={out}", cache=tmp_path)
+    assert done.returncode == 0, done.stderr
+    with Image.open(out) as sheet:
+        assert sheet.size == (120, 40)
+    done = _run("preview", f"--out={out}", cache=tmp_path)
+    assert done.returncode == 1 and "give either --data or --raw" in done.stderr
+
+
+def test_colours_and_tones_for_the_eye() -> None:
+    mosaic = np.zeros((4, 6), np.uint16)
+    mosaic[0::2, 1::2] = 3000
+    mosaic[0::2, 0::2] = mosaic[1::2, 1::2] = 1000
+    mosaic[1::2, 0::2] = 500
+    seen = colours(mosaic, "GRBG")
+    assert seen.shape == (2, 3, 3) and np.allclose(seen, 1500)
+    assert shown(np.array([[0, 1000], [4000, 4000]])).tolist() == [[0, 136], [255, 255]]
+
+
+def test_rejects_are_grouped_by_kind() -> None:
+    rejects = tuple(Reject(f"a{n}.xml", n, f"box {n} 1 {n} 2 is too small") for n in range(5))
+    lines = reasons((*rejects, Reject("b.xml", -1, "no object in it")))
+    assert lines == ["     5  a0.xml: box 0 1 0 2 is too small", "     1  b.xml: no object in it"]

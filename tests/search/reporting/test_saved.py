@@ -1,0 +1,106 @@
+"""search.reporting.saved: the command that asks for the same search again."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from search.cost.objectives import Bounds
+from search.reporting import saved as report_run
+from search.run.config import PROFILES, Config
+from tests.support import REPOSITORY
+from tests.support.report_cases import CONFIG, EVERY_BOUND
+
+# What search.run.options makes of the flags, with a data set in place of one on the disk.
+_PARSE = """
+import dataclasses, json, sys
+from absl import flags
+from search.run import options as asked
+from search.run.config import Config
+same = []
+for line in sys.stdin:
+    stored = json.loads(line)
+    config = Config.from_json(stored["config"])
+    class Data:
+        class_names, manifest_sha256 = config.class_names, config.manifest_sha256
+    class FrontEnd:
+        def to_json(self): return config.front_end
+    asked.dataset.load = lambda *_, **__: Data()
+    asked.fit_front_end = lambda *_: FrontEnd()
+    flags.FLAGS.unparse_flags()
+    for name in flags.FLAGS: flags.FLAGS[name].unparse()
+    flags.FLAGS(["evolve", *stored["arguments"]])
+    asked.check()
+    again = dataclasses.replace(asked.config()[0], versions=config.versions)
+    same.append(again == config)
+print(json.dumps(same))
+"""
+
+
+def _configs() -> list[Config]:
+    quick, paper, faithful = (PROFILES[name] for name in ("quick", "paper", "faithful"))
+    replace = dataclasses.replace
+    return [
+        CONFIG,
+        replace(
+            CONFIG, method=replace(quick, rounds=7, rungs=(), max_overrun=None, varied=False, model="munas")
+        ),
+        replace(
+            CONFIG, method=replace(quick, train=quick.train | {"epochs": 3}, rungs=(2,), max_overrun=1.5)
+        ),
+        replace(CONFIG, method=replace(quick, train=quick.train | {"epochs": 3}, rungs=(1,), unique=False)),
+        replace(
+            CONFIG,
+            profile="paper",
+            method=paper,
+            bounds=Bounds(None, 9999.5, None, None, None, 1e6, 0.1, 1e-3),
+        ),
+        replace(CONFIG, profile="faithful", method=faithful, bounds=Bounds()),
+        replace(CONFIG, board="stm32vldiscovery", mode="mosaic", bits=10, input="jpeg8", bounds=EVERY_BOUND),
+        replace(
+            CONFIG,
+            method=replace(
+                quick,
+                train=quick.train | {"fused_bn": False},
+                final=quick.final | {"epochs": 100},
+                final_seeds=3,
+                start="small_bn",
+                always_bn=True,
+                rank_by="loss",
+                padding="same",
+            ),
+        ),
+        replace(CONFIG, data='folder:/tmp/it\'s a "set"', seed=12, workers=5),
+    ]
+
+
+def test_command_asks_for_the_same_search() -> None:
+    configs = _configs()
+    lines = [json.dumps({"config": c.to_json(), "arguments": report_run.arguments(c)}) for c in configs]
+    done = subprocess.run(
+        [sys.executable, "-c", _PARSE],
+        cwd=REPOSITORY,
+        input="\n".join(lines),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [True] * len(configs)
+    assert not any(report_run.unlike_profile(c) for c in configs)
+
+
+def test_command_is_one_for_a_shell(tmp_path: Path) -> None:
+    config = dataclasses.replace(_configs()[-1], onednn="0")
+    text = report_run.command(config).replace("python -m search.evolve", "printf '%s\\n'")
+    done = subprocess.run(["sh", "-c", text], capture_output=True, text=True)
+    assert done.stdout.splitlines() == report_run.arguments(config)
+    assert text.startswith("TF_ENABLE_ONEDNN_OPTS=0 ")
+
+
+def test_training_that_no_flag_gives_is_named() -> None:
+    train = CONFIG.method.train | {"momentum": 0.5, "epochs": 3}
+    final = CONFIG.method.final | {"shift": 1, "epochs": 50}
+    config = dataclasses.replace(CONFIG, method=dataclasses.replace(CONFIG.method, train=train, final=final))
+    assert report_run.unlike_profile(config) == ["momentum", "final shift"]

@@ -1,0 +1,266 @@
+"""search.run.finalists: which weights become the best network; the training itself is a stand-in."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.errors import LogGradError
+from models import bundle, keras_net
+from models.pruning.channels import resized
+from models.training import fit as model_training
+from search.cost.objectives import Bounds
+from search.record.history import Outcome, Record
+from search.run import finalists as final
+from search.run import rundir
+from search.run.config import PROFILES, Config
+from search.run.finalists import OpenPool
+from search.strategy.evolution import record_of
+from search.strategy.proposal import build, propose
+from search.workers.evaluator import Task, TrainingSpec, save_weights, weights_path
+from tests.support.search_cases import SENSOR, TARGET
+
+CONFIG = Config(
+    profile="quick", data="synthetic", input="loggrad_1p5", mode="gray", bits=0, size=16, seed=1, workers=1,
+    bounds=Bounds(), board="mps2-an386",
+    method=dataclasses.replace(
+        PROFILES["quick"], rounds=1, population=1, sample=1, pruning=True
+    ),
+    front_end=TARGET.front_end.to_json(), class_names=("a", "b", "c"), manifest_sha256="0", onednn="1",
+    threads=1, versions={},
+)  # fmt: skip
+CANDIDATE = propose(CONFIG.settings(), 0, [], [])
+WHOLE = build(CANDIDATE.genotype, CONFIG.settings())
+HIDDEN = next(op.name for op in WHOLE.ops if op.kind == "dense")
+# Pruning left three units of a hidden layer; that is the network which is trained in full.
+RECORD = record_of(CANDIDATE, Outcome(0.25, 0.2, widths=((HIDDEN, 3),)), CONFIG.settings())
+GRAPH = resized(WHOLE, {HIDDEN: 3})
+Weights = tuple[np.ndarray, ...]
+Trained = Iterator[tuple[int, Outcome, Weights | None]]
+
+
+def _weights(value: float) -> Weights:
+    return tuple(np.full_like(w, value) for w in keras_net.build(GRAPH).get_weights())
+
+
+KEPT, TRAINED = _weights(0.5), _weights(0.25)
+
+
+class Training:
+    """Takes the place of the training in full, and counts how often it is asked."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self.epochs: list[int] = []
+
+    def __call__(self, spec: TrainingSpec, tasks: list[Task], workers: int, _: OpenPool) -> Trained:
+        for task in tasks:
+            assert task.graph == GRAPH
+            self.epochs.append(spec.train["epochs"])
+            yield task.index, self.outcome, None if self.outcome.failure else TRAINED
+
+
+def _finish(
+    directory: Path,
+    config: Config,
+    training: Callable[[TrainingSpec, list[Task], int, OpenPool], Trained],
+    monkeypatch: pytest.MonkeyPatch,
+    records: Sequence[Record] = (RECORD,),
+) -> str:
+    monkeypatch.setattr(final, "start_tensorflow", lambda: None)  # its settings are for a whole process
+    monkeypatch.setattr(final, "train_in_full", training)
+    records = list(records)
+    front = rundir.Front(directory, records, config.bounds)
+    return final.finish_best(directory, config, front, records, _data(), final.processes)[1]
+
+
+def _data() -> DataSet:
+    pixels = np.random.default_rng(0).integers(0, 4096, (9, 16, 16)).astype(np.uint16)
+    labels, split = np.tile(np.arange(3, dtype=np.int32), 3), np.repeat(np.arange(3, dtype=np.uint8), 3)
+    names = CONFIG.class_names
+    return DataSet(pixels, labels, split, names, SENSOR, "gray", "synthetic", "0", Path("unused"))
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / rundir.WEIGHTS).mkdir()
+    save_weights(weights_path(tmp_path / rundir.WEIGHTS, 0), KEPT)
+    return tmp_path
+
+
+def _is(saved: bundle.Bundle, weights: Weights) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(saved.weights, weights, strict=True))
+
+
+# Of 3 validation images, two standard errors of 25 % are 50 %.
+@pytest.mark.parametrize("error", [0.125, 0.25, 0.6875])
+def test_full_training_replaces_the_weights(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, error: float
+) -> None:
+    training = Training(Outcome(error, 0.1))
+    for _ in range(2):
+        sentence = _finish(directory, CONFIG, training, monkeypatch)
+        assert f"after 40 epochs: validation error {error:.2%} (25.00% in the search), test" in sentence
+    assert training.epochs == [40]  # the second time it is there already
+    saved = bundle.load(directory / "best")
+    assert _is(saved, TRAINED) and saved.train.epochs == 40 and saved.metrics["val_error"] == error
+
+
+def test_better_weights_of_the_search_are_kept(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = Training(Outcome(0.8125, 0.1))
+    for _ in range(2):
+        sentence = _finish(directory, CONFIG, training, monkeypatch)
+        assert (
+            "after 8 epochs: validation error 25.00% (the search's weights; 40 epochs gave 81.25%)"
+            in sentence
+        )
+    assert training.epochs == [40]
+    saved = bundle.load(directory / "best")
+    assert _is(saved, KEPT) and saved.train.epochs == 8 and saved.metrics["val_error"] == 0.25
+
+
+@pytest.mark.parametrize("final_epochs", [0, 3, 8])
+def test_full_training_is_never_shorter(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, final_epochs: int
+) -> None:
+    training = Training(Outcome(0.0, 0.0))
+    method = dataclasses.replace(CONFIG.method, final={"epochs": final_epochs})
+    config = dataclasses.replace(CONFIG, method=method)
+    assert "after 8 epochs: validation error 25.00%, test" in _finish(
+        directory, config, training, monkeypatch
+    )
+    assert not training.epochs and _is(bundle.load(directory / "best"), KEPT)
+
+
+def test_crash_keeps_the_weights_until_it_goes_well(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crash = Training(Outcome(None, None, "worker was killed by SIGKILL"))
+    assert "after 8 epochs" in _finish(directory, CONFIG, crash, monkeypatch)
+    assert "candidate 0 in full: worker was killed by SIGKILL" in capsys.readouterr().err
+    assert _is(bundle.load(directory / "best"), KEPT)
+    assert "after 40 epochs" in _finish(directory, CONFIG, Training(Outcome(0.0, 0.0)), monkeypatch)
+    assert _is(bundle.load(directory / "best"), TRAINED)
+
+
+class Finalists:
+    """Trains each candidate to an error of its own, and remembers whom."""
+
+    def __init__(self, errors: dict[int, float], losses: dict[int, float] | None = None) -> None:
+        self.errors, self.losses, self.asked = errors, losses or {}, list[int]()
+
+    def __call__(self, spec: TrainingSpec, tasks: list[Task], workers: int, _: OpenPool) -> Trained:
+        for task in tasks:
+            self.asked.append(task.index)
+            error = self.errors[task.index]
+            weights = tuple(np.full_like(w, error) for w in keras_net.build(task.graph).get_weights())
+            yield task.index, Outcome(error, 0.0, val_loss=self.losses.get(task.index)), weights
+
+
+def test_the_best_of_several_finalists_is_saved(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three are trained in full, best first; the second turns out better than the first."""
+    settings = CONFIG.settings()
+    records = [
+        record_of(propose(settings, k, [], []), Outcome(error, 0.2), settings)
+        for k, error in enumerate((0.3, 0.2, 0.25, 0.6))
+    ]
+    records = [
+        dataclasses.replace(r, costs=dataclasses.replace(r.costs, size=100 - k, macs=9, ram=9, peak_memory=9))
+        for k, r in enumerate(records)
+    ]
+    config = dataclasses.replace(CONFIG, method=dataclasses.replace(CONFIG.method, finalists=3))
+    training = Finalists({1: 0.3, 2: 0.1, 0: 0.2})
+    tested, evaluate = list[str](), model_training.evaluate
+
+    def watched(*arguments: Any) -> float:
+        tested.append(arguments[-1])
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(model_training, "evaluate", watched)
+    for _ in range(2):
+        sentence = _finish(directory, config, training, monkeypatch, records)
+        assert "best: candidate 2 after 40 epochs: validation error 10.00% (25.00% in the search)" in sentence
+    assert training.asked == [1, 2, 0]
+    finalists = sorted(path.name for path in (directory / "finalists").iterdir())
+    assert finalists == ["00000_0", "00001_0", "00002_0"]
+    assert "test_error" not in bundle.load(directory / "finalists" / "00002_0").metrics
+    assert tested == ["test"]  # only the network that is saved, once
+
+
+def test_finalists_are_those_of_least_loss_if_asked(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = CONFIG.settings()
+    measured = [(0.2, 0.6), (0.25, 0.4), (0.22, 0.5)]
+    records = [
+        record_of(propose(settings, k, [], []), Outcome(error, 0.2, val_loss=loss), settings)
+        for k, (error, loss) in enumerate(measured)
+    ]
+    records = [
+        dataclasses.replace(r, costs=dataclasses.replace(r.costs, size=9, macs=9, ram=9, peak_memory=9))
+        for r in records
+    ]
+    method = dataclasses.replace(CONFIG.method, finalists=2, rank_by="loss")
+    training = Finalists({1: 0.3, 2: 0.2}, {1: 0.35, 2: 0.36})
+    sentence = _finish(directory, dataclasses.replace(CONFIG, method=method), training, monkeypatch, records)
+    assert training.asked == [1, 2]
+    assert "best: candidate 1 after 40 epochs: validation error 30.00% (25.00% in the search)" in sentence
+    # Two standard errors of three images are 50 %; no loss makes good an error above that.
+    training = Finalists({1: 0.9, 2: 0.2}, {1: 0.35, 2: 0.36})
+    shutil.rmtree(directory / "finalists")
+    sentence = _finish(directory, dataclasses.replace(CONFIG, method=method), training, monkeypatch, records)
+    assert "best: candidate 2 after 40 epochs: validation error 20.00% (22.00% in the search)" in sentence
+
+
+def test_a_finalist_over_a_bound_does_not_replace_one_that_fits(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = CONFIG.settings()
+    records = [
+        record_of(propose(settings, k, [], []), Outcome(error, 0.2), settings)
+        for k, error in enumerate((0.3, 0.2, 0.1))
+    ]
+    small = {"macs": 9, "ram": 9, "peak_memory": 9}
+    records = [
+        dataclasses.replace(r, costs=dataclasses.replace(r.costs, size=size, **small))
+        for r, size in zip(records, (100, 30_000, 40_000), strict=True)
+    ]
+    config = dataclasses.replace(CONFIG, method=dataclasses.replace(CONFIG.method, finalists=3))
+    training = Finalists({0: 0.25, 1: 0.0, 2: 0.0})
+    assert "best: candidate 0 after 40" in _finish(directory, config, training, monkeypatch, records)
+    assert training.asked == [0]
+
+
+def test_seeds_decide_by_their_mean(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Candidate 1 has the luckiest training, candidate 0 the better mean; of its own the best is saved."""
+    settings = CONFIG.settings()
+    records = [record_of(propose(settings, k, [], []), Outcome(0.25, 0.2), settings) for k in range(2)]
+    records = [dataclasses.replace(r, costs=dataclasses.replace(r.costs, size=9, macs=9)) for r in records]
+    method = dataclasses.replace(CONFIG.method, finalists=2, final_seeds=2)
+    errors, seeds = {0: iter((0.25, 0.125)), 1: iter((0.0625, 0.5))}, list[int]()
+
+    def training(spec: TrainingSpec, tasks: list[Task], workers: int, _: OpenPool) -> Trained:
+        for task in tasks:
+            seeds.append(task.seed)
+            error = next(errors[task.index])
+            weights = tuple(np.full_like(w, error) for w in keras_net.build(task.graph).get_weights())
+            yield task.index, Outcome(error, 0.0), weights
+
+    config = dataclasses.replace(CONFIG, method=method, bounds=Bounds(error=0.05, peak_memory=None))
+    sentence = _finish(directory, config, training, monkeypatch, records)
+    assert "best: candidate 0 after 40 epochs: validation error 12.50%" in sentence
+    assert "mean of 2 seeds 18.75%" in sentence and ", mean " in sentence.partition("test error ")[2]
+    assert len(set(seeds)) == 4 and bundle.load(directory / "best").seed in seeds
+    saved = [bundle.load(directory / "finalists" / f"00000_{k}") for k in range(2)]
+    tested = [model_training.evaluate(one.model(), _data(), one.front_end, "test") for one in saved]
+    metrics = bundle.load(directory / "best").metrics
+    assert metrics["test_error"] == tested[1] and metrics["mean_test_error"] == sum(tested) / 2
+
+
+def test_missing_weights_are_named(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights_path(directory / rundir.WEIGHTS, 0).unlink()
+    with pytest.raises(LogGradError, match=r"00000\.npz: the weights of candidate 0 are missing"):
+        _finish(directory, CONFIG, Training(Outcome(0.8125, 0.0)), monkeypatch)

@@ -1,0 +1,196 @@
+"""search.evolve: the door. Wrong values fast; a real search killed with SIGKILL, slow."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models import bundle
+from search.run import rundir
+from search.run.config import absolute_data
+from tests.support import REPOSITORY
+
+SHAPES = ("bar", "disc", "noise")
+
+
+def _picture(rng: np.random.Generator, label: int) -> np.ndarray:
+    y, x = np.mgrid[:40, :40] - rng.integers(14, 26, 2)[:, None, None]
+    mask = (np.abs(x) < 5, x * x + y * y < 120, rng.random((40, 40)) < 0.5)[label]
+    shade = rng.integers(20, 90, 3) + mask[..., None] * rng.integers(60, 150, 3)
+    return (shade + rng.normal(0, 4, (40, 40, 3))).clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set of three easy classes, 36 pictures each, as a folder."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for label, name in enumerate(SHAPES):
+        (folder / name).mkdir()
+        for i in range(36):
+            Image.fromarray(_picture(rng, label)).save(folder / name / f"{i:03d}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "search.evolve", *arguments]
+
+
+def _evolve(cache: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "LOGGRAD_CACHE": str(cache)}
+    return subprocess.run(
+        _command(*arguments), cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=600
+    )
+
+
+def _one_line_error(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode not in (0, None) and "Traceback" not in done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("error: "), done.stderr
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--input=png",), "unknown input format 'png'"),
+        (("--rounds=0",), "rounds"),
+        (("--bits=7",), "--bits=7: choose 8 to 16"),
+        (("--macs_bound=fast",), "--macs_bound=fast: give a positive number, or none"),
+        (("--error_bound=5",), "bound on error is 5; give a share up to 1"),
+        (("--max_overrun=-1",), "--max_overrun=-1: give a positive number, or none"),
+        (("--rungs=4,2",), "--rungs=4,2: give rising numbers of epochs"),
+        (("--rungs=2,9",), "--rungs=2,9: the last one must lie below the 8 epochs"),
+        (("--faithful", "--profile=paper"), "--faithful and --profile name two sets of defaults"),
+        (("--ray_address=auto",), "--ray_address=auto: give --executor=ray too"),
+        (("--board=uno",), "--board=uno: no such board; choose one of arduino-nano-33-ble,"),
+        (("--board=host",), "--board=host: it bounds nothing"),
+        (("--data=folder:/nowhere/at/all",), "/nowhere/at/all"),
+        (("--resume",), "--resume: say which run"),
+        (("--resume=/nowhere",), "/nowhere: no search there to resume"),
+        (("--resume=a", "--out=b"), "name two directories"),
+    ],
+)
+def test_wrong_values(cache: Path, tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    out = () if any("resume" in a for a in arguments) else (f"--out={tmp_path / 'run'}",)
+    assert message in _one_line_error(_evolve(cache, *arguments, *out))
+    left = [path.name for path in (tmp_path / "run").glob("*")]
+    assert left == (["lock"] if "--data=folder:/nowhere/at/all" in arguments else [])
+
+
+def test_unwritable_directory_is_found_before_data_is_prepared(cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    done = _evolve(cache, "--data=folder:/nowhere", f"--out={tmp_path / 'file' / 'run'}")
+    assert f"{tmp_path / 'file' / 'run'}: Not a directory" in _one_line_error(done)
+
+
+def test_running_search_is_found_before_data_is_prepared(cache: Path, tmp_path: Path) -> None:
+    with rundir.lock(tmp_path / "run"):
+        done = _evolve(cache, "--data=folder:/nowhere", f"--out={tmp_path / 'run'}")
+    assert "another search is running there" in _one_line_error(done)
+
+
+def test_data_is_named_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute_data("synthetic") == "synthetic"
+    assert absolute_data("folder:a/../b") == f"folder:{tmp_path / 'b'}"
+    assert absolute_data(f"pascalraw:{tmp_path}") == f"pascalraw:{tmp_path}"
+
+
+TINY = (
+    "--size=24", "--rounds=6", "--population=3", "--sample=2", "--epochs=4", "--workers=2",
+    "--input=loggrad_1p5", "--final_epochs=5", "--pruning", "--rungs=2", "--children=2", "--always_bn",
+    "--padding=same", "--rank_by=loss",
+)  # fmt: skip
+
+
+def _state(directory: Path) -> dict[str, bytes]:
+    names = ["config.json", "journal.jsonl", "front.csv"]
+    names += [str(p.relative_to(directory)) for p in sorted((directory / "candidates").iterdir())]
+    return {name: (directory / name).read_bytes() for name in names}
+
+
+@pytest.mark.slow
+def test_killed_search_goes_on_as_if_nothing_had_happened(
+    pictures: Path, cache: Path, tmp_path: Path
+) -> None:
+    data = f"--data=folder:{os.path.relpath(pictures, REPOSITORY)}"
+    whole = tmp_path / "whole"
+    done = _evolve(cache, data, *TINY, f"--out={whole}")
+    assert done.returncode == 0, done.stderr
+    assert "validation error" in done.stdout and "test error" in done.stdout
+
+    killed = tmp_path / "killed"
+    environment = {**os.environ, "LOGGRAD_CACHE": str(cache)}
+    for starts, lines in enumerate((1, 3, 5)):  # the begin record, then a few candidates more each time
+        arguments = [data, *TINY, "--resume", f"--out={killed}"] if not starts else [f"--resume={killed}"]
+        process = subprocess.Popen(
+            _command(*arguments),
+            cwd=REPOSITORY,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        journal = killed / "journal.jsonl"
+        while process.poll() is None and not (
+            journal.exists() and journal.read_bytes().count(b"\n") >= lines
+        ):
+            time.sleep(0.02)
+        assert process.poll() is None, "the search ended before it could be killed"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    refused = _evolve(cache, f"--resume={killed}", "--seed=3")
+    assert "seed was 0, now 3" in _one_line_error(refused)
+    refused = _evolve(cache, f"--resume={killed}", "--macs_bound=none")
+    assert "bounds.macs was 1000000, now None" in _one_line_error(refused)
+    assert "holds a search" in _one_line_error(_evolve(cache, data, *TINY, f"--out={killed}"))
+    done = _evolve(cache, "--resume", data, f"--out={killed}")
+    assert done.returncode == 0, done.stderr
+    assert _state(killed) == _state(whole)
+
+    assert json.loads((whole / "config.json").read_text())["data"] == f"folder:{pictures}"
+    saved = [bundle.load(d / "best") for d in (whole, killed)]
+    assert saved[0].metrics == saved[1].metrics and saved[0].graph == saved[1].graph
+    for a, b in zip(saved[0].weights, saved[1].weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    rows = [json.loads(line) for line in (whole / "journal.jsonl").read_text().splitlines()[1:]]
+    errors = {row["val_error"] for row in rows}
+    assert saved[0].metrics["search_val_error"] in errors and len(rows) == 6
+
+    short = tmp_path / "short"
+    done = _evolve(cache, data, *TINY, "--rounds=4", f"--out={short}")
+    assert done.returncode == 0, done.stderr
+    done = _evolve(cache, f"--resume={short}", "--rounds=6")
+    assert done.returncode == 0, done.stderr
+    assert _state(short) == _state(whole)
+    refused = _evolve(cache, f"--resume={short}", "--rounds=5")
+    assert "6 candidates are there already, --rounds=5" in _one_line_error(refused)
+
+
+@pytest.mark.slow
+def test_interrupted_search_says_how_to_go_on(pictures: Path, cache: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        _command(f"--data=folder:{pictures}", *TINY, f"--out={out}"),
+        cwd=REPOSITORY, env={**os.environ, "LOGGRAD_CACHE": str(cache)}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    while process.poll() is None and not (out / "journal.jsonl").exists():
+        time.sleep(0.02)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"--resume={out}" in errors and "Traceback" not in errors
