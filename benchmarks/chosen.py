@@ -20,8 +20,7 @@ from loggrad_tf.errors import LogGradError
 from models import zoo
 from models.graph import Graph
 from search.cost.costs import Costs, Target, costs
-from search.run import finalists as final
-from search.run import rundir
+from search.run import finalists, rundir
 from search.workers.evaluator import start_tensorflow
 
 FLAGS = flags.FLAGS
@@ -47,7 +46,7 @@ def main(argv: list[str]) -> None:
     for run in runs:
         if rundir.committed(run) < rundir.load_config(run).method.rounds:
             raise LogGradError(f"{run}: this search has not ended: python -m search.evolve --resume={run}")
-    saved = [bundle.load(run / final.BEST) for run in runs]
+    saved = [bundle.load(run / finalists.BEST) for run in runs]
     config, reference = rundir.load_config(runs[0]), saved[0]
     for run, one in zip(runs, saved, strict=True):
         if (one.data, one.front_end) != (reference.data, reference.front_end):

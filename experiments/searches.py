@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from loggrad_tf.errors import LogGradError
-from search.reporting import saved as report_run
-from search.reporting.saved import Run
+from search.reporting import reading
+from search.reporting.reading import Run
 from search.run.progress import left
 
 LOG = "log.txt"
@@ -67,13 +67,13 @@ def run_all(searches: Sequence[Search], root: Path, workers: int) -> list[Run]:
     if waiting:
         print(f"{len(waiting)} of {len(searches)} searches to go, in {root}", flush=True)
         _spread(waiting, root, workers)
-    return [report_run.read(root / one.name) for one in searches]
+    return [reading.read(root / one.name) for one in searches]
 
 
 def _finished(directory: Path) -> bool:
     if not (directory / "config.json").is_file():
         return False
-    run = report_run.read(directory)
+    run = reading.read(directory)
     return run.finished and run.saved is not None
 
 
@@ -115,7 +115,7 @@ def _failure(search: Search, directory: Path) -> str:
 
 
 def _found(directory: Path) -> str:
-    run = report_run.read(directory)
+    run = reading.read(directory)
     least = min((point.error for point in run.points.values()), default=1.0)
     return (
         f"{run.config.input}, seed {run.config.seed}: {len(run.records)} candidates,"

@@ -22,9 +22,7 @@ from loggrad_tf.errors import LogGradError
 from search.cost.objectives import best, overrun
 from search.record.history import Candidate, Record
 from search.record.journal import writing
-from search.run import finalists as final
-from search.run import options as asked
-from search.run import plots, rundir
+from search.run import finalists, options, plots, rundir
 from search.run.config import Config, differences, versions
 from search.run.progress import Progress, table
 from search.run.tensorboard import Watch
@@ -34,7 +32,7 @@ from search.workers.evaluator import Task
 from search.workers.pool import ONEDNN, THREADS
 
 FLAGS = flags.FLAGS
-flags.adopt_module_key_flags(asked)
+flags.adopt_module_key_flags(options)
 
 
 def _resumed(directory: Path) -> tuple[Config, DataSet]:
@@ -44,7 +42,7 @@ def _resumed(directory: Path) -> tuple[Config, DataSet]:
       LogGradError: a flag, the data set or the machine would change its history.
     """
     stored = rundir.load_config(directory)
-    config = asked.again(stored)
+    config = options.again(stored)
     changed = differences(stored.history(), config.history())
     done = rundir.committed(directory)
     if config.method.rounds < done:
@@ -93,7 +91,7 @@ def _finish(
     directory: Path, config: Config, data: DataSet, evolution: Evolution, front: rundir.Front
 ) -> None:
     bounds, records = config.bounds, evolution.records
-    open_pool = functools.partial(asked.pool, config=config)
+    open_pool = functools.partial(options.pool, config=config)
     chosen = best(front.members, bounds)
     if chosen is None:
         reasons = [r.outcome.failure or "stopped at a rung" for r in records]
@@ -101,9 +99,10 @@ def _finish(
     title = f"{config.input}, {config.data}, {len(records)} candidates, seed {config.seed}"
     with writing(directory):
         plots.write_csv(directory / "front.csv", front.members)
-        saved, sentence = final.finish_best(directory, config, front, records, data, open_pool)
+        saved, sentence = finalists.finish_best(directory, config, front, records, data, open_pool)
         plots.write_png(directory / "front.png", front.points, front.members, bounds, saved, title)
-    print(f"\nFront of {len(front.points)} candidates (* saved in {directory / final.BEST}, ! over a bound):")
+    best_folder = directory / finalists.BEST
+    print(f"\nFront of {len(front.points)} candidates (* saved in {best_folder}, ! over a bound):")
     print(table(front.members | {saved: front.points[saved]}, bounds, saved))
     failed = sum(r.outcome.failure is not None for r in records)
     stopped = sum(r.outcome.stopped for r in records)
@@ -148,7 +147,7 @@ def _search(directory: Path, config: Config, data: DataSet) -> None:
             progress.show(record, seconds)
             watch.add(record, seconds, front.members)
 
-        with contextlib.closing(watch), asked.pool(config.workers, spec, config) as pool:
+        with contextlib.closing(watch), options.pool(config.workers, spec, config) as pool:
             rundir.drive(evolution, journal, pool, task_of, show)
     journal.close()
     _finish(directory, config, data, evolution, front)
@@ -161,12 +160,12 @@ def main(argv: list[str]) -> None:
         rundir.load_config(directory)  # a lock is not put where no search is
     else:
         rundir.refuse_existing(directory)
-        asked.check()
+        options.check()
     with rundir.lock(directory):  # before minutes of preparing data
         if resume:
             config, data = _resumed(directory)
         else:
-            config, data = asked.config()
+            config, data = options.config()
             propose(config.settings(), 0, [], [])  # impossible bounds leave no run behind
             rundir.create(directory, config)
         try:
@@ -174,7 +173,7 @@ def main(argv: list[str]) -> None:
         except KeyboardInterrupt:
             print(
                 f"\ninterrupted; what is finished is kept. Go on with:"
-                f" python -m search.evolve --resume={directory}{asked.executor()}",
+                f" python -m search.evolve --resume={directory}{options.executor()}",
                 file=sys.stderr,
             )
             sys.exit(130)

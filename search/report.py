@@ -14,7 +14,7 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import check_place, write_whole
 from search.reporting import page as report_page
 from search.reporting import png as report_png
-from search.reporting import saved as report_run
+from search.reporting import reading
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("run", [], "Directory of a search; several lie over each other.")
@@ -33,7 +33,7 @@ def main(argv: list[str]) -> None:
     if len(set(seen)) < len(seen):
         twice = next(d for d, place in zip(directories, seen, strict=True) if seen.count(place) > 1)
         raise LogGradError(f"--run={twice} is given twice: give each search once")
-    runs = [report_run.read(directory) for directory in directories]
+    runs = [reading.read(directory) for directory in directories]
     default = directories[0] / ("report.html" if len(runs) == 1 else "comparison.html")
     out = Path(FLAGS.out) if FLAGS.out else default
     check_place(out, "out")

@@ -22,8 +22,8 @@ from experiments.study import Claim, Result, Study, network, training
 from loggrad_tf.transform.frontend import FrontEnd
 from search.cost.objectives import Point
 from search.reporting.front import lower_envelope
-from search.reporting.saved import Run
-from search.run import finalists as final
+from search.reporting.reading import Run
+from search.run import finalists
 
 COSTS = {"size": "model size (bytes)", "macs": "multiply-accumulates", "peak_memory": "peak memory (bytes)"}
 FIGURES = {
@@ -100,7 +100,7 @@ def run(study: Study) -> Result:
         jobs += [
             training(
                 f"{config.input}, candidate {index}",
-                final.network(found.records[index], config),
+                finalists.network(found.records[index], config),
                 data,
                 front,
                 recipe,

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from export.c import front
-from export.c import node_functions as emit_nodes
+from export.c import front, node_functions
 from export.c.text import comment, filled, quoted, wrapped
 from export.plan.nodes import CODES, Network
 from export.plan.plan import Plan
@@ -108,7 +107,7 @@ def _code(plan: Plan, source: front.Input, classes: tuple[str, ...]) -> dict[str
     numbers = ("R" if call == NEXT_ROW else str(call) for call in plan.schedule.calls)
     wide = len(network.nodes) > 255
     return {
-        "INCLUDES": "".join(f'#include "{name}"\n' for name in emit_nodes.headers(network)),
+        "INCLUDES": "".join(f'#include "{name}"\n' for name in node_functions.headers(network)),
         "FRONT_DEFINITIONS": front.definitions(source),
         "FRONT_INITIALISE": front.initialise(source),
         "FRONT_RESTART": front.restart(source),
@@ -118,18 +117,18 @@ def _code(plan: Plan, source: front.Input, classes: tuple[str, ...]) -> dict[str
         "STRUCTS": "\n".join(
             text
             for node in network.nodes
-            for text in (emit_nodes.struct(network, node), emit_nodes.place(plan, node))
+            for text in (node_functions.struct(network, node), node_functions.place(plan, node))
             if text
         ),
-        "CONVOLUTIONS": emit_nodes.convolutions(plan),
+        "CONVOLUTIONS": node_functions.convolutions(plan),
         "SOFTMAX": softmax if any(node.kind == "softmax" for node in network.nodes) else "",
-        "NODES_CODE": "\n".join(emit_nodes.function(plan, node) for node in network.nodes),
+        "NODES_CODE": "\n".join(node_functions.function(plan, node) for node in network.nodes),
         "CASES": cases,
         "NEXT_ROW": 65535 if wide else 255,
         "CALL_TYPE": "uint16_t" if wide else "uint8_t",
         "CALLS": len(plan.schedule.calls),
         "SCHEDULE": wrapped(numbers),
-        "OUTPUT_MAP": emit_nodes.map_name(network, network.output),
+        "OUTPUT_MAP": node_functions.map_name(network, network.output),
         "CLASS_NAMES": f"\nconst char *const net_class_names[] = {{\n{names}}};\n" if classes else "",
         "CLASS": decision(output.size, output.zero_point),
     }
@@ -149,15 +148,15 @@ def _maps(plan: Plan) -> str:
             "pad": map_.pad,
         }
         body = wrapped(f".{name} = {value}" for name, value in fields.items())
-        lines.append(f"static const lg_map {emit_nodes.map_name(plan.network, key)} = {{\n{body}}};\n")
+        lines.append(f"static const lg_map {node_functions.map_name(plan.network, key)} = {{\n{body}}};\n")
     return "".join(lines)
 
 
 def _padding(plan: Plan) -> str:
     text = ""
-    for value, size in emit_nodes.padding(plan).items():
+    for value, size in node_functions.padding(plan).items():
         body = "{0}" if value == 0 else "{\n" + wrapped(str(value) for _ in range(size)) + "}"
-        text += f"static const int8_t {emit_nodes.padding_name(value)}[{size}] = {body};\n"
+        text += f"static const int8_t {node_functions.padding_name(value)}[{size}] = {body};\n"
     return text and f"\n/* Rows above and below an image. */\n{text}"
 
 

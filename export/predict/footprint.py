@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from export import GENERATOR
-from export.c import emit, front
-from export.c import node_functions as emit_nodes
+from export.c import emit, front, node_functions
 from export.plan import kernels
 from export.plan import plan as planning
 from export.plan.nodes import build
@@ -127,5 +126,5 @@ def data_bytes(made: Plan, source: front.Input) -> int:
     """Weights, scales, tables, rows of padding and the order of calls."""
     table = source.table
     order = len(made.schedule.calls) * (1 if len(made.network.nodes) <= 255 else 2)
-    padding = sum(emit_nodes.padding(made).values())
+    padding = sum(node_functions.padding(made).values())
     return made.constant_bytes + padding + order + (0 if table is None else table.nbytes)

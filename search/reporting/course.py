@@ -3,7 +3,7 @@
 import collections
 from collections.abc import Callable, Sequence
 
-from search.reporting.saved import ERROR, Run
+from search.reporting.reading import ERROR, Run
 from search.reporting.svg import (
     BLUE,
     SERIES,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from search.cost.objectives import Point
-from search.reporting.saved import COSTS, ERROR, QUANTITIES, Quantity, Run, resources
+from search.reporting.reading import COSTS, ERROR, QUANTITIES, Quantity, Run, resources
 from search.reporting.svg import (
     BLACK,
     BLUE,

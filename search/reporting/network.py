@@ -17,7 +17,7 @@ from export.predict import costs, footprint, pipeline, power
 from export.quantization.nominal import nominal
 from models.graph import WEIGHTED, WINDOWED, Graph, Op, macs, weight_count
 from models.pruning.channels import resized
-from search.reporting.saved import Run
+from search.reporting.reading import Run
 from search.reporting.svg import escape, label, picture, place
 from search.strategy.proposal import build
 

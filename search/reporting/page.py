@@ -15,7 +15,7 @@ from search.cost import objectives
 from search.reporting import course as report_course
 from search.reporting import front as report_front
 from search.reporting import network as report_network
-from search.reporting.saved import ERROR, QUANTITIES, Run, command, labels, lineage, unlike_profile
+from search.reporting.reading import ERROR, QUANTITIES, Run, command, labels, lineage, unlike_profile
 from search.reporting.svg import SERIES, escape
 
 TEMPLATES = Path(__file__).parent / "templates"

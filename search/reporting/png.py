@@ -13,7 +13,7 @@ import numpy as np
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import write_whole
 from search.reporting.front import limits, lower_envelope, value
-from search.reporting.saved import ERROR, Run, labels, resources
+from search.reporting.reading import ERROR, Run, labels, resources
 from search.reporting.svg import SERIES
 
 _MARKERS = {

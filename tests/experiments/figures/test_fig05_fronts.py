@@ -11,7 +11,7 @@ from experiments.figures.fig05_fronts import RETRAINED, factor, least_cost
 from experiments.searches import Search
 from experiments.study import Study
 from loggrad_tf.errors import LogGradError
-from search.reporting import saved as report_run
+from search.reporting import reading
 from search.run.rundir import JOURNAL
 from tests.support.report_cases import CONFIG, invented, write_run
 from tests.support.search_cases import point
@@ -49,7 +49,7 @@ def test_factors_compare_searches_of_one_seed() -> None:
 def test_what_is_retrained_is_on_a_stair(tmp_path: Path) -> None:
     records = invented(200)
     config = dataclasses.replace(CONFIG, method=dataclasses.replace(CONFIG.method, rounds=200))
-    run = report_run.read(write_run(tmp_path / "run", config, records))
+    run = reading.read(write_run(tmp_path / "run", config, records))
     chosen = fig05_fronts._on_stairs(run)
     assert chosen == sorted(chosen)
     for cost in fig05_fronts.COSTS:  # none that is left out is better than all that are chosen, at its cost

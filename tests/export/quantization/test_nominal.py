@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from export import boards
-from export.c import front
-from export.c import node_functions as emit_nodes
+from export.c import front, node_functions
 from export.plan.plan import Plan
 from export.predict import costs, footprint
 from export.quantization import quantize
@@ -51,7 +50,7 @@ def planned(made: Plan) -> dict[str, Any]:
 
 
 def padding(made: Plan) -> int:
-    return sum(emit_nodes.padding(made).values())
+    return sum(node_functions.padding(made).values())
 
 
 def compare(graph: Graph, name: str, seed: int = 0) -> None:

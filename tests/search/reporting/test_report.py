@@ -27,7 +27,7 @@ from search.record.journal import JOURNAL
 from search.reporting import course as report_course
 from search.reporting import page as report_page
 from search.reporting import png as report_png
-from search.reporting import saved as report_run
+from search.reporting import reading
 from search.reporting.network import drawing, lanes_of, munas_table, rows_of
 from search.reporting.svg import SERIES, Axis
 from search.run import rundir
@@ -59,7 +59,7 @@ def small(tmp_path: Path) -> Path:
 
 
 def _page(*directories: Path) -> str:
-    return report_page.page([report_run.read(directory) for directory in directories])
+    return report_page.page([reading.read(directory) for directory in directories])
 
 
 class _Elements(html.parser.HTMLParser):
@@ -98,7 +98,7 @@ def _paths(panel: str, cls: str) -> str:
 def test_page_is_whole_and_shows_every_candidate(tmp_path: Path) -> None:
     records = invented(400, epochs=40)
     directory = write_run(tmp_path / "run", LONG, records)
-    page, run = _page(directory), report_run.read(directory)
+    page, run = _page(directory), reading.read(directory)
     _Elements(page)
     panels = _panels(page)
     assert len(panels) == 6, "error against three costs, and these against each other"
@@ -144,7 +144,7 @@ def test_hostile_text_is_only_text(tmp_path: Path) -> None:
 
 
 def test_network_is_the_chosen_one_and_its_costs_add_up(small: Path) -> None:
-    page, run = _page(small), report_run.read(small)
+    page, run = _page(small), reading.read(small)
     assert run.chosen is not None
     costs = run.records[run.chosen].costs
     totals = re.findall(r"<tfoot><tr>(.*?)</tr>", page)
@@ -157,7 +157,7 @@ def test_network_is_the_chosen_one_and_its_costs_add_up(small: Path) -> None:
 
 
 def test_energy_of_the_chosen_network_by_stage(small: Path) -> None:
-    page, run = _page(small), report_run.read(small)
+    page, run = _page(small), reading.read(small)
     assert run.chosen is not None
     table = re.findall(r"<th>µJ a frame</th>.*?</table>", page)[0]
     for title in ("log-gradient sensor", "made by the board from RAW", "camera with ISP"):
@@ -173,7 +173,7 @@ def test_energy_of_the_chosen_network_by_stage(small: Path) -> None:
 
 
 def test_pruned_network_is_drawn_as_it_was_left(small: Path, tmp_path: Path) -> None:
-    index, settings = report_run.read(small).chosen, SMALL.settings()
+    index, settings = reading.read(small).chosen, SMALL.settings()
     assert index is not None
     record = _searched()[index]
     drawn = build(record.candidate.genotype, settings)
@@ -215,14 +215,14 @@ def test_drawing_has_a_place_for_every_op() -> None:
 
 @pytest.mark.parametrize("repeat", [0, 2])
 def test_kept_network_is_the_chosen_one(small: Path, repeat: int) -> None:
-    other = max(report_run.read(small).points)
+    other = max(reading.read(small).points)
     seeds = dataclasses.replace(SMALL, method=dataclasses.replace(SMALL.method, final_seeds=3))
     rundir.write_config(small, seeds)
     (small / "best").mkdir()
     saved: dict[str, Any] = {"seed": training_seed(SMALL.seed, other, repeat), "train": {"epochs": 40}}
     saved["metrics"] = {"val_error": 0.1234, "test_error": 0.2345}
     (small / "best" / "network.json").write_text(json.dumps(saved))
-    assert report_run.read(small).chosen == other
+    assert reading.read(small).chosen == other
     page = re.sub("<[^>]*>", "", _page(small))
     assert "Kept after 40 epochs of training: validation error 12.34 % (" in page
     assert "12.34 %validation error after 40 epochs" in page and "23.45 %test error" in page
@@ -230,10 +230,10 @@ def test_kept_network_is_the_chosen_one(small: Path, repeat: int) -> None:
         seeds, method=dataclasses.replace(seeds.method, rounds=SMALL.method.rounds + 1)
     )
     rundir.write_config(small, longer)
-    assert report_run.read(small).saved is None  # it was the choice of fewer rounds
+    assert reading.read(small).saved is None  # it was the choice of fewer rounds
     rundir.write_config(small, seeds)
     (small / "best" / "network.json").write_text("{torn")
-    assert report_run.read(small).saved is None
+    assert reading.read(small).saved is None
 
 
 @pytest.mark.parametrize("tail", [b'{"event":"candi', b'{"event":"candidate","ind\n'])
@@ -246,7 +246,7 @@ def test_running_search_is_only_read(small: Path, tail: bytes) -> None:
     after = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in small.rglob("*") if p.is_file()}
     assert after == before
     assert "last line is not complete" in torn and "last line is not complete" not in whole
-    assert report_run.read(small).records == _searched()
+    assert reading.read(small).records == _searched()
 
 
 def _edit(path: Path, old: bytes, new: bytes) -> None:
@@ -269,7 +269,7 @@ def _edit(path: Path, old: bytes, new: bytes) -> None:
 def test_damage_is_named(small: Path, name: str, old: bytes, new: bytes, said: str) -> None:
     _edit(small / name, old, new)
     with pytest.raises(LogGradError, match=re.escape(said)):
-        report_run.read(small)
+        reading.read(small)
 
 
 def _failing(count: int) -> list[Record]:
@@ -315,7 +315,7 @@ def test_course_of_a_search(tmp_path: Path) -> None:
     lines = [json.dumps({"index": i, "seconds": s}) for i, s in {**seconds, 0: 99.0}.items()]
     again = json.dumps({"index": 0, "seconds": seconds[0]})
     (directory / "timing.jsonl").write_text("\n".join([*lines, again]) + "\n")
-    run = report_run.read(directory)
+    run = reading.read(directory)
     assert report_course.training_time(run) == list(np.cumsum(list(seconds.values())))
     least, expected = 2.0, []
     for record in records:
@@ -360,7 +360,7 @@ def test_two_searches_over_each_other(tmp_path: Path) -> None:
     assert lines == [SERIES[0][0], SERIES[1][0], "#1a1a1a"], "own bounds in own colours, a shared one black"
     assert "bound 1G →" in panels[3], "a bound far off does not stretch the axis"
     assert "different bounds" in page and "loggrad_1p5, jpeg8" in page
-    chosen = [report_run.read(d).chosen for d in (one, other)]
+    chosen = [reading.read(d).chosen for d in (one, other)]
     assert re.findall(r'<tr data-run="(\d)" data-index="(\d+)">', page) == [
         ("0", str(chosen[0])),
         ("1", str(chosen[1])),
@@ -369,10 +369,10 @@ def test_two_searches_over_each_other(tmp_path: Path) -> None:
 
 def test_names_tell_runs_apart(tmp_path: Path) -> None:
     records = invented(3)
-    one, two = (report_run.read(write_run(tmp_path / name, LONG, records)) for name in "ab")
-    third = report_run.read(write_run(tmp_path / "c", dataclasses.replace(LONG, input="raw16"), records))
-    assert report_run.labels([one, third]) == ["loggrad_1p5", "raw16"]
-    assert report_run.labels([one, two]) == ["a", "b"]
+    one, two = (reading.read(write_run(tmp_path / name, LONG, records)) for name in "ab")
+    third = reading.read(write_run(tmp_path / "c", dataclasses.replace(LONG, input="raw16"), records))
+    assert reading.labels([one, third]) == ["loggrad_1p5", "raw16"]
+    assert reading.labels([one, two]) == ["a", "b"]
     with pytest.raises(LogGradError, match="8 searches, of which 7"):
         report_page.page([one] * 8)
 
@@ -390,14 +390,14 @@ def test_png_has_a_colour_for_each_search(tmp_path: Path) -> None:
     runs = []
     for name in ("loggrad_1p5", "jpeg8", "raw16"):
         config = dataclasses.replace(LONG, input=name)
-        runs.append(report_run.read(write_run(tmp_path / name, config, invented(120))))
+        runs.append(reading.read(write_run(tmp_path / name, config, invented(120))))
     report_png.write_png(tmp_path / "fronts.png", runs)
     image = np.array(Image.open(tmp_path / "fronts.png").convert("RGB")).astype(int)
     assert image.shape[1] > 2000
     for nth, (colour, _) in enumerate(SERIES[:4]):
         rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
         assert bool((np.abs(image - rgb).max(axis=2) < 8).any()) == (nth < 3)
-    empty = report_run.read(write_run(tmp_path / "empty", LONG, []))
+    empty = reading.read(write_run(tmp_path / "empty", LONG, []))
     with pytest.raises(LogGradError, match="no front"):
         report_png.write_png(tmp_path / "no.png", [empty])
 
@@ -501,7 +501,7 @@ def _dom(page: str, place: Path) -> str:
 @pytest.mark.skipif(not BROWSER, reason="no chromium, chromium-browser or google-chrome on PATH")
 def test_in_a_browser(tmp_path: Path) -> None:
     directory = write_run(tmp_path / "run", LONG, invented(300, epochs=40))
-    run, page = report_run.read(directory), _page(directory)
+    run, page = reading.read(directory), _page(directory)
     assert run.chosen is not None
     first_failed = run.failed[0].candidate.index
     visit = _VISIT.replace("FAILED", str(first_failed))
@@ -510,7 +510,7 @@ def test_in_a_browser(tmp_path: Path) -> None:
     verdict = re.search(r'<pre id="verdict">(.*?)</pre>', dom)
     assert verdict, dom[-2000:]
     found = json.loads(html.unescape(verdict[1]))
-    chain = report_run.lineage(run.records, run.chosen)
+    chain = reading.lineage(run.records, run.chosen)
     assert len(chain) > 1, "the case is to have ancestors"
     assert found["failures"] == [] and found["panels"] == 6
     assert (found["at_rest"], found["listed"]) == (0, chain)

@@ -16,8 +16,7 @@ from models.pruning.channels import resized
 from models.training import fit as model_training
 from search.cost.objectives import Bounds
 from search.record.history import Outcome, Record
-from search.run import finalists as final
-from search.run import rundir
+from search.run import finalists, rundir
 from search.run.config import PROFILES, Config
 from search.run.finalists import OpenPool
 from search.strategy.evolution import record_of
@@ -72,11 +71,11 @@ def _finish(
     monkeypatch: pytest.MonkeyPatch,
     records: Sequence[Record] = (RECORD,),
 ) -> str:
-    monkeypatch.setattr(final, "start_tensorflow", lambda: None)  # its settings are for a whole process
-    monkeypatch.setattr(final, "train_in_full", training)
+    monkeypatch.setattr(finalists, "start_tensorflow", lambda: None)  # its settings are for a whole process
+    monkeypatch.setattr(finalists, "train_in_full", training)
     records = list(records)
     front = rundir.Front(directory, records, config.bounds)
-    return final.finish_best(directory, config, front, records, _data(), final.processes)[1]
+    return finalists.finish_best(directory, config, front, records, _data(), finalists.processes)[1]
 
 
 def _data() -> DataSet:

@@ -17,14 +17,14 @@ PROGRAM = """
 import dataclasses, json, sys
 from absl import flags
 from loggrad_tf.errors import LogGradError
-from search.run import options as asked
+from search.run import options
 found = []
 for arguments in json.load(sys.stdin):
     for name in flags.FLAGS:
         flags.FLAGS[name].unparse()
     flags.FLAGS(["search.evolve", *arguments])
     try:
-        found.append([dataclasses.asdict(asked.method()), asked.bounds().to_json()])
+        found.append([dataclasses.asdict(options.method()), options.bounds().to_json()])
     except LogGradError as error:
         found.append(str(error))
 json.dump(found, sys.stdout)

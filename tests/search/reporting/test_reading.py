@@ -1,4 +1,4 @@
-"""search.reporting.saved: the command that asks for the same search again."""
+"""search.reporting.reading: the command that asks for the same search again."""
 
 import dataclasses
 import json
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from search.cost.objectives import Bounds
-from search.reporting import saved as report_run
+from search.reporting import reading
 from search.run.config import PROFILES, Config
 from tests.support import REPOSITORY
 from tests.support.report_cases import CONFIG, EVERY_BOUND
@@ -16,7 +16,7 @@ from tests.support.report_cases import CONFIG, EVERY_BOUND
 _PARSE = """
 import dataclasses, json, sys
 from absl import flags
-from search.run import options as asked
+from search.run import options
 from search.run.config import Config
 same = []
 for line in sys.stdin:
@@ -26,13 +26,13 @@ for line in sys.stdin:
         class_names, manifest_sha256 = config.class_names, config.manifest_sha256
     class FrontEnd:
         def to_json(self): return config.front_end
-    asked.dataset.load = lambda *_, **__: Data()
-    asked.fit_front_end = lambda *_: FrontEnd()
+    options.dataset.load = lambda *_, **__: Data()
+    options.fit_front_end = lambda *_: FrontEnd()
     flags.FLAGS.unparse_flags()
     for name in flags.FLAGS: flags.FLAGS[name].unparse()
     flags.FLAGS(["evolve", *stored["arguments"]])
-    asked.check()
-    again = dataclasses.replace(asked.config()[0], versions=config.versions)
+    options.check()
+    again = dataclasses.replace(options.config()[0], versions=config.versions)
     same.append(again == config)
 print(json.dumps(same))
 """
@@ -77,7 +77,7 @@ def _configs() -> list[Config]:
 
 def test_command_asks_for_the_same_search() -> None:
     configs = _configs()
-    lines = [json.dumps({"config": c.to_json(), "arguments": report_run.arguments(c)}) for c in configs]
+    lines = [json.dumps({"config": c.to_json(), "arguments": reading.arguments(c)}) for c in configs]
     done = subprocess.run(
         [sys.executable, "-c", _PARSE],
         cwd=REPOSITORY,
@@ -88,14 +88,14 @@ def test_command_asks_for_the_same_search() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [True] * len(configs)
-    assert not any(report_run.unlike_profile(c) for c in configs)
+    assert not any(reading.unlike_profile(c) for c in configs)
 
 
 def test_command_is_one_for_a_shell(tmp_path: Path) -> None:
     config = dataclasses.replace(_configs()[-1], onednn="0")
-    text = report_run.command(config).replace("python -m search.evolve", "printf '%s\\n'")
+    text = reading.command(config).replace("python -m search.evolve", "printf '%s\\n'")
     done = subprocess.run(["sh", "-c", text], capture_output=True, text=True)
-    assert done.stdout.splitlines() == report_run.arguments(config)
+    assert done.stdout.splitlines() == reading.arguments(config)
     assert text.startswith("TF_ENABLE_ONEDNN_OPTS=0 ")
 
 
@@ -103,4 +103,4 @@ def test_training_that_no_flag_gives_is_named() -> None:
     train = CONFIG.method.train | {"momentum": 0.5, "epochs": 3}
     final = CONFIG.method.final | {"shift": 1, "epochs": 50}
     config = dataclasses.replace(CONFIG, method=dataclasses.replace(CONFIG.method, train=train, final=final))
-    assert report_run.unlike_profile(config) == ["momentum", "final shift"]
+    assert reading.unlike_profile(config) == ["momentum", "final shift"]
