@@ -20,6 +20,7 @@ from absl import flags
 from loggrad_tf import cli
 from loggrad_tf.transform import frontend
 from loggrad_tf.transform.sensor import Sensor
+from models.recipe import TrainConfig
 from search.cost.munas import resources
 from search.space.assembly import assemble
 from search.space.genotype import random_genotype, scaled
@@ -47,7 +48,7 @@ def main(argv: list[str]) -> None:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 4096, (STEPS * BATCH, SIDE, SIDE)).astype(np.uint16)
     labels = rng.integers(0, 3, len(pixels))
-    config = training.TrainConfig(batch_size=BATCH, flip=True, shift=4)
+    config = TrainConfig(batch_size=BATCH, flip=True, shift=4)
     batches = training.training_batches(pixels, labels, 3, front_end, config, 0)
     for _ in batches.take(1):  # the transform is compiled once a process
         pass

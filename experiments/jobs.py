@@ -26,6 +26,7 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.parallel import hidden_main
 from loggrad_tf.transform.frontend import FrontEnd
 from models.graph import Graph
+from models.recipe import TrainConfig
 from search.run.config import versions
 from search.run.progress import left
 from search.workers.evaluator import start_tensorflow
@@ -130,7 +131,7 @@ class Training:
       front_end: of its input.
       data: the prepared data set's folder.
       manifest_sha256: of that data set.
-      train: JSON form of :class:`models.training.fit.TrainConfig`.
+      train: JSON form of :class:`models.recipe.TrainConfig`.
       seed: of weights, order and augmentation.
     """
 
@@ -159,7 +160,7 @@ class Training:
         from models.training import fit as training
 
         data = open_data(self.data)
-        config = training.TrainConfig.from_json(self.train)
+        config = TrainConfig.from_json(self.train)
         trained = training.train(self.graph, data, self.front_end, config, self.seed)
         return save_network(directory, data, self.front_end, trained, config, self.seed)
 
@@ -171,7 +172,7 @@ def save_network(
 
     Args:
       trained: :class:`models.training.fit.TrainResult`.
-      config: :class:`models.training.fit.TrainConfig` that it was trained with.
+      config: :class:`models.recipe.TrainConfig` that it was trained with.
     """
     from models import bundle
     from models.training import fit as training

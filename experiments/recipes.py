@@ -1,4 +1,4 @@
-"""How the fixed networks are trained: values of :class:`models.training.fit.TrainConfig` but for the epochs.
+"""How the fixed networks are trained: values of :class:`models.recipe.TrainConfig` but for the epochs.
 
 What two experiments train alike, they train once (:mod:`experiments.jobs`).
 """

@@ -13,25 +13,27 @@ import shutil
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
+from loggrad_tf import json_base
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.json_base import JsonBase
 from loggrad_tf.transform.frontend import FrontEnd
-from loggrad_tf.transform.sensor import from_fields
-from models import keras_net
 from models.graph import Graph
 from models.pruning.channels import Pruning
-from models.training.fit import TrainConfig
+from models.recipe import TrainConfig
+
+if TYPE_CHECKING:
+    import keras
 
 VERSION = 1
 FILES = ("network.json", "weights.npz")
 
 
 @dataclasses.dataclass(frozen=True)
-class DataReference:
+class DataReference(JsonBase):
     """Which data set a network was trained on.
 
     Attributes:
@@ -48,31 +50,40 @@ class DataReference:
 
 
 @dataclasses.dataclass(frozen=True)
-class Bundle:
-    """Attributes:
-    graph: the network, without pruned channels.
-    front_end: what feeds it.
-    class_names: in label order.
-    weights: arrays in the order of ``keras_net.build(graph).get_weights()``.
-    data: where it was trained.
-    train: how it was trained.
-    seed: of that training.
-    metrics: e.g. ``val_error``, ``test_error``.
-    pruning: what took channels from it while it was trained, if anything did.
+class Description(JsonBase):
+    """What network.json holds.
+
+    Attributes:
+      graph: the network, without pruned channels.
+      front_end: what feeds it.
+      class_names: in label order.
+      data: where it was trained.
+      train: how it was trained.
+      seed: of that training.
+      metrics: e.g. ``val_error``, ``test_error``.
+      pruning: what took channels from it while it was trained, if anything did.
     """
 
     graph: Graph
     front_end: FrontEnd
     class_names: tuple[str, ...]
-    weights: tuple[np.ndarray, ...]
     data: DataReference
     train: TrainConfig
     seed: int
     metrics: dict[str, float]
     pruning: Pruning | None = None
 
-    def model(self) -> keras.Model:
-        """The Keras model with these weights."""
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bundle(Description):
+    """A description and its weights: arrays in the order of ``keras_net.build(graph).get_weights()``."""
+
+    weights: tuple[np.ndarray, ...]
+
+    def model(self) -> "keras.Model":
+        """The Keras model with these weights; imports Keras, which reading a bundle does not."""
+        from models import keras_net
+
         model = keras_net.build(self.graph)
         model.set_weights(list(self.weights))
         return model
@@ -93,17 +104,8 @@ def save(directory: Path, bundle: Bundle) -> None:
     temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     old = temporary.with_name(temporary.name + "-old")
     try:
-        description = {
-            "version": VERSION,
-            "graph": bundle.graph.to_json(),
-            "front_end": bundle.front_end.to_json(),
-            "class_names": list(bundle.class_names),
-            "data": dataclasses.asdict(bundle.data),
-            "train": bundle.train.to_json(),
-            "seed": bundle.seed,
-            "metrics": bundle.metrics,
-            "pruning": bundle.pruning.to_json() if bundle.pruning else None,
-        }
+        fields = {field.name: getattr(bundle, field.name) for field in dataclasses.fields(Description)}
+        description = {"version": VERSION, **Description(**fields).to_json()}
         (temporary / "network.json").write_text(json.dumps(description, indent=1) + "\n")
         arrays: dict[str, Any] = {f"w{i:03d}": w for i, w in enumerate(bundle.weights)}
         np.savez(temporary / "weights.npz", **arrays)
@@ -121,19 +123,14 @@ def load(directory: Path) -> Bundle:
     description = directory / "network.json"
     if not description.is_file():
         raise LogGradError(f"{directory}: no saved network (network.json) there; run a search first")
+    data = json_base.read(description)
+    if not isinstance(data, dict) or data.pop("version", None) != VERSION:
+        raise LogGradError(f"{description}: written by another version; train it anew")
     try:
-        data = json.loads(description.read_text())
-        if data.pop("version") != VERSION:
-            raise LogGradError(f"{description}: written by another version; train it anew")
+        saved = Description.from_json(data)
         with np.load(directory / "weights.npz") as archive:
             weights = tuple(archive[name] for name in sorted(archive.files))
-        data["graph"] = Graph.from_json(data["graph"])
-        data["front_end"] = FrontEnd.from_json(data["front_end"])
-        data["class_names"] = tuple(data["class_names"])
-        data["data"] = from_fields(DataReference, data["data"])
-        data["train"] = TrainConfig.from_json(data["train"])
-        pruning = data.get("pruning")
-        data["pruning"] = Pruning.from_json(pruning) if pruning else None
-    except (KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
+    except (LogGradError, KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise LogGradError(f"{directory}: damaged network ({error}); train it anew") from None
-    return from_fields(Bundle, {**data, "weights": weights})
+    fields = {field.name: getattr(saved, field.name) for field in dataclasses.fields(saved)}
+    return Bundle(**fields, weights=weights)

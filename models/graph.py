@@ -15,10 +15,9 @@ import dataclasses
 import hashlib
 import json
 import math
-from typing import Any
 
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.transform.sensor import from_fields
+from loggrad_tf.json_base import JsonBase
 
 KINDS = (
     "input",
@@ -36,7 +35,7 @@ WINDOWED = ("conv", "depthwise", "max_pool", "avg_pool")
 
 
 @dataclasses.dataclass(frozen=True)
-class Op:
+class Op(JsonBase):
     """One operation.
 
     Attributes:
@@ -61,14 +60,9 @@ class Op:
     relu: bool = False
     name: str = ""
 
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Op":
-        tuples = ("inputs", "shape", "kernel", "stride")
-        return from_fields(cls, {k: tuple(v) if k in tuples else v for k, v in data.items()})
-
 
 @dataclasses.dataclass(frozen=True)
-class Graph:
+class Graph(JsonBase):
     """A network: ``ops[0]`` is the input, the last op gives the logits."""
 
     ops: tuple[Op, ...]
@@ -86,13 +80,6 @@ class Graph:
 
     def input_shapes(self, op: Op) -> list[tuple[int, ...]]:
         return [self.ops[i].shape for i in op.inputs]
-
-    def to_json(self) -> dict[str, Any]:
-        return {"ops": [dataclasses.asdict(op) for op in self.ops]}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Graph":
-        return cls(ops=tuple(Op.from_json(op) for op in data["ops"]))
 
     def sha256(self) -> str:
         """Hash of the canonical JSON form: equal graphs, and only they, have equal hashes."""

@@ -16,11 +16,7 @@ import tensorflow as tf
 from loggrad_tf.errors import LogGradError
 from models.batch_norm import BN_EPSILON, BN_MOMENTUM, FusedBatchNorm
 from models.graph import WEIGHTED, Graph, Op, weight_shapes
-
-# How weights begin. ``glorot``: Keras' defaults, biases 0. ``fan_in``: weights and biases uniform in
-# +-1 / sqrt(inputs of a weight's sum), as PyTorch has it.
-GLOROT, FAN_IN = "glorot", "fan_in"
-INITIALIZERS = (GLOROT, FAN_IN)
+from models.recipe import GLOROT
 
 
 class ChannelMask(keras.layers.Layer):
@@ -56,7 +52,7 @@ def build(
       fused_bn: :class:`FusedBatchNorm`, else Keras' own layer with the same momentum.
       masked: names of ops that convolutions, dense layers and flattens see through a
         :class:`ChannelMask` named ``<name>_mask``.
-      initializer: of :data:`INITIALIZERS`.
+      initializer: of :data:`models.recipe.INITIALIZERS`.
     """
     inputs = keras.Input(graph.input_shape, name="pixels")
     values: list[Any] = [inputs]

@@ -14,6 +14,7 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend
 from models import zoo
 from models.pruning.channels import Pruning, prunable
+from models.recipe import TrainConfig
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("net", "small_bn", list(zoo.NETWORKS), "Fixed network.")
@@ -65,7 +66,7 @@ def main(argv: list[str]) -> None:
     else:
         front_end = frontend.fit(FLAGS.input, data.sensor, data.subset("train")[0])
     graph = zoo.NETWORKS[FLAGS.net](FLAGS.size, len(data.class_names))
-    config = training.TrainConfig(
+    config = TrainConfig(
         epochs=FLAGS.epochs, batch_size=FLAGS.batch, schedule="cosine", flip=FLAGS.flip, shift=FLAGS.shift
     )
     show = progress.of_epochs(FLAGS.net, config.epochs)

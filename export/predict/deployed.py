@@ -6,20 +6,19 @@ ones that :mod:`export.firmware` predicts; latency and energy are estimates (:mo
 """
 
 import dataclasses
-from typing import Any
 
 from export import boards
 from export.c import front
 from export.predict import costs, footprint, power
 from export.quantization.nominal import nominal
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.json_base import JsonBase
 from loggrad_tf.transform.frontend import FrontEnd
-from loggrad_tf.transform.sensor import from_fields
 from models.graph import Graph
 
 
 @dataclasses.dataclass(frozen=True)
-class Deployed:
+class Deployed(JsonBase):
     """A network on a board.
 
     Attributes:
@@ -35,14 +34,6 @@ class Deployed:
     instructions: int
     latency: float
     energy: float
-
-    def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Deployed":
-        found: Deployed = from_fields(cls, data)
-        return found
 
 
 def deployed(graph: Graph, front_end: FrontEnd, board: str, binning: int = 1) -> Deployed:

@@ -19,13 +19,13 @@ The formats and their names are those of the paper, section 3 (2.75 bit: its ref
 
 import dataclasses
 import math
-from typing import Any
 
 import numpy as np
 
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.json_base import JsonBase
 from loggrad_tf.transform import reference
-from loggrad_tf.transform.sensor import Sensor, from_fields, requantize
+from loggrad_tf.transform.sensor import Sensor, requantize
 
 LEVELS = {"loggrad_1p5": 1, "loggrad_2p25": 2, "loggrad_2p75": 3}
 FORMATS = ("jpeg8", "raw16", "loggrad_fp", *LEVELS)
@@ -41,7 +41,7 @@ FIXED_THRESHOLDS = {1: (0.30,), 2: (0.30, 0.90), 3: (0.30, 0.90, 1.50)}
 
 
 @dataclasses.dataclass(frozen=True)
-class FrontEnd:
+class FrontEnd(JsonBase):
     """One input format at one sensor.
 
     Attributes:
@@ -143,18 +143,6 @@ class FrontEnd:
         if self.format == "loggrad_fp":
             return reference.fixed_log_gradient(pixels, table, self.border)[..., None]
         return table[pixels][..., None]
-
-    def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "FrontEnd":
-        known = dict(data)
-        if "sensor" in known:
-            known["sensor"] = Sensor.from_json(known["sensor"])
-        if "ratios" in known:
-            known["ratios"] = tuple(known["ratios"])
-        return from_fields(cls, known)
 
 
 def check_format(name: str) -> None:

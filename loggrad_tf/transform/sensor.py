@@ -5,11 +5,11 @@ everywhere in this project: an integer in sensor codes, never a float in [0, 1].
 """
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.json_base import JsonBase
 
 BAYER = ("RGGB", "GRBG", "GBRG", "BGGR")
 MONO = "mono"
@@ -19,7 +19,7 @@ _CHUNK = 2**20
 
 
 @dataclasses.dataclass(frozen=True)
-class Sensor:
+class Sensor(JsonBase):
     """An image sensor as the transform sees it.
 
     Attributes:
@@ -57,29 +57,6 @@ class Sensor:
     def codes(self, pixels: np.ndarray) -> np.ndarray:
         """P -> the RAW codes a camera would have sent, uint16; inverse of :meth:`linearize`."""
         return (pixels.astype(np.int64) + self.black).astype(np.uint16)
-
-    def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Sensor":
-        return from_fields(cls, data)
-
-
-def from_fields(cls: Any, data: dict[str, Any]) -> Any:
-    """Build dataclass ``cls`` from a JSON object; an unknown or missing key is an error."""
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    unknown = sorted(set(data) - set(fields))
-    if unknown:
-        raise LogGradError(f"{cls.__name__}: unknown key '{unknown[0]}'; known are {', '.join(fields)}")
-    missing = sorted(
-        name
-        for name, f in fields.items()
-        if name not in data and f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    )
-    if missing:
-        raise LogGradError(f"{cls.__name__}: key '{missing[0]}' is missing")
-    return cls(**data)
 
 
 def requantize(pixels: np.ndarray, source: Sensor, target: Sensor) -> np.ndarray:

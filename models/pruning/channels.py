@@ -16,13 +16,12 @@ weights alone. Here is the arithmetic; TensorFlow is none of this module's busin
 import dataclasses
 import math
 from collections.abc import Collection, Mapping
-from typing import Any
 
 import numpy as np
 from scipy.special import ndtr
 
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.transform.sensor import from_fields
+from loggrad_tf.json_base import JsonBase
 from models.graph import WEIGHTED, Graph, Op
 
 # Ops that make new channels from all they are given; every other kind keeps those of its inputs.
@@ -30,7 +29,7 @@ READERS = ("conv", "dense")
 
 
 @dataclasses.dataclass(frozen=True)
-class Pruning:
+class Pruning(JsonBase):
     """How much to prune, and when.
 
     Attributes:
@@ -59,18 +58,10 @@ class Pruning:
         if self.every < 1:
             raise LogGradError(f"{self.every} batches between two rankings: at least 1 is needed")
 
-    def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
     @classmethod
     def early(cls, sparsity: float) -> "Pruning":
         """For a learning rate that falls to zero: muNAS' times would leave none of it to recover with."""
         return cls(sparsity, begin=0.05, end=0.4)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Pruning":
-        pruning: Pruning = from_fields(cls, data)
-        return pruning
 
     def sparsity_after(self, batches: int, total: int) -> float | None:
         """The share to mask after ``batches`` of ``total``, or None if no ranking is due then."""

@@ -17,8 +17,9 @@ import tensorflow as tf
 
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.json_base import JsonBase
 from loggrad_tf.transform.frontend import LEVELS, FrontEnd
-from loggrad_tf.transform.sensor import from_fields, requantize
+from loggrad_tf.transform.sensor import requantize
 from loggrad_tf.transform.trainable import BEND, FLOOR, GAIN, WIDTH, TrainableQuantizer
 from models import keras_net
 from models.graph import Graph
@@ -35,7 +36,7 @@ from models.training.fit import (
 
 
 @dataclasses.dataclass(frozen=True)
-class ThresholdConfig:
+class ThresholdConfig(JsonBase):
     """How to train thresholds.
 
     Attributes:
@@ -53,13 +54,6 @@ class ThresholdConfig:
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
             raise LogGradError(f"share {self.share} of the epochs: give a number between 0 and 1")
-
-    def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "ThresholdConfig":
-        return from_fields(cls, data)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from export.predict.deployed import deployed
+from loggrad_tf.json_base import JsonBase
 from loggrad_tf.transform.frontend import FrontEnd
-from loggrad_tf.transform.sensor import from_fields
 from models.graph import Graph
 from search.cost.munas import resources
 
@@ -31,7 +31,7 @@ class Target:
 
 
 @dataclasses.dataclass(frozen=True)
-class Costs:
+class Costs(JsonBase):
     """Costs of one network.
 
     Attributes:
@@ -52,14 +52,6 @@ class Costs:
     instructions: int
     latency: float
     energy: float
-
-    def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Costs":
-        costs: Costs = from_fields(cls, data)
-        return costs
 
 
 def costs(graph: Graph, target: Target) -> Costs:

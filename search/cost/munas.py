@@ -20,30 +20,21 @@ import heapq
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.transform.sensor import from_fields
+from loggrad_tf.json_base import JsonBase
 from models.graph import Graph, macs, weight_count
 
 MAX_STATES = 200_000
 
 
 @dataclasses.dataclass(frozen=True)
-class Resources:
+class Resources(JsonBase):
     """Costs of one network: bytes of peak memory, bytes of weights, multiply-accumulates."""
 
     peak_memory: int
     size: int
     macs: int
-
-    def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Resources":
-        resources: Resources = from_fields(cls, data)
-        return resources
 
 
 def resources(graph: Graph) -> Resources:

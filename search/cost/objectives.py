@@ -10,12 +10,11 @@ objective, from the fitness and from the front.
 
 import dataclasses
 import functools
-from typing import Any
 
 import numpy as np
 
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.transform.sensor import from_fields
+from loggrad_tf.json_base import JsonBase
 from search.cost.costs import Costs
 
 CLIP = 10.0
@@ -23,7 +22,7 @@ ERROR, LOSS = "error", "loss"
 
 
 @dataclasses.dataclass(frozen=True)
-class Bounds:
+class Bounds(JsonBase):
     """Soft bounds; None drops the objective. Defaults: the paper's (appendix C.1).
 
     Attributes:
@@ -57,14 +56,6 @@ class Bounds:
         """The bounded costs and their bounds, in a fixed order."""
         named = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return {k: b for k, b in named.items() if b is not None and k != "error"}
-
-    def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Bounds":
-        bounds: Bounds = from_fields(cls, data)
-        return bounds
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,14 +4,14 @@ import dataclasses
 from typing import Any
 
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.transform.sensor import from_fields
+from loggrad_tf.json_base import JsonBase
 from search.cost.costs import Costs
 from search.cost.objectives import Point
 from search.space.genotype import Genotype
 
 
 @dataclasses.dataclass(frozen=True)
-class Candidate:
+class Candidate(JsonBase):
     """A network to be trained, and where it comes from.
 
     Attributes:
@@ -33,7 +33,7 @@ class Candidate:
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
+class Outcome(JsonBase):
     """What became of a candidate: an error rate, or the reason why there is none.
 
     Attributes:
@@ -96,27 +96,15 @@ class Record:
         return sum(loss for loss, _ in curve[:epochs]) if len(curve) >= epochs else None
 
     def to_json(self) -> dict[str, Any]:
-        candidate = {f.name: getattr(self.candidate, f.name) for f in dataclasses.fields(Candidate)}
-        return {
-            **candidate,
-            **dataclasses.asdict(self.outcome),
-            "genotype": self.candidate.genotype.to_json(),
-            "costs": self.costs.to_json(),
-            "event": "candidate",
-        }
+        """One object: the fields of the candidate and of its outcome side by side, and the costs."""
+        costs = {"costs": self.costs.to_json(), "event": "candidate"}
+        return self.candidate.to_json() | self.outcome.to_json() | costs
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Record":
         data = dict(data)
         if data.pop("event", None) != "candidate":
             raise LogGradError("not a candidate's record")
-        data |= {k: _tupled(data[k]) for k in ("rejected", "limits", "curve", "widths") if k in data}
-        outcome = {f.name: data.pop(f.name) for f in dataclasses.fields(Outcome) if f.name in data}
         costs = Costs.from_json(data.pop("costs", {}))
-        if "genotype" in data:
-            data["genotype"] = Genotype.from_json(data["genotype"])
-        return cls(from_fields(Candidate, data), from_fields(Outcome, outcome), costs)
-
-
-def _tupled(value: Any) -> Any:
-    return tuple(_tupled(v) for v in value) if isinstance(value, list) else value
+        outcome = {f.name: data.pop(f.name) for f in dataclasses.fields(Outcome) if f.name in data}
+        return cls(Candidate.from_json(data), Outcome.from_json(outcome), costs)

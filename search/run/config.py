@@ -14,8 +14,9 @@ from typing import Any
 
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.json_base import JsonBase
 from loggrad_tf.transform.frontend import FrontEnd, fit
-from loggrad_tf.transform.sensor import Sensor, from_fields
+from loggrad_tf.transform.sensor import Sensor
 from search.cost.costs import Target
 from search.cost.objectives import ERROR, Bounds
 from search.space.assembly import SAME, VALID
@@ -40,7 +41,7 @@ class Method:
       rounds, population, sample, pruning, max_overrun, unique, children, elitist, rank_by, rungs,
         varied, always_bn, padding, start: of :class:`search.strategy.proposal.Settings`.
       model: whose counts are bounded by default, of :data:`MODELS`.
-      train: JSON form of :class:`models.training.fit.TrainConfig`.
+      train: JSON form of :class:`models.recipe.TrainConfig`.
       final: what the training in full changes of ``train``.
       finalists, final_seeds: see :mod:`search.run.finalists`.
     """
@@ -128,7 +129,7 @@ PROFILES = {"quick": _QUICK, "paper": _PAPER, "faithful": _FAITHFUL}
 
 
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(JsonBase):
     """A search, self-contained; ``config.json`` of its directory.
 
     Attributes:
@@ -164,28 +165,12 @@ class Config:
     threads: int
     versions: dict[str, str]
 
-    def to_json(self) -> dict[str, Any]:
-        method = dataclasses.asdict(self.method) | {"rungs": list(self.method.rungs)}
-        return dataclasses.asdict(self) | {"class_names": list(self.class_names), "method": method}
-
     def history(self) -> dict[str, Any]:
         """JSON form without what may change when the search goes on."""
         found = self.to_json()
         for name in EXTENSIBLE:
             del found["method"][name]
         return found
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Config":
-        known = dict(data)
-        if isinstance(known.get("bounds"), dict):
-            known["bounds"] = Bounds.from_json(known["bounds"])
-        if isinstance(known.get("method"), dict):
-            rungs = tuple(known["method"].get("rungs", ()))
-            known["method"] = from_fields(Method, known["method"] | {"rungs": rungs})
-        known["class_names"] = tuple(known.get("class_names", ()))
-        config: Config = from_fields(cls, known)
-        return config
 
     def settings(self) -> Settings:
         method = self.method

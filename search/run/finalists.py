@@ -21,14 +21,16 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.errors import LogGradError
+from models import bundle
+from models.bundle import Bundle
 from models.graph import Graph
 from models.pruning.channels import resized
+from models.recipe import TrainConfig
 from search.cost.objectives import ERROR, Bounds, Point, overrun, ranking
 from search.record.history import Outcome, Record
 from search.run import rundir
@@ -44,10 +46,6 @@ from search.workers.evaluator import (
     weights_path,
 )
 from search.workers.pool import Pool
-
-if TYPE_CHECKING:  # they import TensorFlow, which must be told first how many threads it has
-    from models.bundle import Bundle
-    from models.training.fit import TrainConfig
 
 BEST, FINALISTS = "best", "finalists"
 VAL_ERROR, VAL_LOSS = "val_error", "val_loss"
@@ -76,13 +74,12 @@ def finish_best(
 ) -> tuple[int, str]:
     """Write DIR/best; returns the candidate's index and the sentence that reports its errors."""
     start_tensorflow()
-    from models import bundle
     from models.training import fit as training
 
     leader = records[ranking(front.members, config.bounds)[0]]
     judged = standings(records, config.settings())
     order = ranking(_as_good(judged, leader.candidate.index, config.bounds), config.bounds)
-    brief = training.TrainConfig.from_json(config.method.train)
+    brief = TrainConfig.from_json(config.method.train)
     epochs = max(brief.epochs, config.method.final["epochs"])
     full = dataclasses.replace(brief, **config.method.final | {"epochs": epochs})
     wanted = [records[i] for i in order[: config.method.finalists]] if full.epochs > brief.epochs else []
@@ -123,9 +120,9 @@ def _finalists(
     config: Config,
     wanted: list[Record],
     data: DataSet,
-    full: "TrainConfig",
+    full: TrainConfig,
     open_pool: OpenPool,
-) -> "dict[int, list[Bundle]]":
+) -> dict[int, list[Bundle]]:
     """The networks that could be trained in full with every seed, by index; what is on the disk is kept."""
     found: dict[int, list[Bundle]] = {}
     for repeat in range(config.method.final_seeds if wanted else 0):
@@ -139,12 +136,11 @@ def _trained(
     config: Config,
     wanted: list[Record],
     data: DataSet,
-    full: "TrainConfig",
+    full: TrainConfig,
     repeat: int,
     open_pool: OpenPool,
-) -> "Iterator[tuple[int, Bundle]]":
+) -> Iterator[tuple[int, Bundle]]:
     """One training in full of each candidate that is wanted."""
-    from models import bundle
 
     tasks: list[Task] = []
     place = {r.candidate.index: directory / FINALISTS / f"{r.candidate.index:05d}_{repeat}" for r in wanted}
@@ -176,7 +172,7 @@ def _trained(
         yield index, made
 
 
-def _mean(trained: "list[Bundle]", metric: str = VAL_ERROR) -> float:
+def _mean(trained: list[Bundle], metric: str = VAL_ERROR) -> float:
     return sum(one.metrics.get(metric, math.inf) for one in trained) / len(trained)
 
 
@@ -184,10 +180,10 @@ def _chosen(
     directory: Path,
     config: Config,
     leader: Record,
-    finals: "dict[int, list[Bundle]]",
+    finals: dict[int, list[Bundle]],
     data: DataSet,
-    brief: "TrainConfig",
-) -> "tuple[int, Bundle]":
+    brief: TrainConfig,
+) -> tuple[int, Bundle]:
     """The index of the network to save, and the network."""
     index, ranked = leader.candidate.index, leader.outcome.val_error
     assert ranked is not None
@@ -205,11 +201,10 @@ def _bundle(
     config: Config,
     record: Record,
     weights: Weights,
-    train: "TrainConfig",
+    train: TrainConfig,
     outcome: Outcome,
     repeat: int = 0,
-) -> "Bundle":
-    from models import bundle
+) -> Bundle:
 
     ranked = record.outcome.val_error
     assert ranked is not None and outcome.val_error is not None
@@ -231,8 +226,7 @@ def _bundle(
     )
 
 
-def _saved(place: Path) -> "Bundle | None":
-    from models import bundle
+def _saved(place: Path) -> Bundle | None:
 
     try:
         return bundle.load(place)
@@ -240,7 +234,7 @@ def _saved(place: Path) -> "Bundle | None":
         return None
 
 
-def _is_saved(place: Path, chosen: "Bundle") -> bool:
+def _is_saved(place: Path, chosen: Bundle) -> bool:
     """Is it there already, tested and all?"""
     saved = _saved(place)
     if saved is None or "test_error" not in saved.metrics:

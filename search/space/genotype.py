@@ -13,12 +13,12 @@ layer. They do not reach the network.
 """
 
 import dataclasses
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.transform.sensor import from_fields
+from loggrad_tf.json_base import JsonBase
 
 CONV, POINTWISE, DEPTHWISE = "conv", "pointwise", "depthwise"
 KINDS = (CONV, POINTWISE, DEPTHWISE)
@@ -46,7 +46,7 @@ def _require(holds: bool, what: str) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Layer:
+class Layer(JsonBase):
     """One convolution with what may come before it (2x2 max-pool) and after it (BN, ReLU).
 
     Attributes:
@@ -70,17 +70,9 @@ class Layer:
         _require(self.kernel in KERNELS, f"kernel {self.kernel}, not one of {KERNELS}")
         _require(MIN_FILTERS <= self.filters <= MAX_FILTERS, f"{self.filters} filters, not 1 to 128")
 
-    def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Layer":
-        layer: Layer = from_fields(cls, data)
-        return layer
-
 
 @dataclasses.dataclass(frozen=True)
-class Block:
+class Block(JsonBase):
     """1-3 layers in series; ``branch`` runs them beside the last serial block."""
 
     branch: bool
@@ -89,19 +81,9 @@ class Block:
     def __post_init__(self) -> None:
         _require(1 <= len(self.layers) <= MAX_LAYERS, f"{len(self.layers)} layers in a block, not 1 to 3")
 
-    def to_json(self) -> dict[str, Any]:
-        return {"branch": self.branch, "layers": [layer.to_json() for layer in self.layers]}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Block":
-        block: Block = from_fields(
-            cls, data | {"layers": tuple(Layer.from_json(layer) for layer in data.get("layers", ()))}
-        )
-        return block
-
 
 @dataclasses.dataclass(frozen=True)
-class Pooling:
+class Pooling(JsonBase):
     """The pooling between the last block and the dense layers: avg or max of 2, 4 or 6."""
 
     kind: str
@@ -111,17 +93,9 @@ class Pooling:
         _require(self.kind in POOL_KINDS, f"final pooling '{self.kind}', not avg or max")
         _require(self.size in POOL_SIZES, f"final pooling of {self.size}, not one of {POOL_SIZES}")
 
-    def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Pooling":
-        pooling: Pooling = from_fields(cls, data)
-        return pooling
-
 
 @dataclasses.dataclass(frozen=True)
-class Genotype:
+class Genotype(JsonBase):
     """A point of the search space.
 
     Attributes:
@@ -145,28 +119,6 @@ class Genotype:
         if self.sparsity is not None:
             within = MIN_SPARSITY <= self.sparsity <= MAX_SPARSITY
             _require(within, f"sparsity {self.sparsity}, not 0.1 to 0.85")
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "blocks": [block.to_json() for block in self.blocks],
-            "pooling": self.pooling.to_json() if self.pooling else None,
-            "dense": list(self.dense),
-            "sparsity": self.sparsity,
-        }
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Genotype":
-        pooling = data.get("pooling")
-        genotype: Genotype = from_fields(
-            cls,
-            data
-            | {
-                "blocks": tuple(Block.from_json(block) for block in data.get("blocks", ())),
-                "pooling": Pooling.from_json(pooling) if pooling else None,
-                "dense": tuple(data.get("dense", ())),
-            },
-        )
-        return genotype
 
 
 def _between(rng: np.random.Generator, low: int, high: int) -> int:

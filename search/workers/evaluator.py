@@ -20,6 +20,7 @@ from loggrad_tf.data import dataset
 from loggrad_tf.transform.frontend import FrontEnd
 from models.graph import WEIGHTED, Graph
 from models.pruning.channels import Pruning
+from models.recipe import TrainConfig
 from search.record.history import Outcome
 from search.record.journal import write_synced
 from search.workers.pool import ONEDNN, THREADS
@@ -33,7 +34,7 @@ class TrainingSpec:
       data: the prepared data set's directory. Workers read it as it is; that it is the right one, and
         prepared at all, is the parent's to see to.
       front_end: between its pixels and the network.
-      train: JSON form of :class:`models.training.fit.TrainConfig`.
+      train: JSON form of :class:`models.recipe.TrainConfig`.
       weights: directory for the candidates' weights.
       rungs: epochs after which a training ends that has learned nothing: its mean loss is still that of
         answering how frequent the classes are.
@@ -117,7 +118,7 @@ def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
     from models.training import fit as training
 
     data = dataset.open_prepared(spec.data)
-    config = training.TrainConfig.from_json(spec.train)
+    config = TrainConfig.from_json(spec.train)
     chance = entropy(data.labels_of("train"))
 
     def evaluate(task: Task) -> Outcome:

@@ -13,7 +13,7 @@ from export.firmware import Options
 from firmware import project, verify
 from loggrad_tf.data import dataset
 from loggrad_tf.transform import frontend
-from models.training.fit import TrainConfig
+from models.recipe import TrainConfig
 from models.zoo import small_bn
 from tests.support.experiment_cases import SIZE, write_pictures
 

@@ -209,7 +209,7 @@ def test_command_of_a_saved_network(tmp_path: Path) -> None:
     import numpy as np
 
     from models import bundle, keras_net
-    from models.training.fit import TrainConfig
+    from models.recipe import TrainConfig
 
     graph, front_end = zoo.small_bn(32, 3), fixed("loggrad_1p5", Sensor())
     weights = tuple(np.asarray(w) for w in keras_net.build(graph).get_weights())

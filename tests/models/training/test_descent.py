@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from models import keras_net
 from models.graph import Graph, GraphBuilder
+from models.recipe import TrainConfig
 from models.training.descent import Descent
-from models.training.fit import TrainConfig
 
 STEPS, BATCH = 12, 16
 

@@ -19,8 +19,8 @@ from loggrad_tf.transform.sensor import Sensor
 from models import batch_norm, bundle, keras_net
 from models.graph import Graph, GraphBuilder
 from models.pruning.channels import Pruning, prunable
+from models.recipe import TrainConfig
 from models.training import fit as training
-from models.training.fit import TrainConfig
 
 
 def stripes(classes: int = 3, each: int = 150, size: int = 16) -> DataSet:
@@ -240,12 +240,12 @@ def test_bundle_round_trip_and_damage(tmp_path: Path) -> None:
         graph,
         front_end,
         data.class_names,
-        tuple(np.asarray(w) for w in keras_net.build(graph).get_weights()),
         bundle.DataReference("synthetic", 16, "gray", "0" * 64),
         CONFIG,
         5,
         {"val_error": 0.25},
         Pruning(0.5, begin=0.25),
+        weights=tuple(np.asarray(w) for w in keras_net.build(graph).get_weights()),
     )
     where = tmp_path / "best"
     for _ in range(2):

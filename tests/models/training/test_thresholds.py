@@ -14,6 +14,7 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend, reference
 from loggrad_tf.transform.frontend import FrontEnd
 from models import bundle, keras_net
+from models.recipe import TrainConfig
 from models.training import fit as training
 from models.training import thresholds as threshold_training
 from models.training.thresholds import ThresholdConfig
@@ -45,7 +46,7 @@ def test_learns_and_is_scored_behind_the_frozen_ratios() -> None:
 
 def test_same_seed_same_thresholds_and_weights() -> None:
     data = stripes(each=50)
-    config = training.TrainConfig(epochs=3, batch_size=16, schedule="cosine", shift=1)
+    config = TrainConfig(epochs=3, batch_size=16, schedule="cosine", shift=1)
     runs = [
         threshold_training.train(tiny(), data, start(data, 0.3), config, ThresholdConfig(), seed)
         for seed in (1, 1, 2)
@@ -57,7 +58,7 @@ def test_same_seed_same_thresholds_and_weights() -> None:
 
 def test_a_start_below_the_floor_is_lifted() -> None:
     data = stripes(each=20)
-    config = training.TrainConfig(epochs=1, batch_size=16)
+    config = TrainConfig(epochs=1, batch_size=16)
     how = ThresholdConfig(floor=0.3)
     found = threshold_training.train(tiny(), data, start(data, 0.1, 0.2), config, how, 0)
     np.testing.assert_allclose(found.course[0], (0.35, 0.4), atol=1e-6)
@@ -76,7 +77,7 @@ def test_inputs_without_levels_and_shares_out_of_range_are_refused() -> None:
 
 def test_a_training_that_diverges_says_so() -> None:
     data = stripes(each=20)
-    config = training.TrainConfig(epochs=4, batch_size=16, learning_rate=1e20)
+    config = TrainConfig(epochs=4, batch_size=16, learning_rate=1e20)
     with pytest.raises(LogGradError, match="diverged while the thresholds moved"):
         threshold_training.train(tiny(), data, start(data, 0.3), config, ThresholdConfig(), 0)
 

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from export import boards
-from models.training.fit import TrainConfig
+from models.recipe import TrainConfig
 from search.run.config import PROFILES
 from tests.support import REPOSITORY
 

@@ -1,0 +1,162 @@
+"""Frozen dataclasses as JSON and back, checked field by field.
+
+A class that derives from :class:`JsonBase` has ``to_json`` and ``from_json``; what its annotations say is
+what its JSON may hold. A key that is unknown or missing and a value of another type are errors that name
+the class and the key, so a damaged file is never half believed.
+
+Understood annotations: bool, int, float, str, None and unions with it, ``tuple[X, ...]``, ``tuple[X, Y]``,
+``dict[str, X]``, ``Any``, other dataclasses. Tuples are lists in JSON.
+"""
+
+import dataclasses
+import functools
+import json
+import math
+import types
+import typing
+from pathlib import Path
+from typing import Any, Self
+
+from loggrad_tf.errors import LogGradError
+
+# Of a description; the largest ones, journals of searches, are read by line.
+MAX_BYTES = 64 * 2**20
+
+
+class JsonBase:
+    """For frozen dataclasses::
+
+    @dataclasses.dataclass(frozen=True)
+    class Light(JsonBase):
+        lux: float
+        colours: tuple[str, ...] = ()
+
+    Light.from_json({"lux": 3}).to_json()  # {"lux": 3, "colours": []}
+    """
+
+    def to_json(self) -> dict[str, Any]:
+        """Fields by name; tuples as lists, dataclasses as objects."""
+        cls: Any = type(self)
+        return {name: _plain(getattr(self, name)) for name in _hints(cls)}
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """The object that ``to_json`` gave ``data``.
+
+        Raises:
+          LogGradError: what is wrong with which key, or what the class itself refuses.
+        """
+        return from_fields(cls, data)
+
+
+def from_fields(cls: Any, data: Any) -> Any:
+    """Build dataclass ``cls`` from a JSON object; see :class:`JsonBase`."""
+    name = cls.__name__
+    if not isinstance(data, dict):
+        raise LogGradError(f"{name}: {_shown(data)} in place of an object")
+    hints = _hints(cls)
+    unknown = sorted(set(data) - set(hints))
+    if unknown:
+        raise LogGradError(f"{name}: unknown key '{unknown[0]}'; known are {', '.join(hints)}")
+    required = {f.name for f in dataclasses.fields(cls) if _required(f)}
+    missing = sorted(required - set(data))
+    if missing:
+        raise LogGradError(f"{name}: key '{missing[0]}' is missing")
+    return cls(**{key: _typed(value, hints[key], f"{name}: {key}") for key, value in data.items()})
+
+
+def _required(field: "dataclasses.Field[Any]") -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+@functools.cache
+def _hints(cls: Any) -> dict[str, Any]:
+    hints = typing.get_type_hints(cls)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "to_json"):
+        return value.to_json()
+    if dataclasses.is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value
+
+
+_NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
+
+
+def _typed(value: Any, hint: Any, where: str) -> Any:
+    """``value`` as ``hint`` wants it."""
+    if hint is Any:
+        return value
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        kinds = [kind for kind in arguments if kind is not type(None)]
+        return _typed(value, kinds[0], where)
+    if origin is tuple:
+        return _tuple(value, arguments, where)
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise LogGradError(f"{where} is {_shown(value)}, an object is needed")
+        return {key: _typed(item, arguments[1], f"{where}.{key}") for key, item in value.items()}
+    if hasattr(hint, "from_json"):
+        return hint.from_json(value)
+    if dataclasses.is_dataclass(hint):
+        return from_fields(hint, value)
+    accepted: tuple[type, ...] = (int, float) if hint is float else (hint,)
+    if not isinstance(value, accepted) or (isinstance(value, bool) and hint is not bool):
+        raise LogGradError(f"{where} is {_shown(value)}, {_NAMES[hint]} is needed")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise LogGradError(f"{where} is {value}, a finite number is needed")
+    return value
+
+
+def _tuple(value: Any, arguments: tuple[Any, ...], where: str) -> tuple[Any, ...]:
+    if not isinstance(value, list | tuple):
+        raise LogGradError(f"{where} is {_shown(value)}, a list is needed")
+    kinds = arguments[:1] * len(value) if arguments[-1] is Ellipsis else arguments
+    if len(value) != len(kinds):
+        raise LogGradError(f"{where} has {len(value)} entries, {len(arguments)} are needed")
+    return tuple(
+        _typed(item, kind, f"{where}[{place}]")
+        for place, (item, kind) in enumerate(zip(value, kinds, strict=True))
+    )
+
+
+def _shown(value: Any) -> str:
+    text = repr(value) if not isinstance(value, dict | list) else f"a {type(value).__name__}"
+    return text if len(text) <= 40 else f"{text[:40]}..."
+
+
+def parse(text: bytes | str, where: str) -> Any:
+    """JSON text -> values.
+
+    Raises:
+      LogGradError: no JSON, or nested deeper than Python reads; begins with ``where``.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise LogGradError(f"{where}: damaged: nested too deeply") from None
+    except ValueError as error:
+        raise LogGradError(f"{where}: damaged: no JSON ({error})") from None
+
+
+def read(path: Path) -> Any:
+    """The values of a JSON file.
+
+    Raises:
+      LogGradError: no JSON, or more than 64 MiB; names the file.
+      OSError: the file is missing or cannot be read.
+    """
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise LogGradError(f"{path}: {size} bytes; a description of this kind has at most {MAX_BYTES}")
+    return parse(path.read_bytes(), str(path))
