@@ -3,7 +3,7 @@
 #
 #   install_tools.sh            install what is missing; exit 1 (after naming it) if that is not allowed
 #   install_tools.sh --check    install nothing; exit 1 and name what is missing
-#   install_tools.sh --tests    install what some tests need besides: a debugger and a second compiler
+#   install_tools.sh --tests    install what tests need besides: a debugger, a second compiler, a compiler cache
 #   install_tools.sh --browser  install Chromium, which a test opens reports with
 #   install_tools.sh --python P install what `P -m venv` needs, if it is missing
 #
@@ -22,6 +22,7 @@ if [ "$mode" = --python ]; then
 elif [ "$mode" = --tests ]; then
     have gdb-multiarch || need gdb-multiarch
     have clang || need clang
+    have ccache || need ccache
     purpose="all tests"
 elif [ "$mode" = --browser ]; then
     have chromium || have chromium-browser || have google-chrome || need chromium

@@ -112,6 +112,7 @@ def test_prediction_holds_for_every_operator(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.qemu
+@pytest.mark.usefixtures("no_compiler_cache")
 def test_two_builds_are_equal(tmp_path: Path) -> None:
     images = []
     for name in ("one", "a second"):

@@ -7,6 +7,7 @@ them through one program start and returns the answers, cut where the cases say.
 import dataclasses
 import functools
 import json
+import shutil
 import struct
 import subprocess
 import tempfile
@@ -102,6 +103,16 @@ def compile_c(command: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def objects(command: list[str], sources: list[str], folder: Path) -> list[str]:
+    """Object files of ``sources``, one compiler call each, so that ccache (if installed) knows them again."""
+    folder.mkdir(exist_ok=True)
+    launcher = ["ccache"] if shutil.which("ccache") else []
+    made = [str(folder / f"{Path(source).stem}.o") for source in sources]
+    for source, target in zip(sources, made, strict=True):
+        compile_c([*launcher, *command, "-c", source, "-o", target])
+    return made
+
+
 @functools.cache
 def workspace() -> tempfile.TemporaryDirectory[str]:
     """Where the runners are built, once for all test modules; removed when Python ends."""
@@ -112,12 +123,10 @@ def workspace() -> tempfile.TemporaryDirectory[str]:
 def build_host(runner: str) -> Program:
     """A runner of tests/firmware/c for this computer, under address and undefined-behaviour sanitizers."""
     program = Path(workspace().name) / runner
-    sources = [
-        str(REPOSITORY / f"tests/firmware/c/{runner}.c"),
-        str(FIRMWARE / "boards/host/board.c"),
-        *library_sources(),
-    ]
-    compile_c(["gcc", *STRICT, *SANITIZE, *includes(), *sources, "-o", str(program)])
+    sources = [str(REPOSITORY / f"tests/firmware/c/{runner}.c"), str(FIRMWARE / "boards/host/board.c")]
+    command = ["gcc", *STRICT, *SANITIZE, *includes()]
+    compiled = objects(command, [*sources, *library_sources()], program.with_suffix(".o"))
+    compile_c(["gcc", *SANITIZE, *compiled, "-o", str(program)])
     return Program((str(program),), 1 << 30, 0.0)
 
 
@@ -128,17 +137,15 @@ def build_board(name: str, runner: str) -> Program:
     board = json.loads((boards / name / "board.json").read_text())
     arena = min(board["ram"]["length"] - board["stack"] - 1536, 1 << 18)
     program = Path(workspace().name) / f"{runner}-{name}.elf"
-    sources = [
-        str(REPOSITORY / f"tests/firmware/c/{runner}.c"),
-        str(boards / name / "board.c"),
-        *(str(boards / "common" / c) for c in board["common"]),
-        *library_sources(),
-    ]
+    own = [str(boards / name / "board.c"), *(str(boards / "common" / c) for c in board["common"])]
     symbols = {f"{m}_{key}": board[m][key] for m in ("flash", "ram") for key in ("origin", "length")}
     symbols["stack_bytes"] = board["stack"]
+    command, folder = ["arm-none-eabi-gcc", *board["flags"], *STRICT, *includes()], program.with_suffix(".o")
+    case = str(REPOSITORY / f"tests/firmware/c/{runner}.c")
+    compiled = objects([*command, f"-DLG_CASE_ARENA={arena}"], [case], folder)
+    compiled += objects(command, [*own, *library_sources()], folder)
     compile_c(
-        ["arm-none-eabi-gcc", *board["flags"], *STRICT, f"-DLG_CASE_ARENA={arena}", *includes(), *sources]
-        + [*board["link"], "-Wl,--gc-sections"]
+        ["arm-none-eabi-gcc", *board["flags"], *compiled, *board["link"], "-Wl,--gc-sections"]
         + [f"-Wl,--defsym=lg_{key}={value}" for key, value in symbols.items()]
         + [f"-T{boards / 'common' / 'sections.ld'}", "-o", str(program)]
     )

@@ -1,6 +1,6 @@
 /* Cases of lg_conv.h, and of the rescaling that its kernels for the DSP extension and MVE use. */
-#include "../../firmware/lib/src/lg_dsp.h"
-#include "../../firmware/lib/src/lg_mve.h"
+#include "../../../firmware/lib/src/lg_dsp.h"
+#include "../../../firmware/lib/src/lg_mve.h"
 #include "lg_case.h"
 #include "lg_conv.h"
 
