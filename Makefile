@@ -12,11 +12,12 @@ FIGURES_OUT ?= runs/experiments
 FIGURES_FLAGS ?=
 PY := $(VENV)/bin/python
 
-.PHONY: help setup search figures test test-all lint lock clean
+.PHONY: help setup search figures check test test-tools test-all lint lock clean
 
 help:
 	@echo "make search    search, convert, build and verify on the embedded data (RUN=$(RUN), BOARD=$(BOARD))"
 	@echo "make figures   the paper's figures and what it left open (DATA=$(DATA), PROFILE=$(PROFILE), FIGURES=$(FIGURES))"
+	@echo "make check     for every edit: lint, types and the fast tests, below two minutes"
 	@echo "make test      the tests, without the slow ones"
 	@echo "make test-all  all tests"
 	@echo "make lint      ruff and mypy"
@@ -45,16 +46,21 @@ search: setup
 figures: setup
 	"$(PY)" -m experiments --figure=$(FIGURES) --data="$(DATA)" --profile=$(PROFILE) --out="$(FIGURES_OUT)" $(FIGURES_FLAGS)
 
-# A debugger, a second compiler and a browser are for tests only: without them those tests skip.
-test: setup
-	@sh firmware/install_tools.sh --tests || true
-	@sh firmware/install_tools.sh --browser || true
-	"$(PY)" -m pytest -q -m "not slow"
+PYTEST := "$(PY)" -m pytest -q -n logical --dist=loadscope
 
-test-all: setup
+check: lint
+	$(PYTEST) -m "not slow and not seconds and not qemu"
+
+# A debugger, a second compiler, a compiler cache and a browser are for tests only; they do without.
+test-tools: setup
 	@sh firmware/install_tools.sh --tests || true
 	@sh firmware/install_tools.sh --browser || true
-	"$(PY)" -m pytest -q
+
+test: test-tools
+	$(PYTEST) --durations=10 -m "not slow"
+
+test-all: test-tools
+	$(PYTEST) --durations=10
 
 lint: setup
 	"$(PY)" -m ruff check .
