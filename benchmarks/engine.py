@@ -14,7 +14,7 @@ from pathlib import Path
 from absl import flags
 
 from export import boards, firmware
-from export.predict import footprint
+from export.plan import memory
 from firmware import project, verify
 from loggrad_tf import cli, quiet
 from loggrad_tf.errors import LogGradError
@@ -87,7 +87,7 @@ def measure(net: str, board: str, model: Path, work: Path) -> Row:
     firmware.write(made, work)
     verdict = verify.verify(project.load(work), layers=FLAGS.layers)
     assert made.engine.plan is not None
-    constants = footprint.data_bytes(made.engine.plan, made.source)
+    constants = memory.data_bytes(made.engine.plan, made.source)
     code = None if verdict.flash is None else verdict.flash - constants
     core = boards.read(board)["core"]
     state = made.engine.footprint.state

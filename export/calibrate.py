@@ -18,8 +18,10 @@ from absl import flags
 from scipy.optimize import nnls
 
 from export import boards, firmware
-from export.c import emit, front
+from export.c import emit
 from export.code_sizes import BOARDS
+from export.plan import memory
+from export.plan.input import Input
 from export.plan.kernels import VARIANTS, Choice
 from export.plan.plan import Plan, plan
 from export.predict import costs, probes
@@ -46,7 +48,8 @@ def measure(board: str, work: Path) -> dict[str, list[float]]:
             choices.append(probes.compact(graph))
         for choice in choices:
             planned = plan(graph, core, source.levels, choice)
-            if emit.program_bytes(planned, source) + record["stack"] + 256 <= record["ram"]["length"]:
+            program = memory.program_bytes(memory.state_bytes(planned, source), source)
+            if program + record["stack"] + 256 <= record["ram"]["length"]:
                 counts.append(_run(planned, source, record, work))
                 equations.append(_equation(planned, source))
     columns = sorted({key for equation in equations for key in equation})
@@ -64,7 +67,7 @@ def measure(board: str, work: Path) -> dict[str, list[float]]:
     return fitted
 
 
-def _run(planned: Plan, source: front.Input, record: dict[str, Any], work: Path) -> int:
+def _run(planned: Plan, source: Input, record: dict[str, Any], work: Path) -> int:
     for name, text in emit.emit(planned, source, (), "", "probe").items():
         (work / "src" / name).write_text(text)
     made = probes.project_of(work, record, planned, source)
@@ -78,7 +81,7 @@ def _run(planned: Plan, source: front.Input, record: dict[str, Any], work: Path)
     return spent[0]
 
 
-def _equation(planned: Plan, source: front.Input) -> Equation:
+def _equation(planned: Plan, source: Input) -> Equation:
     """The equation of one image: (name, feature) -> count."""
     row: Equation = {}
     for node, kernel in zip(planned.network.nodes, planned.kernels, strict=True):

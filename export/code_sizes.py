@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from export import boards, firmware
-from export.c import emit, front
+from export.c import emit
+from export.plan import memory
+from export.plan.input import Input
 from export.plan.kernels import VARIANTS, Choice
 from export.plan.plan import Plan, plan
 from export.predict import costs, footprint, probes
@@ -66,7 +68,7 @@ class Bench:
         self.work = work
         firmware.write_folders(board, work)
 
-    def image(self, graph: QuantGraph, source: front.Input, choice: Choice | None = None) -> Image:
+    def image(self, graph: QuantGraph, source: Input, choice: Choice | None = None) -> Image:
         planned = plan(graph, self.board["core"], source.levels, choice)
         for name, text in emit.emit(planned, source, (), "", STAMP).items():
             (self.work / "src" / name).write_text(text)
@@ -74,9 +76,9 @@ class Bench:
         build.build(made, self.serial)
         flash = build.sizes(made).flash
         assert flash is not None
-        return Image(flash - footprint.data_bytes(planned, source), _symbols(made))
+        return Image(flash - memory.data_bytes(planned, source), _symbols(made))
 
-    def planned(self, graph: QuantGraph, source: front.Input, choice: Choice | None = None) -> Plan:
+    def planned(self, graph: QuantGraph, source: Input, choice: Choice | None = None) -> Plan:
         return plan(graph, self.board["core"], source.levels, choice)
 
 

@@ -18,9 +18,10 @@ from typing import Any
 from absl import flags
 
 from export import GENERATOR, boards, vectors
-from export.c import emit, front, tflm
+from export.c import emit, tflm
 from export.c.text import filled
-from export.plan import binning
+from export.plan import binning, memory
+from export.plan.input import Input, describe, stamp
 from export.plan.nodes import build
 from export.plan.plan import Plan
 from export.predict import costs, footprint
@@ -115,7 +116,7 @@ class Project:
     board: str
     files: dict[str, bytes]
     engine: Engine
-    source: front.Input
+    source: Input
     note: str
 
 
@@ -150,15 +151,15 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     description = read_description(model, graph.sha256)
     front_end = FrontEnd.from_json(description["front_end"]) if description else None
     tensor = graph.tensors[build(graph).input]
-    source = front.describe(front_end, tensor.shape, tensor.scale, tensor.zero_point, options.binning)
+    source = describe(front_end, tensor.shape, tensor.scale, tensor.zero_point, options.binning)
     classes = tuple(str(name) for name in description["class_names"]) if description else ()
     output = graph.tensors[graph.output]
     if classes and len(classes) != max(output.size, 2):
         raise LogGradError(f"model.json: {len(classes)} class names for {output.size} outputs: convert again")
     command = f"python -m export.firmware --model={model.name} --board={board_name}{options.text}"
-    stamp = f"{GENERATOR}/{front.stamp(source)}"
+    mark = f"{GENERATOR}/{stamp(source)}"
     runtime = _tflm if options.runtime == "tflm" else _loggrad
-    engine = runtime(_Given(model.read_bytes(), graph, source, board, classes, command, stamp), options)
+    engine = runtime(_Given(model.read_bytes(), graph, source, board, classes, command, mark), options)
     made = vectors.make(source, (description or {}).get("data"), options.vectors)
     record = {
         "loggrad_project": VERSION,
@@ -166,7 +167,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "command": command,
         "runtime": options.runtime,
         "model_sha256": graph.sha256,
-        "stamp": stamp,
+        "stamp": mark,
         "input": source.text,
         "rows": source.rows,
         "row_codes": source.row_codes,
@@ -211,7 +212,7 @@ class _Given:
 
     model: bytes
     graph: QuantGraph
-    source: front.Input
+    source: Input
     board: dict[str, Any]
     classes: tuple[str, ...]
     command: str
@@ -228,7 +229,7 @@ def _loggrad(given: _Given, options: Options) -> Engine:
     counts = None if board["core"] == "host" else costs.predict(planned, source, board["core"])
     return Engine(
         files={f"src/{name}": text.encode() for name, text in sources.items()},
-        layers=emit.layers(planned),
+        layers=memory.layers(planned),
         footprint=predicted,
         text=planned.table(counts),
         plan=planned,
@@ -240,7 +241,8 @@ def _tflm(given: _Given, options: Options) -> Engine:
     files = tflm.files(
         given.model, given.graph, given.source, given.classes, given.command, given.stamp, arena
     )
-    state, program = tflm.state_bytes(given.source, arena), tflm.program_bytes(given.source, arena)
+    state = tflm.state_bytes(given.source, arena)
+    program = memory.program_bytes(state, given.source)
     return Engine(
         files=files,
         layers=tflm.layers(given.graph),

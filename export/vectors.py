@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from export.c.front import Input
 from export.plan import binning
+from export.plan.input import Input
 from loggrad_tf.data import dataset
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.sensor import requantize

@@ -121,13 +121,13 @@ def _measured(rounded: Any, data: DataSet, front: Any) -> dict[str, float]:
 def _planned(flatbuffer: bytes, front_end: Any) -> dict[str, int]:
     """Bytes and instructions of the plan for :data:`BOARD`."""
     from export import boards
-    from export.c import front
+    from export.plan.input import describe
     from export.predict import costs, footprint
     from export.tflite import graph as tflite_graph
 
     facts, graph = boards.read(BOARD), tflite_graph.parse(flatbuffer)
     tensor = graph.tensors[graph.input]
-    source = front.describe(front_end, tensor.shape, tensor.scale, tensor.zero_point)
+    source = describe(front_end, tensor.shape, tensor.scale, tensor.zero_point)
     plan = footprint.plan(graph, source, facts)
     instructions = costs.predict(plan, source, facts["core"])
     # Packing levels to codes of a table is a node of its own, before the convolution that reads them.

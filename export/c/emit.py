@@ -1,8 +1,8 @@
 """The C of a network: ``net.h``, ``net.c``, ``net_weights.h``, ``net_weights.c``, ``main.c``.
 
 One function a node, which makes one row; the order of calls is a constant; all addresses and sizes are
-constants of the text. State is one struct, ``net_state``, of :func:`state_bytes`; no malloc, no float but
-in softmax. Same input, same text: the generated files hold no date and no path.
+constants of the text. State is one struct, ``net_state``, of :func:`export.plan.memory.state_bytes`; no
+malloc, no float but in softmax. Same input, same text: the generated files hold no date and no path.
 """
 
 from collections.abc import Iterable
@@ -12,7 +12,8 @@ import numpy as np
 
 from export.c import front, node_functions
 from export.c.text import comment, filled, quoted, wrapped
-from export.plan.nodes import CODES, Network
+from export.plan import memory
+from export.plan.input import Input
 from export.plan.plan import Plan
 from export.plan.schedule import NEXT_ROW
 from export.tflite.quant_graph import INT8_MAX
@@ -20,36 +21,10 @@ from loggrad_tf.errors import LogGradError
 
 TEMPLATES = Path(__file__).parent / "templates"
 PROGRAM = Path(__file__).resolve().parents[2] / "firmware" / "program"
-# Fields of main.c's `app` ahead of the network.
-PROGRAM_BYTES = 28
-# Of net_state: the observer, and three counters of 16 bits ahead of the nodes' own.
-OBSERVER_BYTES, COUNTER_BYTES = 4, 6
 MAX_CALLS = 65535
 
 
-def state_bytes(plan: Plan, source: front.Input) -> int:
-    """sizeof(net_state) on a 32-bit core."""
-    counts = _round(COUNTER_BYTES + len(plan.network.nodes) * _count_bytes(plan), 4)
-    return _round(source.struct_bytes + OBSERVER_BYTES + counts + plan.arena_bytes + source.tail_bytes, 4)
-
-
-def program_bytes(plan: Plan, source: front.Input) -> int:
-    """Static RAM of main.c: the state and one row."""
-    row = source.row_codes * source.code_bytes
-    return _round(PROGRAM_BYTES + state_bytes(plan, source) + row, 8)
-
-
-def layers(plan: Plan) -> list[tuple[str, int, int]]:
-    """(name, tensor index, bytes) of what the observer sees: the input, then every node's output."""
-    network = plan.network
-    seen = [("input", network.input)]
-    seen += [(node.title, node.output) for node in network.nodes if node.output != CODES]
-    return [(name, key, plan.schedule.made[key] * network.maps[key].pixels) for name, key in seen]
-
-
-def emit(
-    plan: Plan, source: front.Input, classes: tuple[str, ...], command: str, stamp: str
-) -> dict[str, str]:
+def emit(plan: Plan, source: Input, classes: tuple[str, ...], command: str, stamp: str) -> dict[str, str]:
     """File name -> text.
 
     Args:
@@ -61,7 +36,7 @@ def emit(
     if len(plan.schedule.calls) > MAX_CALLS:
         raise LogGradError(f"{len(plan.schedule.calls)} rows a frame: at most {MAX_CALLS}")
     output = graph.tensors[graph.output]
-    head = _head(plan, source, command)
+    head, state = _head(plan, source, command), memory.state_bytes(plan, source)
     common = {
         "HEAD": head,
         "MODEL_SHA256": graph.sha256,
@@ -71,13 +46,13 @@ def emit(
         "BINNING": source.binning,
         "CODE_TYPE": source.code_type,
         "OUTPUTS": output.size,
-        "LAYERS": len(layers(plan)),
+        "LAYERS": len(memory.layers(plan)),
         "ARENA_BYTES": plan.arena_bytes,
-        "STATE_BYTES": state_bytes(plan, source),
-        "PROGRAM_BYTES": program_bytes(plan, source),
+        "STATE_BYTES": state,
+        "PROGRAM_BYTES": memory.program_bytes(state, source),
         "NODES": len(network.nodes),
-        "COUNT_TYPE": f"uint{8 * _count_bytes(plan)}_t",
-        "FRONT_HEADERS": source.headers,
+        "COUNT_TYPE": f"uint{8 * memory.count_bytes(plan)}_t",
+        "FRONT_HEADERS": front.headers(source),
         "FRONT_MEMBERS": front.members(source),
         "FRONT_TAIL": front.tail(source),
         "CLASSES": len(classes),
@@ -95,7 +70,7 @@ def emit(
     }
 
 
-def _code(plan: Plan, source: front.Input, classes: tuple[str, ...]) -> dict[str, object]:
+def _code(plan: Plan, source: Input, classes: tuple[str, ...]) -> dict[str, object]:
     network = plan.network
     output = network.graph.tensors[network.graph.output]
     names = "".join(f"    {quoted(name)},\n" for name in classes)
@@ -105,7 +80,7 @@ def _code(plan: Plan, source: front.Input, classes: tuple[str, ...]) -> dict[str
         for position, node in enumerate(network.nodes)
     )
     numbers = ("R" if call == NEXT_ROW else str(call) for call in plan.schedule.calls)
-    wide = len(network.nodes) > 255
+    bits = 8 * memory.call_bytes(plan)
     return {
         "INCLUDES": "".join(f'#include "{name}"\n' for name in node_functions.headers(network)),
         "FRONT_DEFINITIONS": front.definitions(source),
@@ -124,8 +99,8 @@ def _code(plan: Plan, source: front.Input, classes: tuple[str, ...]) -> dict[str
         "SOFTMAX": softmax if any(node.kind == "softmax" for node in network.nodes) else "",
         "NODES_CODE": "\n".join(node_functions.function(plan, node) for node in network.nodes),
         "CASES": cases,
-        "NEXT_ROW": 65535 if wide else 255,
-        "CALL_TYPE": "uint16_t" if wide else "uint8_t",
+        "NEXT_ROW": 2**bits - 1,
+        "CALL_TYPE": f"uint{bits}_t",
         "CALLS": len(plan.schedule.calls),
         "SCHEDULE": wrapped(numbers),
         "OUTPUT_MAP": node_functions.map_name(network, network.output),
@@ -154,7 +129,7 @@ def _maps(plan: Plan) -> str:
 
 def _padding(plan: Plan) -> str:
     text = ""
-    for value, size in node_functions.padding(plan).items():
+    for value, size in memory.padding(plan).items():
         body = "{0}" if value == 0 else "{\n" + wrapped(str(value) for _ in range(size)) + "}"
         text += f"static const int8_t {node_functions.padding_name(value)}[{size}] = {body};\n"
     return text and f"\n/* Rows above and below an image. */\n{text}"
@@ -174,7 +149,7 @@ def decision(outputs: int, zero_point: int) -> str:
 """
 
 
-def _weights(plan: Plan, source: front.Input) -> tuple[str, str]:
+def _weights(plan: Plan, source: Input) -> tuple[str, str]:
     """(declarations, definitions) of all constants."""
     declarations, definitions = "", ""
     table = source.table
@@ -221,7 +196,7 @@ def _array(ctype: str, name: str, values: np.ndarray, note: str, const: str = "c
     return f"\n/* {note} */\n{const}{ctype} {name}[{flat.size}] {aligned}= {{\n{wrapped(numbers)}}};\n"
 
 
-def _head(plan: Plan, source: front.Input, command: str) -> str:
+def _head(plan: Plan, source: Input, command: str) -> str:
     network = plan.network
     return (
         f"/* Generated, do not edit.\n"
@@ -234,12 +209,3 @@ def _head(plan: Plan, source: front.Input, command: str) -> str:
 
 def _fill(template: str, values: dict[str, object]) -> str:
     return filled((TEMPLATES / template).read_text(), values)
-
-
-def _count_bytes(plan: Plan) -> int:
-    network: Network = plan.network
-    return 1 if all(network.steps(node) < 256 for node in network.nodes) else 2
-
-
-def _round(size: int, unit: int) -> int:
-    return -(-size // unit) * unit

@@ -6,9 +6,10 @@ static void l02_conv_row(net_state *net, uint32_t y)    y: how often it was call
 from collections.abc import Callable
 
 from export.c.text import comment, wrapped
+from export.plan import memory
 from export.plan.kernels import Kernel
 from export.plan.nodes import CODES, Map, Network, Node, dims
-from export.plan.plan import SLACK, Plan
+from export.plan.plan import Plan
 
 _TYPES = {
     "conv": "lg_conv",
@@ -53,19 +54,6 @@ def map_name(network: Network, key: int) -> str:
     if key == CODES:
         return "codes_map"
     return next(f"{node.name}_map" for node in network.nodes if node.output == key)
-
-
-def padding(plan: Plan) -> dict[int, int]:
-    """Value of padding -> bytes of the constant row that holds it."""
-    rows: dict[int, int] = {}
-    for node in plan.network.nodes:
-        if node.kind in ("conv", "table_conv", "depthwise"):
-            source = plan.network.maps[node.inputs[0]]
-            reads = plan.network.reads(node, 0), plan.network.reads(node, plan.network.steps(node) - 1)
-            inside = all(found and found[0][2] - found[0][1] + 1 == node.window_rows for found in reads)
-            if not inside:
-                rows[source.pad] = max(rows.get(source.pad, 0), source.padded + SLACK)
-    return rows
 
 
 def padding_name(value: int) -> str:
@@ -286,7 +274,7 @@ static int8_t *open_rows(net_state *net, uint32_t y, const conv_place *place, co
 
 
 def _padding_of(plan: Plan, source: Map) -> str:
-    return padding_name(source.pad) if source.pad in padding(plan) else "NULL"
+    return padding_name(source.pad) if source.pad in memory.padding(plan) else "NULL"
 
 
 def _pool(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:

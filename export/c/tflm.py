@@ -12,6 +12,8 @@ import numpy as np
 
 from export.c import emit, front
 from export.c.text import comment, filled, quoted, wrapped
+from export.plan import memory
+from export.plan.input import Input
 from export.tflite.file import TfliteFile
 from export.tflite.quant_graph import QuantGraph
 from loggrad_tf.errors import LogGradError
@@ -58,7 +60,7 @@ FIELD_BYTES = 24
 def arena_bytes(graph: QuantGraph) -> int:
     """A guess: twice the largest sum of an operator's inputs and output, and the interpreter's own needs."""
     sums = [sum(graph.tensors[t].size for t in (*op.inputs, op.output)) for op in graph.ops]
-    return _round(2 * max(sums) + OVERHEAD_BYTES, ARENA_UNIT)
+    return memory.rounded(2 * max(sums) + OVERHEAD_BYTES, ARENA_UNIT)
 
 
 def layers(graph: QuantGraph) -> list[tuple[str, int, int]]:
@@ -69,14 +71,9 @@ def layers(graph: QuantGraph) -> list[tuple[str, int, int]]:
     ]
 
 
-def state_bytes(source: front.Input, arena: int) -> int:
+def state_bytes(source: Input, arena: int) -> int:
     """sizeof(net_state) on a 32-bit core."""
-    return _round(source.struct_bytes + FIELD_BYTES + arena + source.tail_bytes, 4)
-
-
-def program_bytes(source: front.Input, arena: int) -> int:
-    """Static RAM of main.c: the state and one row."""
-    return _round(emit.PROGRAM_BYTES + state_bytes(source, arena) + source.row_codes * source.code_bytes, 8)
+    return memory.rounded(source.struct_bytes + FIELD_BYTES + arena + source.tail_bytes, 4)
 
 
 def readme(graph: QuantGraph, arena: int) -> str:
@@ -109,7 +106,7 @@ def operators(model: bytes, graph: QuantGraph) -> tuple[str, ...]:
 def files(
     model: bytes,
     graph: QuantGraph,
-    source: front.Input,
+    source: Input,
     classes: tuple[str, ...],
     command: str,
     stamp: str,
@@ -126,7 +123,8 @@ def files(
     """
     if arena < MIN_ARENA_BYTES:
         raise LogGradError(f"--arena-bytes={arena}: an interpreter needs at least {MIN_ARENA_BYTES}")
-    arena = _round(arena, 4)
+    arena = memory.rounded(arena, 4)
+    state = state_bytes(source, arena)
     codes = operators(model, graph)
     output = graph.tensors[graph.output]
     head = (
@@ -150,11 +148,11 @@ def files(
         "OUTPUT_ZERO_POINT": output.zero_point,
         "CLASSES": len(classes),
         "ARENA_BYTES": arena,
-        "STATE_BYTES": state_bytes(source, arena),
-        "PROGRAM_BYTES": program_bytes(source, arena),
+        "STATE_BYTES": state,
+        "PROGRAM_BYTES": memory.program_bytes(state, source),
         "INPUT_ROWS": source.height,
         "INPUT_ROW_BYTES": source.width * source.channels,
-        "FRONT_HEADERS": source.headers,
+        "FRONT_HEADERS": front.headers(source),
         "FRONT_MEMBERS": front.members(source),
         "FRONT_TAIL": front.tail(source),
         "FRONT_DEFINITIONS": front.definitions(source),
@@ -208,7 +206,7 @@ def _model(head: str, model: bytes) -> str:
     )
 
 
-def _table(source: front.Input) -> str:
+def _table(source: Input) -> str:
     table: np.ndarray | None = source.table
     if table is None:
         return ""
@@ -221,7 +219,3 @@ def _table(source: front.Input) -> str:
 
 def _template(name: str) -> str:
     return (emit.TEMPLATES / name).read_text()
-
-
-def _round(size: int, unit: int) -> int:
-    return -(-size // unit) * unit

@@ -11,7 +11,7 @@ import functools
 import json
 from pathlib import Path
 
-from export.c import front
+from export.plan.input import Input
 from export.plan.kernels import measured_core
 from export.plan.nodes import GATHERS, Network, Node
 from export.plan.plan import Plan
@@ -65,7 +65,7 @@ def features(network: Network, node: Node, variant: str, columns: int = 0) -> li
     return [rows, outputs]
 
 
-def predict(plan: Plan, source: front.Input, core: str) -> list[int]:
+def predict(plan: Plan, source: Input, core: str) -> list[int]:
     """Instructions a frame of every node, in order, and of the input last.
 
     Raises:
@@ -89,7 +89,7 @@ def predict(plan: Plan, source: front.Input, core: str) -> list[int]:
     return [*found, round(sum(known[name][place] * n for (name, place), n in counts_in.items()))]
 
 
-def front_features(source: front.Input) -> dict[tuple[str, int], float]:
+def front_features(source: Input) -> dict[tuple[str, int], float]:
     """Counts in one frame of the input: (front end or loop of binning, place of its coefficient) -> count."""
     counts = {source.cost_name: (source.lines, source.line_pixels)}
     if source.bin_loop:

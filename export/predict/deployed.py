@@ -8,7 +8,7 @@ ones that :mod:`export.firmware` predicts; latency and energy are estimates (:mo
 import dataclasses
 
 from export import boards
-from export.c import front
+from export.plan.input import describe
 from export.predict import costs, footprint, power
 from export.quantization.nominal import nominal
 from loggrad_tf.errors import LogGradError
@@ -54,7 +54,7 @@ def deployed(graph: Graph, front_end: FrontEnd, board: str, binning: int = 1) ->
         raise LogGradError(f"board '{board}' has no memory to count: choose one with a microcontroller")
     network = nominal(graph, front_end)
     tensor = network.tensors[network.input]
-    source = front.describe(front_end, tensor.shape, tensor.scale, tensor.zero_point, binning)
+    source = describe(front_end, tensor.shape, tensor.scale, tensor.zero_point, binning)
     made = footprint.plan(network, source, facts)
     found = footprint.predict(made, source, facts)
     assert found.ram is not None and found.flash is not None

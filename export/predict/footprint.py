@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from export import GENERATOR
-from export.c import emit, front, node_functions
-from export.plan import kernels
+from export.plan import kernels, memory
 from export.plan import plan as planning
+from export.plan.input import Input, stamp
 from export.plan.nodes import build
 from export.plan.plan import Plan
 from export.predict import costs
@@ -65,7 +65,7 @@ class Footprint:
 
 def plan(
     graph: QuantGraph,
-    source: front.Input,
+    source: Input,
     board: dict[str, Any],
     ram_tables: bool = False,
     flash: int | None = None,
@@ -86,21 +86,18 @@ def plan(
     return made
 
 
-def predict(made: Plan, source: front.Input, board: dict[str, Any]) -> Footprint:
+def predict(made: Plan, source: Input, board: dict[str, Any]) -> Footprint:
     """The footprint of the project that :mod:`export.c.emit` writes, on one board."""
-    state, program = emit.state_bytes(made, source), emit.program_bytes(made, source)
+    state = memory.state_bytes(made, source)
+    program = memory.program_bytes(state, source)
     if board["ram"] is None:
         return Footprint(state, program, None, None)
     statics = board["statics"][board["channel"]]
-    ram = _round(program + statics) + _round(made.ram_constants) + board["stack"]
+    ram = memory.rounded(program + statics, 8) + memory.rounded(made.ram_constants, 8) + board["stack"]
     return Footprint(state, program, ram, flash_bytes(made, source, board))
 
 
-def _round(size: int) -> int:
-    return -(-size // 8) * 8
-
-
-def flash_bytes(made: Plan, source: front.Input, board: dict[str, Any]) -> int:
+def flash_bytes(made: Plan, source: Input, board: dict[str, Any]) -> int:
     """Code and constants of the image for one board (its ``channel`` is the one it is built with)."""
     sizes = _sizes()
     core = kernels.measured_core(board["core"])
@@ -113,18 +110,10 @@ def flash_bytes(made: Plan, source: front.Input, board: dict[str, Any]) -> int:
     for node, kernel in zip(made.network.nodes, made.kernels, strict=True):
         symbols |= known["kernels"][costs.cost_name(node.kind, kernel.function)]
     nodes = sum(known["nodes"][node.kind] for node in made.network.nodes)
-    text = len(f"{GENERATOR}/{front.stamp(source)}") - sizes["stamp"]
-    return program["rest"] + sum(symbols.values()) + nodes + text + data_bytes(made, source)
+    text = len(f"{GENERATOR}/{stamp(source)}") - sizes["stamp"]
+    return program["rest"] + sum(symbols.values()) + nodes + text + memory.data_bytes(made, source)
 
 
 @functools.cache
 def _sizes() -> dict[str, Any]:
     return json.loads(CODE_SIZES.read_text())
-
-
-def data_bytes(made: Plan, source: front.Input) -> int:
-    """Weights, scales, tables, rows of padding and the order of calls."""
-    table = source.table
-    order = len(made.schedule.calls) * (1 if len(made.network.nodes) <= 255 else 2)
-    padding = sum(node_functions.padding(made).values())
-    return made.constant_bytes + padding + order + (0 if table is None else table.nbytes)

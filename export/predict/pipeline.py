@@ -19,7 +19,7 @@ import itertools
 from collections.abc import Sequence
 
 from export import boards
-from export.c import front
+from export.plan.input import describe
 from export.plan.nodes import build
 from export.predict import costs, footprint, power
 from export.predict.power import Constant
@@ -155,7 +155,7 @@ def pipeline(
         accelerator that is to make it.
     """
     tensor = network.tensors[build(network).input]
-    source = front.describe(front_end, tensor.shape, tensor.scale, tensor.zero_point)
+    source = describe(front_end, tensor.shape, tensor.scale, tensor.zero_point)
     name = front_end.format if front_end else "jpeg8"
     pixels = source.lines * source.line_pixels // source.channels
     bits = front_end.sensor.bits if front_end else 8
@@ -180,7 +180,7 @@ def _on_board(
     # An ISP's image is copied as it is, whatever makes it.
     given = None if name == "jpeg8" and not emulated else front_end
     tensor = network.tensors[build(network).input]
-    source = front.describe(given, tensor.shape, tensor.scale, tensor.zero_point)
+    source = describe(given, tensor.shape, tensor.scale, tensor.zero_point)
     *nodes, first = costs.predict(footprint.plan(network, source, facts), source, facts["core"])
     taken = power.energy(first, facts)
     if name in LEVELS and not emulated:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from export.c import front
 from export.plan import binning
+from export.plan.input import Input, describe
 from export.plan.kernels import Choice
 from export.plan.plan import Plan
 from export.tflite.quant_graph import Op, QuantGraph, Scale, Tensor
@@ -21,7 +21,7 @@ from loggrad_tf.transform.frontend import LEVELS, FrontEnd, fixed
 from loggrad_tf.transform.sensor import Sensor
 
 Shape = tuple[int, int, int]
-Probe = tuple[QuantGraph, front.Input]
+Probe = tuple[QuantGraph, Input]
 # Kinds of nodes whose code is measured one by one.
 KINDS = (
     "conv",
@@ -128,7 +128,7 @@ def coded() -> Probe:
     end = fixed("loggrad_1p5", Sensor(bits=8, black=0, white=255))
     graph = _conv((8, 8, 1), 4, 3, 1, 1)
     graph.tensors[0] = Tensor(0, "input", (8, 8, 1), 1.0, 0)
-    return graph, front.describe(end, (8, 8, 1), 1.0, 0)
+    return graph, describe(end, (8, 8, 1), 1.0, 0)
 
 
 def binnings() -> Iterator[tuple[Probe, Probe]]:
@@ -147,7 +147,7 @@ def _binnings() -> Iterator[tuple[FrontEnd, int]]:
 def _lookup_behind(end: FrontEnd, shape: Shape, factor: int = 1) -> Probe:
     graph = _simple("lookup", shape)
     graph.tensors[0] = Tensor(0, "input", shape, end.input_scale, end.input_zero_point)
-    return graph, front.describe(end, shape, end.input_scale, end.input_zero_point, factor)
+    return graph, describe(end, shape, end.input_scale, end.input_zero_point, factor)
 
 
 def _front_ends() -> Iterator[FrontEnd]:
@@ -179,13 +179,13 @@ def networks() -> Iterator[Probe]:
             shape = (side, side, 1)
             graph = _conv(shape, filters, kernel, stride, pool) if filters else _simple("lookup", shape)
             graph.tensors[0] = Tensor(0, "input", shape, end.input_scale, end.input_zero_point)
-            yield graph, front.describe(end, shape, end.input_scale, end.input_zero_point)
+            yield graph, describe(end, shape, end.input_scale, end.input_zero_point)
     for end, factor in _binnings():
         for side in (12, 24):
             yield _lookup_behind(end, (side, side, 1), factor)
 
 
-def project_of(work: Path, board: dict[str, Any], planned: Plan, source: front.Input) -> project.Project:
+def project_of(work: Path, board: dict[str, Any], planned: Plan, source: Input) -> project.Project:
     """The project that holds the network's C, for the runners."""
     graph = planned.network.graph
     return project.Project(
@@ -205,7 +205,7 @@ def project_of(work: Path, board: dict[str, Any], planned: Plan, source: front.I
 
 
 def _tensor(graph: QuantGraph, shape: Shape) -> Probe:
-    return graph, front.Input("tensor", *shape)
+    return graph, Input("tensor", *shape)
 
 
 def _graph(shape: Shape, *ops: tuple[Op, tuple[int, ...]], chained: bool = True) -> QuantGraph:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 
 from export import boards
-from export.c import front
+from export.plan.input import describe
 from export.plan.nodes import dims
 from export.plan.nodes import macs as node_macs
 from export.plan.plan import Plan
@@ -182,7 +182,7 @@ def deployed(run: Run, graph: Graph) -> str:
     front_end = run.config.settings().target.front_end
     network = nominal(graph, front_end)
     tensor = network.tensors[network.input]
-    source = front.describe(front_end, tensor.shape, tensor.scale, tensor.zero_point)
+    source = describe(front_end, tensor.shape, tensor.scale, tensor.zero_point)
     made = footprint.plan(network, source, facts)
     instructions = costs.predict(made, source, facts["core"])
     total = sum(instructions)

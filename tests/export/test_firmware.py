@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from export import boards, firmware, vectors
-from export.c import emit, front
+from export.c import emit
 from export.c import text as emit_text
 from export.firmware import Options
 from export.plan import plan as planning
+from export.plan.input import describe
 from export.predict import footprint
 from export.tflite import graph as tflite_graph
 from firmware import build, channel, project, verify
@@ -313,9 +314,9 @@ def test_description_of_another_model(tmp_path: Path) -> None:
 
 def test_front_end_that_does_not_fill_the_tensor() -> None:
     with pytest.raises(LogGradError, match="needs input scale 1"):
-        front.describe(fixed("loggrad_1p5", SENSOR), (8, 8, 1), 0.5, 0)
+        describe(fixed("loggrad_1p5", SENSOR), (8, 8, 1), 0.5, 0)
     with pytest.raises(LogGradError, match="one channel"):
-        front.describe(fixed("loggrad_1p5", SENSOR), (8, 8, 3), 1.0, 0)
+        describe(fixed("loggrad_1p5", SENSOR), (8, 8, 3), 1.0, 0)
 
 
 def test_names_cannot_break_the_c() -> None:
@@ -324,13 +325,13 @@ def test_names_cannot_break_the_c() -> None:
 
 
 def test_vectors_are_reproducible() -> None:
-    source = front.describe(fixed("loggrad_1p5", SENSOR), (8, 9, 1), 1.0, 0)
+    source = describe(fixed("loggrad_1p5", SENSOR), (8, 9, 1), 1.0, 0)
     assert vectors.make(source, None, 2).npz() == vectors.make(source, None, 2).npz()
 
 
 def test_footprint_of_the_host_has_no_bound() -> None:
     graph = tflite_graph.parse(quantized.serial())
-    source = front.describe(None, (16, 16, 1), 1.0, 0)
+    source = describe(None, (16, 16, 1), 1.0, 0)
     found = footprint.predict(planning.plan(graph, "host"), source, boards.read("host"))
     assert (found.ram, found.flash) == (None, None)
 

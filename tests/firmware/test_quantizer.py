@@ -433,7 +433,7 @@ typedef char gradient_size[sizeof(lg_table_gradient) == 20 ? 1 : -1];
 @pytest.mark.parametrize("enums", ["-fshort-enums", "-fno-short-enums"])
 @pytest.mark.parametrize("compiler", ["arm-none-eabi-gcc", "clang"])
 def test_states_have_one_size_with_every_compiler(compiler: str, enums: str, tmp_path: Path) -> None:
-    """The sizes that export.c.front states; a 32-bit core."""
+    """The sizes that export.plan.input states; a 32-bit core."""
     found = find_compiler(compiler, f"{compiler}-14")
     target = ["--target=arm-none-eabi", "-ffreestanding"] if compiler == "clang" else []
     source = tmp_path / "states.c"

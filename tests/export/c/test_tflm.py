@@ -15,7 +15,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
 
 from export import firmware, vectors
-from export.c import front, tflm
+from export.c import tflm
+from export.plan.input import Input, describe
 from export.tflite import graph as tflite_graph
 from export.tflite import shapes as tflite_shapes
 from firmware import build, channel, project, verify
@@ -53,10 +54,10 @@ def small(front_end: FrontEnd, height: int = 9, width: int = 11) -> bytes:
 
 def sources(
     flatbuffer: bytes, front_end: FrontEnd | None = None, arena: int | None = None, factor: int = 1
-) -> tuple[dict[str, bytes], front.Input]:
+) -> tuple[dict[str, bytes], Input]:
     graph = tflite_graph.parse(flatbuffer)
     tensor = graph.tensors[graph.input]
-    source = front.describe(front_end, tensor.shape, tensor.scale, tensor.zero_point, factor)
+    source = describe(front_end, tensor.shape, tensor.scale, tensor.zero_point, factor)
     size = tflm.arena_bytes(graph) if arena is None else arena
     return tflm.files(flatbuffer, graph, source, ("no", 'a "yes"?'), "a command", "stamp", size), source
 

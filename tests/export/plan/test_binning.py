@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from export import firmware, vectors
-from export.c import front
 from export.firmware import Options
 from export.plan import binning
+from export.plan.input import MAX_SIDE, describe
 from export.predict import costs
 from firmware import build, channel, project, verify
 from loggrad_tf.data import dataset
@@ -92,7 +92,7 @@ def test_vectors_are_mosaics_of_the_gray_frames(monkeypatch: pytest.MonkeyPatch)
             return pixels, np.arange(5)
 
     monkeypatch.setattr(dataset, "load", lambda *_, **__: Images)
-    source = front.describe(fixed("loggrad_2p25", SENSOR), (9, 11, 1), 1.0, 0, 2)
+    source = describe(fixed("loggrad_2p25", SENSOR), (9, 11, 1), 1.0, 0, 2)
     data = {"spec": "gray", "size": 9, "mode": "gray"}
     made = vectors.make(source, data, 5)
     assert made.frames.shape == (5, 18, 22) and made.frames.dtype == np.uint16
@@ -196,9 +196,7 @@ def test_every_format_on_boards(board: str, format_name: str, tmp_path: Path) ->
 )
 def test_state_grows_by_a_row_of_sums(sensor: Sensor, factor: int, pixels: int) -> None:
     """Two bytes a pixel, three where sums need more than 16 bits; never a row of the mosaic."""
-    plain, binned = (
-        front.describe(fixed("raw16", sensor), (9, 11, 1), 1 / 255, -128, k) for k in (1, factor)
-    )
+    plain, binned = (describe(fixed("raw16", sensor), (9, 11, 1), 1 / 255, -128, k) for k in (1, factor))
     assert binned.tail_bytes - plain.tail_bytes == pixels <= factor * 11 * plain.code_bytes
 
 
@@ -279,32 +277,32 @@ def test_the_description_says_how_it_bins(tmp_path: Path) -> None:
 
 def test_what_cannot_be_binned() -> None:
     with pytest.raises(LogGradError, match=r"--binning=2: without model.json"):
-        front.describe(None, (9, 11, 1), 1.0, 0, 2)
+        describe(None, (9, 11, 1), 1.0, 0, 2)
     with pytest.raises(LogGradError, match=r"--binning=3: choose one of 1, 2, 4"):
-        front.describe(fixed("loggrad_1p5", SENSOR), (9, 11, 1), 1.0, 0, 3)
+        describe(fixed("loggrad_1p5", SENSOR), (9, 11, 1), 1.0, 0, 3)
     bayer = fixed("loggrad_1p5", dataclasses.replace(SENSOR, cfa="RGGB"))
     with pytest.raises(LogGradError, match="takes the RGGB mosaic itself"):
-        front.describe(bayer, (9, 11, 1), 1.0, 0, 2)
-    assert front.describe(bayer, (9, 11, 1), 1.0, 0).binning == 1
+        describe(bayer, (9, 11, 1), 1.0, 0, 2)
+    assert describe(bayer, (9, 11, 1), 1.0, 0).binning == 1
 
 
 @pytest.mark.parametrize(
     ("shape", "border", "factor"),
     [
-        ((front.MAX_SIDE, 4, 1), "mirror", 1),
-        ((4, front.MAX_SIDE, 1), "mirror", 1),
-        ((front.MAX_SIDE - 2, 4, 1), "valid", 1),
-        ((4, front.MAX_SIDE // 2, 1), "mirror", 2),
-        ((front.MAX_SIDE // 4, 4, 1), "mirror", 4),
+        ((MAX_SIDE, 4, 1), "mirror", 1),
+        ((4, MAX_SIDE, 1), "mirror", 1),
+        ((MAX_SIDE - 2, 4, 1), "valid", 1),
+        ((4, MAX_SIDE // 2, 1), "mirror", 2),
+        ((MAX_SIDE // 4, 4, 1), "mirror", 4),
     ],
 )
 def test_sides_that_the_c_can_count(shape: tuple[int, int, int], border: str, factor: int) -> None:
     front_end = dataclasses.replace(fixed("loggrad_1p5", SENSOR), border=border)
-    source = front.describe(front_end, shape, 1.0, 0, factor)
-    assert front.MAX_SIDE - factor < max(source.rows, source.row_codes) <= front.MAX_SIDE
+    source = describe(front_end, shape, 1.0, 0, factor)
+    assert MAX_SIDE - factor < max(source.rows, source.row_codes) <= MAX_SIDE
     longer = tuple(n + 1 if n > 4 else n for n in shape)
     with pytest.raises(LogGradError, match="at most 65535 each"):
-        front.describe(front_end, longer, 1.0, 0, factor)
+        describe(front_end, longer, 1.0, 0, factor)
 
 
 def test_the_c_takes_every_front_end() -> None:

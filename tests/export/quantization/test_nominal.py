@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from export import boards
-from export.c import front, node_functions
+from export.plan import memory
+from export.plan.input import describe
 from export.plan.plan import Plan
 from export.predict import costs, footprint
 from export.quantization import quantize
@@ -50,7 +51,7 @@ def planned(made: Plan) -> dict[str, Any]:
 
 
 def padding(made: Plan) -> int:
-    return sum(node_functions.padding(made).values())
+    return sum(memory.padding(made).values())
 
 
 def compare(graph: Graph, name: str, seed: int = 0) -> None:
@@ -58,7 +59,7 @@ def compare(graph: Graph, name: str, seed: int = 0) -> None:
     found, real = nominal(graph, end), tflite_graph.parse(converted.flatbuffer(graph, end, seed))
     assert operators(found) == operators(real)
     tensor = real.tensors[real.input]
-    source = front.describe(end, tensor.shape, tensor.scale, tensor.zero_point)
+    source = describe(end, tensor.shape, tensor.scale, tensor.zero_point)
     for board in map(boards.read, BOARDS):
         one, other = (footprint.plan(network, source, board) for network in (found, real))
         assert planned(one) == planned(other), board["name"]
