@@ -42,19 +42,26 @@ def log_gradient(pixels: tf.Tensor, offset: int = 1, border: str = "mirror") -> 
 
 def levels(
     pixels: tf.Tensor,
-    ratios: tuple[int, ...],
+    ratios: tuple[int, ...] | tf.Tensor,
     shift: int = DEFAULT_SHIFT,
     offset: int = 1,
     border: str = "mirror",
 ) -> tf.Tensor:
-    """P (..., H, W), uint8, uint16 or any dtype that holds it exactly -> levels -n..n, int8."""
-    check_ratios(ratios, shift)
+    """P (..., H, W), uint8, uint16 or any dtype that holds it exactly -> levels -n..n, int8.
+
+    Args:
+      ratios: K_1 < ... < K_n; or float64 (n,) that holds such integers and is not checked.
+    """
+    if tf.is_tensor(ratios):
+        steps = tf.unstack(ratios / 2.0**shift)
+    else:
+        check_ratios(ratios, shift)
+        steps = [tf.constant(ratio / 2**shift, tf.float64) for ratio in ratios]
     shifted = tf.cast(pixels, tf.float64) + float(offset)
     up, down, left, right = neighbours(shifted, border)
     lighter, darker = up * left, down * right
     q = tf.zeros_like(lighter, tf.int8)
-    for ratio in ratios:
-        k = tf.constant(ratio / 2**shift, tf.float64)
+    for k in steps:
         q += tf.cast(lighter > k * darker, tf.int8) - tf.cast(darker > k * lighter, tf.int8)
     return q
 

@@ -119,32 +119,23 @@ class TrainableQuantizer(LogGradient):
                 slopes = [self._slope(-g - t[i]) - self._slope(g - t[i]) for i in range(len(self.start))]
                 return tf.stack([tf.reduce_sum(upstream * slope) for slope in slopes])
 
-            return self._levels(inputs, self._ratios(t)), backward
+            q = ops.levels(inputs[..., 0], self._ratios(t), self.shift, self.offset, self.border)
+            return tf.cast(q, tf.float32)[..., tf.newaxis], backward
 
         return levels(thresholds)
 
     def _slope(self, distance: tf.Tensor) -> tf.Tensor:
         return tf.nn.relu(1 - tf.abs(distance) / self.width) / self.width
 
-    def _ratios(self, thresholds: tf.Tensor) -> list[tf.Tensor]:
-        """K_i as float64 scalars: rounded, strictly increasing, within what the board can hold."""
+    def _ratios(self, thresholds: tf.Tensor) -> tf.Tensor:
+        """K_i, float64 (n,): rounded, strictly increasing, within what the board can hold."""
         ratios: list[tf.Tensor] = []
         rounded = tf.round(2.0**self.shift * tf.exp(tf.cast(thresholds, tf.float64)))
         for i in range(len(self.start)):
             least = ratios[-1] + 1 if ratios else tf.constant(max(self._least, 2**self.shift + 1), tf.float64)
             most = MOST_RATIO - (len(self.start) - 1 - i)
             ratios.append(tf.clip_by_value(rounded[i], least, most))
-        return ratios
-
-    def _levels(self, inputs: tf.Tensor, ratios: list[tf.Tensor]) -> tf.Tensor:
-        shifted = tf.cast(inputs[..., 0], tf.float64) + float(self.offset)
-        up, down, left, right = ops.neighbours(shifted, self.border)
-        lighter, darker = up * left, down * right
-        q = tf.zeros_like(lighter, tf.float32)
-        for ratio in ratios:
-            k = ratio / 2.0**self.shift
-            q += tf.cast(lighter > k * darker, tf.float32) - tf.cast(darker > k * lighter, tf.float32)
-        return q[..., tf.newaxis]
+        return tf.stack(ratios)
 
     def snapped(self) -> tuple[int, ...]:
         """The integer ratios K_1 < ... < K_n that the levels are computed with."""
