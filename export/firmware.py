@@ -27,7 +27,7 @@ from export.plan.plan import Plan
 from export.predict import costs, footprint
 from export.tflite import graph as tflite_graph
 from export.tflite.quant_graph import QuantGraph
-from loggrad_tf import cli
+from loggrad_tf import cli, files, json_base
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import FrontEnd
 
@@ -125,13 +125,13 @@ def read_description(model: Path, sha256: str) -> dict[str, Any] | None:
     path = model.with_name("model.json")
     if not path.is_file():
         return None
+    description = json_base.read(path, "convert again")
     try:
-        description = json.loads(path.read_text())
         FrontEnd.from_json(description["front_end"])
         found, names, data = description["model_sha256"], description["class_names"], description.get("data")
         if not isinstance(names, list) or not (data is None or {"spec", "size", "mode"} <= data.keys()):
             raise ValueError("class_names or data")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (LogGradError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise LogGradError(
             f"{path}: cannot be read ({type(error).__name__}: {error}): convert again"
         ) from None
@@ -258,20 +258,29 @@ def write(project: Project, out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as work:
         fresh, old = Path(work) / "new", Path(work) / "old"
-        write_folders(project.board, fresh)
-        for name, content in project.files.items():
-            path = fresh / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+        with files.writing(out):
+            write_folders(project.board, fresh)
+            for name, content in project.files.items():
+                path = fresh / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            files.sync_tree(fresh)
         if out.exists():
             os.replace(out, old)
         os.replace(fresh, out)
+    files.sync(out.parent)
 
 
 def write_folders(board: str, folder: Path) -> None:
     """What does not depend on the network: library, board, CMake files and preset."""
     for name in ("lib", "cmake", "boards/common", f"boards/{board}"):
-        shutil.copytree(FIRMWARE / name, folder / name)
+        for source in sorted((FIRMWARE / name).rglob("*")):
+            place = folder / source.relative_to(FIRMWARE)
+            if source.is_dir():
+                place.mkdir(parents=True, exist_ok=True)
+            else:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, place)
     (folder / "src").mkdir()
     shutil.copy(emit.TEMPLATES / "CMakeLists.txt", folder)
     (folder / "CMakePresets.json").write_bytes(_json(_presets(boards.read(board))))
@@ -281,8 +290,9 @@ def _check_replaceable(out: Path) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     try:
-        ours = "loggrad_project" in json.loads((out / "project.json").read_text())
-    except (OSError, ValueError):
+        found = json_base.read(out / "project.json")
+        ours = isinstance(found, dict) and "loggrad_project" in found
+    except (OSError, LogGradError):
         ours = False
     if not ours:
         raise LogGradError(f"--out={out}: exists and is not a firmware project: choose another directory")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from absl import app, flags
 
+from loggrad_tf import files
 from loggrad_tf.errors import LogGradError
 
 
@@ -34,6 +35,8 @@ def _fail(code: int, message: str) -> None:
 
 
 def _describe(error: OSError) -> str:
+    if files.is_full(error):
+        return files.full(str(error.filename or "a file"), error)
     where = f"{error.filename}: " if error.filename else ""
     return f"{where}{error.strerror or error}"
 

@@ -7,6 +7,7 @@ whole or missing, and a save that was killed can be repeated.
 """
 
 import dataclasses
+import io
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from loggrad_tf import json_base
+from loggrad_tf import files, json_base
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 from loggrad_tf.transform.frontend import FrontEnd
@@ -98,7 +99,11 @@ def check_replaceable(directory: Path) -> None:
 
 
 def save(directory: Path, bundle: Bundle) -> None:
-    """Write ``bundle`` to ``directory``, replacing an older bundle there."""
+    """Write ``bundle`` to ``directory``, replacing an older bundle there.
+
+    Raises:
+      LogGradError: something else lies there, or the disk is full.
+    """
     check_replaceable(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
@@ -106,13 +111,18 @@ def save(directory: Path, bundle: Bundle) -> None:
     try:
         fields = {field.name: getattr(bundle, field.name) for field in dataclasses.fields(Description)}
         description = {"version": VERSION, **Description(**fields).to_json()}
-        (temporary / "network.json").write_text(json.dumps(description, indent=1) + "\n")
         arrays: dict[str, Any] = {f"w{i:03d}": w for i, w in enumerate(bundle.weights)}
-        np.savez(temporary / "weights.npz", **arrays)
+        archive = io.BytesIO()
+        np.savez(archive, **arrays)
+        with files.writing(directory):
+            (temporary / "network.json").write_text(json.dumps(description, indent=1) + "\n")
+            (temporary / "weights.npz").write_bytes(archive.getvalue())
+            files.sync_tree(temporary)
         temporary.chmod(0o755)
         if directory.exists():
             os.rename(directory, old)
         os.rename(temporary, directory)
+        files.sync(directory.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)

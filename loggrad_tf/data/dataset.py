@@ -32,11 +32,10 @@ from typing import Any
 
 import numpy as np
 
-from loggrad_tf import parallel
+from loggrad_tf import files, parallel
 from loggrad_tf.data import crops, folder, pascalraw
 from loggrad_tf.data.sources import SPLITS, Cut, Picture, Reject, Source, assign
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.files import write_whole
 from loggrad_tf.transform.sensor import Sensor, requantize
 
 # Raised whenever the same source would give other crops than before.
@@ -134,8 +133,11 @@ def _building(path: Path) -> Iterator[Path]:
         shutil.rmtree(partial)
     partial.mkdir(parents=True)
     try:
-        yield partial
+        with files.writing(path):
+            yield partial
+            files.sync_tree(partial)
         partial.rename(path)
+        files.sync(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -155,8 +157,8 @@ def _listing(source: Source, root: Path) -> list[Any]:
 
 def _synthetic_fingerprint() -> str:
     package = Path(__file__).parent.parent
-    files = sorted(path for pattern in _DRAWING for path in package.glob(pattern))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+    drawing = sorted(path for pattern in _DRAWING for path in package.glob(pattern))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in drawing)).hexdigest()
 
 
 def _synthetic_archive(cache: Path) -> Path:
@@ -328,7 +330,7 @@ def _prepare(source: Source, path: Path, spec: str, size: int, mode: str) -> Non
     rejects = sorted([*source.rejects, *lost], key=lambda reject: (reject.file, reject.item))
     listed = _table(("file", "item", "reason"), [dataclasses.astuple(reject) for reject in rejects])
     failed = path.with_name(f"{path.name}.rejects.csv")
-    write_whole(failed, listed)
+    files.write_whole(failed, listed)
     _check_classes(spec, rows, source.class_names, rejects, failed)
     assert sensor is not None
     manifest = _table(_MANIFEST_HEAD, [row.fields() for row in rows])
@@ -346,9 +348,9 @@ def _prepare(source: Source, path: Path, spec: str, size: int, mode: str) -> Non
     labels = [source.class_names.index(row.label) for row in rows]
     split = [SPLITS.index(row.picture.split) for row in rows]
     with _building(path) as partial:
-        np.save(partial / "pixels.npy", np.stack([row.pixels for row in rows]))
-        np.save(partial / "labels.npy", np.array(labels, np.int32))
-        np.save(partial / "split.npy", np.array(split, np.uint8))
+        files.write_array(partial / "pixels.npy", np.stack([row.pixels for row in rows]))
+        files.write_array(partial / "labels.npy", np.array(labels, np.int32))
+        files.write_array(partial / "split.npy", np.array(split, np.uint8))
         (partial / "manifest.csv").write_bytes(manifest)
         (partial / "rejects.csv").write_bytes(listed)
         (partial / "dataset.json").write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")

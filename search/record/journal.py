@@ -12,56 +12,24 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from loggrad_tf import files, json_base
 from loggrad_tf.errors import LogGradError
 
 JOURNAL, TIMING = "journal.jsonl", "timing.jsonl"
-# No space, no quota, or a file as large as the file system or ulimit lets it be.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_RESUME = "resume the search"
 
 
-class DiskFull(LogGradError):
-    """No candidate's fault: the search ends, and is resumed when there is space."""
-
-
-def is_full(error: BaseException) -> bool:
-    """Did a write fail for want of space?"""
-    return isinstance(error, OSError) and error.errno in _FULL
-
-
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn the want of space in what is written to ``path`` into :class:`DiskFull`, which names it."""
-    try:
-        yield
-    except OSError as error:
-        if not is_full(error):
-            raise
-        raise DiskFull(
-            f"{path}: the disk is full ({os.strerror(error.errno or 0).lower()});"
-            " free some space and resume the search"
-        ) from None
+def writing(path: Path) -> contextlib.AbstractContextManager[None]:
+    """:func:`loggrad_tf.files.writing` for what a search writes."""
+    return files.writing(path, _RESUME)
 
 
 def write_synced(path: Path, data: bytes) -> None:
-    """Write ``data`` beside ``path``, force it to the disk, rename it: power loss leaves all or nothing.
-
-    Raises:
-      DiskFull: nothing is left of it.
-      OSError: the folder is missing or not to be written to.
-    """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
-    try:
-        with writing(path), temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """:func:`loggrad_tf.files.write_whole` for what a search writes."""
+    files.write_whole(path, data, _RESUME)
 
 
 def encode(record: dict[str, Any]) -> bytes:
@@ -71,8 +39,8 @@ def encode(record: dict[str, Any]) -> bytes:
 
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
-        record = json.loads(line)
-    except ValueError:
+        record = json_base.parse(line, "")
+    except LogGradError:
         return None
     return record if isinstance(record, dict) else None
 
@@ -101,7 +69,7 @@ class Journal:
         except BaseException:
             os.close(self._file)
             raise
-        _sync_directory(path.parent)
+        files.sync(path.parent)
 
     def _load(self) -> list[dict[str, Any]]:
         content = self.path.read_bytes()
@@ -148,11 +116,3 @@ class Journal:
 
     def close(self) -> None:
         os.close(self._file)
-
-
-def _sync_directory(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.files import DiskFull, is_full
 from search.record.history import Outcome, failed
-from search.record.journal import DiskFull, is_full
 from search.workers.supervisor import Died, Done, Event, Finished, Ready, Refused, Supervisor
 
 __all__ = ["ONEDNN", "THREADS", "Evaluate", "Finished", "Pool", "Setup", "one_line"]

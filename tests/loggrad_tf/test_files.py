@@ -1,10 +1,30 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and disks that are full."""
 
+import contextlib
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from loggrad_tf.files import write_whole
+from loggrad_tf import cli
+from loggrad_tf.files import DiskFull, write_array, write_whole
+from tests.support import REPOSITORY
+from tests.support.archives import pictures
+
+
+@contextlib.contextmanager
+def _files_end_at(size: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -15,18 +35,59 @@ def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_failure_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     write_whole(path, b"old")
-
-    def full(partial: Path, data: bytes) -> None:
-        with partial.open("wb") as file:
-            file.write(data[:1])
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_whole(path, b"new")
+    with (
+        _files_end_at(10),
+        pytest.raises(DiskFull, match=rf"^{path}: the disk is full \(file too large\); free some space"),
+    ):
+        write_whole(path, b"new" * 4)
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_file_and_folder_are_on_the_disk_before_it_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def noted_sync(file: int) -> None:
+        done.append("folder" if os.path.isdir(f"/proc/self/fd/{file}") else "file")
+        fsync(file)
+
+    def noted_replace(source: Path, target: Path) -> None:
+        done.append("rename")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    write_whole(tmp_path / "a.bin", b"data")
+    assert done == ["file", "rename", "folder"]
+
+
+def test_an_array_that_finds_no_space_tells_why(tmp_path: Path) -> None:
+    array = np.arange(5000, dtype=np.uint16).reshape(50, 100)
+    write_array(tmp_path / "a.npy", array)
+    assert np.array_equal(np.load(tmp_path / "a.npy"), array)
+    with _files_end_at(4096), pytest.raises(OSError) as caught:
+        write_array(tmp_path / "b.npy", array)
+    assert "disk is full" in cli._describe(caught.value)
+
+
+def test_prepare_on_a_file_system_that_is_full_is_one_line(tmp_path: Path) -> None:
+    """64 KB of memory, mounted for one process."""
+    folder, cache = pictures(tmp_path / "p", 8), tmp_path / "cache"
+    cache.mkdir()
+    alone = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=64k loggrad "$0" && exec "$@"']
+    if subprocess.run([*alone, str(cache), "true"], capture_output=True).returncode:
+        pytest.skip("file systems can be mounted by root only")
+    command = [sys.executable, "-m", "loggrad_tf.prepare", f"--data=folder:{folder}", "--size=48"]
+    done = subprocess.run(
+        [*alone, str(cache), *command],
+        cwd=REPOSITORY, env={**os.environ, "LOGGRAD_CACHE": str(cache)},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert f"error: {cache}" in done.stderr and "the disk is full" in done.stderr
+    assert "free some space" in done.stderr

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from loggrad_tf.errors import LogGradError
-from search.record.journal import DiskFull, Journal, encode, write_synced
+from loggrad_tf.files import DiskFull
+from search.record.journal import Journal, encode, write_synced
 from tests.search.run import test_rundir
 from tests.support import REPOSITORY
 
@@ -150,7 +151,8 @@ def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
 FULL = """
 import sys
 from pathlib import Path
-from search.record.journal import DiskFull, Journal, encode, write_synced
+from loggrad_tf.files import DiskFull
+from search.record.journal import Journal, encode, write_synced
 folder = Path(sys.argv[1])
 filler = folder / "filler"
 filler.write_bytes(bytes(48 * 1024))
