@@ -20,7 +20,7 @@ from typing import Any, Self
 from loggrad_tf.errors import LogGradError
 
 # Of a description; the largest ones, journals of searches, are read by line.
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = 16 * 2**20
 
 
 class JsonBase:
@@ -47,6 +47,9 @@ class JsonBase:
           LogGradError: what is wrong with which key, or what the class itself refuses.
         """
         return from_fields(cls, data)
+
+
+Read = typing.TypeVar("Read", bound=JsonBase)
 
 
 def from_fields(cls: Any, data: Any) -> Any:
@@ -115,6 +118,8 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
         raise LogGradError(f"{where} is {_shown(value)}, {_NAMES[hint]} is needed")
     if isinstance(value, float) and not math.isfinite(value):
         raise LogGradError(f"{where} is {value}, a finite number is needed")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise LogGradError(f"{where} is {_shown(value)}, a number of at most 64 bits is needed")
     return value
 
 
@@ -131,8 +136,13 @@ def _tuple(value: Any, arguments: tuple[Any, ...], where: str) -> tuple[Any, ...
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, int) and abs(value) >= 10**40:  # Python refuses to write very long ones
+        return f"an integer of {value.bit_length()} bits"
     text = repr(value) if not isinstance(value, dict | list) else f"a {type(value).__name__}"
     return text if len(text) <= 40 else f"{text[:40]}..."
+
+
+REMEDY = "restore it from a copy, or make it anew"
 
 
 def parse(text: bytes | str, where: str) -> Any:
@@ -149,14 +159,34 @@ def parse(text: bytes | str, where: str) -> Any:
         raise LogGradError(f"{where}: damaged: no JSON ({error})") from None
 
 
-def read(path: Path) -> Any:
+def read(path: Path, remedy: str = REMEDY) -> Any:
     """The values of a JSON file.
 
+    Args:
+      remedy: what to do about a damaged one.
+
     Raises:
-      LogGradError: no JSON, or more than 64 MiB; names the file.
+      LogGradError: no JSON, or more than 16 MiB; names the file and the remedy.
       OSError: the file is missing or cannot be read.
     """
     size = path.stat().st_size
     if size > MAX_BYTES:
-        raise LogGradError(f"{path}: {size} bytes; a description of this kind has at most {MAX_BYTES}")
-    return parse(path.read_bytes(), str(path))
+        raise LogGradError(f"{path}: damaged: {size} bytes, at most {MAX_BYTES} are read: {remedy}")
+    try:
+        return parse(path.read_bytes(), str(path))
+    except LogGradError as error:
+        raise LogGradError(f"{error}: {remedy}") from None
+
+
+def read_as(cls: type[Read], path: Path, remedy: str = REMEDY) -> Read:
+    """A JSON file as an object of ``cls``.
+
+    Raises:
+      LogGradError: as :func:`read`, or what :meth:`JsonBase.from_json` refuses; names the file and the remedy.
+      OSError: the file is missing or cannot be read.
+    """
+    data = read(path, remedy)
+    try:
+        return cls.from_json(data)
+    except LogGradError as error:
+        raise LogGradError(f"{path}: damaged ({error}): {remedy}") from None
