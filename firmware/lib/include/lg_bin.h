@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-#include "lg_quantizer.h"
+#include "lg_raw.h"
 #include "lg_status.h"
 
 /* Elements of uint16_t for the sums of a row of `pixels`: 16 bits each, and 8 more for the _wide loops. */

@@ -17,7 +17,8 @@
  * the pixel that the leftmost window begins with. Rows are readable for LG_ROW_SLACK bytes past the last window. They
  * may have any alignment and may be equal. out: out_w * out_c bytes, apart from the rows. Nothing is checked.
  *
- * run_bytes > 0. Three kernels compute the same; each has its own layout of the weights (export/layouts.py writes them):
+ * run_bytes > 0. Three kernels compute the same; each has its own layout of the weights, which export/plan/layouts.py
+ * writes:
  *   lg_conv_row       any C99 target      int8_t,  four channels interleaved
  *   lg_conv_row_dsp   M4, M7, M33         int16_t, doubled, pairs for SMLAD; aligned to 4 bytes
  *   lg_conv_row_mve   M55                 int8_t,  16 weights of each of four channels

@@ -27,7 +27,7 @@ typedef struct {
 
 /* weights: int8_t [kernel_h][kernel_w][out_c] */
 void lg_depthwise_row(const lg_depthwise *layer, const int8_t *const *rows, int8_t *out);
-/* Multiplier 1 and |acc| * 2^max(shift, 0) < 2^30 only; layouts of their own (export/layouts.py), both int32_t:
+/* Multiplier 1 and |acc| * 2^max(shift, 0) < 2^30 only; layouts of their own (export/plan/layouts.py), both int32_t:
  *   lg_depthwise_row_dsp  M4, M7, M33   doubled int16 pairs
  *   lg_depthwise_row_mve  M55           int8 of sixteen channels a group, each -127..127 */
 void lg_depthwise_row_dsp(const lg_depthwise *layer, const int8_t *const *rows, int8_t *out);

@@ -15,7 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lg_line.h"
 #include "lg_pack.h"
+#include "lg_raw.h"
 #include "lg_status.h"
 
 #define LG_MAX_THRESHOLDS 3u
@@ -27,20 +29,6 @@
 #define LG_LONG_MULTIPLY 1
 #endif
 
-/* Bytes of line memory for a quantiser (or table gradient) of this width: two lines of codes. */
-#define LG_QUANTIZER_BYTES(width, code_bytes) (2u * (uint32_t)(width) * (uint32_t)(code_bytes))
-
-/* What the camera sends. */
-typedef struct {
-    uint16_t width;     /* pixels a line, 1..65535 */
-    uint16_t height;    /* lines a frame, 1..65535 */
-    uint8_t bits;       /* B, 8..16 */
-    uint8_t code_bytes; /* 1: lines are uint8_t[width] (B = 8 only); 2: uint16_t[width], native byte order.
-                         * Every line lies at a multiple of code_bytes. */
-    uint16_t black;     /* code of no light */
-    uint16_t white;     /* code of saturation, black < white <= 2^B - 1 */
-} lg_raw_format;
-
 typedef struct {
     lg_raw_format raw;
     uint32_t ratios[LG_MAX_THRESHOLDS]; /* K_i, 2^shift <= K_1 < K_2 < K_3 < 2^32 - 1 */
@@ -49,21 +37,6 @@ typedef struct {
     uint16_t offset;                    /* c, 1..65535, usually 1 */
     lg_packing packing;                 /* layout of the level lines; LG_PACK_S8 for int8_t[width] */
 } lg_quantizer_config;
-
-/* Line store shared by the quantiser and the table gradient. Fields are private. */
-typedef struct lg_line_store lg_line_store;
-struct lg_window;
-
-/* Make a line of the three round it, and keep the newest of them: one loop over the pixels. */
-typedef void lg_line_walk(const lg_line_store *store, const struct lg_window *window, void *out);
-
-struct lg_line_store {
-    const lg_raw_format *raw;
-    const void *rule; /* lg_quantizer_config, or a table */
-    lg_line_walk *walk;
-    void *memory;
-    uint16_t lines; /* lines pushed in this frame */
-};
 
 /* State. Fields are private. */
 typedef struct {
@@ -77,8 +50,8 @@ lg_status lg_quantizer_check(const lg_quantizer_config *config);
 uint32_t lg_quantizer_line_bytes(const lg_quantizer_config *config);
 
 /* Make `state` ready for a frame, by the fastest loop that is exact for `config`. memory: at least
- * LG_QUANTIZER_BYTES(width, code_bytes) bytes, aligned to code_bytes. Both are the caller's to keep until the last use
- * of `state`. */
+ * LG_LINE_STORE_BYTES(width, code_bytes) bytes, aligned to code_bytes. Both are the caller's to keep until the last
+ * use of `state`. */
 lg_status lg_quantizer_init(lg_quantizer *state, const lg_quantizer_config *config, void *memory, size_t memory_size);
 
 /* The loop that lg_quantizer_init takes. config: checked. */

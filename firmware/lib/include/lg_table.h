@@ -16,7 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "lg_quantizer.h"
+#include "lg_line.h"
+#include "lg_raw.h"
 #include "lg_status.h"
 
 /* line: raw->width codes, aligned to code_bytes (else LG_ERROR_ALIGNMENT); table: int8_t[table_length],
@@ -30,7 +31,7 @@ typedef struct {
 } lg_table_gradient;
 
 /* table: int16_t[table_length], table_length = span + 1; any values. memory as for lg_quantizer_init:
- * LG_QUANTIZER_BYTES(width, code_bytes). The caller keeps raw, table and memory. */
+ * LG_LINE_STORE_BYTES(width, code_bytes). The caller keeps raw, table and memory. */
 lg_status lg_table_gradient_init(lg_table_gradient *state, const lg_raw_format *raw, const int16_t *table,
                                  uint32_t table_length, void *memory, size_t memory_size);
 

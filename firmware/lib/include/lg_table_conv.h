@@ -11,7 +11,7 @@
  *
  * Entries are never negative: n * sum |w| of the weights an entry covers is added to each, and the whole of it,
  * n * sum |w[c]|, is taken from bias[c]. The sum over ky, g stays within uint16_t, so that one 32-bit addition adds
- * two columns. export/layouts.py makes table and bias, and tells when 2n * sum |w[c]| <= 65535 holds.
+ * two columns. export/plan/layouts.py makes table and bias, and tells when 2n * sum |w[c]| <= 65535 holds.
  *
  *   lg_table_conv_row      any C99 target
  *   lg_table_conv_row_dsp  M4, M7, M33

@@ -2,14 +2,11 @@
  * a _wide sum has above 16 lie in bytes behind the sums. With the DSP extension codes are made linear a word at a time. */
 #include "lg_bin.h"
 
-#include "lg_dsp.h"
-#include "lg_line.h"
+#include <stdbool.h>
+#include <stddef.h>
 
-#if defined(__GNUC__)
-#define LG_INLINE static inline __attribute__((always_inline))
-#else
-#define LG_INLINE static inline
-#endif
+#include "lg_dsp.h"
+#include "lg_inline.h"
 
 /* What a loop is made for, constants of the call. */
 typedef struct {

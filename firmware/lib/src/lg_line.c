@@ -3,30 +3,12 @@
  * after line 1 it is overwritten with level line 0. */
 #include "lg_line.h"
 
-lg_status lg_raw_check(const lg_raw_format *raw)
-{
-    if (raw->width == 0u) {
-        return LG_ERROR_WIDTH;
-    }
-    if (raw->height == 0u) {
-        return LG_ERROR_HEIGHT;
-    }
-    if (raw->bits < 8u || raw->bits > 16u || raw->code_bytes < 1u || raw->code_bytes > 2u ||
-        raw->bits > 8u * raw->code_bytes) {
-        return LG_ERROR_CODES;
-    }
-    if (raw->black >= raw->white || raw->white > (1u << raw->bits) - 1u) {
-        return LG_ERROR_LEVELS;
-    }
-    return LG_OK;
-}
-
 lg_status lg_line_memory_check(const lg_raw_format *raw, const void *memory, size_t memory_size)
 {
     if (memory == NULL) {
         return LG_ERROR_NULL;
     }
-    if (memory_size < LG_QUANTIZER_BYTES(raw->width, raw->code_bytes) || !lg_aligned(memory, raw->code_bytes)) {
+    if (memory_size < LG_LINE_STORE_BYTES(raw->width, raw->code_bytes) || !lg_aligned(memory, raw->code_bytes)) {
         return LG_ERROR_MEMORY;
     }
     return LG_OK;
@@ -36,7 +18,7 @@ void lg_line_store_start(lg_line_store *store, const lg_raw_format *raw, const v
                          void *memory)
 {
     volatile uint8_t *byte = memory; /* volatile: a loop, not a call of the C library */
-    for (uint32_t left = LG_QUANTIZER_BYTES(raw->width, raw->code_bytes); left > 0u; left--) {
+    for (uint32_t left = LG_LINE_STORE_BYTES(raw->width, raw->code_bytes); left > 0u; left--) {
         *byte++ = 0u;
     }
     store->raw = raw;

@@ -12,13 +12,9 @@
  * Every loop is a function of its own, so that an image holds those it needs. */
 #include "lg_quantizer.h"
 
-#include "lg_line.h"
+#include <stdbool.h>
 
-#if defined(__GNUC__)
-#define LG_INLINE static inline __attribute__((always_inline))
-#else
-#define LG_INLINE static inline
-#endif
+#include "lg_inline.h"
 
 enum { USUAL_SHIFT = 12 };
 enum { BLOCK = 60 }; /* pixels packed at a time: whole bytes in every packing */

@@ -1,6 +1,7 @@
 #include "lg_table.h"
 
-#include "lg_line.h"
+#include <stdbool.h>
+
 #include "lg_requant.h"
 
 enum { ROUND = 32, SHIFT = 6 }; /* 2^11 per unit of ln -> 2^5 per unit */

@@ -2,11 +2,7 @@
  * columns at a time, the last four of an odd number of fours by themselves. */
 #include "lg_table_conv.h"
 
-#if defined(__GNUC__)
-#define LG_INLINE static inline __attribute__((always_inline))
-#else
-#define LG_INLINE static inline
-#endif
+#include "lg_inline.h"
 
 /* Columns 2i and 2i + 1 as one word, column 2i in the low half whatever the byte order. */
 LG_INLINE uint32_t pair(const uint16_t *columns)

@@ -5,10 +5,10 @@
 #include <stdbool.h>
 
 #include "lg_dsp.h"
+#include "lg_inline.h"
 
 #ifdef LG_DSP
 
-#define LG_INLINE static inline __attribute__((always_inline))
 #define LG_LIKELY(condition) __builtin_expect((condition), 1)
 
 enum { COLUMNS = 8, MAX_TAPS = 64 }; /* pool_h * kernel_h * groups; beyond it the portable kernel serves */

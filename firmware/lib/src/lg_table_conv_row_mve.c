@@ -6,7 +6,7 @@
 #include <arm_mve.h>
 #include <stdbool.h>
 
-#define LG_INLINE static inline __attribute__((always_inline))
+#include "lg_inline.h"
 
 enum { MAX_TAPS = 64 }; /* pool_h * kernel_h * groups; beyond it the portable kernel serves */
 

@@ -26,7 +26,7 @@ static void run_quantizer(void)
                                         .shift = (uint8_t)words[10],
                                         .offset = (uint16_t)words[11],
                                         .packing = (lg_packing)words[12]};
-    const size_t memory_size = LG_QUANTIZER_BYTES(config.raw.width, config.raw.code_bytes);
+    const size_t memory_size = LG_LINE_STORE_BYTES(config.raw.width, config.raw.code_bytes);
     lg_quantizer state;
     const lg_status status = lg_quantizer_init(&state, &config, take(memory_size), memory_size);
     reply_word((uint32_t)status);
@@ -77,7 +77,7 @@ static void run_table_gradient(void)
     read_into(words, 8u * sizeof words[0]);
     const lg_raw_format raw = raw_format();
     const int16_t *table = receive(word(6) * sizeof *table);
-    const size_t memory_size = LG_QUANTIZER_BYTES(raw.width, raw.code_bytes);
+    const size_t memory_size = LG_LINE_STORE_BYTES(raw.width, raw.code_bytes);
     lg_table_gradient state;
     const lg_status status = lg_table_gradient_init(&state, &raw, table, word(6), take(memory_size), memory_size);
     reply_word((uint32_t)status);

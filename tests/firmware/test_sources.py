@@ -1,0 +1,104 @@
+"""The C as text: includes go one way."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.support.firmware_cases import FIRMWARE
+
+FOLDERS = ("lib", "boards", "program")
+SOURCES = sorted(p for f in FOLDERS for p in (FIRMWARE / f).rglob("*") if p.suffix in (".c", ".h"))
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.MULTILINE)
+# Written by export, for each network.
+GENERATED = {"net.h"}
+Graph = Mapping[Path, Iterable[Path]]
+
+
+def included(source: Path) -> list[Path]:
+    """The files that a source includes by name in quotes, as its compiler would find them."""
+    found = []
+    for name in INCLUDE.findall(source.read_text()):
+        if name in GENERATED:
+            continue
+        folders = [source.parent, FIRMWARE / "lib/include", FIRMWARE / "boards/common"]
+        # Sources of boards/common are compiled with the folder of their board.
+        if source.parent == FIRMWARE / "boards/common":
+            folders += sorted(p.parent for p in (FIRMWARE / "boards").glob("*/board.json"))
+        places = [folder / name for folder in folders if (folder / name).is_file()]
+        assert places, f"{source}: {name} is nowhere"
+        found.append(places[0])
+    return found
+
+
+def module(source: Path) -> Path:
+    """x.c and x.h together; the header of a source of the library lies in another folder."""
+    folder = FIRMWARE / "lib" if FIRMWARE / "lib" in source.parents else source.parent
+    return folder / source.stem
+
+
+def circle(graph: Graph) -> list[Path]:
+    """The nodes of one circle of a graph, in order, or none."""
+    done: set[Path] = set()
+
+    def visit(node: Path, path: list[Path]) -> list[Path]:
+        if node in path:
+            return path[path.index(node) :]
+        if node in done:
+            return []
+        for after in graph.get(node, ()):
+            if found := visit(after, [*path, node]):
+                return found
+        done.add(node)
+        return []
+
+    return next((found for node in graph if (found := visit(node, []))), [])
+
+
+def modules(files: Graph) -> Graph:
+    """What each module includes of others."""
+    made: dict[Path, set[Path]] = {}
+    for source, others in files.items():
+        own = module(source)
+        made.setdefault(own, set()).update(module(other) for other in others)
+        made[own].discard(own)
+    return made
+
+
+FILES = {source: included(source) for source in SOURCES}
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert len(SOURCES) > 70
+    assert FIRMWARE / "lib/include/lg_line.h" in FILES[FIRMWARE / "lib/include/lg_quantizer.h"]
+    assert FIRMWARE / "boards/raspberry-pi-pico/camera_pins.h" in FILES[FIRMWARE / "boards/common/hm01b0.c"]
+
+
+def test_headers_form_no_circle() -> None:
+    assert circle(FILES) == []
+
+
+def test_modules_form_no_circle() -> None:
+    assert circle(modules(FILES)) == []
+
+
+def test_a_circle_is_found() -> None:
+    """Of headers, and of modules whose headers form none."""
+    a, b, c = (FIRMWARE / "lib/include" / f"lg_{name}.h" for name in "abc")
+    assert circle({a: [b], b: [c], c: []}) == []
+    assert circle({a: [b], b: [c], c: [b]}) == [b, c]
+    source = FIRMWARE / "lib/src/lg_a.c"
+    files: Graph = {a: [], b: [a], source: [a, b]}
+    assert circle(files) == []
+    assert circle(modules(files)) == [FIRMWARE / "lib/lg_a", FIRMWARE / "lib/lg_b"]
+
+
+@pytest.mark.parametrize("name", ["status", "raw", "line", "quantizer"])
+def test_the_front_end_goes_one_way(name: str) -> None:
+    """status <- raw <- line <- quantizer, table: nothing includes what stands to its right."""
+    order = ["status", "raw", "line", "quantizer"]
+    above = {f"lg_{later}" for later in [*order[order.index(name) + 1 :], "table", "bin"]}
+    own = [source for source in SOURCES if source.stem == f"lg_{name}"]
+    assert own
+    assert not above & {other.stem for source in own for other in FILES[source]}
