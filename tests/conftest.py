@@ -17,7 +17,9 @@ if shutil.which("ccache"):  # compiled C, shared by tests, processes and runs, b
     os.environ.setdefault("CCACHE_DIR", str(REPOSITORY / ".pytest_cache" / "ccache"))
     os.environ.setdefault("CCACHE_BASEDIR", str(Path(tempfile.gettempdir()).resolve()))
     os.environ.setdefault("CCACHE_NOHASHDIR", "1")
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background job: children would inherit it
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as in a shell's background job: children would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ARM_TOOLS = ("arm-none-eabi-gcc", "qemu-system-arm", "cmake")

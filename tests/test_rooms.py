@@ -40,7 +40,14 @@ def modules() -> dict[str, Path]:
 
 @functools.cache
 def tree(name: str) -> ast.Module:
-    return ast.parse(modules()[name].read_text())
+    """A module, without what only a type checker imports."""
+    module = ast.parse(modules()[name].read_text())
+    module.body = [one for one in module.body if not (isinstance(one, ast.If) and _is_for_types(one))]
+    return module
+
+
+def _is_for_types(one: ast.If) -> bool:
+    return isinstance(one.test, ast.Name) and one.test.id == "TYPE_CHECKING"
 
 
 def imports(name: str, everywhere: bool) -> Iterator[str]:
