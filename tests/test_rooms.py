@@ -113,3 +113,54 @@ def test_no_circle_among_modules() -> None:
 
     for name in graph:
         visit(name, ())
+
+
+def names_of(module: str) -> set[str]:
+    """What a module defines at its head, or lists as public."""
+    found: set[str] = set()
+    for node in ast.parse(modules()[module].read_text()).body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)}
+            if "__all__" in found and isinstance(node.value, ast.List):
+                found |= set(ast.literal_eval(node.value))
+    return found
+
+
+def exists(name: str) -> bool:
+    """Is a dotted name a module, or what a module defines?"""
+    module, attributes = name, list[str]()
+    while module not in modules() and "." in module:
+        module, _, last = module.rpartition(".")
+        attributes.insert(0, last)
+    return module in modules() and (not attributes or attributes[0] in names_of(module))
+
+
+_PACKAGE = "|".join(PACKAGES)
+_ROLE = re.compile(rf":(?:mod|func|class|data|meth):`((?:{_PACKAGE})\.[\w.]+)`")
+_COMMAND = re.compile(rf"python -m ((?:{_PACKAGE})(?:\.[a-z_0-9]+)*)\b")
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_what_docstrings_refer_to_exists(package: str) -> None:
+    stale = []
+    for name, path in modules().items():
+        if name.split(".")[0] == package:
+            text = path.read_text()
+            stale += [f"{name}: {one}" for one in _ROLE.findall(text) if not exists(one)]
+            stale += [f"{name}: python -m {one}" for one in _COMMAND.findall(text) if not exists(one)]
+    assert not stale, "; ".join(stale)
+
+
+@pytest.mark.parametrize("page", ["README.md", "WORKSPACE.md", "CONTRIBUTING.md", "experiments/RESULTS.md"])
+def test_what_pages_refer_to_exists(page: str) -> None:
+    text = (REPOSITORY / page).read_text()
+    spans = re.findall(rf"`((?:{_PACKAGE})(?:\.\w+)+)`", text)
+    stale = [
+        one
+        for one in (*spans, *_COMMAND.findall(text))
+        if not exists(one) and not one.endswith((".md", ".py", ".json"))
+    ]
+    assert not stale
