@@ -23,6 +23,7 @@ from export.c import emit
 from export.plan import memory
 from export.plan.input import Input
 from export.plan.kernels import VARIANTS, Choice
+from export.plan.nodes import CODED
 from export.plan.plan import Plan, plan
 from export.predict import costs, footprint, probes
 from export.tflite.quant_graph import QuantGraph
@@ -147,7 +148,7 @@ def measure_core(board: str, work: Path) -> dict[str, Any]:
     planned = bench.planned(graph, source)
     uncoded = base.symbols | fronts[source.cost_name]
     for node, kernel in zip(planned.network.nodes, planned.kernels, strict=True):
-        if node.kind in ("codes", "table_conv"):
+        if node.kind in CODED:
             kernels[costs.cost_name(node.kind, kernel.function)] = _new(coded.symbols, uncoded)
             nodes[node.kind] = nodes["conv"] if node.kind == "table_conv" else nodes["lookup"]
     kernels.setdefault("table_conv:lg_table_conv_row", _new(coded.symbols, uncoded))

@@ -1,50 +1,43 @@
 """The C of one node: its struct of constants, and the function that makes its next row.
 
 static void l02_conv_row(net_state *net, uint32_t y)    y: how often it was called in this frame
+
+What differs from kind to kind is one entry of the table :data:`_KINDS`, at the end.
 """
 
+import dataclasses
 from collections.abc import Callable
 
 from export.c.text import comment, wrapped
 from export.plan import memory
 from export.plan.kernels import Kernel
-from export.plan.nodes import CODES, Map, Network, Node, dims
+from export.plan.nodes import CODES, CONVOLUTIONS, WINDOWS, Map, Network, Node, dims
 from export.plan.plan import Plan
 
-_TYPES = {
-    "conv": "lg_conv",
-    "table_conv": "lg_table_conv",
-    "depthwise": "lg_depthwise",
-    "dense": "lg_dense",
-    "mean": "lg_mean",
-    "average": "lg_mean",
-    "add": "lg_add",
-    "add_constant": "lg_add",
-    "mul": "lg_mul",
-    "max_pool": "lg_pool",
-    "avg_pool": "lg_pool",
-}
-_HEADERS = {
-    "conv": "lg_conv.h",
-    "table_conv": "lg_table_conv.h",
-    "codes": "lg_table_conv.h",
-    "depthwise": "lg_depthwise.h",
-    "dense": "lg_dense.h",
-    "mean": "lg_mean.h",
-    "average": "lg_mean.h",
-    "max_pool": "lg_pool.h",
-    "avg_pool": "lg_pool.h",
-    "softmax": "",
-    "reflow": "",
-}
+Fields = dict[str, object]
+Body = Callable[[Plan, Node, Kernel, Map, Map], str]
 
 
-CONVOLUTIONS = ("conv", "table_conv", "depthwise")
+@dataclasses.dataclass(frozen=True)
+class _Kind:
+    """The C of one kind of node.
+
+    Attributes:
+      body: of the function that makes a row.
+      header: of the library, with the kernel; "" for none.
+      struct: C type of the node's constants; "" where the kernel takes none.
+      fields: members of the struct, in the order of its header.
+    """
+
+    body: Body
+    header: str = ""
+    struct: str = ""
+    fields: Callable[[Network, Node], Fields] | None = None
 
 
 def headers(network: Network) -> list[str]:
     """Headers of the library that the nodes need."""
-    found = {_HEADERS.get(node.kind, "lg_elementwise.h") for node in network.nodes}
+    found = {_KINDS[node.kind].header for node in network.nodes}
     return sorted({"lg_map.h", *filter(None, found)})
 
 
@@ -62,10 +55,11 @@ def padding_name(value: int) -> str:
 
 def struct(network: Network, node: Node) -> str:
     """The node's constants as a C definition; empty where the kernel takes none."""
-    if node.kind not in _TYPES:
+    kind = _KINDS[node.kind]
+    if kind.fields is None:
         return ""
-    body = wrapped(f".{name} = {value}" for name, value in _fields(network, node).items())
-    return f"static const {_TYPES[node.kind]} {node.name} = {{\n{body}}};\n"
+    body = wrapped(f".{name} = {value}" for name, value in kind.fields(network, node).items())
+    return f"static const {kind.struct} {node.name} = {{\n{body}}};\n"
 
 
 def function(plan: Plan, node: Node) -> str:
@@ -75,7 +69,7 @@ def function(plan: Plan, node: Node) -> str:
     into = " + ".join(dims(network.maps[key]) for key in node.inputs)
     note = f"{node.title}: {into} -> {dims(out)}{_window(node)}"
     name = comment(network.graph.tensors[node.output].name.split(";")[0]) if node.output != CODES else ""
-    body = _BODIES[node.kind](plan, node, kernel, source, out)
+    body = _KINDS[node.kind].body(plan, node, kernel, source, out)
     return (
         f"/* {note}.{' ' + name if name else ''} */\n"
         f"static void {node.name}_row(net_state *net, uint32_t y)\n{{\n{body}}}\n"
@@ -83,108 +77,150 @@ def function(plan: Plan, node: Node) -> str:
 
 
 def _window(node: Node) -> str:
-    if node.kind not in ("conv", "table_conv", "depthwise", "max_pool", "avg_pool"):
+    if node.kind not in WINDOWS:
         return ""
     (kh, kw), (sh, sw), pool = node.op.kernel, node.op.stride, node.pool
     text = f", {kh}x{kw} stride {sh}x{sw}"
     return text + (f", maximum of {pool[0]}x{pool[1]}" if pool != (1, 1) else "")
 
 
-def _fields(network: Network, node: Node) -> dict[str, object]:
-    """Members of the kernel's struct, in the order of its header."""
+# Members of the structs
+
+
+def _ends(network: Network, node: Node) -> Fields:
+    """What every kernel that rescales adds, and where it clamps."""
+    return {"out_zero_point": network.maps[node.output].pad} | _clamp(node)
+
+
+def _clamp(node: Node) -> Fields:
+    return {"act_min": node.low, "act_max": node.high}
+
+
+def _fixed(node: Node) -> Fields:
+    """The one scale of a node."""
+    (scale,) = node.op.scales
+    return {"multiplier": scale.multiplier, "shift": scale.shift}
+
+
+def _arrays(node: Node, *names: str) -> Fields:
+    """Constants of net_weights.c."""
+    return {name: f"{node.name}_{name}" for name in names}
+
+
+def _fused_pool(node: Node) -> Fields:
+    return {"pool_h": node.pool[0], "pool_w": node.pool[1]}
+
+
+def _conv_fields(network: Network, node: Node) -> Fields:
     op, source, out = node.op, network.maps[node.inputs[0]], network.maps[node.output]
-    end: dict[str, object] = {"out_zero_point": out.pad, "act_min": node.low, "act_max": node.high}
-    fused: dict[str, object] = {"pool_h": node.pool[0], "pool_w": node.pool[1]}
-    scale = op.scales[0] if op.scales else None
-    constants: dict[str, object] = {"channels": f"{node.name}_channels"}
-    if node.kind == "conv":
-        dilated = op.dilation[1] > 1
-        run = source.channels * (1 if dilated else op.kernel[1])
-        return {
-            "out_w": out.width,
-            "out_c": out.channels,
-            "kernel_h": op.kernel[0],
-            "row_step": op.dilation[0],
-            "runs": op.kernel[1] if dilated else 1,
-            "run_bytes": run,
-            "run_step": op.dilation[1] * source.channels,
-            "x_step": op.stride[1] * source.channels,
-            "y_step": op.stride[0],
-            **fused,
-            **end,
-            "weights": f"{node.name}_weights",
-            **constants,
-        }
-    if node.kind == "table_conv":
-        shape = f"{node.name}_table"
-        return {
-            "out_w": out.width,
-            "out_c": out.channels,
-            "columns": -(-out.channels // 4) * 4,
-            "kernel_h": op.kernel[0],
-            "row_step": op.dilation[0],
-            "groups": -(-op.kernel[1] // node.code_pixels),
-            "pixels": node.code_pixels,
-            "entries": node.code_radix**node.code_pixels,
-            "x_step": op.stride[1],
-            "y_step": op.stride[0],
-            **fused,
-            **end,
-            "table": shape,
-            **constants,
-        }
-    if node.kind == "depthwise":
-        return {
-            "out_w": out.width,
-            "in_c": source.channels,
-            "multiplier": out.channels // source.channels,
-            "kernel_h": op.kernel[0],
-            "kernel_w": op.kernel[1],
-            "row_step": op.dilation[0],
-            "tap_step": op.dilation[1] * source.channels,
-            "x_step": op.stride[1] * source.channels,
-            **end,
-            "weights": f"{node.name}_weights",
-            **constants,
-        }
-    if node.kind == "dense":
-        names = {part: f"{node.name}_{part}" for part in ("weights", "bias", "scales")}
-        sizes: dict[str, object] = {"in_n": source.height * source.pixels, "out_n": out.pixels}
-        return sizes | end | {"per_channel": int(len(op.scales) > 1)} | names
-    if node.kind in ("add", "add_constant"):
-        second = op.value if node.kind == "add_constant" else network.maps[node.inputs[1]].pad
-        zeros: dict[str, object] = {"a_zero_point": source.pad, "b_zero_point": second}
-        named = dict(zip(("a", "b", "out"), op.scales, strict=True))
-        return (
-            zeros
-            | end
-            | {f"{k}_multiplier": s.multiplier for k, s in named.items()}
-            | {f"{k}_shift": s.shift for k, s in named.items()}
-        )
-    if node.kind in ("max_pool", "avg_pool"):
-        return {
-            "in_w": source.width,
-            "channels": source.channels,
-            "out_w": out.width,
-            "kernel_w": op.kernel[1],
-            "stride_w": op.stride[1],
-            "pad_left": node.before[1],
-            "act_min": node.low,
-            "act_max": node.high,
-        }
-    if node.kind == "average":
-        return {"pixels": source.height * source.width, "channels": source.channels}
-    assert scale is not None
-    fixed: dict[str, object] = {"multiplier": scale.multiplier, "shift": scale.shift}
-    if node.kind == "mean":
-        points: dict[str, object] = {"in_zero_point": source.pad, "out_zero_point": out.pad}
-        return {"pixels": source.height * source.width, "channels": source.channels, **points, **fixed}
-    assert node.kind == "mul" and op.constant is not None
-    count = min(op.constant.size, source.pixels)
-    return {"c": count, "a_zero_point": source.pad, **end, **fixed, "b": f"{node.name}_b"}
+    dilated = op.dilation[1] > 1
+    window: Fields = {
+        "out_w": out.width,
+        "out_c": out.channels,
+        "kernel_h": op.kernel[0],
+        "row_step": op.dilation[0],
+        "runs": op.kernel[1] if dilated else 1,
+        "run_bytes": source.channels * (1 if dilated else op.kernel[1]),
+        "run_step": op.dilation[1] * source.channels,
+        "x_step": op.stride[1] * source.channels,
+        "y_step": op.stride[0],
+    }
+    return window | _fused_pool(node) | _ends(network, node) | _arrays(node, "weights", "channels")
 
 
-# Bodies of the functions, by kind
+def _table_conv_fields(network: Network, node: Node) -> Fields:
+    op, out = node.op, network.maps[node.output]
+    window: Fields = {
+        "out_w": out.width,
+        "out_c": out.channels,
+        "columns": -(-out.channels // 4) * 4,
+        "kernel_h": op.kernel[0],
+        "row_step": op.dilation[0],
+        "groups": -(-op.kernel[1] // node.code_pixels),
+        "pixels": node.code_pixels,
+        "entries": node.code_radix**node.code_pixels,
+        "x_step": op.stride[1],
+        "y_step": op.stride[0],
+    }
+    return window | _fused_pool(node) | _ends(network, node) | _arrays(node, "table", "channels")
+
+
+def _depthwise_fields(network: Network, node: Node) -> Fields:
+    op, source, out = node.op, network.maps[node.inputs[0]], network.maps[node.output]
+    window: Fields = {
+        "out_w": out.width,
+        "in_c": source.channels,
+        "multiplier": out.channels // source.channels,
+        "kernel_h": op.kernel[0],
+        "kernel_w": op.kernel[1],
+        "row_step": op.dilation[0],
+        "tap_step": op.dilation[1] * source.channels,
+        "x_step": op.stride[1] * source.channels,
+    }
+    return window | _ends(network, node) | _arrays(node, "weights", "channels")
+
+
+def _dense_fields(network: Network, node: Node) -> Fields:
+    source, out = network.maps[node.inputs[0]], network.maps[node.output]
+    sizes: Fields = {"in_n": source.height * source.pixels, "out_n": out.pixels}
+    channels: Fields = {"per_channel": int(len(node.op.scales) > 1)}
+    return sizes | _ends(network, node) | channels | _arrays(node, "weights", "bias", "scales")
+
+
+def _add_fields(network: Network, node: Node) -> Fields:
+    return _addition(network, node, network.maps[node.inputs[1]].pad)
+
+
+def _add_constant_fields(network: Network, node: Node) -> Fields:
+    return _addition(network, node, node.op.value)
+
+
+def _addition(network: Network, node: Node, second_zero_point: int) -> Fields:
+    first = network.maps[node.inputs[0]].pad
+    zeros: Fields = {"a_zero_point": first, "b_zero_point": second_zero_point}
+    named = dict(zip(("a", "b", "out"), node.op.scales, strict=True))
+    return (
+        zeros
+        | _ends(network, node)
+        | {f"{k}_multiplier": s.multiplier for k, s in named.items()}
+        | {f"{k}_shift": s.shift for k, s in named.items()}
+    )
+
+
+def _mul_fields(network: Network, node: Node) -> Fields:
+    source = network.maps[node.inputs[0]]
+    assert node.op.constant is not None
+    sizes: Fields = {"c": min(node.op.constant.size, source.pixels), "a_zero_point": source.pad}
+    return sizes | _ends(network, node) | _fixed(node) | _arrays(node, "b")
+
+
+def _pool_fields(network: Network, node: Node) -> Fields:
+    source, out = network.maps[node.inputs[0]], network.maps[node.output]
+    window: Fields = {
+        "in_w": source.width,
+        "channels": source.channels,
+        "out_w": out.width,
+        "kernel_w": node.op.kernel[1],
+        "stride_w": node.op.stride[1],
+        "pad_left": node.before[1],
+    }
+    return window | _clamp(node)
+
+
+def _average_fields(network: Network, node: Node) -> Fields:
+    source = network.maps[node.inputs[0]]
+    return {"pixels": source.height * source.width, "channels": source.channels}
+
+
+def _mean_fields(network: Network, node: Node) -> Fields:
+    points: Fields = {
+        "in_zero_point": network.maps[node.inputs[0]].pad,
+        "out_zero_point": network.maps[node.output].pad,
+    }
+    return _average_fields(network, node) | points | _fixed(node)
+
+
+# Bodies of the functions
 
 
 def _row(plan: Plan, key: int, row: str = "y") -> str:
@@ -224,7 +260,7 @@ def place(plan: Plan, node: Node) -> str:
         "step": node.pool[0] * node.op.stride[0],
         "before": node.before[0],
         "count": node.window_rows,
-        "left": node.before[1] * source.channels if node.kind != "table_conv" else 0,
+        "left": node.before[1] * source.channels,
         "layer": seen.index(node) + 1,
     }
     body = wrapped(f".{name} = {value}" for name, value in fields.items())
@@ -239,8 +275,8 @@ def convolutions(plan: Plan) -> str:
             used.setdefault(kernel.function, []).append(node)
     text = _PLACE if used else ""
     for function, nodes in used.items():
-        kind, most = nodes[0].kind, max(node.window_rows for node in nodes)
-        text += f"""static void by_{function}(net_state *net, uint32_t y, const {_TYPES[kind]} *layer,
+        struct, most = _KINDS[nodes[0].kind].struct, max(node.window_rows for node in nodes)
+        text += f"""static void by_{function}(net_state *net, uint32_t y, const {struct} *layer,
     const conv_place *place)
 {{
     const int8_t *rows[{most}];
@@ -297,21 +333,32 @@ def _codes(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str
     )
 
 
-def _gather(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
-    """mean, average, dense: sums over the rows of the input, the output after the last one."""
+def _gather(plan: Plan, node: Node, kernel: Kernel, begin: str, place: str, finish: str) -> str:
+    """Sums over the rows of the input, the output after the last one."""
     at = plan.sums[plan.network.nodes.index(node)] // 4
-    stem = "lg_dense" if node.kind == "dense" else "lg_mean"
-    place = f"y * {source.pixels}u, {source.pixels}u" if node.kind == "dense" else f"{source.width}u"
-    finish = f"{stem}_finish(&{node.name}, sums, out)"
-    if node.kind == "average":
-        finish = f"lg_average_finish(&{node.name}, sums, {node.low}, {node.high}, out)"
+    source = plan.network.maps[node.inputs[0]]
     return (
         f"    int32_t *const sums = &net->arena[{at}];\n"
-        f"    if (y == 0u) {{\n        {stem}_begin(&{node.name}, sums);\n    }}\n"
+        f"    if (y == 0u) {{\n        {begin}(&{node.name}, sums);\n    }}\n"
         f"    {kernel.function}(&{node.name}, {_row(plan, source.key)}, {place}, sums);\n"
         f"    if (y == {source.height - 1}u) {{\n    {_out(plan, node, '0u')}"
         f"        {finish};\n{_made(plan, node, '        ')}    }}\n"
     )
+
+
+def _dense(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
+    place, finish = f"y * {source.pixels}u, {source.pixels}u", f"lg_dense_finish(&{node.name}, sums, out)"
+    return _gather(plan, node, kernel, "lg_dense_begin", place, finish)
+
+
+def _mean(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
+    finish = f"lg_mean_finish(&{node.name}, sums, out)"
+    return _gather(plan, node, kernel, "lg_mean_begin", f"{source.width}u", finish)
+
+
+def _average(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
+    finish = f"lg_average_finish(&{node.name}, sums, {node.low}, {node.high}, out)"
+    return _gather(plan, node, kernel, "lg_mean_begin", f"{source.width}u", finish)
 
 
 def _add(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
@@ -413,22 +460,23 @@ def _reflow(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> st
     )
 
 
-_BODIES: dict[str, Callable[[Plan, Node, Kernel, Map, Map], str]] = {
-    "conv": _conv,
-    "table_conv": _conv,
-    "depthwise": _conv,
-    "codes": _codes,
-    "max_pool": _pool,
-    "avg_pool": _pool,
-    "mean": _gather,
-    "average": _gather,
-    "dense": _gather,
-    "add": _add,
-    "add_constant": _add_constant,
-    "mul": _mul,
-    "lookup": _lookup,
-    "pad": _pad,
-    "concat": _concat,
-    "softmax": _softmax,
-    "reflow": _reflow,
+_ELEMENTWISE = "lg_elementwise.h"
+_KINDS = {
+    "conv": _Kind(_conv, "lg_conv.h", "lg_conv", _conv_fields),
+    "table_conv": _Kind(_conv, "lg_table_conv.h", "lg_table_conv", _table_conv_fields),
+    "codes": _Kind(_codes, "lg_table_conv.h"),
+    "depthwise": _Kind(_conv, "lg_depthwise.h", "lg_depthwise", _depthwise_fields),
+    "dense": _Kind(_dense, "lg_dense.h", "lg_dense", _dense_fields),
+    "max_pool": _Kind(_pool, "lg_pool.h", "lg_pool", _pool_fields),
+    "avg_pool": _Kind(_pool, "lg_pool.h", "lg_pool", _pool_fields),
+    "mean": _Kind(_mean, "lg_mean.h", "lg_mean", _mean_fields),
+    "average": _Kind(_average, "lg_mean.h", "lg_mean", _average_fields),
+    "add": _Kind(_add, _ELEMENTWISE, "lg_add", _add_fields),
+    "add_constant": _Kind(_add_constant, _ELEMENTWISE, "lg_add", _add_constant_fields),
+    "mul": _Kind(_mul, _ELEMENTWISE, "lg_mul", _mul_fields),
+    "lookup": _Kind(_lookup, _ELEMENTWISE),
+    "pad": _Kind(_pad, _ELEMENTWISE),
+    "concat": _Kind(_concat, _ELEMENTWISE),
+    "softmax": _Kind(_softmax),
+    "reflow": _Kind(_reflow),
 }

@@ -15,7 +15,7 @@ import dataclasses
 import numpy as np
 
 from export.plan import layouts
-from export.plan.nodes import Map, Network, Node, coded_conv
+from export.plan.nodes import CONVOLUTIONS, Map, Network, Node, coded_conv
 from export.tflite.quant_graph import Scale
 
 VARIANTS = {
@@ -48,7 +48,7 @@ _FUNCTIONS = {
     "reflow": "lg_map_append",
     "softmax": "softmax",
 }
-_VARIED = ("conv", "table_conv", "depthwise", "dense", "add", "add_constant")
+_VARIED = (*CONVOLUTIONS, "dense", "add", "add_constant")
 
 
 def measured_core(core: str) -> str:
@@ -109,7 +109,7 @@ def choose(node: Node, maps: dict[int, Map], core: str, levels: int, choice: Cho
     if node.kind not in _VARIED or not _is_fast(node, maps) or node.name in choice.compact or narrow:
         variant = "portable"
     op, constants = node.op, {}
-    if node.kind in ("conv", "depthwise", "table_conv"):
+    if node.kind in CONVOLUTIONS:
         assert op.weights is not None
         if node.kind == "conv":
             constants["weights"] = layouts.conv_weights(op.weights, op.dilation[1], variant)
@@ -161,7 +161,7 @@ def choices(network: Network, core: str, levels: int) -> list[Choice]:
 
 
 def _is_fast(node: Node, maps: dict[int, Map]) -> bool:
-    if node.kind not in ("conv", "depthwise", "table_conv"):
+    if node.kind not in CONVOLUTIONS:
         return True
     op = node.op
     if node.kind == "depthwise" and maps[node.output].channels != maps[node.inputs[0]].channels:
@@ -183,7 +183,7 @@ def requantize(x: int, scale: Scale) -> int:
 def _settled(node: Node, maps: dict[int, Map]) -> Node:
     """Channels whose output is the same for every input get no weights and a bias that says it plainly."""
     op = node.op
-    if node.kind not in ("conv", "depthwise", "table_conv") or op.weights is None:
+    if node.kind not in CONVOLUTIONS or op.weights is None:
         return node
     weights, bias = op.weights.copy(), _bias(node, maps).astype(np.int64)
     scales, reach = list(op.scales), list(op.reach)

@@ -12,7 +12,7 @@ The program (``main.c``) holds it beside a few fields of its own and one row of 
 """
 
 from export.plan.input import Input
-from export.plan.nodes import CODES
+from export.plan.nodes import CODES, CONVOLUTIONS
 from export.plan.plan import SLACK, Plan
 
 # Fields of main.c's `app` ahead of the network.
@@ -52,7 +52,7 @@ def padding(plan: Plan) -> dict[int, int]:
     """Value of padding -> bytes of the constant row that stands for rows above and below an image."""
     rows: dict[int, int] = {}
     for node in plan.network.nodes:
-        if node.kind in ("conv", "table_conv", "depthwise"):
+        if node.kind in CONVOLUTIONS:
             source = plan.network.maps[node.inputs[0]]
             reads = plan.network.reads(node, 0), plan.network.reads(node, plan.network.steps(node) - 1)
             inside = all(found and found[0][2] - found[0][1] + 1 == node.window_rows for found in reads)

@@ -20,7 +20,18 @@ from loggrad_tf.errors import LogGradError
 
 # The map of codes between a front end of levels and its convolution by tables; tensors are 0 and up.
 CODES = -1
-GATHERS = ("mean", "average", "dense", "reflow")
+# Kinds of nodes. Convolutions read windows of rows with their padding, pools without it.
+CONVOLUTIONS = ("conv", "table_conv", "depthwise")
+POOLS = ("max_pool", "avg_pool")
+WINDOWS = (*CONVOLUTIONS, *POOLS)
+# Only behind a front end of levels, made of a convolution.
+CODED = ("codes", "table_conv")
+# One input row a step, the output after the last: of sums, or of the same bytes in other rows.
+SUMS = ("mean", "average", "dense")
+GATHERS = (*SUMS, "reflow")
+# A row of the output from one row of each input, or of one of them.
+ROWWISE = ("add", "add_constant", "mul", "lookup", "softmax", "pad", "concat", "codes")
+KINDS = (*CONVOLUTIONS, *POOLS, *GATHERS, *ROWWISE)
 MAX_POOL = 8
 
 
@@ -60,8 +71,7 @@ class Node:
     """One row kernel with its place in the network.
 
     Attributes:
-      kind: conv table_conv codes depthwise max_pool avg_pool mean average dense add add_constant mul
-        lookup pad concat softmax reflow.
+      kind: one of :data:`KINDS`.
       op: the operator that gives weights and scales.
       covers: indices of all operators it computes, in file order.
       inputs, output: keys of maps.
@@ -124,7 +134,7 @@ class Network:
                     return [(key, step, step)]
                 step -= self.maps[key].height
         first, count = step, 1
-        if node.kind in ("conv", "table_conv", "depthwise", "max_pool", "avg_pool"):
+        if node.kind in WINDOWS:
             first = step * node.pool[0] * node.op.stride[0] - node.before[0]
             count = node.window_rows
         elif node.kind == "pad":
@@ -222,7 +232,7 @@ def _fuse_pads(graph: QuantGraph, nodes: list[Node], output: int) -> list[Node]:
         fits = before[2] == 0 and graph.tensors[inside].shape[-1] == outside[-1]
         fits = fits and pad.op.value == graph.tensors[inside].zero_point
         kinds = {node.kind for node in readers}
-        if not fits or not readers or not kinds <= {"conv", "depthwise"} or pad.output == output:
+        if not fits or not readers or not kinds <= set(CONVOLUTIONS) or pad.output == output:
             continue
         for node in readers:
             nodes[nodes.index(node)] = dataclasses.replace(
@@ -309,7 +319,8 @@ def _with_codes(nodes: list[Node], maps: dict[int, Map], source: int, levels: in
 def _with_padding(nodes: list[Node], maps: dict[int, Map]) -> dict[int, Map]:
     """Columns of padding that the windows of convolutions reach."""
     for node in nodes:
-        if node.kind not in ("conv", "depthwise"):
+        # Codes are padded by the node that makes them.
+        if node.kind not in CONVOLUTIONS or node.kind in CODED:
             continue
         source, out = maps[node.inputs[0]], maps[node.output]
         last = (out.width * node.pool[1] - 1) * node.op.stride[1]

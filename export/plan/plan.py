@@ -24,7 +24,7 @@ import numpy as np
 
 from export.plan import kernels, schedule
 from export.plan.kernels import Choice, Kernel
-from export.plan.nodes import GATHERS, Map, Network, Node, build, dims, macs
+from export.plan.nodes import SUMS, Map, Network, Node, build, dims, macs
 from export.plan.schedule import Schedule
 from export.tflite.quant_graph import QuantGraph
 from loggrad_tf.errors import LogGradError
@@ -237,7 +237,7 @@ class _Bounds:
             for key, alive in trace.alive.items():
                 total += sizes[key] * alive
             for position, (first, last) in trace.gathering.items():
-                if network.nodes[position].kind != "reflow":
+                if network.nodes[position].kind in SUMS:
                     total[first : last + 1] += sum_bytes(network, network.nodes[position])
             ends = next(iter(sizes)), network.output if end is None else network.nodes[end].output
             self._segments[start, end] = int(total.max()), sizes[ends[0]], sizes[ends[1]]
@@ -257,7 +257,7 @@ def _buffers(network: Network, made: Schedule) -> dict[tuple[str, int], Buffer]:
     }
     for position, live in made.gathering.items():
         node = network.nodes[position]
-        if node.kind in GATHERS and node.kind != "reflow":
+        if node.kind in SUMS:
             buffers["sums", position] = Buffer(sum_bytes(network, node), live)
     return buffers
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from export.plan.input import Input
 from export.plan.kernels import measured_core
-from export.plan.nodes import GATHERS, Network, Node
+from export.plan.nodes import POOLS, SUMS, Network, Node
 from export.plan.plan import Plan
 from loggrad_tf.errors import LogGradError
 
@@ -21,12 +21,9 @@ COSTS = Path(__file__).parent / "costs.json"
 _FEATURES = {
     "conv": ("row", "output", "block", "run", "words"),
     "table_conv": ("row", "output", "code", "columns"),
-    "depthwise": ("row", "output", "tap"),
-    "max_pool": ("row", "output", "tap"),
-    "avg_pool": ("row", "output", "tap"),
+    **dict.fromkeys(("depthwise", *POOLS), ("row", "output", "tap")),
+    **dict.fromkeys(SUMS, ("row", "value", "output")),
     "dense": ("row", "output", "product"),
-    "mean": ("row", "value", "output"),
-    "average": ("row", "value", "output"),
 }
 BYTES_A_WORD = {"portable": 1, "dsp": 4, "mve": 16}
 
@@ -55,12 +52,12 @@ def features(network: Network, node: Node, variant: str, columns: int = 0) -> li
     if node.kind == "table_conv":
         codes = windows * node.op.kernel[0] * -(-node.op.kernel[1] // node.code_pixels)
         return [rows, outputs, codes, codes * columns / 4]
-    if node.kind in ("depthwise", "max_pool", "avg_pool"):
+    if node.kind in ("depthwise", *POOLS):
         return [rows, outputs, outputs * window]
     values = source.height * source.pixels
     if node.kind == "dense":
         return [rows, outputs, outputs * values]
-    if node.kind in GATHERS and node.kind != "reflow":
+    if node.kind in SUMS:
         return [rows, values, outputs]
     return [rows, outputs]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from export.plan import binning
+from export.plan import binning, nodes
 from export.plan.input import Input, describe
 from export.plan.kernels import Choice
 from export.plan.plan import Plan
@@ -23,23 +23,7 @@ from loggrad_tf.transform.sensor import Sensor
 Shape = tuple[int, int, int]
 Probe = tuple[QuantGraph, Input]
 # Kinds of nodes whose code is measured one by one.
-KINDS = (
-    "conv",
-    "depthwise",
-    "dense",
-    "add",
-    "add_constant",
-    "mul",
-    "pad",
-    "concat",
-    "max_pool",
-    "avg_pool",
-    "mean",
-    "average",
-    "reflow",
-    "softmax",
-    "lookup",
-)
+KINDS = tuple(kind for kind in nodes.KINDS if kind not in nodes.CODED)
 MORE = 6
 GROWING = ("pad", "concat")
 _SCALE = Scale(1 << 30, -6)
@@ -99,7 +83,7 @@ def repeated(kind: str, count: int, multiplier: int = 1) -> Probe:
 
 
 def _single(kind: str, shape: Shape, multiplier: int) -> tuple[Op, tuple[int, ...]]:
-    if kind in ("max_pool", "avg_pool"):
+    if kind in nodes.POOLS:
         return _op(kind, kernel=(3, 3), stride=(1, 1), before=(1, 1, 0)), shape
     if kind == "conv":
         graph = _conv(shape, 4, 3, 1, 1)
@@ -167,7 +151,7 @@ def networks() -> Iterator[Probe]:
     for shape in MAPS:
         for kind in ("add", "add_constant", "mul", "lookup", "pad", "concat", "reshape", "mean", "average"):
             yield _tensor(_simple(kind, shape), shape)
-        for kind in ("max_pool", "avg_pool"):
+        for kind in nodes.POOLS:
             for size in (2, 3):
                 yield _tensor(_pool(kind, shape, size), shape)
     for inputs, outputs in VECTORS:
