@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -95,7 +95,7 @@ def write_array(path: Path, array: np.ndarray) -> None:
 class _Stream:
     """Something to write to that NumPy takes for no file of its own."""
 
-    def __init__(self, write: object) -> None:
+    def __init__(self, write: Callable[[bytes], object]) -> None:
         self.write = write
 
 

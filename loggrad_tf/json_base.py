@@ -182,7 +182,7 @@ def read_as(cls: type[Read], path: Path, remedy: str = REMEDY) -> Read:
     """A JSON file as an object of ``cls``.
 
     Raises:
-      LogGradError: as :func:`read`, or what :meth:`JsonBase.from_json` refuses; names the file and the remedy.
+      LogGradError: as :func:`read`, or what ``cls.from_json`` refuses; names the file and the remedy.
       OSError: the file is missing or cannot be read.
     """
     data = read(path, remedy)

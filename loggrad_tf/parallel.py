@@ -4,25 +4,28 @@ Processes are spawned, never forked: a fork of a process that holds TensorFlow h
 the order of the jobs whatever the number of processes. An input's fault (LogGradError, OSError) is a result
 like any other; a defect of the program stops the work.
 
-When a process dies, the jobs left are done one at a time, and one that dies is tried once more in a fresh
-process. If it dies there too, how it died tells whose fault it is. A crash (SIGSEGV, SIGABRT, an exit) is the
-input's, a decoder that fails on it, and so a result. SIGKILL comes from outside, as a rule because memory
+A job whose process dies is done again when the others are done, alone, and once more in a fresh process
+if need be. If it dies there too, how it died tells whose fault it is. A crash (SIGSEGV, SIGABRT, an exit) is
+the input's, a decoder that fails on it, and so a result. SIGKILL comes from outside, as a rule because memory
 ran out: it says nothing lasting about the input and stops the work.
+
+With :class:`Limits` every job is done in a process that may be ended: one that takes too long or wants too
+much memory is a result too, an error that says so.
 """
 
 import contextlib
+import dataclasses
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 import time
 import traceback
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import Connection
-from typing import Generic, TextIO, TypeVar
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, TextIO, TypeVar
 
 from loggrad_tf.errors import LogGradError
 
@@ -32,6 +35,19 @@ Result = TypeVar("Result")
 # Below this many jobs, starting processes costs more than it gives.
 _FEW_JOBS = 8
 _MOST_DEATHS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What one job may take.
+
+    Attributes:
+      seconds: from its start to its result.
+      memory: bytes, above those that its process holds without it; where the system can tell (Linux).
+    """
+
+    seconds: float
+    memory: int
 
 
 def processors() -> int:
@@ -93,29 +109,31 @@ def hidden_main() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _pool(workers: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-
-
-def _spread(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
-    """Results in order; ends early if a process dies."""
-    pool = _pool(workers)
+def _limit_memory(limit: int) -> None:
+    """Let this process have ``limit`` bytes more than it has."""
     try:
-        with hidden_main():
-            results = pool.map(function, jobs, chunksize=min(8, len(jobs) // (4 * workers) + 1))
-        with contextlib.suppress(BrokenProcessPool):
-            yield from results
-    finally:
-        pool.shutdown(cancel_futures=True)
+        with open("/proc/self/statm", "rb") as file:
+            held = int(file.read().split()[5]) * resource.getpagesize()
+    except OSError:
+        return
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    wanted = held + limit
+    resource.setrlimit(
+        resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+    )
 
 
-def _serve(function: Callable[[Job], Result], pipe: Connection) -> None:
+def _serve(function: Callable[[Job], Result], pipe: Connection, limits: Limits | None) -> None:
     """Answer the jobs of a pipe until it is closed, with a result or with the defect."""
+    if limits:
+        _limit_memory(limits.memory)
     with contextlib.suppress(EOFError):
         while True:
             job = pipe.recv()
             try:
                 answer: tuple[bool, Result | Exception] = (True, function(job))
+            except MemoryError as error:  # a new one holds no frame, and so none of the memory
+                answer = (False, MemoryError(str(error)))
             except Exception as error:
                 error.add_note(traceback.format_exc())
                 answer = (False, error)
@@ -131,64 +149,150 @@ class _DeathError(Exception):
 
 
 class _Alone(Generic[Job, Result]):
-    """One process that is given one job at a time."""
+    """One process that is given one job at a time: ``start``, then ``finish`` once ``ready``."""
 
-    def __init__(self, function: Callable[[Job], Result]) -> None:
+    def __init__(self, function: Callable[[Job], Result], limits: Limits | None) -> None:
         context = multiprocessing.get_context("spawn")
-        self._pipe, other_end = context.Pipe()
-        self._process = context.Process(target=_serve, args=(function, other_end), daemon=True)
+        self._limits = limits
+        self.pipe, other_end = context.Pipe()
+        self._process = context.Process(target=_serve, args=(function, other_end, limits), daemon=True)
         with hidden_main():
             self._process.start()
         other_end.close()
+        self.deadline: float | None = None
 
-    def __call__(self, job: Job) -> Result:
+    def start(self, job: Job) -> None:
+        self.deadline = time.monotonic() + self._limits.seconds if self._limits else None
+        with contextlib.suppress(ConnectionError):  # finish tells of the death
+            self.pipe.send(job)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the job's time is over; None if it has no limit."""
+        return None if self.deadline is None else max(self.deadline - time.monotonic(), 0)
+
+    def finish(self, name: str) -> Result | LogGradError:
+        """The job's result, waited for as long as it may take; the process has ended if that was too long."""
+        if not self.pipe.poll(self.left):
+            self.close()
+            assert self._limits is not None
+            text = f"it took longer than {self._limits.seconds:g} s: the decoder hangs on it: leave it out"
+            return LogGradError(f"{name}: {text}")
         try:
-            self._pipe.send(job)
-            good, answer = self._pipe.recv()
+            good, answer = self.pipe.recv()
         except (EOFError, ConnectionError) as error:
             self._process.join()
             raise _DeathError(self._process.exitcode or 0) from error
+        if isinstance(answer, MemoryError) and self._limits is not None:
+            most = self._limits.memory / 2**30
+            return LogGradError(f"{name}: it needs more than {most:g} GiB of memory: make it smaller")
         if not good:
             raise answer
-        return answer
+        return answer  # type: ignore[no-any-return]
+
+    @property
+    def closed(self) -> bool:
+        return self.pipe.closed
 
     def close(self) -> None:
-        self._pipe.close()
-        self._process.terminate()
+        self.pipe.close()
+        self._process.kill()
         self._process.join()
 
 
-def _singly(
-    function: Callable[[Job], Result], jobs: Sequence[Job], name: Callable[[Job], str]
-) -> Iterator[Result | LogGradError]:
-    """Results in order from one process at a time, so that a job that kills its process is known."""
-    if not jobs:
-        return
-    process, deadly = _Alone(function), 0
+@dataclasses.dataclass(frozen=True)
+class _Work(Generic[Job, Result]):
+    """What is to be done, and how."""
+
+    function: Callable[[Job], Result]
+    jobs: Sequence[Job]
+    name: Callable[[Job], str]
+    limits: Limits | None
+
+    def process(self) -> _Alone[Job, Result]:
+        return _Alone(self.function, self.limits)
+
+
+def _spread(work: _Work[Job, Result], workers: int) -> Iterator[tuple[int, Result | LogGradError]]:
+    """Results with their places, as they come; none of a job whose process died.
+
+    Ends early if several die one after another.
+    """
+    places = iter(range(len(work.jobs)))
+    busy: dict[Any, tuple[_Alone[Job, Result], int]] = {}
+    deaths = 0
+
+    def begin(process: _Alone[Job, Result] | None) -> None:
+        place = next(places, None)
+        if place is None:
+            if process:
+                process.close()
+            return
+        process = process or work.process()
+        process.start(work.jobs[place])
+        busy[process.pipe] = (process, place)
+
     try:
-        for job in jobs:
-            try:
+        for _ in range(workers):
+            begin(None)
+        while busy:
+            left = [process.left for process, _ in busy.values()]
+            ready = set(wait(list(busy), min((each for each in left if each is not None), default=None)))
+            late = {pipe for pipe, (process, _) in busy.items() if process.left == 0}
+            for pipe in ready | late:
+                process, place = busy.pop(pipe)
                 try:
-                    result: Result | LogGradError = process(job)
+                    yield place, process.finish(work.name(work.jobs[place]))
+                    deaths = 0
                 except _DeathError:
                     process.close()
-                    process = _Alone(function)
-                    result = process(job)
-                deadly = 0
-            except _DeathError as death:
-                if death.code == -signal.SIGKILL:
-                    text = "its process was killed twice, as when memory runs out: free some, or leave it out"
-                    raise LogGradError(f"{name(job)}: {text}") from death
-                deadly += 1
-                if deadly == _MOST_DEATHS:
-                    text = f"processes died over {deadly} files one after another ({death}), this the last"
-                    raise LogGradError(f"{name(job)}: {text}: check the installation") from death
-                process.close()
-                process = _Alone(function)
-                result = LogGradError(f"its process died twice ({death}): the decoder fails on it")
-            yield result
+                    deaths += 1
+                    if deaths == _MOST_DEATHS:
+                        return
+                begin(None if process.closed else process)
     finally:
-        process.close()
+        for process, _ in busy.values():
+            process.close()
+
+
+def _singly(work: _Work[Job, Result], places: Sequence[int]) -> Iterator[tuple[int, Result | LogGradError]]:
+    """Results with their places, from one process at a time; a job that kills it is tried once more."""
+    process: _Alone[Job, Result] | None = None
+    deaths = 0
+    try:
+        for place in places:
+            job, name = work.jobs[place], work.name(work.jobs[place])
+            for attempt in range(2):
+                process = process if process and not process.closed else work.process()
+                process.start(job)
+                try:
+                    result = process.finish(name)
+                    deaths = 0
+                    break
+                except _DeathError as death:
+                    process.close()
+                    if attempt:
+                        deaths += 1
+                        result = _blame(death, name, deaths)
+            yield place, result
+    finally:
+        if process:
+            process.close()
+
+
+def _blame(death: _DeathError, name: str, deaths: int) -> LogGradError:
+    """The result of a job whose process died twice.
+
+    Raises:
+      LogGradError: it was not the job's fault, or so many died that it cannot be.
+    """
+    if death.code == -signal.SIGKILL:
+        text = "its process was killed twice, as when memory runs out: free some, or leave it out"
+        raise LogGradError(f"{name}: {text}") from death
+    if deaths == _MOST_DEATHS:
+        text = f"processes died over {deaths} files one after another ({death}), this the last"
+        raise LogGradError(f"{name}: {text}: check the installation") from death
+    return LogGradError(f"its process died twice ({death}): the decoder fails on it")
 
 
 def run(
@@ -197,6 +301,7 @@ def run(
     label: str,
     workers: int | None = None,
     name: Callable[[Job], str] = str,
+    limits: Limits | None = None,
 ) -> list[Result | LogGradError]:
     """``function`` of each job, in the jobs' order; a job that crashes its process gives a LogGradError.
 
@@ -206,6 +311,7 @@ def run(
       label: what the progress line calls the work.
       workers: processes; None for one a processor.
       name: what an error calls a job.
+      limits: of each job; None for none. Without limits, few jobs are done in this process.
 
     Raises:
       LogGradError: a job's process was killed twice, or three jobs crashed theirs one after another.
@@ -213,19 +319,20 @@ def run(
     workers = min(workers or processors(), len(jobs))
     guarded = _Guarded(function)
     progress = Progress(label, len(jobs))
-    results: list[Result | LogGradError] = []
+    results: dict[int, Result | LogGradError] = {}
 
-    def collect(source: Iterable[Result | LogGradError]) -> None:
-        for result in source:
-            results.append(result)
+    def collect(source: Iterable[tuple[int, Result | LogGradError]]) -> None:
+        for place, result in source:
+            results[place] = result
             progress.update(len(results))
 
     try:
-        if workers < 2 or len(jobs) < _FEW_JOBS:
-            collect(map(guarded, jobs))
+        if limits is None and (workers < 2 or len(jobs) < _FEW_JOBS):
+            collect(enumerate(map(guarded, jobs)))
         else:
-            collect(_spread(guarded, jobs, workers))
-            collect(_singly(guarded, jobs[len(results) :], name))
-        return results
+            work: _Work[Job, Result | LogGradError] = _Work(guarded, jobs, name, limits)
+            collect(_spread(work, max(1, min(workers, len(jobs) // 4)) if limits else workers))
+            collect(_singly(work, [place for place in range(len(jobs)) if place not in results]))
+        return [results[place] for place in range(len(jobs))]
     finally:
         progress.close()

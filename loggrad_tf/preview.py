@@ -7,13 +7,15 @@ A set gives rows of crops for each class, spread evenly over it; a RAW file its 
 colours, those beside it (:mod:`loggrad_tf.data.views`).
 """
 
+import functools
 import io
 from pathlib import Path
 
 from absl import flags
+from PIL import Image
 
-from loggrad_tf import cli
-from loggrad_tf.data import raw, views
+from loggrad_tf import cli, parallel
+from loggrad_tf.data import limits, raw, views
 from loggrad_tf.data.dataset import load
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import write_whole
@@ -37,7 +39,7 @@ def main(argv: list[str]) -> None:
         raise LogGradError(f"--out={out}: a sheet is a PNG: end the name in .png")
     if _RAW.value is not None:
         geometry = raw.Geometry.parse(_GEOMETRY.value) if _GEOMETRY.value else None
-        picture = views.photograph(raw.read_raw(Path(_RAW.value), geometry))
+        picture = _photograph(Path(_RAW.value), geometry)
     else:
         data = load(_DATA.value, size=_SIZE.value, mode=_MODE.value)
         picture = views.sheet(data, _ROWS.value, _COLUMNS.value)
@@ -45,6 +47,14 @@ def main(argv: list[str]) -> None:
     picture.save(png, format="PNG")
     write_whole(out, png.getvalue())
     print(f"{out}: {picture.width}x{picture.height}")
+
+
+def _photograph(path: Path, geometry: raw.Geometry | None) -> Image.Image:
+    draw = functools.partial(views.photograph, geometry=geometry)
+    (picture,) = parallel.run(draw, [path], "reading", limits=limits.PICTURE)
+    if isinstance(picture, LogGradError):
+        raise picture
+    return picture
 
 
 if __name__ == "__main__":

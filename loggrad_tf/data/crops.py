@@ -13,6 +13,9 @@ smaller than :func:`smallest_side` is for the caller to reject; nothing is padde
 but what :func:`square` says.
 """
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 
 from loggrad_tf.data.voc import Box
@@ -20,6 +23,8 @@ from loggrad_tf.errors import LogGradError
 
 MIN_SIZE, MAX_SIZE = 8, 512
 MODES = ("gray", "mosaic")
+# Values that are held as float64 at a time, besides the result.
+_BLOCK = 2**22
 
 
 def check_request(size: int, mode: str) -> None:
@@ -75,13 +80,20 @@ def _along(values: np.ndarray, start: float, end: float, size: int) -> np.ndarra
     return np.diff(light, axis=0) / np.diff(edges).reshape(broad)
 
 
-def resize(plane: np.ndarray, box: Box, size: int) -> np.ndarray:
+def _real(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float64)
+
+
+def resize(
+    plane: np.ndarray, box: Box, size: int, light: Callable[[np.ndarray], np.ndarray] = _real
+) -> np.ndarray:
     """One window of a plane of like pixels, at another size.
 
     Args:
       plane: [H, W] or [H, W, C], any real dtype.
       box: the window, inside the plane; its sides are scaled to ``size`` each on its own.
       size: the output's side.
+      light: what a part of the plane, of the same form, stands for in linear light, float64.
 
     Returns:
       float64 [size, size] or [size, size, C], no value outside the plane's least and greatest.
@@ -92,8 +104,10 @@ def resize(plane: np.ndarray, box: Box, size: int) -> np.ndarray:
         raise LogGradError(f"window {box} is not inside the frame of {width}x{height}")
     # One pixel more on every side, which interpolation may reach for.
     row, column = max(int(top) - 1, 0), max(int(left) - 1, 0)
-    window = plane[row : int(np.ceil(bottom)) + 1, column : int(np.ceil(right)) + 1].astype(np.float64)
-    tall = _along(window, top - row, bottom - row, size)
+    window = plane[row : int(np.ceil(bottom)) + 1, column : int(np.ceil(right)) + 1]
+    step = max(1, _BLOCK // math.prod((window.shape[0], *window.shape[2:])))
+    blocks = (window[:, start : start + step] for start in range(0, window.shape[1], step))
+    tall = np.concatenate([_along(light(block), top - row, bottom - row, size) for block in blocks], axis=1)
     return _along(tall.swapaxes(0, 1), left - column, right - column, size).swapaxes(0, 1)
 
 

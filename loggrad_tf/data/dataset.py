@@ -33,7 +33,7 @@ from typing import Any
 import numpy as np
 
 from loggrad_tf import files, parallel
-from loggrad_tf.data import crops, folder, pascalraw
+from loggrad_tf.data import crops, folder, limits, pascalraw
 from loggrad_tf.data.sources import SPLITS, Cut, Picture, Reject, Source, assign
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.sensor import Sensor, requantize
@@ -325,7 +325,9 @@ def _check_classes(
 def _prepare(source: Source, path: Path, spec: str, size: int, mode: str) -> None:
     pictures = assign(source.pictures)
     cut = functools.partial(source.cut, size=size, mode=mode)
-    results = parallel.run(cut, pictures, "preparing pictures", name=lambda picture: str(picture.path))
+    results = parallel.run(
+        cut, pictures, "preparing pictures", name=lambda picture: str(picture.path), limits=limits.PICTURE
+    )
     rows, lost, sensor = _collect(pictures, results)
     rejects = sorted([*source.rejects, *lost], key=lambda reject: (reject.file, reject.item))
     listed = _table(("file", "item", "reason"), [dataclasses.astuple(reject) for reject in rejects])

@@ -26,6 +26,7 @@ The random numbers are seeded by the file's name, so a picture gives the same cr
 
 import csv
 import hashlib
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".hdr", ".exr")
 _NO_PICTURE = f"not a picture ({', '.join(SUFFIXES)})"
 # Manifest columns that name the photograph of a crop, the first that is filled in.
 _GROUP = ("group", "source", "source_image")
+# Of 8 bits; Pillow itself refuses hardly more.
+MAX_PIXELS = 170 * 10**6
 DARKEST = -2.0
 FULL_WELL, READ_NOISE = 9000.0, 4.5
 SENSOR = Sensor(bits=12, black=0, white=4095)
@@ -194,24 +197,41 @@ def plan(folder: Path) -> Source:
     return _plan_classes(folder)
 
 
-def linear_rgb(path: Path) -> np.ndarray:
-    """A picture upright in linear light: float64 [H, W, 3], 0..1, or above 1 in the highlights of a .hdr,
-    .exr or float TIFF.
+def read(path: Path) -> hdr.Picture:
+    """A picture upright, and its linear light: 0..1, or above 1 in the highlights of a .hdr, .exr or float
+    TIFF.
 
     Raises:
-      LogGradError: it cannot be decoded.
+      LogGradError: it cannot be decoded, or has more pixels than are read.
     """
-    light = hdr.read(path)
-    if light is not None:
-        return light
+    found = hdr.read(path)
+    if found is not None:
+        return found
     try:
-        with Image.open(path) as image:
-            if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"):
-                raise LogGradError(f"{path}: a picture of mode {image.mode}: save it with 8 bits a colour")
-            values = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).split()).replace(str(path), "it")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                return hdr.Picture(_colours(path, image), _linear)
+    except LogGradError:
+        raise
+    except Exception as error:  # on a damaged file the library raises whatever comes
+        reason = " ".join(str(error).split()).replace(str(path), "it") or type(error).__name__
         raise LogGradError(f"{path}: it cannot be decoded ({reason}): replace it or leave it out") from error
+
+
+def _colours(path: Path, image: Image.Image) -> np.ndarray:
+    """uint8 [H, W, 3], upright."""
+    if image.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"):
+        raise LogGradError(f"{path}: a picture of mode {image.mode}: save it with 8 bits a colour")
+    if image.width * image.height > MAX_PIXELS:
+        raise LogGradError(
+            f"{path}: {image.width}x{image.height} pixels, at most {MAX_PIXELS} are read: scale it down"
+        )
+    ImageOps.exif_transpose(image, in_place=True)
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _linear(values: np.ndarray) -> np.ndarray:
     return _LINEAR[values]
 
 
@@ -248,13 +268,13 @@ def cut(picture: Picture, size: int, mode: str) -> Cut:
     Raises:
       LogGradError: it cannot be decoded, or its boxes are drawn in another frame.
     """
-    light = linear_rgb(picture.path)
-    height, width = light.shape[:2]
+    seen = read(picture.path)
+    height, width = seen.values.shape[:2]
     sensor = SENSOR if mode == "gray" else Sensor(SENSOR.bits, SENSOR.black, SENSOR.white, MOSAIC)
     whole = (0.0, 0.0, float(width), float(height))
     if not picture.boxes:
         reason = too_small(whole, size)
-        crop = reason or expose(crops.resize(light, whole, size), picture.file, mode)
+        crop = reason or expose(crops.resize(seen.values, whole, size, seen.light), picture.file, mode)
         return Cut(sensor, (crop,))
     check_frame(picture.frame, width, height)
     results: list[np.ndarray | str] = []
@@ -263,5 +283,5 @@ def cut(picture: Picture, size: int, mode: str) -> Cut:
         reason = too_small(box, size)
         window = crops.square(box, width, height)
         name = f"{picture.file} {place}"
-        results.append(reason or expose(crops.resize(light, window, size), name, mode))
+        results.append(reason or expose(crops.resize(seen.values, window, size, seen.light), name, mode))
     return Cut(sensor, tuple(results))

@@ -15,6 +15,7 @@ with a gamma of 2.2.
 
 import contextlib
 import dataclasses
+import functools
 import io
 import math
 import re
@@ -54,11 +55,21 @@ class _Decoded:
     gamma: float = 1.0
 
 
-def read(path: Path) -> np.ndarray | None:
-    """A picture's linear light.
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture as it is coded, upright.
 
-    Returns:
-      float64 [H, W, 3], 0 .. 2^16, upright; None if the file is none of these formats.
+    Attributes:
+      values: [H, W, C], as the file has them.
+      light: what any part of them, [h, w, C], stands for in linear light, float64 [h, w, 3].
+    """
+
+    values: np.ndarray
+    light: Callable[[np.ndarray], np.ndarray]
+
+
+def read(path: Path) -> Picture | None:
+    """A picture in linear light, 0 .. 2^16; None if the file is none of these formats.
 
     Raises:
       LogGradError: it is damaged, too large, of a variant that is not read, or holds NaN, infinite or
@@ -82,7 +93,7 @@ def read(path: Path) -> np.ndarray | None:
         found = _attempt(decode, path)
     if isinstance(found, LogGradError):
         raise found
-    return _light(path, found)
+    return _picture(path, found)
 
 
 def _decoder(head: bytes) -> Callable[[Path], _Decoded] | None:
@@ -112,21 +123,30 @@ def _check_size(path: Path, width: int, height: int) -> None:
         raise LogGradError(f"{path}: {width}x{height} pixels, 1 to {MAX_PIXELS} are read: scale it down")
 
 
-def _light(path: Path, found: _Decoded) -> np.ndarray:
+def _picture(path: Path, found: _Decoded) -> Picture:
     values = found.values if found.values.ndim == 3 else found.values[..., None]
-    light = values[..., : 3 if values.shape[2] >= 3 else 1].astype(np.float64)
-    for what, wrong in (("NaN or infinite", ~np.isfinite(light)), ("negative", light < 0)):
+    values = values[..., : 3 if values.shape[2] >= 3 else 1]
+    for what, wrong in (("NaN or infinite", ~np.isfinite(values)), ("negative", values < 0)):
         if wrong.any():
-            row, column = np.argwhere(wrong)[0][:2]
+            row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)[:2]
             raise LogGradError(
                 f"{path}: {what} value in row {row}, column {column}: write it anew without any"
             )
-    full = found.full_scale
-    if full is None:
-        full = float(np.quantile(light, SCALE_QUANTILE, method="higher") or light.max())
-        if full == 0:
-            raise LogGradError(f"{path}: black everywhere, so its values have no scale: leave it out")
-    return np.broadcast_to(np.minimum(light / full, BRIGHTEST) ** found.gamma, (*light.shape[:2], 3))
+    full = _scale(values) if found.full_scale is None else found.full_scale
+    if full == 0:
+        raise LogGradError(f"{path}: black everywhere, so its values have no scale: leave it out")
+    return Picture(values, functools.partial(_light, full=full, gamma=found.gamma))
+
+
+def _scale(values: np.ndarray) -> float:
+    """The value that 1 - SCALE_QUANTILE of all exceed, or the largest should that be 0."""
+    place = math.ceil((values.size - 1) * SCALE_QUANTILE)
+    return float(np.partition(values, place, axis=None)[place]) or float(values.max())
+
+
+def _light(values: np.ndarray, full: float, gamma: float) -> np.ndarray:
+    light = np.minimum(values.astype(np.float64) / full, BRIGHTEST) ** gamma
+    return np.broadcast_to(light, (*light.shape[:2], 3))
 
 
 def _upright(values: np.ndarray, orientation: int) -> np.ndarray:

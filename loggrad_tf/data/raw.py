@@ -6,12 +6,13 @@ file asks, and the colour filter is the one at the top-left pixel returned.
 
 Refused, with the file and the reason: what LibRaw cannot decode; a frame that the file is too short for or
 whose rows are in part all zero, because LibRaw returns zeros or stale memory for pixels that are missing and
-does not say so; a file with no header known from any
-camera, unless its geometry is given (LibRaw would take it for some camera of that file size); filters that
-are not of R, G and B. Nothing is demosaiced, white-balanced or denoised.
+does not say so; more than 200 million pixels, a TIFF of more than 64 pages; a file with no header known from
+any camera, unless its geometry is given (LibRaw would take it for some camera of that file size); filters
+that are not of R, G and B. Nothing is demosaiced, white-balanced or denoised.
 """
 
 import dataclasses
+import itertools
 import struct
 from pathlib import Path
 
@@ -50,6 +51,11 @@ _HEADERS = (
 )
 _TIFF = (b"II*\0", b"MM\0*")
 _JPEG = b"\xff\xd8\xff"
+MAX_PIXELS = 200 * 10**6
+# Of a TIFF, previews and the like included; cameras write fewer than ten.
+MAX_PAGES = 64
+# Rows that are held as wider integers at a time; a multiple of any filter's side.
+_BAND = 36 * 8
 # A frame is taken for incomplete when more than this share of its rows is all zero.
 MAX_ZERO_ROWS = 1 / 16
 # No camera's compression goes below this; a file with less holds no frame.
@@ -142,8 +148,12 @@ def _inspect(path: Path, head: bytes) -> str:
     size = path.stat().st_size
     try:
         with tifffile.TiffFile(path) as tiff:
-            pages = [page for top in tiff.pages for page in (top, *(top.pages or ()))]
-            for page in pages:
+            pages = (page for top in tiff.pages for page in itertools.chain((top,), top.pages or ()))
+            for number, page in enumerate(pages):
+                if number == MAX_PAGES:
+                    raise LogGradError(
+                        f"{path}: more than {MAX_PAGES} pages: damaged; copy it again from the camera"
+                    )
                 if not isinstance(page, tifffile.TiffPage) or page.photometric not in (32803, 34892):
                     continue
                 segments = zip(page.dataoffsets, page.databytecounts, strict=False)
@@ -174,6 +184,10 @@ def _read_camera_file(path: Path, head: bytes) -> RawImage | LogGradError:
 
 def _check_size(path: Path, sizes: rawpy.ImageSizes) -> None:
     size, pixels = path.stat().st_size, sizes.raw_width * sizes.raw_height
+    if not 0 < pixels <= MAX_PIXELS:
+        raise LogGradError(
+            f"{path}: {sizes.raw_width}x{sizes.raw_height} pixels, 1 to {MAX_PIXELS} are read: leave it out"
+        )
     if size * 8 < pixels * MIN_BITS_PER_PIXEL:
         raise LogGradError(
             f"{path}: {size} bytes cannot hold {sizes.raw_width}x{sizes.raw_height} pixels:"
@@ -196,10 +210,12 @@ def _linearize(codes: np.ndarray, tile: np.ndarray, white: int) -> tuple[np.ndar
     top = int(tile.max())
     pixels = np.empty(codes.shape, np.uint16)
     side = tile.shape[0]
-    for row in range(side):
-        for column in range(side):
-            place = codes[row::side, column::side].astype(np.int32) - tile[row, column]
-            pixels[row::side, column::side] = np.clip(place, 0, white - top)
+    for start in range(0, len(codes), _BAND):
+        band, made = codes[start : start + _BAND], pixels[start : start + _BAND]
+        for row in range(side):
+            for column in range(side):
+                place = band[row::side, column::side].astype(np.int32) - tile[row, column]
+                made[row::side, column::side] = np.clip(place, 0, white - top)
     return pixels, top
 
 
@@ -294,16 +310,22 @@ def read_raw(path: Path, geometry: Geometry | None = None) -> RawImage:
     return image
 
 
+def _sums(pixels: np.ndarray, side: int) -> np.ndarray:
+    """The sums of side x side blocks, uint32; a last row or column that fills none is left out."""
+    height, width = pixels.shape[0] // side, pixels.shape[1] // side
+    sums = np.zeros((height, width), np.uint32)
+    for row in range(side):
+        for column in range(side):
+            sums += pixels[row : height * side : side, column : width * side : side]
+    return sums
+
+
 def _halve(pixels: np.ndarray) -> np.ndarray:
-    height, width = (pixels.shape[0] // 2) * 2, (pixels.shape[1] // 2) * 2
-    wide = pixels[:height, :width].astype(np.uint32)
-    return (wide[0::2, 0::2] + wide[0::2, 1::2] + wide[1::2, 0::2] + wide[1::2, 1::2] + 2) // 4
+    return (_sums(pixels, 2) + 2) // 4
 
 
 def _third(pixels: np.ndarray) -> np.ndarray:
-    height, width = pixels.shape[0] // 3, pixels.shape[1] // 3
-    blocks = pixels[: height * 3, : width * 3].reshape(height, 3, width, 3).astype(np.uint32)
-    return (2 * blocks.sum(axis=(1, 3)) + 9) // 18
+    return (2 * _sums(pixels, 3) + 9) // 18
 
 
 def to_gray(image: RawImage) -> RawImage:
@@ -316,8 +338,10 @@ def to_gray(image: RawImage) -> RawImage:
     if image.pattern == MONO:
         return image
     if image.pattern == LINEAR:
-        red, green, blue = np.moveaxis(image.pixels.astype(np.uint32), -1, 0)
-        gray = (red + 2 * green + blue + 2) // 4
+        gray = np.full(image.pixels.shape[:2], 2, np.uint32)
+        for colour in (0, 1, 1, 2):
+            gray += image.pixels[..., colour]
+        gray //= 4
     else:
         gray = _halve(image.pixels) if len(image.pattern) == 4 else _third(image.pixels)
     sensor = dataclasses.replace(image.sensor, cfa=MONO)

@@ -4,6 +4,8 @@ A crop is shown with its 99.5 % quantile as white and gamma 2.2; a mosaic crop i
 with its channels' means made equal for the eye only.
 """
 
+from pathlib import Path
+
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -12,12 +14,18 @@ from loggrad_tf.data.dataset import DataSet
 
 _GAP, _CAPTION, _PAPER, _INK = 2, 14, 32, 235
 _WIDEST = 1600
+# Rows that are held as floats at a time.
+_BAND = 256
 
 
 def shown(pixels: np.ndarray) -> np.ndarray:
     """P [H, W] or [H, W, 3] -> uint8 for the eye: 99.5 % quantile white, gamma 2.2."""
     white = max(float(np.quantile(pixels, 0.995)), 1.0)
-    return np.round(255 * np.clip(pixels / white, 0, 1) ** (1 / 2.2)).astype(np.uint8)
+    seen = np.empty(pixels.shape, np.uint8)
+    for start in range(0, len(pixels), _BAND):
+        band = slice(start, start + _BAND)
+        seen[band] = np.round(255 * np.clip(pixels[band] / white, 0, 1) ** (1 / 2.2))
+    return seen
 
 
 def colours(mosaic: np.ndarray, cfa: str) -> np.ndarray:
@@ -51,8 +59,13 @@ def sheet(data: DataSet, rows: int, columns: int) -> Image.Image:
     return picture
 
 
-def photograph(image: raw.RawImage) -> Image.Image:
-    """The gray frame and, if it is Bayer or linear, the colours beside it."""
+def photograph(path: Path, geometry: raw.Geometry | None = None) -> Image.Image:
+    """A RAW file's gray frame and, if it is Bayer or linear, the colours beside it.
+
+    Raises:
+      LogGradError: it cannot be read.
+    """
+    image = raw.read_raw(path, geometry)
     gray = shown(raw.to_gray(image).pixels)
     views = [np.repeat(gray[..., None], 3, axis=2)]
     if image.pattern == image.sensor.cfa and image.pattern != raw.MONO:

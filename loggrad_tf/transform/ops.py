@@ -52,11 +52,11 @@ def levels(
     Args:
       ratios: K_1 < ... < K_n; or float64 (n,) that holds such integers and is not checked.
     """
-    if tf.is_tensor(ratios):
-        steps = tf.unstack(ratios / 2.0**shift)
-    else:
+    if isinstance(ratios, tuple):
         check_ratios(ratios, shift)
         steps = [tf.constant(ratio / 2**shift, tf.float64) for ratio in ratios]
+    else:
+        steps = tf.unstack(ratios / 2.0**shift)
     shifted = tf.cast(pixels, tf.float64) + float(offset)
     up, down, left, right = neighbours(shifted, border)
     lighter, darker = up * left, down * right

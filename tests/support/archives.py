@@ -5,12 +5,19 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from loggrad_tf.data import folder
 from loggrad_tf.data.dng import write_dng
 from loggrad_tf.data.voc import Annotation, Object, write_voc
 
 CLASSES = ("bicycle", "car", "person")
 WIDTH, HEIGHT = 120, 80
 FRAME = (60, 40)
+
+
+def linear_rgb(path: Path) -> np.ndarray:
+    """A picture's linear light, float64 [H, W, 3]."""
+    picture = folder.read(path)
+    return picture.light(picture.values)
 
 
 def frame(seed: int, height: int = HEIGHT, width: int = WIDTH, white: int = 4095) -> np.ndarray:

@@ -11,7 +11,7 @@ from loggrad_tf.data import folder
 from loggrad_tf.data.sources import Picture, assign
 from loggrad_tf.data.voc import Annotation, Object, write_voc
 from loggrad_tf.errors import LogGradError
-from tests.support.archives import pictures
+from tests.support.archives import linear_rgb, pictures
 
 
 def test_class_folders_are_listed(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_pictures_that_cannot_be_decoded_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((9, 9), np.float32)).save(tmp_path / "float.jpg", format="TIFF")
     for name in ("cut.jpg", "text.jpg", "empty.png", "float.jpg"):
         with pytest.raises(LogGradError, match=name) as caught:
-            folder.linear_rgb(tmp_path / name)
+            linear_rgb(tmp_path / name)
         assert "\n" not in str(caught.value)
 
 
@@ -134,7 +134,7 @@ def test_linear_light_undoes_gamma_and_orientation(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(values).save(tmp_path / "a.png", exif=exif)
-    light = folder.linear_rgb(tmp_path / "a.png")
+    light = linear_rgb(tmp_path / "a.png")
     assert np.allclose(light[..., 1], (np.rot90(values, -1) / 255.0) ** 2.2)
 
 

@@ -16,6 +16,7 @@ import tifffile
 from loggrad_tf.data import dataset, folder, hdr
 from loggrad_tf.data.sources import Picture
 from loggrad_tf.errors import LogGradError
+from tests.support.archives import linear_rgb
 
 HEIGHT, WIDTH = 24, 40
 
@@ -72,8 +73,10 @@ def exr(path: Path, channels: dict[str, np.ndarray], **header: Any) -> None:
 
 
 def read(path: Path) -> np.ndarray:
-    found = hdr.read(path)
-    assert found is not None and found.dtype == np.float64 and found.shape[2] == 3
+    picture = hdr.read(path)
+    assert picture is not None
+    found = picture.light(picture.values)
+    assert found.dtype == np.float64 and found.shape[2] == 3
     return found
 
 
@@ -167,9 +170,7 @@ def test_png_keeps_sixteen_bits(tmp_path: Path) -> None:
         values = codes[..., 0] if samples == 1 else codes[..., :samples]
         (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(np.ascontiguousarray(values)))
         expected = codes[..., :3] if samples > 2 else codes[..., :1]
-        assert np.array_equal(
-            folder.linear_rgb(tmp_path / "a.png"), np.broadcast_to(expected / 65535, (24, 40, 3))
-        )
+        assert np.array_equal(linear_rgb(tmp_path / "a.png"), np.broadcast_to(expected / 65535, (24, 40, 3)))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -294,7 +295,7 @@ def test_hostile_files_are_one_line(tmp_path: Path, capfd: pytest.CaptureFixture
     capfd.readouterr()
     for name, reason in cases.items():
         with pytest.raises(LogGradError, match=re.escape(reason or name)) as caught:
-            folder.linear_rgb(tmp_path / name)
+            linear_rgb(tmp_path / name)
         assert name in str(caught.value) and "\n" not in str(caught.value) and len(str(caught.value)) < 500
     assert capfd.readouterr() == ("", "")
 
@@ -322,7 +323,7 @@ def test_damaged_bytes_never_end_the_process(tmp_path: Path, suffix: str) -> Non
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                found = folder.linear_rgb(path)
+                found = linear_rgb(path)
             assert np.isfinite(found).all()
         except LogGradError as error:
             refused += 1
