@@ -60,6 +60,10 @@ if(LG_BOARD_CHANNEL)
   endif()
 endif()
 list(TRANSFORM LG_BOARD_COMMON PREPEND "${LG_ROOT}/boards/common/")
+set(LG_BOARD_SOURCES ${LG_BOARD_COMMON})
+if(EXISTS "${LG_BOARD_DIR}/board.c") # boards that differ in board.json alone share a source of common/
+  list(PREPEND LG_BOARD_SOURCES "${LG_BOARD_DIR}/board.c")
+endif()
 
 add_library(lg_flags INTERFACE)
 target_compile_options(lg_flags INTERFACE
@@ -87,7 +91,7 @@ if(LG_BOARD_RAM)
 endif()
 
 function(loggrad_image name)
-  add_executable(${name} ${ARGN} "${LG_BOARD_DIR}/board.c" ${LG_BOARD_COMMON})
+  add_executable(${name} ${ARGN} ${LG_BOARD_SOURCES})
   target_include_directories(${name} PRIVATE "${LG_ROOT}/boards/common" "${LG_BOARD_DIR}")
   if(LG_CHANNEL STREQUAL "uart")
     target_compile_definitions(${name} PRIVATE LG_CHANNEL_UART)

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from export import firmware as export
 from tests.support.firmware_cases import (
     BOARDS,
     FIRMWARE,
     REPOSITORY,
     STRICT,
+    board_sources,
     compile_c,
     library_sources,
     workspace,
@@ -55,8 +57,7 @@ def link(name: str, channel: str) -> Path:
     symbols["stack_bytes"] = data["stack"]
     compile_c(
         ["arm-none-eabi-gcc", *data["flags"], *STRICT, *(["-DLG_CHANNEL_UART"] if channel == "uart" else [])]
-        + [f"-I{COMMON}", f"-I{FIRMWARE / 'boards' / name}", str(source)]
-        + [str(FIRMWARE / "boards" / name / "board.c"), *(str(COMMON / c) for c in data["common"])]
+        + [f"-I{COMMON}", f"-I{FIRMWARE / 'boards' / name}", str(source), *board_sources(name)]
         + [*data["link"], "-Wl,--gc-sections", f"-T{COMMON / 'sections.ld'}", "-o", str(elf)]
         + [f"-Wl,--defsym=lg_{key}={value}" for key, value in symbols.items()]
     )
@@ -116,6 +117,14 @@ def test_every_board_has_the_same_fields(name: str) -> None:
     assert ("uart_channel.c" in data["common"]) == ("uart" in data["statics"])
     assert data["qemu"] or data["flash_tools"], "neither emulated nor real"
     assert all((COMMON / source).is_file() for source in data["common"])
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_a_project_holds_every_source_of_its_board(name: str, tmp_path: Path) -> None:
+    export.write_folders(name, tmp_path / "p")
+    sources = [Path(source).relative_to(FIRMWARE) for source in board_sources(name)]
+    assert all((tmp_path / "p" / source).is_file() for source in sources)
+    assert ("board.c" in (source.name for source in sources)) != ("mps2.c" in DATA[name]["common"])
 
 
 @pytest.mark.qemu
@@ -202,9 +211,7 @@ def test_clang_finds_nothing() -> None:
         pytest.skip("clang is not installed: firmware/install_tools.sh --tests")
     only = ["-fsyntax-only", "-Wno-unused-command-line-argument"]
     host = [f"-I{COMMON}", f"-I{FIRMWARE / 'lib/include'}", *library_sources()]
-    compile_c(
-        ["clang", *STRICT, *only, *host, str(FIRMWARE / "boards/host/board.c"), str(COMMON / "no_camera.c")]
-    )
+    compile_c(["clang", *STRICT, *only, *host, *board_sources("host")])
     gcc = shutil.which("arm-none-eabi-gcc")
     if gcc is None:
         pytest.skip("arm-none-eabi-gcc is not installed: only the host was checked")
@@ -221,8 +228,7 @@ def test_clang_finds_nothing() -> None:
             f"-I{FIRMWARE / 'boards' / name}",
         ]
         arm += ["-DLG_CHANNEL_UART"] if channel == "uart" else []
-        own = [str(FIRMWARE / "boards" / name / "board.c"), *(str(COMMON / c) for c in data["common"])]
-        compile_c(["clang", *STRICT, *only, *arm, f"-I{COMMON}", *own])
+        compile_c(["clang", *STRICT, *only, *arm, f"-I{COMMON}", *board_sources(name)])
 
 
 MEMORY = """#include <stdint.h>

@@ -158,7 +158,9 @@ def test_project_builds_and_runs_on_the_host() -> None:
 
 
 @pytest.mark.qemu
-@pytest.mark.parametrize("board", ["mps2-an386", "stm32vldiscovery"])
+@pytest.mark.parametrize(
+    "board", ["mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "stm32vldiscovery"]
+)
 def test_project_builds_and_runs(board: str) -> None:
     elf = built(board) / "probe.elf"
     done = start(elf, board, b"123456789")

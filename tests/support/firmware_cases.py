@@ -94,6 +94,13 @@ def library_sources() -> list[str]:
     return sorted(str(p) for p in (FIRMWARE / "lib" / "src").glob("*.c"))
 
 
+def board_sources(name: str) -> list[str]:
+    """board.c of the folder, where there is one, and what its board.json takes from boards/common."""
+    folder = FIRMWARE / "boards" / name
+    common = json.loads((folder / "board.json").read_text())["common"]
+    return [str(p) for p in (*folder.glob("board.c"), *(folder.parent / "common" / c for c in common))]
+
+
 def includes() -> list[str]:
     return [f"-I{FIRMWARE / 'lib' / 'include'}", f"-I{FIRMWARE / 'boards' / 'common'}"]
 
@@ -123,7 +130,7 @@ def workspace() -> tempfile.TemporaryDirectory[str]:
 def build_host(runner: str) -> Program:
     """A runner of tests/firmware/c for this computer, under address and undefined-behaviour sanitizers."""
     program = Path(workspace().name) / runner
-    sources = [str(REPOSITORY / f"tests/firmware/c/{runner}.c"), str(FIRMWARE / "boards/host/board.c")]
+    sources = [str(REPOSITORY / f"tests/firmware/c/{runner}.c"), *board_sources("host")]
     command = ["gcc", *STRICT, *SANITIZE, *includes()]
     compiled = objects(command, [*sources, *library_sources()], program.with_suffix(".o"))
     compile_c(["gcc", *SANITIZE, *compiled, "-o", str(program)])
@@ -137,13 +144,12 @@ def build_board(name: str, runner: str) -> Program:
     board = json.loads((boards / name / "board.json").read_text())
     arena = min(board["ram"]["length"] - board["stack"] - 1536, 1 << 18)
     program = Path(workspace().name) / f"{runner}-{name}.elf"
-    own = [str(boards / name / "board.c"), *(str(boards / "common" / c) for c in board["common"])]
     symbols = {f"{m}_{key}": board[m][key] for m in ("flash", "ram") for key in ("origin", "length")}
     symbols["stack_bytes"] = board["stack"]
     command, folder = ["arm-none-eabi-gcc", *board["flags"], *STRICT, *includes()], program.with_suffix(".o")
     case = str(REPOSITORY / f"tests/firmware/c/{runner}.c")
     compiled = objects([*command, f"-DLG_CASE_ARENA={arena}"], [case], folder)
-    compiled += objects(command, [*own, *library_sources()], folder)
+    compiled += objects(command, [*board_sources(name), *library_sources()], folder)
     compile_c(
         ["arm-none-eabi-gcc", *board["flags"], *compiled, *board["link"], "-Wl,--gc-sections"]
         + [f"-Wl,--defsym=lg_{key}={value}" for key, value in symbols.items()]

@@ -1,6 +1,6 @@
-/* Arm MPS2, AN500: CMSDK timer 0 as the counter. */
-#include "cmsdk_timer.h"
+/* Arm MPS2 (AN385, AN386, AN500, AN505): CMSDK timer 0 as the counter. */
 #include "channel.h"
+#include "cmsdk_timer.h"
 #include "lg_board.h"
 
 #define TIMER0 0x40000000u
