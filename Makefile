@@ -26,7 +26,7 @@ help:
 	@echo "make clean     remove the virtual environment; runs/ stays"
 
 setup: $(VENV)/.installed
-	@sh firmware/install_tools.sh || true
+	@PYTHON="$(PY)" sh firmware/install_tools.sh || true
 
 $(VENV)/.installed: requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 11) <= v < (3, 14) else "error: Python %d.%d found, 3.11 to 3.13 needed: make PYTHON=python3.12 ..." % v)'
@@ -39,7 +39,7 @@ search: setup
 	"$(PY)" -m search.evolve --input=loggrad_1p5 --out="$(RUN)" --resume $(SEARCH_FLAGS)
 	"$(PY)" -m export.convert --run="$(RUN)"
 	"$(PY)" -m export.firmware --model="$(RUN)/export/model.tflite" --board=$(BOARD) --out="$(RUN)/firmware"
-	@sh firmware/install_tools.sh --check
+	@PYTHON="$(PY)" sh firmware/install_tools.sh --check
 	"$(PY)" -m firmware.build --project="$(RUN)/firmware"
 	"$(PY)" -m firmware.verify --project="$(RUN)/firmware"
 

@@ -28,20 +28,9 @@ elif [ "$mode" = --browser ]; then
     have chromium || have chromium-browser || have google-chrome || need chromium
     purpose="the test of reports in a browser"
 else
-    have cmake || need cmake
-    have make || need make
-    have qemu-system-arm || need qemu-system-arm
-    if have arm-none-eabi-gcc; then
-        # newlib's specs file is found by full path only when the package is there.
-        case $(arm-none-eabi-gcc -print-file-name=nano.specs) in
-            */*) ;;
-            *) need libnewlib-arm-none-eabi ;;
-        esac
-    else
-        need gcc-arm-none-eabi
-        need libnewlib-arm-none-eabi
-    fi
-    have cc || need gcc
+    # What they are is firmware.toolchain's to say, which needs Python 3.11 and no package.
+    missing=$(cd "$(dirname "$0")/.." && "${PYTHON:-python3}" -m firmware.toolchain) || exit 1
+    missing=${missing:+ $missing}
     purpose="building and emulating firmware"
 fi
 [ -n "$missing" ] || exit 0

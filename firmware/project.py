@@ -20,6 +20,7 @@ PACKAGES = {
     "ninja": "ninja-build",
     "gcc": "gcc",
     "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
+    "nano.specs": "libnewlib-arm-none-eabi",
     "arm-none-eabi-size": "binutils-arm-none-eabi",
     "arm-none-eabi-objcopy": "binutils-arm-none-eabi",
     "qemu-system-arm": "qemu-system-arm",
@@ -159,10 +160,15 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message} (see --help)\n")
 
 
-def parser(doc: str | None) -> argparse.ArgumentParser:
-    """The options every command has."""
+def bare_parser(doc: str | None) -> argparse.ArgumentParser:
+    """No options, and errors of one line."""
     lines = (doc or "").strip().split("\n")
-    made = _Parser(description=lines[0], epilog="\n".join(lines[1:]))
+    return _Parser(description=lines[0], epilog="\n".join(lines[1:]))
+
+
+def parser(doc: str | None) -> argparse.ArgumentParser:
+    """The options every command that works on a project has."""
+    made = bare_parser(doc)
     made.add_argument("--project", type=Path, required=True, help="directory that export.firmware wrote")
     return made
 

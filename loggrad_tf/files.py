@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, after a loss of power too, and what a full disk is called."""
+"""Files whole or not at all, after a loss of power too; what a full disk is called; the cache's place."""
 
 import contextlib
 import errno
@@ -44,6 +44,12 @@ def writing(path: Path, then: str = _AGAIN) -> Iterator[None]:
         if not is_full(error):
             raise
         raise DiskFull(full(str(path), error, then)) from None
+
+
+def cache_folder() -> Path:
+    """``$LOGGRAD_CACHE``, or ``~/.cache/loggrad``."""
+    named = os.environ.get("LOGGRAD_CACHE")
+    return Path(named).expanduser() if named else Path.home() / ".cache" / "loggrad"
 
 
 def check_place(path: Path, flag: str) -> None:

@@ -23,7 +23,6 @@ import functools
 import hashlib
 import io
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -36,6 +35,7 @@ from loggrad_tf import files, parallel
 from loggrad_tf.data import crops, folder, limits, pascalraw
 from loggrad_tf.data.sources import SPLITS, Cut, Picture, Reject, Source, assign
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.files import cache_folder
 from loggrad_tf.transform.sensor import Sensor, requantize
 
 # Raised whenever the same source would give other crops than before.
@@ -110,12 +110,6 @@ class DataSet:
             return tuple(Reject(row["file"], int(row["item"]), row["reason"]) for row in csv.DictReader(file))
 
 
-def cache_folder() -> Path:
-    """``$LOGGRAD_CACHE``, or ``~/.cache/loggrad``."""
-    named = os.environ.get("LOGGRAD_CACHE")
-    return Path(named).expanduser() if named else Path.home() / ".cache" / "loggrad"
-
-
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
     """Hold ``path.lock``; a process that dies lets go of it."""
@@ -179,7 +173,7 @@ def load(spec: str, *, size: int = 96, mode: str = "gray", cache: Path | None = 
       spec: ``synthetic``, ``pascalraw:DIR``, ``folder:DIR`` or ``prepared:DIR``.
       size: side of a crop in pixels, even, 8..512.
       mode: ``gray`` or ``mosaic``.
-      cache: where prepared sets are kept; None for :func:`cache_folder`.
+      cache: where prepared sets are kept; None for :func:`loggrad_tf.files.cache_folder`.
 
     Raises:
       LogGradError: an unknown spec, an unusable source, a class without crops, or a prepared set of another
