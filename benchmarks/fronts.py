@@ -58,8 +58,8 @@ def retrain(
 
 def _test_error(graph: Graph, weights: Weights, data: DataSet, spec: TrainingSpec) -> float:
     from models import keras_net
-    from models.training import fit as training
+    from models.training.measure import evaluate
 
     model = keras_net.build(graph)
     model.set_weights(list(weights))
-    return training.evaluate(model, data, spec.front_end, "test")
+    return evaluate(model, data, spec.front_end, "test")

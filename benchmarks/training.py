@@ -20,6 +20,7 @@ from absl import flags
 from loggrad_tf import cli
 from loggrad_tf.transform import frontend
 from loggrad_tf.transform.sensor import Sensor
+from models.graph import Graph
 from models.recipe import TrainConfig
 from search.cost.munas import resources
 from search.space.assembly import assemble
@@ -40,7 +41,7 @@ def main(argv: list[str]) -> None:
     import keras
 
     from models import keras_net
-    from models.training import fit as training
+    from models.training.batches import training_batches
     from models.training.descent import Descent
 
     sensor = Sensor(12, 0, 4095)
@@ -49,15 +50,15 @@ def main(argv: list[str]) -> None:
     pixels = rng.integers(0, 4096, (STEPS * BATCH, SIDE, SIDE)).astype(np.uint16)
     labels = rng.integers(0, 3, len(pixels))
     config = TrainConfig(batch_size=BATCH, flip=True, shift=4)
-    batches = training.training_batches(pixels, labels, 3, front_end, config, 0)
+    batches = training_batches(pixels, labels, 3, front_end, config, 0)
     for _ in batches.take(1):  # the transform is compiled once a process
         pass
 
-    def ours(graph: training.Graph) -> Callable[[], object]:
+    def ours(graph: Graph) -> Callable[[], object]:
         descent = Descent(keras_net.build(graph), lambda step: 0.03, 0.9, 1e-4, 0.0)
         return lambda: descent.epoch(batches)
 
-    def fit(graph: training.Graph, fused: bool = True) -> Callable[[], object]:
+    def fit(graph: Graph, fused: bool = True) -> Callable[[], object]:
         model = keras_net.build(graph, fused)
         optimizer = keras.optimizers.SGD(0.03, momentum=0.9, weight_decay=1e-4 / 0.03)
         loss = keras.losses.CategoricalCrossentropy(from_logits=True)

@@ -96,7 +96,7 @@ def answers(
       forwards: of :func:`forward`.
       pixels: P of ``front.sensor``, uint16 (N, H, W); encoded once for all networks.
     """
-    from models.training.fit import classify
+    from models.training.measure import classify
 
     found: list[list[np.ndarray]] = [[] for _ in forwards]
     for start in range(0, len(pixels), _BATCH):

@@ -157,25 +157,25 @@ class Training:
         }
 
     def run(self, directory: Path) -> str:
-        from models.training import fit as training
+        from models.training import fit
 
         data = open_data(self.data)
         config = TrainConfig.from_json(self.train)
-        trained = training.train(self.graph, data, self.front_end, config, self.seed)
+        trained = fit.train(self.graph, data, self.front_end, config, self.seed)
         return save_network(directory, data, self.front_end, trained, config, self.seed)
 
 
 def save_network(
-    directory: Path, data: dataset.DataSet, front_end: FrontEnd, trained: Any, config: Any, seed: int
+    directory: Path, data: dataset.DataSet, front_end: FrontEnd, trained: Any, config: TrainConfig, seed: int
 ) -> str:
     """Test a trained network and keep it in a job's directory; returns its accuracies in a few words.
 
     Args:
       trained: :class:`models.training.fit.TrainResult`.
-      config: :class:`models.recipe.TrainConfig` that it was trained with.
+      config: that it was trained with.
     """
     from models import bundle
-    from models.training import fit as training
+    from models.training.measure import evaluate
 
     metrics = {"val_error": trained.val_error}
     made = bundle.Bundle(
@@ -188,7 +188,7 @@ def save_network(
         seed=seed,
         metrics=metrics,
     )
-    metrics["test_error"] = training.evaluate(made.model(), data, front_end, "test")
+    metrics["test_error"] = evaluate(made.model(), data, front_end, "test")
     bundle.save(directory / NETWORK, made)
     return f"validation {1 - metrics['val_error']:.1%}, test {1 - metrics['test_error']:.1%} right"
 

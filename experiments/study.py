@@ -166,6 +166,6 @@ def right(model: Any, front: FrontEnd, pixels: np.ndarray, labels: np.ndarray) -
       model: Keras model behind ``front``.
       pixels: P of ``front.sensor``, uint16 (N, H, W).
     """
-    from models.training.fit import classify, predict
+    from models.training.measure import classify, predict
 
     return classify(predict(model, front, pixels)) == labels

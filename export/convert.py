@@ -81,7 +81,7 @@ def convert_bundle(
     quiet.import_tensorflow()
     from export.quantization import qat
     from models import bundle, keras_net, progress
-    from models.training import fit as training
+    from models.training.measure import evaluate
 
     saved = bundle.load(directory)
     tuning = qat.Tuning(epochs=epochs, ternary_first=ternary_first) if epochs else None
@@ -105,7 +105,7 @@ def convert_bundle(
         flatbuffers = {"post_training": flatbuffers["int8"], "int8": qat.convert(trained, front_end)}
     accuracy = {}
     for split in ("val", "test"):
-        accuracy[f"float_{split}"] = 1 - training.evaluate(model, data, front_end, split)
+        accuracy[f"float_{split}"] = 1 - evaluate(model, data, front_end, split)
         for name, flatbuffer in flatbuffers.items():
             accuracy[f"{name}_{split}"] = _accuracy(flatbuffer, data, front_end, split)
     flatbuffer = flatbuffers["int8"]
@@ -130,7 +130,7 @@ def convert_bundle(
 def _accuracy(flatbuffer: bytes, data: dataset.DataSet, front_end: FrontEnd, split: str) -> float:
     """Share of one split that the int8 network classifies rightly, by TFLite's reference kernels."""
     from export.tflite.interpreter import ReferenceInterpreter
-    from models.training import fit as training
+    from models.training.measure import classify
 
     interpreter = ReferenceInterpreter(flatbuffer)
     expected = (front_end.input_scale, front_end.input_zero_point)
@@ -145,7 +145,7 @@ def _accuracy(flatbuffer: bytes, data: dataset.DataSet, front_end: FrontEnd, spl
     scale, zero_point = interpreter.output_quantization
     outputs = np.concatenate([interpreter.run(c) for c in codes])
     scores = scale * (outputs.astype(np.float64) - zero_point)
-    return float(np.mean(training.classify(scores) == labels))
+    return float(np.mean(classify(scores) == labels))
 
 
 def write(directory: Path, converted: Converted) -> None:

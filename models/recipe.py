@@ -36,7 +36,7 @@ class TrainConfig(JsonBase):
       label_smoothing: 0 to 1.
       flip: mirror half of the RAW images left to right.
       shift: move the RAW image by up to this many pixels, mirrored at the border. On a mosaic
-        both keep the colours' places: see :func:`augment`.
+        both keep the colours' places: see :func:`models.training.batches.augment`.
       fused_bn: batch normalisation by :class:`models.batch_norm.FusedBatchNorm`, else by Keras' own
         layer, which does the same more slowly.
       initializer: ``glorot`` or ``fan_in``, see :data:`INITIALIZERS`.

@@ -56,7 +56,7 @@ def main(argv: list[str]) -> None:
     # TensorFlow takes seconds to load; wrong flags must not wait for it.
     quiet.import_tensorflow()
     from models import bundle, progress
-    from models.training import fit as training
+    from models.training import fit, measure
     from models.training import thresholds as threshold_training
 
     bundle.check_replaceable(out)
@@ -76,7 +76,7 @@ def main(argv: list[str]) -> None:
         result, front_end = found.trained, found.front_end
         print(" ".join(f"t{i} = {t:.3f}" for i, t in enumerate(front_end.thresholds, 1)))
     else:
-        result = training.train(graph, data, front_end, config, FLAGS.seed, show, pruning)
+        result = fit.train(graph, data, front_end, config, FLAGS.seed, show, pruning)
     metrics = {"val_error": result.val_error}
     trained = bundle.Bundle(
         graph=result.graph,
@@ -89,14 +89,14 @@ def main(argv: list[str]) -> None:
         metrics=metrics,
         pruning=pruning,
     )
-    metrics["test_error"] = training.evaluate(trained.model(), data, front_end, "test")
+    metrics["test_error"] = measure.evaluate(trained.model(), data, front_end, "test")
     bundle.save(out, trained)
     if pruning is not None:
         before, after = (
             sum(group.channels for group in prunable(g, pruning.exempt_first)) for g in (graph, result.graph)
         )
         print(f"{after} of {before} prunable channels left")
-    baseline = training.majority_error(data, "test")
+    baseline = measure.majority_error(data, "test")
     print(
         f"{FLAGS.net} on {FLAGS.input}: validation error {metrics['val_error']:.2%}, test error"
         f" {metrics['test_error']:.2%} (always the largest class: {baseline:.2%}); saved in {FLAGS.out}"

@@ -70,7 +70,7 @@ def same_maps(size: int, classes: int, factor: int) -> Graph:
 
 
 def run(study: Study) -> Result:
-    from models.training.fit import predict
+    from models.training.measure import predict
 
     scale = study.scale(SCALES)
     if scale.size < 64 or scale.size % 4:
@@ -151,7 +151,7 @@ def _costs(graph: Graph, front: FrontEnd, factor: int) -> dict[str, Any]:
 
 
 def _accuracy(scores: Any, labels: np.ndarray) -> float:
-    from models.training.fit import classify
+    from models.training.measure import classify
 
     return round(float(np.mean(classify(scores) == labels)), 5)
 

@@ -103,7 +103,7 @@ def _measured(rounded: Any, data: DataSet, front: Any) -> dict[str, float]:
     """Accuracy, of eight bits the flatbuffer's, and how often that agrees with the rounded network."""
     from export.quantization import qat
     from export.tflite.interpreter import ReferenceInterpreter
-    from models.training.fit import classify
+    from models.training.measure import classify
 
     pixels, labels = held_out(data)
     chunks = [pixels[i : i + 256] for i in range(0, len(pixels), 256)]

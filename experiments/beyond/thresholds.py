@@ -23,6 +23,7 @@ from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.transform import reference
 from loggrad_tf.transform.frontend import FIXED_THRESHOLDS, LEVELS, QUANTILES, FrontEnd, fit
 from models.graph import Graph
+from models.recipe import TrainConfig
 from models.zoo import small_bn
 
 INPUTS = ("loggrad_1p5", "loggrad_2p25")
@@ -81,11 +82,10 @@ class ThresholdTraining:
         }
 
     def run(self, directory: Path) -> str:
-        from models.training import fit as plain
         from models.training import thresholds as threshold_training
 
         data = open_data(self.data)
-        config = plain.TrainConfig.from_json(self.train)
+        config = TrainConfig.from_json(self.train)
         how = threshold_training.ThresholdConfig.from_json(self.thresholds)
         found = threshold_training.train(self.graph, data, self.start, config, how, self.seed)
         accuracies = save_network(directory, data, found.front_end, found.trained, config, self.seed)

@@ -21,7 +21,6 @@ the scale 2/255: the tensor is no longer the level that the board computes.
 
 import dataclasses
 import functools
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,8 +37,9 @@ from loggrad_tf.transform.frontend import FrontEnd
 from loggrad_tf.transform.sensor import requantize
 from models.graph import WEIGHTED, Graph, Op
 from models.keras_net import FoldedWeights
-from models.training.descent import Descent
-from models.training.fit import Progress, TrainConfig, steps_per_epoch, training_batches
+from models.recipe import TrainConfig
+from models.training.batches import steps_per_epoch, training_batches
+from models.training.descent import Descent, Progress, diverged
 
 BITS = range(2, 9)
 INT8_BITS, TERNARY_BITS = 8, 2
@@ -150,7 +150,7 @@ def train(
     Raises:
       LogGradError: the training diverged.
     """
-    # See models.training.fit.train.
+    # See models.training.fit.begin.
     tf.config.optimizer.set_experimental_options({"remapping": False})
     keras.utils.set_random_seed(seed)
     pixels, labels = data.subset("train")
@@ -166,12 +166,9 @@ def train(
         config.weight_decay,
         config.label_smoothing,
     )
-    for epoch in range(config.epochs):
-        found = descent.epoch(batches)
-        if not math.isfinite(found["loss"]):
-            raise LogGradError(f"quantised training diverged in epoch {epoch + 1}: lower its learning rate")
-        if on_epoch is not None:
-            on_epoch(epoch, found)
+    for epoch, entry in enumerate(descent.epochs(batches, range(config.epochs), on_epoch=on_epoch), 1):
+        if diverged(entry):
+            raise LogGradError(f"quantised training diverged in epoch {epoch}: lower its learning rate")
     return network.trained()
 
 

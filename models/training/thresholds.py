@@ -8,8 +8,7 @@ learning rate runs through both parts as one schedule.
 
 import dataclasses
 import functools
-import math
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -23,16 +22,11 @@ from loggrad_tf.transform.sensor import requantize
 from loggrad_tf.transform.trainable import BEND, FLOOR, GAIN, WIDTH, TrainableQuantizer
 from models import keras_net
 from models.graph import Graph
-from models.training.descent import Descent
-from models.training.fit import (
-    Progress,
-    TrainConfig,
-    TrainResult,
-    begin,
-    measure,
-    steps_per_epoch,
-    training_batches,
-)
+from models.recipe import TrainConfig
+from models.training.batches import steps_per_epoch, training_batches
+from models.training.descent import Descent, Progress, diverged
+from models.training.fit import TrainResult, begin
+from models.training.measure import measure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +74,9 @@ def train(
 ) -> ThresholdResult:
     """Train ``graph`` and thresholds from scratch on the training split.
 
+    A training that diverges when the thresholds are frozen ends there, as :func:`models.training.fit.train`
+    has it.
+
     Args:
       start: a quantised format; its thresholds are those of the start, lifted above the floor if need be.
       on_epoch: called after each epoch with its number, from 0, and its history entry.
@@ -108,9 +105,14 @@ def train(
     moving = max(1, round(config.epochs * thresholds.share))
     history: list[dict[str, float]] = []
 
-    def descend(model: keras.Model, front_end: FrontEnd, epochs: int, transform: Any, after: Any) -> None:
+    def epochs(
+        model: keras.Model,
+        front_end: FrontEnd,
+        numbers: range,
+        transform: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    ) -> Iterator[dict[str, float]]:
         each = steps_per_epoch(len(pixels), config)
-        rate = functools.partial(_rate, config, len(history) * each, config.epochs * each)
+        rate = functools.partial(_rate, config, numbers.start * each, config.epochs * each)
         descent = Descent(
             model,
             rate,
@@ -118,26 +120,20 @@ def train(
             config.weight_decay * rate(0) / config.rate(0, config.epochs * each),
             config.label_smoothing,
         )
-        order = seed if not history else 2**31 - 1 - seed
+        order = seed if not numbers.start else 2**31 - 1 - seed
         classes = len(data.class_names)
         batches = training_batches(pixels, labels, classes, front_end, config, order, transform)
-        for _ in range(epochs):
-            history.append(descent.epoch(batches))
-            after()
-            if on_epoch is not None:
-                on_epoch(len(history) - 1, history[-1])
+        return descent.epochs(batches, numbers, on_epoch=on_epoch)
 
     whole = keras.Model(raw, network(quantizer(raw)))
     course = [_values(quantizer)]
-
-    def moved() -> None:
-        if not math.isfinite(history[-1]["loss"]):
+    for entry in epochs(whole, start, range(moving), _as_input):
+        if diverged(entry):
             raise LogGradError("training diverged while the thresholds moved: lower the learning rate")
+        history.append(entry)
         course.append(_values(quantizer))
-
-    descend(whole, start, moving, _as_input, moved)
     front_end = quantizer.front_end(start.sensor)
-    descend(network, front_end, config.epochs - moving, None, lambda: None)
+    history.extend(epochs(network, front_end, range(moving, config.epochs)))
     val_error, val_loss = measure(network, data, front_end, "val")
     trained = TrainResult(
         val_error=val_error,

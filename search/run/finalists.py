@@ -74,7 +74,7 @@ def finish_best(
 ) -> tuple[int, str]:
     """Write DIR/best; returns the candidate's index and the sentence that reports its errors."""
     start_tensorflow()
-    from models.training import fit as training
+    from models.training import measure as training
 
     leader = records[ranking(front.members, config.bounds)[0]]
     judged = standings(records, config.settings())

@@ -111,7 +111,7 @@ def test_more_steps_are_never_weaker(name: str) -> None:
 
 
 def test_margins_decide_as_the_classifier_does() -> None:
-    from models.training.fit import classify
+    from models.training.measure import classify
 
     for classes in (2, 3):
         model = keras_net.build(zoo.small_bn(SIZE, classes))

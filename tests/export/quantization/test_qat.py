@@ -27,8 +27,9 @@ from loggrad_tf.transform import frontend
 from loggrad_tf.transform.frontend import FrontEnd
 from models import bundle, keras_net
 from models.graph import Graph, GraphBuilder
+from models.recipe import TrainConfig
 from models.training import fit as training
-from models.training.fit import TrainConfig, classify
+from models.training.measure import classify
 from tests.export.test_firmware import write_model
 from tests.models.test_graph import every_kind
 from tests.models.training.test_fit import CONFIG, stripes, tiny
@@ -188,6 +189,13 @@ def test_the_same_seed_gives_the_same_network(
 ) -> None:
     one, same, other = (qat.convert(tune(trained, Tuning(epochs=1), seed), trained[1]) for seed in (0, 0, 1))
     assert one == same != other
+
+
+def test_a_training_that_diverges_says_so(
+    trained: tuple[DataSet, FrontEnd, keras_net.FoldedWeights],
+) -> None:
+    with pytest.raises(LogGradError, match=r"quantised training diverged in epoch \d: lower its learning"):
+        tune(trained, Tuning(epochs=3, learning_rate=1e30, bits=None))
 
 
 def test_without_bits_nothing_is_rounded(trained: tuple[DataSet, FrontEnd, keras_net.FoldedWeights]) -> None:

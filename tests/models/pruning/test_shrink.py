@@ -16,8 +16,10 @@ from models.pruning import channels as pruning
 from models.pruning import masking
 from models.pruning.channels import Pruning
 from models.pruning.shrink import shrink
+from models.recipe import TrainConfig
 from models.training import fit as training
-from models.training.fit import TrainConfig, TrainResult
+from models.training.fit import TrainResult
+from models.training.measure import evaluate
 from tests.models.training.test_fit import stripes, tiny
 
 SIDE = 20
@@ -273,7 +275,7 @@ def test_training_ends_with_a_smaller_network_that_works() -> None:
     model.set_weights(list(result.weights))
     data = stripes()
     front_end = frontend.fit("loggrad_1p5", data.sensor, data.subset("train")[0])
-    assert training.evaluate(model, data, front_end, "val") == result.val_error < 0.1
+    assert evaluate(model, data, front_end, "val") == result.val_error < 0.1
     assert len(result.history) == 16 and set(result.history[0]) == {"loss", "error"}
 
 

@@ -89,3 +89,33 @@ def test_every_step_is_announced() -> None:
     descent.epoch(batches, lambda: seen.append(descent.done))
     assert seen == list(range(1, STEPS + 1))
     assert descent.rate == pytest.approx(0)
+
+
+def test_epochs_end_when_told_and_when_the_loss_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller has the entry before ``on_epoch``; ``stop`` is not asked about a loss that is no number."""
+    descent = Descent(keras_net.build(_network(3)), lambda step: 0.01, 0.9, 0.0, 0.0)
+
+    def trained(losses: list[float], last: int | None = None) -> tuple[list[float], list[object]]:
+        left, calls = iter(losses), list[object]()
+        monkeypatch.setattr(descent, "epoch", lambda *_: {"loss": next(left), "error": 0.5})
+
+        def stop(number: int, area: float) -> bool:
+            calls.append((number, area))
+            return number == last
+
+        yielded = []
+        for entry in descent.epochs(
+            [], range(2, 5), on_epoch=lambda n, e: calls.append((n, e["loss"], len(yielded))), stop=stop
+        ):
+            yielded.append(entry["loss"])
+        return yielded, calls
+
+    losses, calls = trained([4.0, 2.0, 1.0])
+    assert losses == [4, 2, 1]
+    assert calls == [(2, 4, 1), (2, 4), (3, 2, 2), (3, 6), (4, 1, 3), (4, 7)]
+    losses, calls = trained([4.0, 2.0, 1.0], last=3)
+    assert losses == [4, 2] and calls[-1] == (3, 6)
+    for no_number in (np.nan, np.inf):
+        losses, calls = trained([4.0, no_number, 1.0])
+        assert losses[:1] == [4] and len(losses) == 2
+        assert calls[:2] == [(2, 4, 1), (2, 4)] and len(calls) == 3

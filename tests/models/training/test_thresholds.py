@@ -10,18 +10,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend, reference
 from loggrad_tf.transform.frontend import FrontEnd
 from models import bundle, keras_net
 from models.recipe import TrainConfig
-from models.training import fit as training
 from models.training import thresholds as threshold_training
+from models.training.measure import evaluate
 from models.training.thresholds import ThresholdConfig
 from tests.models.training.test_fit import CONFIG, stripes, tiny
 
 
-def start(data: training.DataSet, *thresholds: float) -> FrontEnd:
+def start(data: DataSet, *thresholds: float) -> FrontEnd:
     name = {1: "loggrad_1p5", 2: "loggrad_2p25"}[len(thresholds)]
     return FrontEnd(name, data.sensor, tuple(reference.ratio_of(t) for t in thresholds))
 
@@ -41,7 +42,7 @@ def test_learns_and_is_scored_behind_the_frozen_ratios() -> None:
     assert found.front_end.ratios == tuple(reference.ratio_of(t) for t in found.course[-1])
     model = keras_net.build(tiny())
     model.set_weights(list(found.trained.weights))
-    assert training.evaluate(model, data, found.front_end, "val") == found.trained.val_error
+    assert evaluate(model, data, found.front_end, "val") == found.trained.val_error
 
 
 def test_same_seed_same_thresholds_and_weights() -> None:

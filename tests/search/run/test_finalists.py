@@ -13,7 +13,7 @@ from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.errors import LogGradError
 from models import bundle, keras_net
 from models.pruning.channels import resized
-from models.training import fit as model_training
+from models.training import measure as model_training
 from search.cost.objectives import Bounds
 from search.record.history import Outcome, Record
 from search.run import finalists, rundir

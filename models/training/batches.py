@@ -1,0 +1,121 @@
+"""What a training draws: shuffled, augmented, transformed batches, all of it from one seed.
+
+Pixels stay linear RAW until the batch is drawn; flips and shifts act on the RAW, and the
+transform runs behind them, because a mirrored scene is not the mirrored level map (where
+the scene has h + v, its mirror image has -h + v).
+"""
+
+import functools
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from loggrad_tf.transform import ops
+from loggrad_tf.transform.frontend import FrontEnd
+from loggrad_tf.transform.sensor import MONO
+from models.recipe import TrainConfig
+
+
+def steps_per_epoch(images: int, config: TrainConfig) -> int:
+    """Full batches in the training split; a split smaller than one batch is one step."""
+    return max(1, images // config.batch_size)
+
+
+def training_batches(
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    front_end: FrontEnd,
+    config: TrainConfig,
+    seed: int,
+    transform: Callable[[tf.Tensor], tf.Tensor] | None = None,
+) -> tf.data.Dataset:
+    """Shuffled, augmented, encoded batches: (float32 (batch, H, W, 1), one-hot or 0/1 labels).
+
+    The last, smaller batch of an epoch is left out (when there is a full one), so that the
+    compiled transform sees one shape.
+
+    Args:
+      transform: of P (batch, H, W), in place of the front end's.
+    """
+    count = len(pixels)
+    size = min(config.batch_size, count)
+    memory = tf.constant(pixels)
+    targets = tf.constant(one_hot(labels, classes))
+    encode = transform or _encoder(front_end)
+    mosaic = front_end.sensor.cfa != MONO
+
+    @tf.autograph.experimental.do_not_convert
+    def batch(indices: tf.Tensor, randomness: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images = augment(tf.gather(memory, indices), randomness, config.flip, config.shift, mosaic)
+        return encode(images), tf.gather(targets, indices)
+
+    order = tf.data.Dataset.range(count).shuffle(count, seed=seed, reshuffle_each_iteration=True)
+    seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
+    zipped = tf.data.Dataset.zip(order.batch(size, drop_remainder=True), seeds)
+    return zipped.map(batch).prefetch(2)
+
+
+# Compiled once in a process, whatever it trains.
+_encoder = functools.lru_cache(maxsize=8)(ops.encoder)
+
+
+def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
+    """Training targets, float32: (N, classes), or (N, 1) of 0 and 1 for two classes."""
+    if classes == 2:
+        return labels[:, None].astype(np.float32)
+    return np.eye(classes, dtype=np.float32)[labels]
+
+
+def augment(
+    pixels: tf.Tensor, randomness: tf.Tensor, flip: bool, shift: int, mosaic: bool = False
+) -> tf.Tensor:
+    """Random mirror images and shifts of linear RAW pixels, per image, before the transform.
+
+    On a mosaic every colour stays where the filter has it: shifts are even, and a mirrored
+    image of even width is moved on by one column. The border is mirrored about the outermost
+    pixel, which pairs equal colours.
+
+    Args:
+      pixels: (batch, H, W), integer.
+      randomness: two int64 that decide everything.
+      flip: mirror each image left to right with probability 1/2.
+      shift: largest displacement in pixels, each axis, less than H and W.
+      mosaic: the pixels are a Bayer mosaic.
+    """
+    if not (flip or shift):
+        return pixels
+    batch, height, width = pixels.shape
+    count = batch if batch is not None else tf.shape(pixels)[0]
+    rows, columns = tf.range(height)[None], tf.range(width)[None]
+    if shift:
+        step = 2 if mosaic else 1
+        steps = shift // step
+        corner = step * tf.random.stateless_uniform(
+            [2, count, 1], randomness + 1, maxval=2 * steps + 1, dtype=tf.int32
+        )
+        rows = _mirrored(rows + corner[0] - steps * step, height)
+        columns = _mirrored(columns + corner[1] - steps * step, width)
+    if flip:
+        flipped = tf.random.stateless_uniform([count, 1], randomness) < 0.5
+        last = width - 2 if mosaic and width % 2 == 0 else width - 1
+        columns = tf.where(flipped, _mirrored(last - columns, width), columns)
+    # NumPy copies pixels an order of magnitude faster than TensorFlow gathers them.
+    moved = tf.numpy_function(_take, [pixels, rows, columns], pixels.dtype, stateful=False)
+    return tf.ensure_shape(moved, pixels.shape)
+
+
+def _mirrored(places: tf.Tensor, size: int) -> tf.Tensor:
+    """Indices outside 0..size-1, reflected about the outermost ones."""
+    return (size - 1) - tf.abs((size - 1) - tf.abs(places))
+
+
+def _take(pixels: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Pixel (rows[n, i], columns[n, j]) of every image n; a single row of indices serves all."""
+    count = len(pixels)
+    rows, columns = (np.broadcast_to(x, (count, x.shape[1])) for x in (rows, columns))
+    moved = np.empty_like(pixels)
+    for i in range(count):
+        pixels[i].take(rows[i], axis=0).take(columns[i], axis=1, out=moved[i])
+    return moved

@@ -1,0 +1,62 @@
+"""The float network on one split of a data set: its logits, classes, error and loss."""
+
+import math
+
+import keras
+import numpy as np
+
+from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.transform.frontend import FrontEnd
+from loggrad_tf.transform.sensor import requantize
+
+# Images of one step of predict, and their pixels: of 224x224 pixels 47 images.
+_BATCH_IMAGES, _BATCH_PIXELS = 256, 256 * 96 * 96
+
+
+def logits(model: keras.Model, data: DataSet, front_end: FrontEnd, split: str) -> np.ndarray:
+    """The float network's outputs on one split, (N, units)."""
+    pixels, _ = data.subset(split)
+    return predict(model, front_end, requantize(pixels, data.sensor, front_end.sensor))
+
+
+def predict(model: keras.Model, front_end: FrontEnd, pixels: np.ndarray) -> np.ndarray:
+    """The float network's outputs, (N, units), in batches that shrink as the images grow.
+
+    Args:
+      pixels: P of ``front_end.sensor``, uint16 (N, H, W).
+    """
+    height, width = pixels.shape[1:]
+    size = max(1, min(_BATCH_IMAGES, _BATCH_PIXELS // (height * width)))
+    chunks = [
+        np.asarray(model(front_end.encode(pixels[i : i + size]), training=False))
+        for i in range(0, len(pixels), size)
+    ]
+    return np.concatenate(chunks)
+
+
+def classify(scores: np.ndarray) -> np.ndarray:
+    """Class index per row: the largest logit, or the sign of the only one."""
+    return (scores[:, 0] > 0).astype(np.int64) if scores.shape[1] == 1 else scores.argmax(axis=1)
+
+
+def evaluate(model: keras.Model, data: DataSet, front_end: FrontEnd, split: str) -> float:
+    """Error rate 0..1 on one split; a network that diverged counts as always wrong."""
+    return measure(model, data, front_end, split)[0]
+
+
+def measure(model: keras.Model, data: DataSet, front_end: FrontEnd, split: str) -> tuple[float, float]:
+    """Error rate 0..1 and mean cross-entropy in nats on one split; (1, infinity) if it diverged."""
+    labels = data.labels_of(split)
+    scores = logits(model, data, front_end, split).astype(np.float64)
+    if not np.isfinite(scores).all():
+        return 1.0, math.inf
+    classes = scores if scores.shape[1] > 1 else np.concatenate([np.zeros_like(scores), scores], axis=1)
+    # Cross-entropy = log sum exp - the right class' logit.
+    losses = np.logaddexp.reduce(classes, axis=1) - classes[np.arange(len(labels)), labels]
+    return float(np.mean(classify(scores) != labels)), float(losses.mean())
+
+
+def majority_error(data: DataSet, split: str) -> float:
+    """The error of always answering the most frequent training class."""
+    counts = np.bincount(data.labels_of("train"), minlength=len(data.class_names))
+    return float(np.mean(data.labels_of(split) != counts.argmax()))
