@@ -44,7 +44,7 @@ def retrain(
 
     The recipe is the search's own for so many epochs; seeds are the candidates' own.
     """
-    recipe = config.method.train | {"epochs": epochs, "fused_bn": True}
+    recipe = dataclasses.replace(config.method.train, epochs=epochs, fused_bn=True)
     tasks = [Task(i, network(records[i], config), training_seed(config.seed, i)) for i in front]
     graphs = {task.index: task.graph for task in tasks}
     spec = dataclasses.replace(config.training(data.path, Path()), train=recipe, rungs=())

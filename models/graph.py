@@ -32,6 +32,8 @@ KINDS = (
 )
 WEIGHTED = ("conv", "depthwise", "dense")
 WINDOWED = ("conv", "depthwise", "max_pool", "avg_pool")
+# Paddings of a convolution: none, or zeros that keep a map's size.
+VALID, SAME = "valid", "same"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Op(JsonBase):
     shape: tuple[int, ...]
     kernel: tuple[int, int] = (1, 1)
     stride: tuple[int, int] = (1, 1)
-    padding: str = "valid"
+    padding: str = VALID
     bn: bool = False
     relu: bool = False
     name: str = ""
@@ -142,7 +144,7 @@ def macs(graph: Graph, op: Op) -> int:
 
 def window_output(size: int, kernel: int, stride: int, padding: str) -> int:
     """Rows (or columns) that a window op makes of ``size`` rows; rounds down for ``valid``."""
-    if padding == "same":
+    if padding == SAME:
         return -(-size // stride)
     return (size - kernel) // stride + 1
 
@@ -169,7 +171,7 @@ class GraphBuilder:
         return self._append(Op("input", (), (height, width, channels)))
 
     def conv(
-        self, x: int, filters: int, kernel: int, *, stride: int = 1, padding: str = "valid",
+        self, x: int, filters: int, kernel: int, *, stride: int = 1, padding: str = VALID,
         bn: bool = False, relu: bool = False,
     ) -> int:  # fmt: skip
         h, w, _ = self._map(x)
@@ -177,7 +179,7 @@ class GraphBuilder:
         return self._append(Op("conv", (x,), shape, (kernel, kernel), (stride, stride), padding, bn, relu))
 
     def depthwise(
-        self, x: int, kernel: int, *, stride: int = 1, padding: str = "valid",
+        self, x: int, kernel: int, *, stride: int = 1, padding: str = VALID,
         bn: bool = False, relu: bool = False,
     ) -> int:  # fmt: skip
         h, w, c = self._map(x)

@@ -125,18 +125,18 @@ def _search(directory: Path, config: Config, data: DataSet) -> None:
     progress = Progress(config, front, len(records))
 
     def task_of(candidate: Candidate) -> Task:
-        limits = zip(settings.rungs, candidate.limits, strict=True)
+        limits = zip(settings.method.rungs, candidate.limits, strict=True)
         return Task(
             candidate.index,
             build(candidate.genotype, settings),
             training_seed(config.seed, candidate.index),
-            pruning_of(candidate.genotype, train["schedule"]),
+            pruning_of(candidate.genotype, train.schedule),
             tuple((rung, limit) for rung, limit in limits if limit is not None),
         )
 
     if not evolution.finished:
         print(
-            f"{settings.rounds - len(records)} candidates to go, {train['epochs']} epochs each,"
+            f"{settings.method.rounds - len(records)} candidates to go, {train.epochs} epochs each,"
             f" {config.workers} workers, in {directory}",
             flush=True,
         )

@@ -95,7 +95,7 @@ def run(study: Study) -> Result:
     jobs = []
     for found, members in zip(runs, chosen, strict=True):
         config = found.config
-        recipe = config.method.train | {"epochs": scale.final_epochs}
+        recipe = config.method.to_json()["train"] | {"epochs": scale.final_epochs}
         front = FrontEnd.from_json(config.front_end)
         jobs += [
             training(

@@ -14,7 +14,7 @@ import numpy as np
 from loggrad_tf.errors import LogGradError
 from models import keras_net
 from models.batch_norm import BN_EPSILON
-from models.graph import WEIGHTED, Graph, Op
+from models.graph import SAME, WEIGHTED, Graph, Op
 from models.pruning import channels as pruning
 
 Layers = dict[str, list[np.ndarray]]
@@ -89,7 +89,7 @@ def _constants(graph: Graph, layers: Layers, alive: list[np.ndarray]) -> list[np
 def _answer(op: Op, arrays: list[np.ndarray], values: np.ndarray) -> np.ndarray:
     """What a weighted op makes of inputs that are constant or NaN, before batch norm."""
     kernel, bias = (w.astype(np.float64) for w in arrays)
-    if op.padding == "same":
+    if op.padding == SAME:
         values = np.where(values == 0, values, np.nan)
     if op.kind == "depthwise":
         taps, total = np.abs(kernel).sum(axis=(0, 1, 3)), kernel.sum(axis=(0, 1, 3))
@@ -107,7 +107,7 @@ def _dead(graph: Graph, seen: list[np.ndarray], narrowed: set[int]) -> list[np.n
         if op.kind not in pruning.READERS:
             continue
         source, k = op.inputs[0], member[op.inputs[0]]
-        known = seen[source] == 0 if op.padding == "same" else np.isfinite(seen[source])
+        known = seen[source] == 0 if op.padding == SAME else np.isfinite(seen[source])
         dead[k] &= known.reshape(-1, len(dead[k])).all(axis=0)
     return dead
 

@@ -19,6 +19,7 @@ from search.cost.munas import resources
 
 # Cheapest to count first.
 RESOURCES = ("macs", "size", "peak_memory", "ram", "flash", "latency", "energy")
+MODELS = ("deployed", "munas")
 DEPLOYED = ("ram", "flash", "latency", "energy")
 
 

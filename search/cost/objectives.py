@@ -10,39 +10,51 @@ objective, from the fitness and from the front.
 
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 from search.cost.costs import Costs
+from search.knob import flags_of, knob, positive
 
 CLIP = 10.0
 ERROR, LOSS = "error", "loss"
 
 
+def _bound(what: str, name: str) -> dict[str, Any]:
+    return knob(f"Soft bound on {what}; none drops it.", flag=f"{name}_bound", parse=positive)
+
+
 @dataclasses.dataclass(frozen=True)
 class Bounds(JsonBase):
-    """Soft bounds; None drops the objective. Defaults: the paper's (appendix C.1).
+    """Soft bounds; None drops the objective. Defaults: the paper's (appendix C.1)."""
 
-    Attributes:
-      error: share of validation images classified wrongly, 0..1.
-      peak_memory: bytes, as muNAS counts.
-      size: bytes of weights.
-      macs: multiply-accumulates per image.
-      ram, flash: bytes of the image on the board.
-      latency: seconds an image, estimated.
-      energy: joules an image, estimated.
-    """
-
-    error: float | None = 0.05
-    peak_memory: float | None = 10_000
-    size: float | None = 20_000
-    macs: float | None = 1_000_000
-    ram: float | None = None
-    flash: float | None = None
-    latency: float | None = None
-    energy: float | None = None
+    error: float | None = dataclasses.field(
+        default=0.05, metadata=_bound("the validation error, 0 to 1", "error")
+    )
+    peak_memory: float | None = dataclasses.field(
+        default=10_000, metadata=_bound("peak memory as muNAS counts it, bytes", "memory")
+    )
+    size: float | None = dataclasses.field(
+        default=20_000, metadata=_bound("weights, bytes, with --board none", "size")
+    )
+    macs: float | None = dataclasses.field(
+        default=1_000_000, metadata=_bound("multiply-accumulates a frame", "macs")
+    )
+    ram: float | None = dataclasses.field(
+        default=None, metadata=_bound("RAM of the image, bytes, with --board its RAM", "ram")
+    )
+    flash: float | None = dataclasses.field(
+        default=None, metadata=_bound("flash of the image, bytes, with --board its flash", "flash")
+    )
+    latency: float | None = dataclasses.field(
+        default=None, metadata=_bound("estimated latency, seconds a frame", "latency")
+    )
+    energy: float | None = dataclasses.field(
+        default=None, metadata=_bound("estimated energy, joules a frame", "energy")
+    )
 
     def __post_init__(self) -> None:
         for name, bound in self.to_json().items():
@@ -56,6 +68,9 @@ class Bounds(JsonBase):
         """The bounded costs and their bounds, in a fixed order."""
         named = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return {k: b for k, b in named.items() if b is not None and k != "error"}
+
+
+BOUND_FLAGS = flags_of(Bounds)
 
 
 @dataclasses.dataclass(frozen=True)

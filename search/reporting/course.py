@@ -199,7 +199,7 @@ def stopped(run: Run) -> str:
         reached = len(run.points) + sum(times for epochs, times in at.items() if epochs >= rung)
         share = f"{at[rung] / reached:.0%}" if reached else ""
         rows.append(f"<tr><th>{rung}</th><td>{reached:,}</td><td>{at[rung]:,}</td><td>{share}</td></tr>")
-    saved = sum(run.config.method.train["epochs"] * times for times in at.values()) - sum(
+    saved = sum(run.config.method.train.epochs * times for times in at.values()) - sum(
         epochs * times for epochs, times in at.items()
     )
     return (

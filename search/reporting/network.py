@@ -15,7 +15,7 @@ from export.plan.nodes import macs as node_macs
 from export.plan.plan import Plan
 from export.predict import costs, footprint, pipeline, power
 from export.quantization.nominal import nominal
-from models.graph import WEIGHTED, WINDOWED, Graph, Op, macs, weight_count
+from models.graph import SAME, WEIGHTED, WINDOWED, Graph, Op, macs, weight_count
 from models.pruning.channels import resized
 from search.reporting.reading import Run
 from search.reporting.svg import escape, label, picture, place
@@ -164,7 +164,7 @@ def munas_table(graph: Graph) -> str:
     for op in graph.ops[1:]:
         if op.kind == "flatten":
             continue
-        padded = ", padded" if op.padding == "same" else ""
+        padded = ", padded" if op.padding == SAME else ""
         words.append([_title(op) + padded, size_text(op.shape)])
         numbers.append([math.prod(op.shape), weight_count(graph, op), macs(graph, op)])
     weights, work = sum(n[1] for n in numbers), sum(n[2] for n in numbers)

@@ -89,7 +89,7 @@ def _method_text(run: Run) -> str:
     parents += ", ranked by loss" if method.rank_by == objectives.LOSS else ""
     return (
         f"{parents}, tournaments of {method.sample},"
-        f" {method.train['epochs']} epochs a candidate, {rungs},"
+        f" {method.train.epochs} epochs a candidate, {rungs},"
         f" {method.children} drawn for each trained, costs before training {overrun},"
         f" {method.padding} padding, {'with' if method.pruning else 'without'} pruning"
     )

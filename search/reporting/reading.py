@@ -14,11 +14,14 @@ from typing import Any
 
 from loggrad_tf.errors import LogGradError
 from search.cost.costs import RESOURCES
-from search.cost.objectives import Bounds, Point, best, overrun, pareto_front
+from search.cost.objectives import BOUND_FLAGS, Bounds, Point, best, overrun, pareto_front
+from search.knob import text
 from search.record.history import Candidate, Record
 from search.record.journal import JOURNAL, TIMING
 from search.run import rundir
-from search.run.config import BOARD, PROFILES, Config, Method
+from search.run.config import BOARD, Config
+from search.run.profiles import PROFILES
+from search.strategy.method import METHOD_FLAGS
 from search.strategy.proposal import training_seed
 from search.workers.pool import ONEDNN
 
@@ -56,10 +59,6 @@ QUANTITIES = {
     )
 }
 COSTS = tuple(QUANTITIES[name] for name in RESOURCES)
-# Flags of the bounds whose name differs from their bound's.
-_FLAGS = {"peak_memory": "memory"}
-# Fields of the method that are not a flag of the same name and form.
-_SPECIAL = ("model", "train", "rungs", "final")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -264,14 +263,6 @@ def lineage(records: tuple[Record, ...], index: int) -> list[int]:
     return chain
 
 
-def _plain(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return repr(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
 def arguments(config: Config) -> list[str]:
     """The flags of :mod:`search.evolve` that ask for this search.
 
@@ -283,28 +274,17 @@ def arguments(config: Config) -> list[str]:
         found["faithful"] = True
     else:
         found["profile"] = config.profile
-    method, default = config.method, PROFILES[config.profile]
-    for field in dataclasses.fields(Method):
-        given = getattr(method, field.name)
-        if field.name not in _SPECIAL and given != getattr(default, field.name):
-            found[field.name] = given
-    epochs = method.train["epochs"]
-    if epochs != default.train["epochs"]:
-        found["epochs"] = epochs
-    if method.train["fused_bn"] != default.train["fused_bn"]:
-        found["fused_bn"] = method.train["fused_bn"]
-    if method.final["epochs"] != default.final["epochs"]:
-        found["final_epochs"] = method.final["epochs"]
-    if method.rungs != tuple(rung for rung in default.rungs if rung < epochs):
-        found["rungs"] = ",".join(map(str, method.rungs)) or "none"
-    if method.model != default.model:
-        found["resources"] = method.model
+    default = PROFILES[config.profile]
+    usual = dataclasses.replace(default, train=config.method.train).reached_rungs
+    for flag in METHOD_FLAGS:
+        given = flag.of(config.method)
+        if given != (usual if flag.name == "rungs" else flag.of(default)):
+            found[flag.name] = given
     if config.board != BOARD:
         found["board"] = config.board
-    for name, bound in config.bounds.to_json().items():
-        found[f"{_FLAGS.get(name, name)}_bound"] = bound
+    found |= {flag.name: flag.of(config.bounds) for flag in BOUND_FLAGS}
     found |= {"seed": config.seed, "workers": config.workers}
-    return [f"--{name}={_plain(value)}" for name, value in found.items()]
+    return [f"--{name}={text(value)}" for name, value in found.items()]
 
 
 def command(config: Config) -> str:
@@ -317,13 +297,12 @@ def command(config: Config) -> str:
 
 def unlike_profile(config: Config) -> list[str]:
     """Training settings that no flag gives and that this version's profile has otherwise."""
-    default, flags = PROFILES[config.profile], ("epochs", "fused_bn")
+    given = {flag.path for flag in METHOD_FLAGS}
+    default = PROFILES[config.profile]
     return [
-        f"{prefix}{name}"
-        for prefix, own, other in (
-            ("", config.method.train, default.train),
-            ("final ", config.method.final, default.final),
-        )
-        for name in sorted(set(own) | set(other))
-        if name not in flags and own.get(name) != other.get(name)
+        f"{prefix}{field.name}"
+        for prefix, part in (("", "train"), ("final ", "final"))
+        for field in sorted(dataclasses.fields(getattr(default, part)), key=lambda field: field.name)
+        if (part, field.name) not in given
+        and getattr(getattr(config.method, part), field.name) != getattr(getattr(default, part), field.name)
     ]

@@ -1,9 +1,4 @@
-"""What a search is: every flag, resolved, plus all that its history depends on.
-
-A profile is a set of defaults. ``quick`` takes minutes on two cores. ``paper`` is the paper's
-appendix C.1 (2000 candidates of 80 epochs, pruning) with everything that makes it cheaper.
-``faithful`` is the same as muNAS did it: whatever is drawn is trained to the end.
-"""
+"""What a search is: every flag, resolved, plus all that its history depends on."""
 
 import dataclasses
 import hashlib
@@ -18,12 +13,11 @@ from loggrad_tf.json_base import JsonBase
 from loggrad_tf.transform.frontend import FrontEnd, fit
 from loggrad_tf.transform.sensor import Sensor
 from search.cost.costs import Target
-from search.cost.objectives import ERROR, Bounds
-from search.space.assembly import SAME, VALID
+from search.cost.objectives import Bounds
+from search.strategy.method import Method
 from search.strategy.proposal import Settings
 from search.workers.evaluator import TrainingSpec
 
-MODELS = ("deployed", "munas")
 # Of a method, what may change when a search goes on: no candidate depends on it.
 EXTENSIBLE = ("rounds", "finalists", "final_seeds", "final")
 # Costs are counted for a Cortex-M4 unless a board is named.
@@ -31,101 +25,6 @@ BOARD = "mps2-an386"
 _ROOT = Path(__file__).resolve().parents[2]
 # What a training depends on.
 _PROGRAM = ("loggrad_tf/**/*.py", "models/**/*.py", "search/workers/evaluator.py")
-
-
-@dataclasses.dataclass(frozen=True)
-class Method:
-    """How candidates are drawn and trained; see :mod:`search.strategy.proposal`.
-
-    Attributes:
-      rounds, population, sample, pruning, max_overrun, unique, children, elitist, rank_by, rungs,
-        varied, always_bn, padding, start: of :class:`search.strategy.proposal.Settings`.
-      model: whose counts are bounded by default, of :data:`MODELS`.
-      train: JSON form of :class:`models.recipe.TrainConfig`.
-      final: what the training in full changes of ``train``.
-      finalists, final_seeds: see :mod:`search.run.finalists`.
-    """
-
-    rounds: int
-    population: int
-    sample: int
-    model: str
-    pruning: bool
-    max_overrun: float | None
-    unique: bool
-    children: int
-    elitist: bool
-    rank_by: str
-    rungs: tuple[int, ...]
-    varied: bool
-    always_bn: bool
-    padding: str
-    start: str
-    train: dict[str, Any]
-    final: dict[str, Any]
-    finalists: int
-    final_seeds: int
-
-
-_PAPER_TRAINING: dict[str, Any] = {
-    "epochs": 80,
-    "batch_size": 128,
-    "learning_rate": 0.03,
-    "momentum": 0.9,
-    "weight_decay": 1e-4,
-    "schedule": "constant",
-    "label_smoothing": 0.0,
-    "flip": False,
-    "shift": 0,
-    "fused_bn": True,
-}
-_FAITHFUL = Method(
-    rounds=2000,
-    population=100,
-    sample=25,
-    model="munas",
-    pruning=True,
-    max_overrun=None,
-    unique=False,
-    children=1,
-    elitist=False,
-    rank_by=ERROR,
-    rungs=(),
-    varied=False,
-    always_bn=False,
-    padding=VALID,
-    start="",
-    train=_PAPER_TRAINING | {"fused_bn": False},
-    final={"epochs": 0},
-    finalists=1,
-    final_seeds=1,
-)
-_PAPER = dataclasses.replace(
-    _FAITHFUL,
-    model="deployed",
-    max_overrun=1.0,
-    unique=True,
-    children=8,
-    rungs=(8, 20, 40),
-    varied=True,
-    always_bn=True,
-    train=_PAPER_TRAINING,
-)
-_QUICK = dataclasses.replace(
-    _PAPER,
-    rounds=64,
-    population=16,
-    sample=6,
-    pruning=False,
-    always_bn=False,
-    padding=SAME,
-    rungs=(2, 4),
-    train=_PAPER_TRAINING | {"epochs": 8, "batch_size": 64, "schedule": "cosine", "flip": True, "shift": 4},
-    # Long trainings on few photographs overfit.
-    final={"epochs": 40, "label_smoothing": 0.1, "shift": 8},
-    finalists=3,
-)
-PROFILES = {"quick": _QUICK, "paper": _PAPER, "faithful": _FAITHFUL}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,28 +72,14 @@ class Config(JsonBase):
         return found
 
     def settings(self) -> Settings:
-        method = self.method
         return Settings(
             target=Target(FrontEnd.from_json(self.front_end), self.board),
-            rounds=method.rounds,
-            population=method.population,
-            sample=method.sample,
-            workers=self.workers,
-            seed=self.seed,
+            method=self.method,
             bounds=self.bounds,
-            pruning=method.pruning,
-            max_overrun=method.max_overrun,
-            unique=method.unique,
-            children=method.children,
-            elitist=method.elitist,
-            rank_by=method.rank_by,
-            rungs=method.rungs,
-            varied=method.varied,
-            always_bn=method.always_bn,
-            padding=method.padding,
-            start=method.start,
             input_shape=(self.size, self.size, 1),
             classes=len(self.class_names),
+            workers=self.workers,
+            seed=self.seed,
         )
 
     def training(self, data: Path, weights: Path) -> TrainingSpec:

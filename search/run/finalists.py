@@ -56,7 +56,7 @@ OpenPool = Callable[[int, TrainingSpec], AbstractContextManager[rundir.Evaluator
 
 def processes(count: int, spec: TrainingSpec) -> Pool:
     """Processes on this machine; none hangs for ever."""
-    return Pool(count, open_evaluator, spec, EPOCH_LIMIT * spec.train["epochs"])
+    return Pool(count, open_evaluator, spec, EPOCH_LIMIT * spec.train.epochs)
 
 
 def network(record: Record, config: Config) -> Graph:
@@ -79,9 +79,8 @@ def finish_best(
     leader = records[ranking(front.members, config.bounds)[0]]
     judged = standings(records, config.settings())
     order = ranking(_as_good(judged, leader.candidate.index, config.bounds), config.bounds)
-    brief = TrainConfig.from_json(config.method.train)
-    epochs = max(brief.epochs, config.method.final["epochs"])
-    full = dataclasses.replace(brief, **config.method.final | {"epochs": epochs})
+    brief = config.method.train
+    full = config.method.final.of(brief)
     wanted = [records[i] for i in order[: config.method.finalists]] if full.epochs > brief.epochs else []
     finals = _finalists(directory, config, wanted, data, full, open_pool)
     index, chosen = _chosen(directory, config, leader, finals, data, brief)
@@ -157,7 +156,7 @@ def _trained(
     again = f", {repeat + 1} of {config.method.final_seeds}" if config.method.final_seeds > 1 else ""
     print(f"training {len(tasks)} of the best candidates for {full.epochs} epochs{again}", flush=True)
     records = {record.candidate.index: record for record in wanted}
-    spec = dataclasses.replace(config.training(data.path, Path()), train=full.to_json(), rungs=())
+    spec = dataclasses.replace(config.training(data.path, Path()), train=full, rungs=())
     for index, outcome, weights in train_in_full(spec, tasks, config.workers, open_pool):
         if outcome.val_error is None or weights is None:
             print(f"warning: candidate {index} in full: {outcome.failure}", file=sys.stderr)

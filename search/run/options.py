@@ -3,7 +3,8 @@
 import dataclasses
 import os
 import sys
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from absl import flags
 
@@ -13,15 +14,17 @@ from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.parallel import processors
 from loggrad_tf.transform.frontend import FORMATS, check_format
-from search.cost.objectives import ERROR, LOSS, Bounds
-from search.run.config import BOARD, MODELS, PROFILES, Config, Method, absolute_data, fit_front_end, versions
-from search.space.assembly import SAME, VALID
-from search.space.starts import STARTS
+from search.cost.objectives import BOUND_FLAGS, Bounds
+from search.knob import Flag
+from search.run.config import BOARD, Config, absolute_data, fit_front_end, versions
+from search.run.profiles import ENERGY, PROFILES, default_bounds, in_short
+from search.strategy.method import METHOD_FLAGS, Method
 from search.workers.evaluator import EPOCH_LIMIT, TrainingSpec, open_evaluator
 from search.workers.pool import ONEDNN, THREADS, Pool
 from search.workers.ray_pool import RayPool
 
 FLAGS = flags.FLAGS
+Owner = TypeVar("Owner", Method, Bounds)
 
 flags.DEFINE_string("data", "synthetic", "Data set: synthetic, pascalraw:DIR, folder:DIR or prepared:DIR.")
 flags.DEFINE_string("input", "loggrad_1p5", f"Input format: {', '.join(FORMATS)}.")
@@ -41,105 +44,23 @@ flags.DEFINE_boolean(
     "Plain muNAS in place of a profile: the paper's schedule and bounds, muNAS' resource counts, and none"
     " of what makes a search cheaper.",
 )
-flags.DEFINE_integer("rounds", None, "* Candidates in all [quick 64, paper 2000].", lower_bound=1)
-flags.DEFINE_integer("population", None, "* Ageing population, drawn at random [16, 100].", lower_bound=1)
-flags.DEFINE_integer("sample", None, "* Tournament size, with replacement [6, 25].", lower_bound=1)
-flags.DEFINE_integer("epochs", None, "* Training epochs per candidate [8, 80].", lower_bound=1)
-flags.DEFINE_integer(
-    "final_epochs",
-    None,
-    "* Epochs to train the best networks from scratch at the end, if more than the search's [40, 0].",
-    lower_bound=0,
-)
-flags.DEFINE_integer(
-    "finalists",
-    None,
-    "* So many are trained for --final_epochs; the best by --rank_by on validation is saved [3, 1].",
-    lower_bound=1,
-)
-flags.DEFINE_integer(
-    "final_seeds",
-    None,
-    "* Seeds that each of them is trained with; their mean chooses the network [1, 1].",
-    lower_bound=1,
-)
-flags.DEFINE_boolean(
-    "fused_bn",
-    None,
-    "* Batch norm by fewer, longer operations than Keras' own [true, true; faithful false].",
-)
-flags.DEFINE_boolean(
-    "pruning", None, "* A candidate has a sparsity too: channels are pruned in training [false, true]."
-)
-flags.DEFINE_string(
-    "max_overrun",
-    None,
-    "* Repair or redraw, before training, networks with a cost above this many times its bound; none trains"
-    " them all [1, 1; faithful none].",
-)
-flags.DEFINE_boolean("unique", None, "* Never train a network twice [true, true; faithful false].")
-flags.DEFINE_integer(
-    "children",
-    None,
-    "* Draw so many and train the one where the front of costs is sparsest [8, 8; faithful 1].",
-    lower_bound=1,
-)
-flags.DEFINE_boolean(
-    "elitist", None, "* Members of the front stay parents, whatever their age [false, false; faithful false]."
-)
-flags.DEFINE_string(
-    "rungs",
-    None,
-    "* Epochs, separated by commas, at which trainings that learn slower than those of cheaper networks end;"
-    " none [2,4; 8,20,40; faithful none].",
-)
-flags.DEFINE_enum(
-    "rank_by",
-    None,
-    [ERROR, LOSS],
-    "* Parents and finalists are those of least validation error, or loss [error, error; faithful error].",
-)
-flags.DEFINE_boolean("varied", None, "* Larger and more varied steps [true, true; faithful false].")
-flags.DEFINE_boolean(
-    "always_bn",
-    None,
-    "* Batch norm behind every layer, which costs the board nothing [false, true; faithful false].",
-)
-flags.DEFINE_enum(
-    "padding",
-    None,
-    [VALID, SAME],
-    "* Convolutions without zero padding, or with what keeps a map's size [same, valid; faithful valid].",
-)
-flags.DEFINE_enum(
-    "start", None, ["", *STARTS], "Begin with this network and its morphs in place of random networks [none]."
-)
-flags.DEFINE_enum(
-    "resources",
-    None,
-    list(MODELS),
-    "* Whose counts the default bounds are on: deployed (RAM of the generated C's image) or munas (1 byte an"
-    " element, input not counted) [deployed; faithful munas]. Both are reported.",
-)
+for _flag in (*METHOD_FLAGS, *BOUND_FLAGS):
+    _text = f"* {_flag.knob.help.removesuffix('.')} [{in_short(_flag)}]."
+    if _flag.knob.choices:
+        flags.DEFINE_enum(_flag.name, None, list(_flag.knob.choices), _text)
+    elif _flag.kind is bool:
+        flags.DEFINE_boolean(_flag.name, None, _text)
+    elif _flag.kind is int:
+        flags.DEFINE_integer(_flag.name, None, _text, lower_bound=_flag.knob.lower)
+    else:
+        flags.DEFINE_string(_flag.name, None, _text)
 flags.DEFINE_string(
     "board", None, f"Count for this board of firmware/boards; its RAM and flash become bounds [{BOARD}]."
 )
-flags.DEFINE_string("error_bound", "0.05", "Soft bound on the validation error, 0 to 1; none drops it.")
-_BOUNDS = {
-    "memory": ("peak_memory", "peak memory as muNAS counts it, bytes [munas: 10000]"),
-    "size": ("size", "weights, bytes [20000; with --board none]"),
-    "macs": ("macs", "multiply-accumulates a frame [1000000]"),
-    "ram": ("ram", "RAM of the image, bytes [deployed: 10000; with --board its RAM]"),
-    "flash": ("flash", "flash of the image, bytes [with --board its flash]"),
-    "latency": ("latency", "estimated latency, seconds a frame [none]"),
-    "energy": ("energy", "estimated energy, joules a frame [none; with --energy 0.0005]"),
-}
-# A million multiply-accumulates, the default bound on those, at the 0.52 nJ of a Cortex-M4.
-_ENERGY = 5e-4
-for _name, (_, _text) in _BOUNDS.items():
-    flags.DEFINE_string(f"{_name}_bound", None, f"Soft bound on {_text}; none drops it.")
 flags.DEFINE_boolean(
-    "energy", False, "Estimated energy on the board is an objective, bounded by --energy_bound."
+    "energy",
+    False,
+    f"Estimated energy on the board is an objective, bounded by --energy_bound [{ENERGY:g}].",
 )
 flags.DEFINE_integer("seed", 0, "Decides everything.", lower_bound=0)
 flags.DEFINE_integer("workers", None, "Processes, one thread each [number of cores].", lower_bound=1)
@@ -152,8 +73,8 @@ flags.DEFINE_string(
 flags.DEFINE_float(
     "timeout",
     None,
-    "Seconds after which a candidate has failed [600 for each of its epochs]; training in full has longer, by"
-    " its epochs.",
+    f"Seconds after which a candidate has failed [{EPOCH_LIMIT:g} for each of its epochs]; training in full"
+    " has longer, by its epochs.",
     lower_bound=1,
 )
 flags.DEFINE_flag(
@@ -170,53 +91,29 @@ flags.DEFINE_flag(
 )
 # Flags that config.json holds under their own name and as they are given.
 _OWN = ("data", "input", "mode", "bits", "size", "seed", "workers")
-_METHOD = (
-    "rounds", "population", "sample", "finalists", "final_seeds", "pruning", "unique", "children", "elitist",
-    "rank_by", "varied", "always_bn", "padding", "start",
-)  # fmt: skip
 
 
-def _number(name: str) -> float | None:
-    """The value of a flag that is a positive number or ``none``."""
-    text = FLAGS[name].value
-    if text.lower() == "none":
-        return None
+def _value(flag: Flag) -> Any:
+    """What the command line says.
+
+    Raises:
+      LogGradError: nothing that the knob takes.
+    """
+    given = FLAGS[flag.name].value
+    if flag.knob.parse is None:
+        return given
     try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise LogGradError(f"--{name}={text}: give a positive number, or none to drop it")
-    return value
+        return flag.knob.parse(given)
+    except ValueError as error:
+        raise LogGradError(f"--{flag.name}={given}: {error}") from None
 
 
-def _rungs() -> tuple[int, ...]:
-    text = FLAGS.rungs
-    if text.lower() in ("none", ""):
-        return ()
-    try:
-        rungs = tuple(int(word) for word in text.split(","))
-    except ValueError:
-        rungs = (0,)
-    if min(rungs) < 1 or list(rungs) != sorted(set(rungs)):
-        raise LogGradError(f"--rungs={text}: give rising numbers of epochs, as in 2,4, or none")
-    return rungs
-
-
-def _given(method: Method) -> Method:
-    """``method`` with what the command line says in place of what it holds."""
-    changes: dict[str, Any] = {n: FLAGS[n].value for n in _METHOD if FLAGS[n].value is not None}
-    if FLAGS.max_overrun is not None:
-        changes["max_overrun"] = _number("max_overrun")
-    if FLAGS.rungs is not None:
-        changes["rungs"] = _rungs()
-    if FLAGS.resources is not None:
-        changes["model"] = FLAGS.resources
-    train = {n: FLAGS[n].value for n in ("epochs", "fused_bn") if FLAGS[n].value is not None}
-    changes["train"] = method.train | train
-    if FLAGS.final_epochs is not None:
-        changes["final"] = method.final | {"epochs": FLAGS.final_epochs}
-    return dataclasses.replace(method, **changes)
+def _given(owner: Owner, knobs: Iterable[Flag]) -> Owner:
+    """``owner`` with what the command line says in place of what it holds."""
+    for flag in knobs:
+        if FLAGS[flag.name].value is not None:
+            owner = flag.put(owner, _value(flag))
+    return owner
 
 
 def pool(count: int, spec: TrainingSpec, config: Config) -> Pool | RayPool:
@@ -224,8 +121,8 @@ def pool(count: int, spec: TrainingSpec, config: Config) -> Pool | RayPool:
 
     A training in full has longer than a candidate of ``config``, by the epochs.
     """
-    limit = FLAGS.timeout / config.method.train["epochs"] if FLAGS.timeout else EPOCH_LIMIT
-    timeout = limit * spec.train["epochs"]
+    limit = FLAGS.timeout / config.method.train.epochs if FLAGS.timeout else EPOCH_LIMIT
+    timeout = limit * spec.train.epochs
     if FLAGS.executor == "process":
         return Pool(count, open_evaluator, spec, timeout)
     made = RayPool(count, open_evaluator, spec, FLAGS.ray_address, timeout)
@@ -250,13 +147,12 @@ def method() -> Method:
         raise LogGradError(f"--ray_address={FLAGS.ray_address}: give --executor=ray too")
     if FLAGS.faithful and FLAGS["profile"].present:
         raise LogGradError("--faithful and --profile name two sets of defaults: give one")
-    made = _given(PROFILES["faithful" if FLAGS.faithful else FLAGS.profile])
-    if FLAGS.rungs is not None and made.rungs and made.rungs[-1] >= made.train["epochs"]:
+    made = _given(PROFILES["faithful" if FLAGS.faithful else FLAGS.profile], METHOD_FLAGS)
+    if FLAGS.rungs is not None and made.rungs != made.reached_rungs:
         raise LogGradError(
-            f"--rungs={FLAGS.rungs}: the last one must lie below the {made.train['epochs']} epochs"
+            f"--rungs={FLAGS.rungs}: the last one must lie below the {made.train.epochs} epochs"
         )
-    rungs = tuple(rung for rung in made.rungs if rung < made.train["epochs"])
-    return dataclasses.replace(made, rungs=rungs)
+    return dataclasses.replace(made, rungs=made.reached_rungs)
 
 
 def bounds() -> Bounds:
@@ -265,8 +161,7 @@ def bounds() -> Bounds:
     Raises:
       LogGradError: a wrong value, an unknown board, or one without bounds.
     """
-    found: dict[str, float | None] = {"error": _number("error_bound"), "size": 20_000, "macs": 1_000_000}
-    found |= {"peak_memory": None}
+    board = None
     if FLAGS.board is not None:
         if FLAGS.board not in boards.names():
             raise LogGradError(
@@ -275,17 +170,7 @@ def bounds() -> Bounds:
         board = boards.read(FLAGS.board)
         if board["ram"] is None:
             raise LogGradError(f"--board={FLAGS.board}: it bounds nothing; choose a Cortex-M board")
-        found |= {"ram": board["ram"]["length"], "flash": board["flash"]["length"], "size": None}
-    elif method().model == "munas":
-        found |= {"peak_memory": 10_000}
-    else:
-        found |= {"ram": 10_000}
-    if FLAGS.energy:
-        found["energy"] = _ENERGY
-    for flag, (name, _) in _BOUNDS.items():
-        if FLAGS[f"{flag}_bound"].value is not None:
-            found[name] = _number(f"{flag}_bound")
-    return Bounds(**found)
+    return _given(default_bounds(method().model, board, FLAGS.energy), BOUND_FLAGS)
 
 
 def check() -> None:
@@ -332,12 +217,9 @@ def again(stored: Config) -> Config:
         changes["profile"] = "faithful" if FLAGS.faithful else FLAGS.profile
     if FLAGS["board"].present:
         changes["board"] = FLAGS.board
-    limits = {"error": _number("error_bound")} if FLAGS["error_bound"].present else {}
+    limits = stored.bounds
     if FLAGS["energy"].present:
-        limits["energy"] = (stored.bounds.energy or _ENERGY) if FLAGS.energy else None
-    for flag, (name, _) in _BOUNDS.items():
-        if FLAGS[f"{flag}_bound"].present:
-            limits[name] = _number(f"{flag}_bound")
-    changes["bounds"] = dataclasses.replace(stored.bounds, **limits)
-    changes["method"] = _given(stored.method)
+        limits = dataclasses.replace(limits, energy=(limits.energy or ENERGY) if FLAGS.energy else None)
+    changes["bounds"] = _given(limits, BOUND_FLAGS)
+    changes["method"] = _given(stored.method, METHOD_FLAGS)
     return dataclasses.replace(stored, **changes)

@@ -163,8 +163,8 @@ def _records(journal: Journal) -> Iterator[Record]:
 def check_history(evolution: Evolution, path: Path) -> None:
     """Propose the last candidate again: a journal of another version of this program shows here."""
     records, settings = evolution.records, evolution.settings
-    if len(records) > settings.rounds:
-        raise LogGradError(f"{path}: {len(records)} candidates, but the search has {settings.rounds}")
+    if len(records) > settings.method.rounds:
+        raise LogGradError(f"{path}: {len(records)} candidates, but the search has {settings.method.rounds}")
     if records:
         last, earlier = records[-1].candidate, [r.candidate for r in records[:-1]]
         if propose(settings, last.index, records[: seen_by(last.index, settings)], earlier) != last:

@@ -12,11 +12,10 @@ convolutions padded with zeros (``same``), which muNAS has not. Kernels, padded 
 are clipped to the map they meet, so every genotype has a network.
 """
 
-from models.graph import Graph, GraphBuilder, output_units
+from models.graph import VALID, Graph, GraphBuilder, output_units
 from search.space.genotype import CONV, DEPTHWISE, POINTWISE, Genotype, Layer, Pooling
 
 PREPOOL = 2
-VALID, SAME = "valid", "same"
 
 
 def assemble(

@@ -41,13 +41,13 @@ class Evolution:
 
     @property
     def finished(self) -> bool:
-        return len(self.records) >= self.settings.rounds
+        return len(self.records) >= self.settings.method.rounds
 
     def ready(self) -> Candidate | None:
         """The next candidate to evaluate, or None until earlier ones have come back."""
         index, settings = len(self._candidates), self.settings
         seen = seen_by(index, settings)
-        if index >= settings.rounds or len(self.records) < seen:
+        if index >= settings.method.rounds or len(self.records) < seen:
             return None
         candidate = propose(settings, index, self.records[:seen], self._candidates)
         self._candidates.append(candidate)

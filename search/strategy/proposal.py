@@ -33,10 +33,11 @@ from search.cost.costs import Costs, Target, costs, count
 from search.cost.objectives import ERROR, Bounds, Point, draw_lambdas, fitness, overrun, pareto_front
 from search.record.history import Candidate, Record
 from search.space import genotype as space
-from search.space.assembly import VALID, assemble
+from search.space.assembly import assemble
 from search.space.genotype import Genotype, random_genotype
 from search.space.mutation import mutate
 from search.space.starts import STARTS
+from search.strategy.method import Method
 
 MAX_REDRAWS = 2_000
 MAX_REPAIRS = 24
@@ -58,45 +59,21 @@ class Settings:
 
     Attributes:
       target: the front end and board that costs are counted for.
-      rounds: candidates in all.
-      population: candidates drawn at random, and the size of the ageing population.
-      sample: tournament size, drawn with replacement.
-      workers: decides how far candidate k stays behind, see :mod:`search.strategy.evolution`.
-      seed: of everything.
+      method: how candidates are drawn.
       bounds: see :mod:`search.cost.objectives`.
-      pruning: a candidate is an architecture and a sparsity.
-      max_overrun, unique, children, elitist, rank_by, rungs: see the module's head. None, False, 1, False,
-        ``error`` and () are muNAS.
-      varied: larger and more varied steps, see :mod:`search.space.mutation`.
-      start: name of a network of :mod:`search.space.starts`; it is candidate 0, and morphs of it take the
-        place of random networks. Empty: random ones.
-      always_bn: batch norm behind every layer, whatever the genotype says. On the board it is part of
-        the convolution and costs nothing.
-      padding: of convolutions, ``valid`` (muNAS) or ``same``.
       input_shape: (H, W, C) of the network's input.
       classes: of the data set.
+      workers: decides how far candidate k stays behind, see :mod:`search.strategy.evolution`.
+      seed: of everything.
     """
 
     target: Target
-    rounds: int = 2000
-    population: int = 100
-    sample: int = 25
-    workers: int = 1
-    seed: int = 0
-    bounds: Bounds = dataclasses.field(default_factory=Bounds)
-    pruning: bool = False
-    max_overrun: float | None = None
-    unique: bool = False
-    children: int = 1
-    elitist: bool = False
-    rank_by: str = ERROR
-    rungs: tuple[int, ...] = ()
-    varied: bool = False
-    always_bn: bool = False
-    padding: str = VALID
-    start: str = ""
-    input_shape: tuple[int, int, int] = (96, 96, 1)
-    classes: int = 3
+    method: Method
+    bounds: Bounds
+    input_shape: tuple[int, int, int]
+    classes: int
+    workers: int
+    seed: int
 
 
 def rng_of(seed: int, index: int, purpose: int = _PROPOSAL) -> np.random.Generator:
@@ -115,8 +92,8 @@ def training_seed(seed: int, index: int, repeat: int = 0) -> int:
 @functools.lru_cache(maxsize=4096)
 def build(genotype: Genotype, settings: Settings) -> Graph:
     """The network of ``genotype`` in this search, before any pruning."""
-    drawn = space.normalised(genotype) if settings.always_bn else genotype
-    return assemble(drawn, settings.input_shape, settings.classes, settings.padding)
+    drawn = space.normalised(genotype) if settings.method.always_bn else genotype
+    return assemble(drawn, settings.input_shape, settings.classes, settings.method.padding)
 
 
 def expected(genotype: Genotype, settings: Settings) -> Graph:
@@ -134,11 +111,11 @@ def pruning_of(genotype: Genotype, schedule: str) -> Pruning | None:
 
 def over_bound(graph: Graph, settings: Settings) -> str | None:
     """The first cost, the cheap ones first, that is too far above its bound; None if all fit."""
-    if settings.max_overrun is None:
+    if settings.method.max_overrun is None:
         return None
     bounds = settings.bounds.resources
     for name, value in count(graph, settings.target, tuple(bounds)):
-        if value > settings.max_overrun * bounds[name]:
+        if value > settings.method.max_overrun * bounds[name]:
             return name
     return None
 
@@ -154,32 +131,36 @@ def propose(settings: Settings, index: int, visible: list[Record], earlier: list
     """
     rng = rng_of(settings.seed, index)
     parents = _parents(visible, settings)
-    tried = {_identity(c.genotype, settings) for c in earlier} if settings.unique else set()
+    tried = {_identity(c.genotype, settings) for c in earlier} if settings.method.unique else set()
     drawn: list[tuple[Genotype, int | None, str]] = []
     rejected: dict[str, int] = {}
     for _ in range(MAX_REDRAWS):
-        if settings.start and index == 0:
+        if settings.method.start and index == 0:
             wanted = _start(settings, rng)
             genotype, parent = _narrowed(wanted, settings), None
             morph = START if genotype == wanted else NARROWED_START
-        elif settings.start and (index < settings.population or not parents):
+        elif settings.method.start and (index < settings.method.population or not parents):
             parent = 0
-            genotype, morph = mutate(earlier[0].genotype, rng, lambda g: build(g, settings), settings.varied)
-        elif index < settings.population or not parents:
-            genotype = _repaired(random_genotype(rng, settings.pruning), settings, rng)
+            genotype, morph = mutate(
+                earlier[0].genotype, rng, lambda g: build(g, settings), settings.method.varied
+            )
+        elif index < settings.method.population or not parents:
+            genotype = _repaired(random_genotype(rng, settings.method.pruning), settings, rng)
             parent, morph = None, RANDOM
         else:
             winner = _tournament(parents, settings, rng)
             parent = winner.index
-            genotype, morph = mutate(winner.genotype, rng, lambda g: build(g, settings), settings.varied)
+            genotype, morph = mutate(
+                winner.genotype, rng, lambda g: build(g, settings), settings.method.varied
+            )
         reason = over_bound(expected(genotype, settings), settings)
-        if reason is None and settings.unique and _identity(genotype, settings) in tried:
+        if reason is None and settings.method.unique and _identity(genotype, settings) in tried:
             reason = "duplicate"
         if reason is not None:
             rejected[reason] = rejected.get(reason, 0) + 1
             continue
         drawn.append((genotype, parent, morph))
-        if len(drawn) == (1 if settings.start and index == 0 else settings.children):
+        if len(drawn) == (1 if settings.method.start and index == 0 else settings.method.children):
             break
     if not drawn:
         reasons = ", ".join(f"{name}: {n}" for name, n in sorted(rejected.items()))
@@ -197,11 +178,11 @@ def propose(settings: Settings, index: int, visible: list[Record], earlier: list
 def _parents(visible: list[Record], settings: Settings) -> list[Record]:
     """Who may have children: the newest, and before them the older members of the front."""
     trained = [r for r in visible if r.point is not None]
-    newest = trained[-settings.population :]
-    if not settings.elitist:
+    newest = trained[-settings.method.population :]
+    if not settings.method.elitist:
         return newest
     front = _front(visible, settings)
-    older = [r for r in trained[: -settings.population] if r.candidate.index in front]
+    older = [r for r in trained[: -settings.method.population] if r.candidate.index in front]
     return [r for r in older if _is_useful(r, settings)] + newest
 
 
@@ -231,7 +212,7 @@ def standing(record: Record, settings: Settings) -> Point | None:
     of guessing, 1 at most. A training that diverged has 1.
     """
     point, loss = record.point, record.outcome.val_loss
-    if point is None or settings.rank_by == ERROR:
+    if point is None or settings.method.rank_by == ERROR:
         return point
     worst = 1 - 1 / settings.classes
     share = math.inf if loss is None else loss / math.log(settings.classes)
@@ -246,7 +227,7 @@ def _identity(genotype: Genotype, settings: Settings) -> tuple[Graph, Graph]:
 def _tournament(parents: list[Record], settings: Settings, rng: np.random.Generator) -> Candidate:
     """The fittest of ``sample`` draws with replacement."""
     lambdas = draw_lambdas(rng, settings.bounds)
-    drawn = [parents[int(i)] for i in rng.integers(len(parents), size=settings.sample)]
+    drawn = [parents[int(i)] for i in rng.integers(len(parents), size=settings.method.sample)]
 
     def score(record: Record) -> float:
         point = standing(record, settings)
@@ -258,8 +239,12 @@ def _tournament(parents: list[Record], settings: Settings, rng: np.random.Genera
 
 def _start(settings: Settings, rng: np.random.Generator) -> Genotype:
     """The network to begin with; if the search prunes, with a sparsity."""
-    network = STARTS[settings.start]
-    return dataclasses.replace(network, sparsity=space.random_sparsity(rng)) if settings.pruning else network
+    network = STARTS[settings.method.start]
+    return (
+        dataclasses.replace(network, sparsity=space.random_sparsity(rng))
+        if settings.method.pruning
+        else network
+    )
 
 
 def _narrowed(genotype: Genotype, settings: Settings) -> Genotype:
@@ -270,7 +255,7 @@ def _narrowed(genotype: Genotype, settings: Settings) -> Genotype:
 
 def _repaired(genotype: Genotype, settings: Settings, rng: np.random.Generator) -> Genotype:
     """The random network, narrowed or sampled down if it must fit and does not."""
-    for _ in range(MAX_REPAIRS if settings.max_overrun is not None else 0):
+    for _ in range(MAX_REPAIRS if settings.method.max_overrun is not None else 0):
         reason = over_bound(expected(genotype, settings), settings)
         if reason is None:
             break
@@ -327,7 +312,7 @@ def _octave(share: float) -> float:
 
 def _limits(graph: Graph, visible: list[Record], settings: Settings) -> tuple[float | None, ...]:
     """For each rung the area that enough networks of no higher cost have stayed below."""
-    if not settings.rungs:
+    if not settings.method.rungs:
         return ()
     own = Point(0.0, costs(graph, settings.target)).objectives(settings.bounds)[1:]
     rivals = [
@@ -337,7 +322,7 @@ def _limits(graph: Graph, visible: list[Record], settings: Settings) -> tuple[fl
         and all(x <= y for x, y in zip(r.point.objectives(settings.bounds)[1:], own, strict=True))
     ]
     limits: list[float | None] = []
-    for rung in settings.rungs:
+    for rung in settings.method.rungs:
         areas = sorted(area for r in rivals if (area := r.area(rung)) is not None)
         enough = max(RIVALS, math.ceil(RIVAL_SHARE * len(areas)))
         limits.append(areas[enough - 1] if len(areas) >= enough else None)

@@ -34,7 +34,7 @@ class TrainingSpec:
       data: the prepared data set's directory. Workers read it as it is; that it is the right one, and
         prepared at all, is the parent's to see to.
       front_end: between its pixels and the network.
-      train: JSON form of :class:`models.recipe.TrainConfig`.
+      train: how a candidate is trained.
       weights: directory for the candidates' weights.
       rungs: epochs after which a training ends that has learned nothing: its mean loss is still that of
         answering how frequent the classes are.
@@ -43,7 +43,7 @@ class TrainingSpec:
 
     data: Path
     front_end: FrontEnd
-    train: dict[str, Any]
+    train: TrainConfig
     weights: Path
     rungs: tuple[int, ...] = ()
     label: str = ""
@@ -118,12 +118,11 @@ def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
     from models.training import fit as training
 
     data = dataset.open_prepared(spec.data)
-    config = TrainConfig.from_json(spec.train)
     chance = entropy(data.labels_of("train"))
 
     def evaluate(task: Task) -> Outcome:
         keras.backend.clear_session()
-        show = progress.of_epochs(f"{spec.label} {task.index}", config.epochs) if spec.label else None
+        show = progress.of_epochs(f"{spec.label} {task.index}", spec.train.epochs) if spec.label else None
         limits = dict(task.limits)
         areas = [0.0]
 
@@ -133,7 +132,7 @@ def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
             return learned_nothing or area > limits.get(epoch + 1, math.inf)
 
         result = training.train(
-            task.graph, data, spec.front_end, config, task.seed, show, task.pruning, hopeless
+            task.graph, data, spec.front_end, spec.train, task.seed, show, task.pruning, hopeless
         )
         save_weights(weights_path(spec.weights, task.index), result.weights)
         before = {op.name: op.shape[-1] for op in task.graph.ops}

@@ -9,9 +9,9 @@ from export.quantization.pairwise import pairwise
 from loggrad_tf.transform import frontend
 from loggrad_tf.transform.frontend import FrontEnd
 from loggrad_tf.transform.sensor import Sensor
-from models.graph import WEIGHTED, Graph, macs, weight_shapes
+from models.graph import SAME, VALID, WEIGHTED, Graph, macs, weight_shapes
 from models.keras_net import FoldedWeights
-from search.space.assembly import SAME, VALID, assemble
+from search.space.assembly import assemble
 from search.space.genotype import MIN_UNITS, Block, Layer, random_genotype
 
 SENSOR = Sensor(bits=10, black=64, white=1000)

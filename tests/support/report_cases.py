@@ -12,7 +12,8 @@ from search.cost.objectives import Bounds
 from search.record.history import Candidate, Outcome, Record
 from search.record.journal import JOURNAL, TIMING, encode
 from search.run import rundir
-from search.run.config import PROFILES, Config
+from search.run.config import Config
+from search.run.profiles import PROFILES
 from search.space.genotype import random_genotype
 from search.strategy.evolution import Evolution
 from tests.support.search_cases import TARGET, trained

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from loggrad_tf.errors import LogGradError
-from models.graph import Graph, GraphBuilder, Op, macs
+from models.graph import SAME, VALID, Graph, GraphBuilder, Op, macs
 from search.cost import munas as counting
 from search.cost.munas import Resources, peak_memory, resources
-from search.space.assembly import SAME, VALID, assemble
+from search.space.assembly import assemble
 from search.space.genotype import Block, Genotype, Layer, Pooling, random_genotype
 
 

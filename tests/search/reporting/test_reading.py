@@ -8,7 +8,8 @@ from pathlib import Path
 
 from search.cost.objectives import Bounds
 from search.reporting import reading
-from search.run.config import PROFILES, Config
+from search.run.config import Config
+from search.run.profiles import PROFILES
 from tests.support import REPOSITORY
 from tests.support.report_cases import CONFIG, EVERY_BOUND
 
@@ -41,15 +42,14 @@ print(json.dumps(same))
 def _configs() -> list[Config]:
     quick, paper, faithful = (PROFILES[name] for name in ("quick", "paper", "faithful"))
     replace = dataclasses.replace
+    brief = replace(quick.train, epochs=3)
     return [
         CONFIG,
         replace(
             CONFIG, method=replace(quick, rounds=7, rungs=(), max_overrun=None, varied=False, model="munas")
         ),
-        replace(
-            CONFIG, method=replace(quick, train=quick.train | {"epochs": 3}, rungs=(2,), max_overrun=1.5)
-        ),
-        replace(CONFIG, method=replace(quick, train=quick.train | {"epochs": 3}, rungs=(1,), unique=False)),
+        replace(CONFIG, method=replace(quick, train=brief, rungs=(2,), max_overrun=1.5)),
+        replace(CONFIG, method=replace(quick, train=brief, rungs=(1,), unique=False)),
         replace(
             CONFIG,
             profile="paper",
@@ -62,8 +62,8 @@ def _configs() -> list[Config]:
             CONFIG,
             method=replace(
                 quick,
-                train=quick.train | {"fused_bn": False},
-                final=quick.final | {"epochs": 100},
+                train=replace(quick.train, fused_bn=False),
+                final=replace(quick.final, epochs=100),
                 final_seeds=3,
                 start="small_bn",
                 always_bn=True,
@@ -100,7 +100,7 @@ def test_command_is_one_for_a_shell(tmp_path: Path) -> None:
 
 
 def test_training_that_no_flag_gives_is_named() -> None:
-    train = CONFIG.method.train | {"momentum": 0.5, "epochs": 3}
-    final = CONFIG.method.final | {"shift": 1, "epochs": 50}
+    train = dataclasses.replace(CONFIG.method.train, momentum=0.5, epochs=3)
+    final = dataclasses.replace(CONFIG.method.final, shift=1, epochs=50)
     config = dataclasses.replace(CONFIG, method=dataclasses.replace(CONFIG.method, train=train, final=final))
     assert reading.unlike_profile(config) == ["momentum", "final shift"]

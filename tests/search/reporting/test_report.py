@@ -43,7 +43,10 @@ SMALL = dataclasses.replace(CONFIG, size=32, method=dataclasses.replace(CONFIG.m
 LONG = dataclasses.replace(
     CONFIG,
     method=dataclasses.replace(
-        CONFIG.method, rounds=2000, rungs=(8, 20, 40), train=CONFIG.method.train | {"epochs": 80}
+        CONFIG.method,
+        rounds=2000,
+        rungs=(8, 20, 40),
+        train=dataclasses.replace(CONFIG.method.train, epochs=80),
     ),
 )
 

@@ -17,9 +17,11 @@ from models.training import measure as model_training
 from search.cost.objectives import Bounds
 from search.record.history import Outcome, Record
 from search.run import finalists, rundir
-from search.run.config import PROFILES, Config
+from search.run.config import Config
 from search.run.finalists import OpenPool
+from search.run.profiles import PROFILES
 from search.strategy.evolution import record_of
+from search.strategy.method import Final
 from search.strategy.proposal import build, propose
 from search.workers.evaluator import Task, TrainingSpec, save_weights, weights_path
 from tests.support.search_cases import SENSOR, TARGET
@@ -60,7 +62,7 @@ class Training:
     def __call__(self, spec: TrainingSpec, tasks: list[Task], workers: int, _: OpenPool) -> Trained:
         for task in tasks:
             assert task.graph == GRAPH
-            self.epochs.append(spec.train["epochs"])
+            self.epochs.append(spec.train.epochs)
             yield task.index, self.outcome, None if self.outcome.failure else TRAINED
 
 
@@ -128,7 +130,7 @@ def test_full_training_is_never_shorter(
     directory: Path, monkeypatch: pytest.MonkeyPatch, final_epochs: int
 ) -> None:
     training = Training(Outcome(0.0, 0.0))
-    method = dataclasses.replace(CONFIG.method, final={"epochs": final_epochs})
+    method = dataclasses.replace(CONFIG.method, final=Final(final_epochs))
     config = dataclasses.replace(CONFIG, method=method)
     assert "after 8 epochs: validation error 25.00%, test" in _finish(
         directory, config, training, monkeypatch

@@ -10,11 +10,11 @@ from typing import Any
 
 from export import boards
 from models.recipe import TrainConfig
-from search.run.config import PROFILES
+from search.run.profiles import PROFILES
 from tests.support import REPOSITORY
 
 PROGRAM = """
-import dataclasses, json, sys
+import json, sys
 from absl import flags
 from loggrad_tf.errors import LogGradError
 from search.run import options
@@ -24,7 +24,7 @@ for arguments in json.load(sys.stdin):
         flags.FLAGS[name].unparse()
     flags.FLAGS(["search.evolve", *arguments])
     try:
-        found.append([dataclasses.asdict(options.method()), options.bounds().to_json()])
+        found.append([options.method().to_json(), options.bounds().to_json()])
     except LogGradError as error:
         found.append(str(error))
 json.dump(found, sys.stdout)
@@ -66,7 +66,7 @@ def test_every_saving_is_a_flag_of_its_own() -> None:
     switches = "--max_overrun=none --nounique --children=1 --rungs=none --novaried"
     switches += " --nofused_bn --noalways_bn"
     [paper, _], [plain, _] = ask("--profile=paper", f"--profile=paper {switches}")
-    faithful = vars(PROFILES["faithful"]) | {"rungs": []}
+    faithful = PROFILES["faithful"].to_json()
     assert {k for k in plain if plain[k] != faithful[k]} == {"model"}
     changed = {k for k in plain if plain[k] != paper[k]}
     assert changed == {

@@ -14,7 +14,8 @@ from search.cost.objectives import Bounds, pareto_front
 from search.record.history import Candidate, Record, failed
 from search.record.journal import Journal
 from search.run import rundir
-from search.run.config import PROFILES, Config
+from search.run.config import Config
+from search.run.profiles import PROFILES
 from search.strategy.evolution import Evolution
 from search.strategy.proposal import build
 from search.workers.evaluator import weights_path

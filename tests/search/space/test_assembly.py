@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from models.graph import Graph
+from models.graph import SAME, VALID, Graph
 from search.cost.munas import size
-from search.space.assembly import SAME, VALID, assemble
+from search.space.assembly import assemble
 from search.space.genotype import Block, Genotype, Layer, Pooling, random_genotype
 
 

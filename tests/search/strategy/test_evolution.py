@@ -1,6 +1,5 @@
 """search.strategy.evolution: a history that neither clock nor finishing order can change."""
 
-import dataclasses
 import itertools
 
 import numpy as np
@@ -12,12 +11,11 @@ from search.cost.objectives import Bounds, pareto_front
 from search.record.history import Candidate, Outcome, Record, failed
 from search.strategy.evolution import Evolution, seen_by
 from search.strategy.proposal import Settings, build, propose, standings, training_seed
-from tests.support.search_cases import TARGET, trained
+from tests.support import search_cases
+from tests.support.search_cases import changed, trained
 
-SETTINGS = Settings(
-    target=TARGET, rounds=40, population=8, sample=4, workers=2, seed=5, input_shape=(24, 24, 1)
-)
-CHEAPER = dataclasses.replace(
+SETTINGS = changed(search_cases.settings(side=24, workers=2, seed=5), rounds=40, population=8, sample=4)
+CHEAPER = changed(
     SETTINGS,
     max_overrun=1.0,
     unique=True,
@@ -70,19 +68,19 @@ def test_resuming_anywhere_gives_the_same_history(settings: Settings, history: l
 
 
 def test_seed_and_workers_matter(settings: Settings, history: list[Record]) -> None:
-    assert run(dataclasses.replace(settings, seed=6), order=0) != history
-    assert run(dataclasses.replace(settings, workers=1), order=0) != history
+    assert run(changed(settings, seed=6), order=0) != history
+    assert run(changed(settings, workers=1), order=0) != history
 
 
 def test_a_candidate_sees_only_what_it_may(settings: Settings, history: list[Record]) -> None:
     """Candidate k's parent is at most k - 3 with two workers, newest or of the front, and did not fail."""
     assert [seen_by(k, SETTINGS) for k in (0, 2, 3, 10)] == [0, 0, 1, 8]
-    assert seen_by(10, dataclasses.replace(SETTINGS, workers=1)) == 10
+    assert seen_by(10, changed(SETTINGS, workers=1)) == 10
     for record in history[8:]:
         index, parent = record.candidate.index, record.candidate.parent
         visible = history[: index - 2]
         assert parent is not None
-        front = pareto_front(standings(visible, settings), settings.bounds) if settings.elitist else {}
+        front = pareto_front(standings(visible, settings), settings.bounds) if settings.method.elitist else {}
         assert parent in front or parent in [r.candidate.index for r in visible if r.point is not None][-8:]
         earlier = [r.candidate for r in history[:index]]
         assert record.candidate == propose(settings, index, visible, earlier)
@@ -98,7 +96,7 @@ def test_first_candidates_are_random_children_are_morphs(settings: Settings, his
 
 
 def test_a_failure_is_no_parent_and_has_no_point() -> None:
-    settings = dataclasses.replace(SETTINGS, rounds=12)
+    settings = changed(SETTINGS, rounds=12)
     evolution = Evolution(settings, [])
     while (candidate := evolution.ready()) is not None:
         list(evolution.commit(candidate.index, failed("no memory")))
@@ -108,7 +106,7 @@ def test_a_failure_is_no_parent_and_has_no_point() -> None:
 
 
 def test_costs_are_those_of_the_pruned_network() -> None:
-    settings = dataclasses.replace(SETTINGS, pruning=True, bounds=Bounds(size=None))
+    settings = changed(SETTINGS, pruning=True, bounds=Bounds(size=None))
     evolution = Evolution(settings, [])
     candidate = evolution.ready()
     assert candidate is not None

@@ -17,9 +17,10 @@ from search.space.mutation import mutate
 from search.space.starts import STARTS
 from search.strategy import proposal
 from search.strategy.proposal import Settings, build, expected, over_bound, propose
-from tests.support.search_cases import TARGET
+from tests.support import search_cases
+from tests.support.search_cases import TARGET, changed
 
-PLAIN = Settings(target=TARGET, population=10, sample=4, seed=3, input_shape=(32, 32, 1))
+PLAIN = changed(search_cases.settings(side=32, seed=3), population=10, sample=4)
 DEPLOYED = Bounds(peak_memory=None, ram=6_500)
 
 
@@ -42,7 +43,7 @@ def test_plain_takes_whatever_is_drawn() -> None:
 @pytest.mark.parametrize("bounds", [Bounds(), DEPLOYED, Bounds(0.05, None, None, None, latency=0.02)])
 @pytest.mark.parametrize("pruning", [False, True])
 def test_nothing_over_its_bounds_is_trained(bounds: Bounds, pruning: bool) -> None:
-    settings = dataclasses.replace(PLAIN, bounds=bounds, max_overrun=1.0, pruning=pruning)
+    settings = changed(PLAIN, bounds=bounds, max_overrun=1.0, pruning=pruning)
     records: list[Record] = []
     for k in range(24):
         candidate = propose(settings, k, records, [r.candidate for r in records])
@@ -54,39 +55,39 @@ def test_nothing_over_its_bounds_is_trained(bounds: Bounds, pruning: bool) -> No
 
 
 def test_a_bound_that_is_over_is_named_the_cheapest_first() -> None:
-    settings = dataclasses.replace(PLAIN, max_overrun=1.0, bounds=Bounds(macs=1, size=1, ram=1))
+    settings = changed(PLAIN, max_overrun=1.0, bounds=Bounds(macs=1, size=1, ram=1))
     graph = build(propose(PLAIN, 0, [], []).genotype, PLAIN)
     assert over_bound(graph, settings) == "macs"
-    assert over_bound(graph, dataclasses.replace(settings, bounds=Bounds(macs=None, size=1))) == "size"
-    assert over_bound(graph, dataclasses.replace(settings, max_overrun=None)) is None
+    assert over_bound(graph, changed(settings, bounds=Bounds(macs=None, size=1))) == "size"
+    assert over_bound(graph, changed(settings, max_overrun=None)) is None
     assert [name for name, _ in count(graph, TARGET, ("ram", "macs"))] == ["macs", "ram"]
     assert set(RESOURCES) == set(Bounds().to_json()) - {"error"}
 
 
 def test_impossible_bounds_end_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proposal, "MAX_REDRAWS", 50)
-    settings = dataclasses.replace(PLAIN, max_overrun=1.0, bounds=Bounds(size=5))
+    settings = changed(PLAIN, max_overrun=1.0, bounds=Bounds(size=5))
     with pytest.raises(LogGradError, match=r"can be used \(.*size: 50.*raise --max_overrun or the bounds"):
         propose(settings, 0, [], [])
 
 
 def test_no_network_is_trained_twice() -> None:
     """All neighbours of a small network but a few have been tried: only those come out."""
-    settings = dataclasses.replace(PLAIN, population=1, unique=True)
+    settings = changed(PLAIN, population=1, unique=True)
     parent = record(PLAIN, 0, 0.3)
     tried = [parent.candidate]
     for k in range(1, 40):
         candidate = propose(settings, k, [parent], tried)
         assert build(candidate.genotype, settings) not in {build(c.genotype, settings) for c in tried}
         tried.append(candidate)
-    plain = dataclasses.replace(settings, unique=False)
+    plain = changed(settings, unique=False)
     again = propose(plain, 1, [parent], tried)
     assert again == propose(plain, 1, [parent], []) and again.genotype == tried[1].genotype
     assert dict(propose(settings, 1, [parent], tried).rejected)["duplicate"] >= 1
 
 
 def test_networks_that_only_prune_otherwise_are_two() -> None:
-    settings = dataclasses.replace(PLAIN, unique=True, pruning=True)
+    settings = changed(PLAIN, unique=True, pruning=True)
     first = propose(settings, 0, [], [])
     other = Candidate(0, dataclasses.replace(first.genotype, sparsity=0.3), None, "random")
     assert propose(settings, 0, [], [other]).genotype == first.genotype
@@ -94,8 +95,8 @@ def test_networks_that_only_prune_otherwise_are_two() -> None:
 
 
 def test_the_child_in_the_sparsest_part_is_trained() -> None:
-    settings = dataclasses.replace(PLAIN, children=12, max_overrun=1.0)
-    one = dataclasses.replace(settings, children=1)
+    settings = changed(PLAIN, children=12, max_overrun=1.0)
+    one = changed(settings, children=1)
     front = [record(one, k, 0.3) for k in range(4)]
 
     def distance(candidate: Candidate) -> float:
@@ -111,7 +112,7 @@ def test_the_child_in_the_sparsest_part_is_trained() -> None:
 
 
 def test_limits_come_from_networks_that_cost_no_more() -> None:
-    settings = dataclasses.replace(PLAIN, rungs=(1, 3), max_overrun=1.0)
+    settings = changed(PLAIN, rungs=(1, 3), max_overrun=1.0)
     own = propose(settings, 5, [], [])
     cost = costs(build(own.genotype, settings), TARGET)
 
@@ -127,7 +128,7 @@ def test_limits_come_from_networks_that_cost_no_more() -> None:
     assert propose(settings, 5, smaller[:2] + larger, []).limits == (None, None)
     assert propose(settings, 5, smaller + larger, []).limits == (1.2, None)
     assert propose(settings, 5, [*smaller, rival(6, 1.0, 2.0, 2.0, 2.0)], []).limits[1] == pytest.approx(6.0)
-    assert propose(dataclasses.replace(settings, rungs=()), 5, smaller, []).limits == ()
+    assert propose(changed(settings, rungs=()), 5, smaller, []).limits == ()
 
 
 def test_sampling_frequencies() -> None:
@@ -136,7 +137,7 @@ def test_sampling_frequencies() -> None:
         layer
         for seed in range(60)
         for k in range(10)
-        for block in propose(dataclasses.replace(PLAIN, seed=seed), k, [], []).genotype.blocks
+        for block in propose(changed(PLAIN, seed=seed), k, [], []).genotype.blocks
         for layer in block.layers
     ]
     kinds = collections.Counter(layer.kind for layer in layers)
@@ -148,7 +149,7 @@ def test_sampling_frequencies() -> None:
 
 def test_selection_prefers_the_fit() -> None:
     """With one objective, a tournament over the whole population picks its best member."""
-    settings = dataclasses.replace(PLAIN, sample=400, bounds=Bounds(0.05, None, None, None))
+    settings = changed(PLAIN, sample=400, bounds=Bounds(0.05, None, None, None))
     records = [record(PLAIN, k, error) for k, error in enumerate((0.4, 0.2, 0.1, 0.45))]
     assert {propose(settings, k, records, []).parent for k in range(10, 20)} == {2}
     aged = [*records, *(record(PLAIN, 4 + k, 0.3) for k in range(10))]
@@ -157,13 +158,13 @@ def test_selection_prefers_the_fit() -> None:
 
 def test_the_front_outlives_the_population() -> None:
     """Ten networks, the first the best by far: with two in the population it is a parent still."""
-    settings = dataclasses.replace(PLAIN, population=2, sample=30, bounds=Bounds(0.05, 1e12, 1e12, 1e12))
+    settings = changed(PLAIN, population=2, sample=30, bounds=Bounds(0.05, 1e12, 1e12, 1e12))
     records = [record(PLAIN, k, 0.01 if k == 0 else 0.5) for k in range(10)]
     front = pareto_front({r.candidate.index: r.point for r in records if r.point}, settings.bounds)
     earlier = [r.candidate for r in records]
 
     def parents(elitist: bool) -> set[int | None]:
-        asked = dataclasses.replace(settings, elitist=elitist)
+        asked = changed(settings, elitist=elitist)
         return {propose(asked, k, records, earlier).parent for k in range(10, 40)}
 
     assert parents(elitist=False) <= {8, 9}
@@ -173,7 +174,7 @@ def test_the_front_outlives_the_population() -> None:
 @pytest.mark.parametrize("flaw", ["stopped", "guesses", "over a bound"])
 def test_who_dies_of_age_all_the_same(flaw: str) -> None:
     bounds = Bounds(error=0.05, peak_memory=None, size=None, macs=1e3 if flaw == "guesses" else 1e12)
-    settings = dataclasses.replace(PLAIN, population=2, sample=30, elitist=True, bounds=bounds)
+    settings = changed(PLAIN, population=2, sample=30, elitist=True, bounds=bounds)
     records = [record(PLAIN, k, 0.5) for k in range(10)]
     first = records[0]
     if flaw == "stopped":
@@ -192,7 +193,7 @@ def test_who_dies_of_age_all_the_same(flaw: str) -> None:
 
 
 def test_always_bn_leaves_no_layer_without_it_and_never_morphs_it() -> None:
-    settings = dataclasses.replace(PLAIN, always_bn=True)
+    settings = changed(PLAIN, always_bn=True)
     for index in range(20):
         genotype = propose(settings, index, [], []).genotype
         normalised = space.normalised(genotype)
@@ -202,13 +203,13 @@ def test_always_bn_leaves_no_layer_without_it_and_never_morphs_it() -> None:
     rng = np.random.default_rng(0)
     names = [mutate(parent, rng, lambda g: build(g, settings))[1] for _ in range(300)]
     assert not any("flip bn" in name for name in names)
-    plain = dataclasses.replace(settings, always_bn=False)
+    plain = changed(settings, always_bn=False)
     names = [mutate(parent, rng, lambda g: build(g, plain))[1] for _ in range(300)]
     assert any("flip bn" in name for name in names)
 
 
 def test_a_search_may_begin_with_a_network() -> None:
-    settings = dataclasses.replace(PLAIN, start="small_bn", unique=True, input_shape=(96, 96, 1))
+    settings = changed(PLAIN, start="small_bn", unique=True, input_shape=(96, 96, 1))
     first = propose(settings, 0, [], [])
     assert (first.genotype, first.parent, first.morph) == (STARTS["small_bn"], None, "start")
     widths = [
@@ -218,12 +219,12 @@ def test_a_search_may_begin_with_a_network() -> None:
     assert widths[0] == widths[1] == [8, 10, 16, 32]
     second = propose(settings, 1, [], [first])
     assert second.parent == 0 and build(second.genotype, settings) != build(first.genotype, settings)
-    late = propose(settings, settings.population, [], [first, second])
+    late = propose(settings, settings.method.population, [], [first, second])
     assert late.parent == 0 and late.genotype not in (first.genotype, second.genotype)
 
 
 def test_a_network_to_begin_with_is_pruned_like_any() -> None:
-    settings = dataclasses.replace(PLAIN, start="small_bn", pruning=True, input_shape=(96, 96, 1))
+    settings = changed(PLAIN, start="small_bn", pruning=True, input_shape=(96, 96, 1))
     first = propose(settings, 0, [], [])
     second = propose(settings, 1, [], [first])
     found = [c.genotype.sparsity for c in (first, second)]
@@ -233,7 +234,7 @@ def test_a_network_to_begin_with_is_pruned_like_any() -> None:
 
 def test_a_network_to_begin_with_is_made_to_fit() -> None:
     tight = Bounds(macs=500_000, size=5000, peak_memory=None)
-    settings = dataclasses.replace(
+    settings = changed(
         PLAIN, start="small_bn", unique=True, input_shape=(96, 96, 1), max_overrun=1.0, bounds=tight
     )
     wanted = build(STARTS["small_bn"], settings)
@@ -250,7 +251,7 @@ def test_a_network_to_begin_with_is_made_to_fit() -> None:
 def test_parents_are_judged_by_their_loss_if_asked() -> None:
     """The second has the larger error and the smaller loss; a diverged one is the worst."""
     bounds = Bounds(error=0.05, peak_memory=None, size=None, macs=None)
-    settings = dataclasses.replace(PLAIN, population=4, sample=30, bounds=bounds)
+    settings = changed(PLAIN, population=4, sample=30, bounds=bounds)
     found = [(0.10, 0.60), (0.12, 0.40), (0.11, None), (0.11, 1.5)]
     records = []
     for index, (error, loss) in enumerate(found):
@@ -258,9 +259,9 @@ def test_parents_are_judged_by_their_loss_if_asked() -> None:
         records.append(dataclasses.replace(drawn, outcome=Outcome(error, error, val_loss=loss)))
     candidates = [r.candidate for r in records]
     for rank_by, best in (("error", 0), ("loss", 1)):
-        asked = dataclasses.replace(settings, rank_by=rank_by)
+        asked = changed(settings, rank_by=rank_by)
         assert {propose(asked, k, records, candidates).parent for k in range(4, 20)} == {best}
-    by_loss = [proposal.standing(r, dataclasses.replace(settings, rank_by="loss")) for r in records]
+    by_loss = [proposal.standing(r, changed(settings, rank_by="loss")) for r in records]
     guessing = 2 / 3
     expected_errors = [*(loss / np.log(3) * guessing for loss in (0.6, 0.4)), 1.0, 1.5 / np.log(3) * guessing]
     assert [p.error for p in by_loss if p] == pytest.approx(expected_errors)

@@ -10,6 +10,7 @@ from PIL import Image
 from loggrad_tf.data import dataset
 from loggrad_tf.transform import frontend
 from models.graph import Graph, GraphBuilder
+from models.recipe import TrainConfig
 from search.record.history import Outcome
 from search.record.journal import encode
 from search.workers.evaluator import (
@@ -24,7 +25,7 @@ from search.workers.evaluator import (
 from search.workers.pool import Pool
 
 SIDE = 16
-TRAIN = {"epochs": 2, "batch_size": 8, "schedule": "cosine", "flip": True, "shift": 2}
+TRAIN = TrainConfig(epochs=2, batch_size=8, schedule="cosine", flip=True, shift=2)
 
 
 @pytest.fixture
@@ -93,8 +94,8 @@ def test_trainings_end_at_their_limits_and_when_nothing_is_learned(
     weights = tmp_path / "weights"
     weights.mkdir()
     front_end = frontend.fixed("loggrad_1p5", prepared.sensor)
-    spec = TrainingSpec(prepared.path, front_end, TRAIN | {"epochs": 4}, weights)
-    stuck = TRAIN | {"epochs": 4, "learning_rate": 1e-9, "weight_decay": 0.0}
+    spec = TrainingSpec(prepared.path, front_end, dataclasses.replace(TRAIN, epochs=4), weights)
+    stuck = dataclasses.replace(TRAIN, epochs=4, learning_rate=1e-9, weight_decay=0.0)
 
     def outcome(spec: TrainingSpec, *limits: tuple[int, float]) -> Outcome:
         with Pool(1, open_evaluator, spec) as pool:
@@ -117,7 +118,7 @@ def test_a_network_that_diverges_has_an_outcome_like_any_other(
     """Its loss is no number, which no journal can hold."""
     weights = tmp_path / "weights"
     weights.mkdir()
-    wild = TRAIN | {"epochs": 3, "learning_rate": 1e30}
+    wild = dataclasses.replace(TRAIN, epochs=3, learning_rate=1e30)
     spec = TrainingSpec(prepared.path, frontend.fixed("loggrad_1p5", prepared.sensor), wild, weights)
     with Pool(1, open_evaluator, spec) as pool:
         pool.submit(0, Task(0, _network(4), 7))

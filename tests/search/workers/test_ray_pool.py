@@ -21,6 +21,7 @@ from loggrad_tf.data import dataset
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend
 from models.graph import GraphBuilder
+from models.recipe import TrainConfig
 from search.record.history import Outcome
 from search.run.config import versions
 from search.workers import ray_pool
@@ -352,7 +353,7 @@ def test_training_gives_the_same_bytes_as_in_processes(cluster: Any, spec: Spec,
     x = b.conv(b.input(SIDE, SIDE, 1), 4, 3, bn=True, relu=True)
     graph = b.build(b.dense(b.global_avg(x), 1))
     sensor = dataset.open_prepared(spec.data).sensor
-    train = {"epochs": 2, "batch_size": 8, "schedule": "cosine", "flip": True, "shift": 2}
+    train = TrainConfig(epochs=2, batch_size=8, schedule="cosine", flip=True, shift=2)
     results = []
     for name in ("ray", "processes"):
         (tmp_path / name).mkdir()

@@ -1,0 +1,100 @@
+"""Profiles: values of all knobs that belong together.
+
+``quick`` takes minutes on two cores. ``paper`` is the paper's appendix C.1 (2000 candidates of 80 epochs,
+pruning) with everything that makes it cheaper. ``faithful`` is the same as muNAS did it: whatever is drawn
+is trained to the end.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from models.graph import SAME, VALID
+from models.recipe import TrainConfig
+from search.cost.objectives import ERROR, Bounds
+from search.knob import NONE, Flag, text
+from search.strategy.method import METHOD_FLAGS, Final, Method
+
+# A million multiply-accumulates, the default bound on those, at the 0.52 nJ of a Cortex-M4.
+ENERGY = 5e-4
+
+_FAITHFUL = Method(
+    rounds=2000,
+    population=100,
+    sample=25,
+    model="munas",
+    pruning=True,
+    max_overrun=None,
+    unique=False,
+    children=1,
+    elitist=False,
+    rank_by=ERROR,
+    rungs=(),
+    varied=False,
+    always_bn=False,
+    padding=VALID,
+    start="",
+    train=TrainConfig(fused_bn=False),
+    final=Final(),
+    finalists=1,
+    final_seeds=1,
+)
+_PAPER = dataclasses.replace(
+    _FAITHFUL,
+    model="deployed",
+    max_overrun=1.0,
+    unique=True,
+    children=8,
+    rungs=(8, 20, 40),
+    varied=True,
+    always_bn=True,
+    train=TrainConfig(),
+)
+_QUICK = dataclasses.replace(
+    _PAPER,
+    rounds=64,
+    population=16,
+    sample=6,
+    pruning=False,
+    always_bn=False,
+    padding=SAME,
+    rungs=(2, 4),
+    train=TrainConfig(epochs=8, batch_size=64, schedule="cosine", flip=True, shift=4),
+    # Long trainings on few photographs overfit.
+    final=Final(epochs=40, label_smoothing=0.1, shift=8),
+    finalists=3,
+)
+PROFILES = {"quick": _QUICK, "paper": _PAPER, "faithful": _FAITHFUL}
+
+
+def default_bounds(model: str, board: Mapping[str, Any] | None = None, energy: bool = False) -> Bounds:
+    """The bounds of a search that names none.
+
+    Args:
+      model: whose counts they are on; of ``deployed`` the whole image has what the paper gives the maps.
+      board: facts of a board with memory, of which an image may fill all; then nothing bounds its weights.
+      energy: it is an objective, bounded by :data:`ENERGY`.
+    """
+    found = Bounds()
+    if board is not None:
+        memory = {"ram": board["ram"]["length"], "flash": board["flash"]["length"]}
+        found = dataclasses.replace(found, peak_memory=None, size=None, **memory)
+    elif model != "munas":
+        found = dataclasses.replace(found, peak_memory=None, ram=found.peak_memory)
+    return dataclasses.replace(found, energy=ENERGY) if energy else found
+
+
+def values(flag: Flag) -> dict[str, str]:
+    """What a knob of a method or of bounds is in each profile, as text."""
+    owners = PROFILES if flag in METHOD_FLAGS else BOUNDS
+    return {name: text(flag.of(owner)) or NONE for name, owner in owners.items()}
+
+
+def in_short(flag: Flag) -> str:
+    """The same in a few words, for the help of its flag."""
+    quick, paper, faithful = values(flag).values()
+    found = quick if quick == paper else f"quick {quick}, paper {paper}"
+    return found if faithful == paper else f"{found}; faithful {faithful}"
+
+
+BOUNDS = {name: default_bounds(profile.model) for name, profile in PROFILES.items()}

@@ -1,0 +1,149 @@
+"""How a search draws and trains its candidates: every knob of it, each defined here and nowhere else.
+
+:mod:`search.run.options` makes a flag of each, :mod:`search.run.flag_table` a line of the documentation; the
+values that belong together are the profiles of :mod:`search.run.profiles`.
+"""
+
+import dataclasses
+from typing import Any
+
+from loggrad_tf.json_base import JsonBase
+from models.graph import SAME, VALID
+from models.recipe import TrainConfig
+from search.cost.costs import MODELS
+from search.cost.objectives import ERROR, LOSS
+from search.knob import Knob, flags_of, knob, parts, positive, rising
+from search.space.starts import STARTS
+
+
+@dataclasses.dataclass(frozen=True)
+class Final(JsonBase):
+    """What the training in full changes of the search's; None: nothing.
+
+    Attributes:
+      epochs: of the training in full, if more than the search's.
+      label_smoothing, shift: of :class:`models.recipe.TrainConfig`.
+    """
+
+    epochs: int = dataclasses.field(
+        default=0,
+        metadata=knob(
+            "Epochs to train the best networks from scratch at the end, if more than the search's.",
+            flag="final_epochs",
+            lower=0,
+        ),
+    )
+    label_smoothing: float | None = None
+    shift: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """What is changed, and the epochs."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    def of(self, brief: TrainConfig) -> TrainConfig:
+        """The training in full of networks that were trained as ``brief`` says; it is never shorter."""
+        changes = self.to_json() | {"epochs": max(brief.epochs, self.epochs)}
+        return dataclasses.replace(brief, **changes)
+
+
+# No flag gives these, and journals of searches that were begun before there was a choice do not name them.
+_UNNAMED = ("optimizer", "initializer")
+
+
+@dataclasses.dataclass(frozen=True)
+class Method(JsonBase):
+    """How candidates are drawn and trained; what each knob is good for says :mod:`search.strategy.proposal`.
+
+    None, False, 1, ``error``, () and an empty text are muNAS' ways, wherever a knob takes them.
+    """
+
+    rounds: int = dataclasses.field(metadata=knob("Candidates in all.", lower=1))
+    population: int = dataclasses.field(
+        metadata=knob("Ageing population, and so many are drawn at random first.", lower=1)
+    )
+    sample: int = dataclasses.field(metadata=knob("Tournament size, with replacement.", lower=1))
+    model: str = dataclasses.field(
+        metadata=knob(
+            "Whose counts the default bounds are on: deployed (RAM of the generated C's image) or munas (1"
+            " byte an element, input not counted); both are reported.",
+            flag="resources",
+            choices=MODELS,
+        )
+    )
+    pruning: bool = dataclasses.field(
+        metadata=knob("A candidate has a sparsity too: channels are pruned in training.")
+    )
+    max_overrun: float | None = dataclasses.field(
+        metadata=knob(
+            "Repair or redraw, before training, networks with a cost above this many times its bound; none"
+            " trains them all.",
+            parse=positive,
+        )
+    )
+    unique: bool = dataclasses.field(metadata=knob("Never train a network twice."))
+    children: int = dataclasses.field(
+        metadata=knob("Draw so many and train the one where the front of costs is sparsest.", lower=1)
+    )
+    elitist: bool = dataclasses.field(
+        metadata=knob("Members of the front that are within the bounds stay parents, whatever their age.")
+    )
+    rank_by: str = dataclasses.field(
+        metadata=knob(
+            "Parents and finalists are those of least validation error, or loss.", choices=(ERROR, LOSS)
+        )
+    )
+    rungs: tuple[int, ...] = dataclasses.field(
+        metadata=knob(
+            "Epochs, separated by commas, at which trainings that learn slower than those of cheaper networks"
+            " end, or none.",
+            parse=rising,
+        )
+    )
+    varied: bool = dataclasses.field(metadata=knob("Larger and more varied steps."))
+    always_bn: bool = dataclasses.field(
+        metadata=knob(
+            "Batch norm behind every layer, whatever the genotype says: on the board it is part of the"
+            " convolution and costs nothing."
+        )
+    )
+    padding: str = dataclasses.field(
+        metadata=knob(
+            "Convolutions without zero padding, or with what keeps a map's size.", choices=(VALID, SAME)
+        )
+    )
+    start: str = dataclasses.field(
+        metadata=knob(
+            "Begin with this network and its morphs in place of random networks.", choices=("", *STARTS)
+        )
+    )
+    train: TrainConfig = dataclasses.field(
+        metadata=parts(
+            epochs=Knob("Training epochs per candidate.", lower=1),
+            fused_bn=Knob("Batch norm by fewer, longer operations than Keras' own."),
+        )
+    )
+    final: Final
+    finalists: int = dataclasses.field(
+        metadata=knob(
+            "So many are trained for --final_epochs; the best by --rank_by on validation is saved.", lower=1
+        )
+    )
+    final_seeds: int = dataclasses.field(
+        metadata=knob("Seeds that each of them is trained with; their mean chooses the network.", lower=1)
+    )
+
+    def to_json(self) -> dict[str, Any]:
+        """Fields by name; of ``train`` what no flag gives only where it is not the default."""
+        found, usual = super().to_json(), TrainConfig()
+        for name in _UNNAMED:
+            if getattr(self.train, name) == getattr(usual, name):
+                del found["train"][name]
+        return found
+
+    @property
+    def reached_rungs(self) -> tuple[int, ...]:
+        """The rungs that lie below the epochs of a training."""
+        return tuple(rung for rung in self.rungs if rung < self.train.epochs)
+
+
+METHOD_FLAGS = flags_of(Method)

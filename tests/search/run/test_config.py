@@ -1,0 +1,53 @@
+"""search.run.config: searches of before are read and written as they were."""
+
+import hashlib
+import json
+
+import pytest
+
+from loggrad_tf.errors import LogGradError
+from search.run.config import Config
+from search.run.profiles import PROFILES
+from search.strategy.method import Method
+from tests.support.report_cases import CONFIG
+
+# As config.json has had it since the first searches.
+TRAIN = {
+    "epochs": 80, "batch_size": 128, "learning_rate": 0.03, "momentum": 0.9, "weight_decay": 1e-4,
+    "schedule": "constant", "label_smoothing": 0.0, "flip": False, "shift": 0, "fused_bn": False,
+}  # fmt: skip
+STORED = {
+    "rounds": 2000, "population": 100, "sample": 25, "model": "munas", "pruning": True, "max_overrun": None,
+    "unique": False, "children": 1, "elitist": False, "rank_by": "error", "rungs": [], "varied": False,
+    "always_bn": False, "padding": "valid", "start": "", "train": TRAIN, "final": {"epochs": 0},
+    "finalists": 1, "final_seeds": 1,
+}  # fmt: skip
+QUICK = {"epochs": 8, "batch_size": 64, "schedule": "cosine", "flip": True, "shift": 4, "fused_bn": True}
+
+
+def test_a_stored_method_is_read_and_written_as_it_was() -> None:
+    assert PROFILES["faithful"].to_json() == STORED
+    assert Method.from_json(STORED) == PROFILES["faithful"]
+    quick = PROFILES["quick"].to_json()
+    assert quick["train"] == TRAIN | QUICK
+    assert quick["final"] == {"epochs": 40, "label_smoothing": 0.1, "shift": 8}
+    assert Method.from_json(quick) == PROFILES["quick"]
+
+
+def test_another_optimizer_is_written_down() -> None:
+    adam = Method.from_json(STORED | {"train": TRAIN | {"optimizer": "adam"}})
+    assert adam.to_json()["train"] == TRAIN | {"optimizer": "adam"}
+
+
+def test_the_history_keeps_its_hash() -> None:
+    """By it a journal knows its config.json; another one, and no search of before could go on."""
+    text = json.dumps(CONFIG.history(), sort_keys=True)
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "9cae6c6004e7187d"
+    assert Config.from_json(json.loads(json.dumps(CONFIG.to_json()))) == CONFIG
+
+
+@pytest.mark.parametrize("missing", ["rounds", "train"])
+def test_a_stored_method_is_whole(missing: str) -> None:
+    stored = {name: value for name, value in STORED.items() if name != missing}
+    with pytest.raises(LogGradError, match=f"Method: key '{missing}' is missing"):
+        Method.from_json(stored)
