@@ -19,6 +19,7 @@ from search.reporting.svg import (
     span,
     stairs,
 )
+from search.strategy.proposal import CROWDED, DUPLICATE
 
 WIDTH, HEIGHT = 600, 310
 LEFT, RIGHT, TOP, BOTTOM = 62, 584, 14, 262
@@ -135,8 +136,8 @@ def untimed(run: Run) -> str:
 
 
 _REASONS = {
-    "duplicate": "trained already",
-    "crowded": "a sibling lay where the front is sparser",
+    DUPLICATE: "trained already",
+    CROWDED: "a sibling lay where the front is sparser",
     "peak_memory": "peak memory over its bound",
     "size": "weights over their bound",
     "macs": "multiply-accumulates over their bound",

@@ -20,9 +20,11 @@ anyway can be dropped before it costs anything, each by a setting of its own:
   its measure and the front in place of a ranking), or if nothing was learned yet.
 """
 
+import collections
 import dataclasses
 import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -45,6 +47,8 @@ NARROWING = 0.71
 # A network to begin with is narrowed in finer steps, down to a tenth.
 FINE_NARROWING, MAX_NARROWINGS = 0.95, 45
 RANDOM, START, NARROWED_START = "random", "start", "start, narrowed"
+# Why a draw is dropped, besides the cost that is over its bound.
+DUPLICATE, CROWDED = "duplicate", "crowded"
 # Density of the front of costs: width of the kernel in octaves, and the smallest share of a bound
 # that still counts as smaller.
 KERNEL_OCTAVES, LEAST_SHARE = 0.5, 1 / 8
@@ -131,48 +135,71 @@ def propose(settings: Settings, index: int, visible: list[Record], earlier: list
     """
     rng = rng_of(settings.seed, index)
     parents = _parents(visible, settings)
-    tried = {_identity(c.genotype, settings) for c in earlier} if settings.method.unique else set()
-    drawn: list[tuple[Genotype, int | None, str]] = []
-    rejected: dict[str, int] = {}
+    reasons = _reasons(earlier, settings)
+    wanted = 1 if _is_start(index, settings) else settings.method.children
+    drawn: list[_Draw] = []
+    rejected: collections.Counter[str] = collections.Counter()
     for _ in range(MAX_REDRAWS):
-        if settings.method.start and index == 0:
-            wanted = _start(settings, rng)
-            genotype, parent = _narrowed(wanted, settings), None
-            morph = START if genotype == wanted else NARROWED_START
-        elif settings.method.start and (index < settings.method.population or not parents):
-            parent = 0
-            genotype, morph = mutate(
-                earlier[0].genotype, rng, lambda g: build(g, settings), settings.method.varied
-            )
-        elif index < settings.method.population or not parents:
-            genotype = _repaired(random_genotype(rng, settings.method.pruning), settings, rng)
-            parent, morph = None, RANDOM
-        else:
-            winner = _tournament(parents, settings, rng)
-            parent = winner.index
-            genotype, morph = mutate(
-                winner.genotype, rng, lambda g: build(g, settings), settings.method.varied
-            )
-        reason = over_bound(expected(genotype, settings), settings)
-        if reason is None and settings.method.unique and _identity(genotype, settings) in tried:
-            reason = "duplicate"
-        if reason is not None:
-            rejected[reason] = rejected.get(reason, 0) + 1
+        draw = _draw(index, parents, earlier, settings, rng)
+        found = (reason(draw.genotype) for reason in reasons)
+        if (named := next((name for name in found if name is not None), None)) is not None:
+            rejected[named] += 1
             continue
-        drawn.append((genotype, parent, morph))
-        if len(drawn) == (1 if settings.method.start and index == 0 else settings.method.children):
+        drawn.append(draw)
+        if len(drawn) == wanted:
             break
     if not drawn:
-        reasons = ", ".join(f"{name}: {n}" for name, n in sorted(rejected.items()))
+        counts = ", ".join(f"{name}: {n}" for name, n in sorted(rejected.items()))
         raise LogGradError(
-            f"none of {MAX_REDRAWS} networks drawn for candidate {index} can be used ({reasons});"
+            f"none of {MAX_REDRAWS} networks drawn for candidate {index} can be used ({counts});"
             " raise --max_overrun or the bounds, or end a search that goes on with --rounds"
         )
     if len(drawn) > 1:
-        rejected["crowded"] = len(drawn) - 1
-    genotype, parent, morph = drawn[_sparsest([g for g, _, _ in drawn], visible, settings)]
-    limits = _limits(expected(genotype, settings), visible, settings)
-    return Candidate(index, genotype, parent, morph, tuple(sorted(rejected.items())), limits)
+        rejected[CROWDED] = len(drawn) - 1
+    best = drawn[_sparsest([draw.genotype for draw in drawn], visible, settings)]
+    limits = _limits(expected(best.genotype, settings), visible, settings)
+    return Candidate(index, best.genotype, best.parent, best.morph, tuple(sorted(rejected.items())), limits)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Draw:
+    """A network that may become a candidate, and where it comes from, as :class:`Candidate` has it."""
+
+    genotype: Genotype
+    parent: int | None
+    morph: str
+
+
+def _is_start(index: int, settings: Settings) -> bool:
+    """Is it the network that the search is told to begin with?"""
+    return bool(settings.method.start) and index == 0
+
+
+def _draw(
+    index: int, parents: list[Record], earlier: list[Candidate], settings: Settings, rng: np.random.Generator
+) -> _Draw:
+    """One network: the one to begin with, a random one, or a morph of a parent."""
+    if _is_start(index, settings):
+        wanted = _start(settings, rng)
+        genotype = _narrowed(wanted, settings)
+        return _Draw(genotype, None, START if genotype == wanted else NARROWED_START)
+    if parents and index >= settings.method.population:
+        parent = _tournament(parents, settings, rng)
+    elif settings.method.start:
+        parent = earlier[0]
+    else:
+        return _Draw(_repaired(random_genotype(rng, settings.method.pruning), settings, rng), None, RANDOM)
+    genotype, morph = mutate(parent.genotype, rng, lambda g: build(g, settings), settings.method.varied)
+    return _Draw(genotype, parent.index, morph)
+
+
+def _reasons(earlier: list[Candidate], settings: Settings) -> list[Callable[[Genotype], str | None]]:
+    """What may speak against training a network: each names its reason, or finds none."""
+    reasons: list[Callable[[Genotype], str | None]] = [lambda g: over_bound(expected(g, settings), settings)]
+    if settings.method.unique:
+        tried = {_identity(c.genotype, settings) for c in earlier}
+        reasons.append(lambda g: DUPLICATE if _identity(g, settings) in tried else None)
+    return reasons
 
 
 def _parents(visible: list[Record], settings: Settings) -> list[Record]:
