@@ -18,7 +18,7 @@ import dataclasses
 import math
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -77,35 +77,41 @@ def finish_best(
     from models.training import measure as training
 
     leader = records[ranking(front.members, config.bounds)[0]]
+    wanted = _worth_training(config, leader, records)
+    finals = _finalists(directory, config, wanted, data, open_pool)
+    choice = _choose(directory, config, leader, finals, len(data.labels_of("val")))
+    saved = _save(directory / BEST, choice, data)
+    guessing = training.majority_error(data, "test")
+    return choice.index, f"{_errors(choice, saved, guessing)}; saved in {directory / BEST}"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Choice:
+    """The network to save.
+
+    Attributes:
+      index: of its candidate.
+      network: the training of it that is saved.
+      trainings: all that decided for it, which are tested with it.
+      in_full: it was trained in full; otherwise it has the search's weights.
+      passed_over: epochs and least mean error of trainings in full that were not good enough.
+    """
+
+    index: int
+    network: Bundle
+    trainings: tuple[Bundle, ...]
+    in_full: bool
+    passed_over: tuple[int, float] | None = None
+
+
+def _worth_training(config: Config, leader: Record, records: list[Record]) -> list[Record]:
+    """The candidates to train in full, best first; none, if that would be no longer than the search's."""
+    brief = config.method.train
+    if config.method.final.of(brief).epochs <= brief.epochs:
+        return []
     judged = standings(records, config.settings())
     order = ranking(_as_good(judged, leader.candidate.index, config.bounds), config.bounds)
-    brief = config.method.train
-    full = config.method.final.of(brief)
-    wanted = [records[i] for i in order[: config.method.finalists]] if full.epochs > brief.epochs else []
-    finals = _finalists(directory, config, wanted, data, full, open_pool)
-    index, chosen = _chosen(directory, config, leader, finals, data, brief)
-    seeds = finals[index] if chosen.train != brief else [chosen]
-    chosen = dataclasses.replace(chosen, metrics=chosen.metrics | {"mean_val_error": _mean(seeds)})
-    if not _is_saved(directory / BEST, chosen):
-        tested = {one.seed: training.evaluate(one.model(), data, one.front_end, "test") for one in seeds}
-        errors = {"test_error": tested[chosen.seed], "mean_test_error": sum(tested.values()) / len(tested)}
-        bundle.save(directory / BEST, dataclasses.replace(chosen, metrics=chosen.metrics | errors))
-    metrics = bundle.load(directory / BEST).metrics
-    others, mean_test = "", ""
-    if chosen.train != brief:
-        others = f" ({metrics['search_val_error']:.2%} in the search)"
-        if len(seeds) > 1:
-            others = f", mean of {len(seeds)} seeds {metrics['mean_val_error']:.2%}{others}"
-            mean_test = f", mean {metrics['mean_test_error']:.2%}"
-    elif finals:
-        least = min(_mean(trained) for trained in finals.values())
-        others = f" (the search's weights; {full.epochs} epochs gave {least:.2%})"
-    return index, (
-        f"best: candidate {index} after {chosen.train.epochs} epochs: validation error"
-        f" {metrics['val_error']:.2%}{others}, test error {metrics['test_error']:.2%}{mean_test}"
-        f" (always the largest class: {training.majority_error(data, 'test'):.2%}); saved in"
-        f" {directory / BEST}"
-    )
+    return [records[i] for i in order[: config.method.finalists]]
 
 
 def _as_good(points: dict[int, Point], leader: int, bounds: Bounds) -> dict[int, Point]:
@@ -119,10 +125,10 @@ def _finalists(
     config: Config,
     wanted: list[Record],
     data: DataSet,
-    full: TrainConfig,
     open_pool: OpenPool,
 ) -> dict[int, list[Bundle]]:
     """The networks that could be trained in full with every seed, by index; what is on the disk is kept."""
+    full = config.method.final.of(config.method.train)
     found: dict[int, list[Bundle]] = {}
     for repeat in range(config.method.final_seeds if wanted else 0):
         for index, trained in _trained(directory, config, wanted, data, full, repeat, open_pool):
@@ -171,29 +177,71 @@ def _trained(
         yield index, made
 
 
-def _mean(trained: list[Bundle], metric: str = VAL_ERROR) -> float:
+def _mean(trained: Sequence[Bundle], metric: str = VAL_ERROR) -> float:
     return sum(one.metrics.get(metric, math.inf) for one in trained) / len(trained)
 
 
-def _chosen(
-    directory: Path,
-    config: Config,
-    leader: Record,
-    finals: dict[int, list[Bundle]],
-    data: DataSet,
-    brief: TrainConfig,
-) -> tuple[int, Bundle]:
-    """The index of the network to save, and the network."""
+def _choose(
+    directory: Path, config: Config, leader: Record, finals: dict[int, list[Bundle]], images: int
+) -> _Choice:
+    """The best finalist that is as good as the search's best candidate, or that one; see the module's head.
+
+    Args:
+      images: that errors on validation were measured on.
+    """
     index, ranked = leader.candidate.index, leader.outcome.val_error
     assert ranked is not None
-    if finals:
+    most = ranked + 2 * _standard_error(ranked, images)
+    good = [i for i in finals if _mean(finals[i]) <= most]
+    if good:
         metric = VAL_ERROR if config.method.rank_by == ERROR else VAL_LOSS
-        most = ranked + 2 * _standard_error(ranked, len(data.labels_of("val")))
-        good = [i for i in finals if _mean(finals[i]) <= most]
-        if good:
-            best = min(good, key=lambda i: (_mean(finals[i], metric), i))
-            return best, min(finals[best], key=lambda one: one.metrics.get(metric, math.inf))
-    return index, _bundle(config, leader, _kept_weights(directory, index), brief, leader.outcome)
+        best = min(good, key=lambda i: (_mean(finals[i], metric), i))
+        network = min(finals[best], key=lambda one: one.metrics.get(metric, math.inf))
+        return _Choice(best, network, tuple(finals[best]), in_full=True)
+    kept = _bundle(config, leader, _kept_weights(directory, index), config.method.train, leader.outcome)
+    passed_over = None
+    if finals:
+        epochs = config.method.final.of(config.method.train).epochs
+        passed_over = epochs, min(_mean(trained) for trained in finals.values())
+    return _Choice(index, kept, (kept,), in_full=False, passed_over=passed_over)
+
+
+def _save(place: Path, choice: _Choice, data: DataSet) -> Bundle:
+    """The chosen network as it lies in ``place``, tested; it is tested once."""
+    errors = {"mean_val_error": _mean(choice.trainings)}
+    network = dataclasses.replace(choice.network, metrics=choice.network.metrics | errors)
+    if not _is_saved(place, network):
+        tested = network.metrics | _test_errors(choice, data)
+        bundle.save(place, dataclasses.replace(network, metrics=tested))
+    return bundle.load(place)
+
+
+def _test_errors(choice: _Choice, data: DataSet) -> dict[str, float]:
+    """On the test split: of the chosen network, and the mean over its trainings."""
+    from models.training import fit as training
+
+    found = {
+        one.seed: training.evaluate(one.model(), data, one.front_end, "test") for one in choice.trainings
+    }
+    return {"test_error": found[choice.network.seed], "mean_test_error": sum(found.values()) / len(found)}
+
+
+def _errors(choice: _Choice, saved: Bundle, guessing: float) -> str:
+    """The errors of what was saved, in words; ``guessing``: the test error of the largest class."""
+    metrics, others, mean_test = saved.metrics, "", ""
+    if choice.in_full:
+        others = f" ({metrics['search_val_error']:.2%} in the search)"
+        if (count := len(choice.trainings)) > 1:
+            others = f", mean of {count} seeds {metrics['mean_val_error']:.2%}{others}"
+            mean_test = f", mean {metrics['mean_test_error']:.2%}"
+    elif choice.passed_over is not None:
+        epochs, least = choice.passed_over
+        others = f" (the search's weights; {epochs} epochs gave {least:.2%})"
+    return (
+        f"best: candidate {choice.index} after {saved.train.epochs} epochs: validation error"
+        f" {metrics['val_error']:.2%}{others}, test error {metrics['test_error']:.2%}{mean_test}"
+        f" (always the largest class: {guessing:.2%})"
+    )
 
 
 def _bundle(
