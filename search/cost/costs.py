@@ -9,18 +9,16 @@ bounds say which of them a search minimises.
 import dataclasses
 import functools
 from collections.abc import Iterator
-from typing import Any
 
-from export.predict.deployed import deployed
-from loggrad_tf.json_base import JsonBase
+from export.predict.deployed import Deployed, deployed
 from loggrad_tf.transform.frontend import FrontEnd
 from models.graph import Graph
-from search.cost.munas import resources
+from search.cost.munas import Resources, resources
 
 # Cheapest to count first.
 RESOURCES = ("macs", "size", "peak_memory", "ram", "flash", "latency", "energy")
 MODELS = ("deployed", "munas")
-DEPLOYED = ("ram", "flash", "latency", "energy")
+_OF_BOARD = tuple(field.name for field in dataclasses.fields(Deployed))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,45 +30,26 @@ class Target:
 
 
 @dataclasses.dataclass(frozen=True)
-class Costs(JsonBase):
-    """Costs of one network.
-
-    Attributes:
-      peak_memory: bytes of activations, as muNAS counts them.
-      size: bytes of weights, one each.
-      macs: multiply-accumulates a frame.
-      ram, flash: bytes of the whole image on the target's board.
-      instructions: predicted, a frame, front end included.
-      latency: seconds a frame, estimated.
-      energy: joules a frame, estimated.
-    """
-
-    peak_memory: int
-    size: int
-    macs: int
-    ram: int
-    flash: int
-    instructions: int
-    latency: float
-    energy: float
+class Costs(Deployed, Resources):
+    """Costs of one network: muNAS' counts, then the board's; in JSON they lie side by side."""
 
 
 def costs(graph: Graph, target: Target) -> Costs:
     """All costs of ``graph`` on ``target``."""
-    return Costs(**_munas(graph), **_deployed(graph, target))
+    return Costs(**vars(_munas(graph)), **vars(_deployed(graph, target)))
 
 
 def count(graph: Graph, target: Target, names: tuple[str, ...]) -> Iterator[tuple[str, float]]:
     """The costs in ``names`` one by one, the cheap ones first; what is not asked for is not computed."""
     for name in sorted(names, key=RESOURCES.index):
-        yield name, (_deployed(graph, target) if name in DEPLOYED else _munas(graph))[name]
+        yield name, getattr(_deployed(graph, target) if name in _OF_BOARD else _munas(graph), name)
 
 
 @functools.lru_cache(maxsize=4096)
-def _munas(graph: Graph) -> dict[str, Any]:
-    return resources(graph).to_json()
+def _munas(graph: Graph) -> Resources:
+    return resources(graph)
 
 
 @functools.lru_cache(maxsize=4096)
-def _deployed(graph: Graph, target: Target) -> dict[str, Any]:
-    return deployed(graph, target.front_end, target.board).to_json()
+def _deployed(graph: Graph, target: Target) -> Deployed:
+    return deployed(graph, target.front_end, target.board)
