@@ -27,7 +27,7 @@ from loggrad_tf.parallel import hidden_main
 from loggrad_tf.transform.frontend import FrontEnd
 from models.graph import Graph
 from models.recipe import TrainConfig
-from search.run.config import versions
+from search.record.versions import versions
 from search.run.progress import left
 from search.workers.evaluator import start_tensorflow
 from search.workers.pool import end_with_parent

@@ -28,7 +28,7 @@ from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.files import write_whole
 from loggrad_tf.transform.frontend import FrontEnd, fit
 from models.graph import Graph
-from search.run.config import versions
+from search.record.versions import versions
 
 Scale = TypeVar("Scale")
 

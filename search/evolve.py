@@ -1,7 +1,7 @@
 """``python -m search.evolve --input loggrad_1p5``: search networks for one input format.
 
 Ageing evolution over the muNAS space under soft bounds on error, memory, size and MACs.
-Writes a run directory (search/rundir.py), prints the front and saves the best network in
+Writes a run directory (search/run/rundir.py), prints the front and saves the best network in
 DIR/best. Selection looks at the validation split only; the test split is read for the network
 that is saved, and for no other. A run that was stopped, by Ctrl-C or kill -9, goes on with --resume and has
 the history it would have had.
@@ -22,8 +22,9 @@ from loggrad_tf.errors import LogGradError
 from search.cost.objectives import best, overrun
 from search.record.history import Candidate, Record
 from search.record.journal import writing
+from search.record.versions import versions
 from search.run import finalists, options, plots, rundir
-from search.run.config import Config, differences, versions
+from search.run.config import Config, differences
 from search.run.progress import Progress, table
 from search.run.tensorboard import Watch
 from search.strategy.evolution import Evolution

@@ -1,7 +1,7 @@
 """What a search has tried: candidates, what became of each, and the records of the journal."""
 
 import dataclasses
-from typing import Any
+from typing import Any, Self
 
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
@@ -58,6 +58,10 @@ class Outcome(JsonBase):
         if (self.val_error is None) == (self.failure is None):
             raise LogGradError(f"an outcome is an error rate or a failure, got {self}")
 
+    def loss_text(self, before: str = ", ") -> str:
+        """``, loss 0.28``, to go on with behind an error; empty if there is none."""
+        return "" if self.val_loss is None else f"{before}loss {self.val_loss:.4g}"
+
 
 def failed(reason: str) -> Outcome:
     """The outcome of a candidate that has none."""
@@ -101,7 +105,7 @@ class Record:
         return self.candidate.to_json() | self.outcome.to_json() | costs
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Record":
+    def from_json(cls, data: dict[str, Any]) -> Self:
         data = dict(data)
         if data.pop("event", None) != "candidate":
             raise LogGradError("not a candidate's record")

@@ -160,7 +160,7 @@ def _lineage_box(runs: Sequence[Run], names: Sequence[str]) -> str:
 def _ancestor(run: Run, index: int) -> str:
     record = run.records[index]
     error = record.outcome.val_error
-    loss = "" if record.outcome.val_loss is None else f", loss {record.outcome.val_loss:.4g}"
+    loss = record.outcome.loss_text()
     reached = f"failed: {record.outcome.failure}" if error is None else f"error {ERROR.text(error)} %{loss}"
     text = f"#{index}  {reached}  —  {record.candidate.morph}"
     return f'<li data-index="{index}">{escape(text)}</li>'

@@ -1,14 +1,10 @@
 """What a search is: every flag, resolved, plus all that its history depends on."""
 
 import dataclasses
-import hashlib
-import importlib.metadata
-import platform
 from pathlib import Path
 from typing import Any
 
 from loggrad_tf.data.dataset import DataSet
-from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 from loggrad_tf.transform.frontend import FrontEnd, fit
 from loggrad_tf.transform.sensor import Sensor
@@ -22,9 +18,6 @@ from search.workers.evaluator import TrainingSpec
 EXTENSIBLE = ("rounds", "finalists", "final_seeds", "final")
 # Costs are counted for a Cortex-M4 unless a board is named.
 BOARD = "mps2-an386"
-_ROOT = Path(__file__).resolve().parents[2]
-# What a training depends on.
-_PROGRAM = ("loggrad_tf/**/*.py", "models/**/*.py", "search/workers/evaluator.py")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,21 +96,6 @@ def fit_front_end(data: DataSet, name: str, bits: int) -> FrontEnd:
     """Front end ``name`` with thresholds from the training split at the target depth."""
     sensor = target_sensor(data, bits)
     return fit(name, sensor, data.subset("train")[0], data.sensor)
-
-
-def versions() -> dict[str, str]:
-    """Python, NumPy, TensorFlow, Keras, the processor's architecture, and a hash of what trains here."""
-    found = {"python": platform.python_version(), "machine": platform.machine()}
-    for package in ("numpy", "tensorflow", "keras"):
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            raise LogGradError(f"package {package} is not installed: run make setup") from None
-    program = hashlib.sha256()
-    for pattern in _PROGRAM:
-        for path in sorted(_ROOT.glob(pattern)):
-            program.update(path.read_bytes())
-    return {**found, "program": program.hexdigest()[:12]}
 
 
 def differences(stored: dict[str, Any], given: dict[str, Any], prefix: str = "") -> list[str]:

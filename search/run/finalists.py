@@ -37,26 +37,19 @@ from search.run import rundir
 from search.run.config import Config
 from search.strategy.proposal import build, standings, training_seed
 from search.workers.evaluator import (
-    EPOCH_LIMIT,
     Task,
     TrainingSpec,
     load_weights,
-    open_evaluator,
     start_tensorflow,
     weights_path,
 )
-from search.workers.pool import Pool
+from search.workers.trainers import trainers
 
 BEST, FINALISTS = "best", "finalists"
 VAL_ERROR, VAL_LOSS = "val_error", "val_loss"
 Weights = tuple[np.ndarray, ...]
 # So many workers for trainings of that kind.
 OpenPool = Callable[[int, TrainingSpec], AbstractContextManager[rundir.Evaluators]]
-
-
-def processes(count: int, spec: TrainingSpec) -> Pool:
-    """Processes on this machine; none hangs for ever."""
-    return Pool(count, open_evaluator, spec, EPOCH_LIMIT * spec.train.epochs)
 
 
 def network(record: Record, config: Config) -> Graph:
@@ -167,9 +160,9 @@ def _trained(
         if outcome.val_error is None or weights is None:
             print(f"warning: candidate {index} in full: {outcome.failure}", file=sys.stderr)
             continue
-        loss = "" if outcome.val_loss is None else f", loss {outcome.val_loss:.4g}"
         print(
-            f"candidate {index} after {full.epochs} epochs: validation error {outcome.val_error:.2%}{loss}",
+            f"candidate {index} after {full.epochs} epochs: validation error {outcome.val_error:.2%}"
+            f"{outcome.loss_text()}",
             flush=True,
         )
         made = _bundle(config, records[index], weights, full, outcome, repeat)
@@ -297,7 +290,7 @@ def _standard_error(rate: float, images: int) -> float:
 
 
 def train_in_full(
-    spec: TrainingSpec, tasks: list[Task], workers: int, open_pool: OpenPool = processes
+    spec: TrainingSpec, tasks: list[Task], workers: int, open_pool: OpenPool = trainers
 ) -> Iterator[tuple[int, Outcome, Weights | None]]:
     """Train in a pool of at most so many workers; each network is handed on as it is done.
 

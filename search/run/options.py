@@ -16,12 +16,14 @@ from loggrad_tf.parallel import processors
 from loggrad_tf.transform.frontend import FORMATS, check_format
 from search.cost.objectives import BOUND_FLAGS, Bounds
 from search.knob import Flag
-from search.run.config import BOARD, Config, absolute_data, fit_front_end, versions
+from search.record.versions import versions
+from search.run.config import BOARD, Config, absolute_data, fit_front_end
 from search.run.profiles import ENERGY, PROFILES, default_bounds, in_short
 from search.strategy.method import METHOD_FLAGS, Method
-from search.workers.evaluator import EPOCH_LIMIT, TrainingSpec, open_evaluator
+from search.workers.evaluator import EPOCH_LIMIT, TrainingSpec
 from search.workers.pool import ONEDNN, THREADS, Pool
 from search.workers.ray_pool import RayPool
+from search.workers.trainers import ray_trainers, trainers
 
 FLAGS = flags.FLAGS
 Owner = TypeVar("Owner", Method, Bounds)
@@ -122,10 +124,9 @@ def pool(count: int, spec: TrainingSpec, config: Config) -> Pool | RayPool:
     A training in full has longer than a candidate of ``config``, by the epochs.
     """
     limit = FLAGS.timeout / config.method.train.epochs if FLAGS.timeout else EPOCH_LIMIT
-    timeout = limit * spec.train.epochs
     if FLAGS.executor == "process":
-        return Pool(count, open_evaluator, spec, timeout)
-    made = RayPool(count, open_evaluator, spec, FLAGS.ray_address, timeout)
+        return trainers(count, spec, limit)
+    made = ray_trainers(count, spec, FLAGS.ray_address, limit)
     if made.warning:
         print(f"warning: {made.warning}", file=sys.stderr)
     return made

@@ -75,7 +75,6 @@ class Progress:
             f"{HEADINGS[name]} {text_of(name, getattr(record.costs, name))}"
             for name in self._config.bounds.resources
         )
-        loss = record.outcome.val_loss
-        shown = "" if loss is None else f"  loss {loss:.4g}"
+        loss = record.outcome.loss_text(before="  ")
         note = f"  stopped after {len(record.outcome.curve)} epochs" if record.outcome.stopped else ""
-        return f"error {record.point.error:6.2%}{shown}  {costs}{note}"
+        return f"error {record.point.error:6.2%}{loss}  {costs}{note}"

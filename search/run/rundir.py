@@ -1,13 +1,13 @@
 """A search's directory, and the loop that fills it.
 
-    config.json     the search (search/config.py)
+    config.json     the search (search/run/config.py)
     journal.jsonl   every finished candidate in order; the only state
     timing.jsonl    seconds per candidate; read by reports only
     candidates/     weights of the members of the front
     best/           the chosen network, a bundle (models/bundle.py)
     finalists/      those that were trained in full, bundles too
     front.csv, front.png, report.html (search/report.py)
-    tensorboard/    event files (search/watch.py)
+    tensorboard/    event files (search/run/tensorboard.py)
 
 One process at a time holds the directory's lock. The journal's first record carries the hash
 of what its history depends on of ``config.json``, so neither can be exchanged unnoticed.

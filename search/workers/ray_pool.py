@@ -31,7 +31,7 @@ from typing import Any, Protocol
 from loggrad_tf.data import dataset
 from loggrad_tf.errors import LogGradError
 from search.record.journal import write_synced
-from search.run.config import versions
+from search.record.versions import versions
 from search.workers.pool import ONEDNN, Pool, Setup, one_line
 from search.workers.supervisor import (
     START_LIMIT,

@@ -24,6 +24,7 @@ from search.strategy.evolution import record_of
 from search.strategy.method import Final
 from search.strategy.proposal import build, propose
 from search.workers.evaluator import Task, TrainingSpec, save_weights, weights_path
+from search.workers.trainers import trainers
 from tests.support.search_cases import SENSOR, TARGET
 
 CONFIG = Config(
@@ -77,7 +78,7 @@ def _finish(
     monkeypatch.setattr(finalists, "train_in_full", training)
     records = list(records)
     front = rundir.Front(directory, records, config.bounds)
-    return finalists.finish_best(directory, config, front, records, _data(), finalists.processes)[1]
+    return finalists.finish_best(directory, config, front, records, _data(), trainers)[1]
 
 
 def _data() -> DataSet:

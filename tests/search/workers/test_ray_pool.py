@@ -23,7 +23,7 @@ from loggrad_tf.transform import frontend
 from models.graph import GraphBuilder
 from models.recipe import TrainConfig
 from search.record.history import Outcome
-from search.run.config import versions
+from search.record.versions import versions
 from search.workers import ray_pool
 from search.workers.evaluator import Task, TrainingSpec, load_weights, open_evaluator
 from search.workers.pool import Pool
