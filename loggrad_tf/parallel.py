@@ -130,6 +130,7 @@ def _serve(function: Callable[[Job], Result], pipe: Connection, limits: Limits |
     with contextlib.suppress(EOFError):
         while True:
             job = pipe.recv()
+            pipe.send(None)
             try:
                 answer: tuple[bool, Result | Exception] = (True, function(job))
             except MemoryError as error:  # a new one holds no frame, and so none of the memory
@@ -149,7 +150,7 @@ class _DeathError(Exception):
 
 
 class _Alone(Generic[Job, Result]):
-    """One process that is given one job at a time: ``start``, then ``finish`` once ``ready``."""
+    """One process that is given one job at a time: ``start``, then ``receive`` until there is a result."""
 
     def __init__(self, function: Callable[[Job], Result], limits: Limits | None) -> None:
         context = multiprocessing.get_context("spawn")
@@ -162,33 +163,43 @@ class _Alone(Generic[Job, Result]):
         self.deadline: float | None = None
 
     def start(self, job: Job) -> None:
-        self.deadline = time.monotonic() + self._limits.seconds if self._limits else None
-        with contextlib.suppress(ConnectionError):  # finish tells of the death
+        self.deadline = None
+        with contextlib.suppress(ConnectionError):  # receive tells of the death
             self.pipe.send(job)
 
     @property
     def left(self) -> float | None:
-        """Seconds until the job's time is over; None if it has no limit."""
+        """Seconds until the job's time is over; None if it has no limit or has not begun."""
         return None if self.deadline is None else max(self.deadline - time.monotonic(), 0)
 
-    def finish(self, name: str) -> Result | LogGradError:
-        """The job's result, waited for as long as it may take; the process has ended if that was too long."""
+    def receive(self, name: str) -> list[Result | LogGradError]:
+        """Wait for the process's word: nothing if the job has begun, else its result.
+
+        The process is closed if that took too long.
+
+        Raises:
+          _DeathError: it died.
+        """
         if not self.pipe.poll(self.left):
             self.close()
             assert self._limits is not None
             text = f"it took longer than {self._limits.seconds:g} s: the decoder hangs on it: leave it out"
-            return LogGradError(f"{name}: {text}")
+            return [LogGradError(f"{name}: {text}")]
         try:
-            good, answer = self.pipe.recv()
+            message = self.pipe.recv()
         except (EOFError, ConnectionError) as error:
             self._process.join()
             raise _DeathError(self._process.exitcode or 0) from error
+        if message is None:
+            self.deadline = time.monotonic() + self._limits.seconds if self._limits else None
+            return []
+        good, answer = message
         if isinstance(answer, MemoryError) and self._limits is not None:
             most = self._limits.memory / 2**30
-            return LogGradError(f"{name}: it needs more than {most:g} GiB of memory: make it smaller")
+            return [LogGradError(f"{name}: it needs more than {most:g} GiB of memory: make it smaller")]
         if not good:
             raise answer
-        return answer  # type: ignore[no-any-return]
+        return [answer]
 
     @property
     def closed(self) -> bool:
@@ -240,15 +251,20 @@ def _spread(work: _Work[Job, Result], workers: int) -> Iterator[tuple[int, Resul
             ready = set(wait(list(busy), min((each for each in left if each is not None), default=None)))
             late = {pipe for pipe, (process, _) in busy.items() if process.left == 0}
             for pipe in ready | late:
-                process, place = busy.pop(pipe)
+                process, place = busy[pipe]
                 try:
-                    yield place, process.finish(work.name(work.jobs[place]))
+                    results = process.receive(work.name(work.jobs[place]))
+                    if not results:
+                        continue
                     deaths = 0
                 except _DeathError:
                     process.close()
-                    deaths += 1
-                    if deaths == _MOST_DEATHS:
-                        return
+                    results, deaths = [], deaths + 1
+                del busy[pipe]
+                for result in results:
+                    yield place, result
+                if deaths == _MOST_DEATHS:
+                    return
                 begin(None if process.closed else process)
     finally:
         for process, _ in busy.values():
@@ -266,8 +282,9 @@ def _singly(work: _Work[Job, Result], places: Sequence[int]) -> Iterator[tuple[i
                 process = process if process and not process.closed else work.process()
                 process.start(job)
                 try:
-                    result = process.finish(name)
-                    deaths = 0
+                    while not (results := process.receive(name)):
+                        pass
+                    result, deaths = results[0], 0
                     break
                 except _DeathError as death:
                     process.close()
