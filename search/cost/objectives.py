@@ -16,8 +16,8 @@ import numpy as np
 
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
+from loggrad_tf.knob import flags_of, knob, positive
 from search.cost.costs import Costs
-from search.knob import flags_of, knob, positive
 
 CLIP = 10.0
 ERROR, LOSS = "error", "loss"

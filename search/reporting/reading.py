@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.knob import text
 from search.cost.costs import RESOURCES
 from search.cost.objectives import BOUND_FLAGS, Bounds, Point, best, overrun, pareto_front
-from search.knob import text
 from search.record.history import Candidate, Record
 from search.record.journal import JOURNAL, TIMING
 from search.run import rundir

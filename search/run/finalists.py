@@ -67,14 +67,14 @@ def finish_best(
 ) -> tuple[int, str]:
     """Write DIR/best; returns the candidate's index and the sentence that reports its errors."""
     start_tensorflow()
-    from models.training import measure as training
+    from models.training import measure
 
     leader = records[ranking(front.members, config.bounds)[0]]
     wanted = _worth_training(config, leader, records)
     finals = _finalists(directory, config, wanted, data, open_pool)
     choice = _choose(directory, config, leader, finals, len(data.labels_of("val")))
     saved = _save(directory / BEST, choice, data)
-    guessing = training.majority_error(data, "test")
+    guessing = measure.majority_error(data, "test")
     return choice.index, f"{_errors(choice, saved, guessing)}; saved in {directory / BEST}"
 
 
@@ -211,11 +211,9 @@ def _save(place: Path, choice: _Choice, data: DataSet) -> Bundle:
 
 def _test_errors(choice: _Choice, data: DataSet) -> dict[str, float]:
     """On the test split: of the chosen network, and the mean over its trainings."""
-    from models.training import fit as training
+    from models.training import measure
 
-    found = {
-        one.seed: training.evaluate(one.model(), data, one.front_end, "test") for one in choice.trainings
-    }
+    found = {one.seed: measure.evaluate(one.model(), data, one.front_end, "test") for one in choice.trainings}
     return {"test_error": found[choice.network.seed], "mean_test_error": sum(found.values()) / len(found)}
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from loggrad_tf import cli
 from loggrad_tf.files import write_whole
+from loggrad_tf.knob import Flag
 from search.cost.objectives import BOUND_FLAGS
-from search.knob import Flag
 from search.run.profiles import ENERGY, PROFILES, values
 from search.strategy.method import METHOD_FLAGS
 

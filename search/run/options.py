@@ -12,10 +12,10 @@ from export import boards
 from loggrad_tf.data import dataset
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.knob import Flag
 from loggrad_tf.parallel import processors
 from loggrad_tf.transform.frontend import FORMATS, check_format
 from search.cost.objectives import BOUND_FLAGS, Bounds
-from search.knob import Flag
 from search.record.versions import versions
 from search.run.config import BOARD, Config, absolute_data, fit_front_end
 from search.run.profiles import ENERGY, PROFILES, default_bounds, in_short

@@ -9,10 +9,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from loggrad_tf.knob import NONE, Flag, text
 from models.graph import SAME, VALID
 from models.recipe import TrainConfig
 from search.cost.objectives import ERROR, Bounds
-from search.knob import NONE, Flag, text
 from search.strategy.method import METHOD_FLAGS, Final, Method
 
 # A million multiply-accumulates, the default bound on those, at the 0.52 nJ of a Cortex-M4.

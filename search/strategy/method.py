@@ -8,11 +8,11 @@ import dataclasses
 from typing import Any
 
 from loggrad_tf.json_base import JsonBase
+from loggrad_tf.knob import Knob, flags_of, knob, parts, positive, rising
 from models.graph import SAME, VALID
 from models.recipe import TrainConfig
 from search.cost.costs import MODELS
 from search.cost.objectives import ERROR, LOSS
-from search.knob import Knob, flags_of, knob, parts, positive, rising
 from search.space.starts import STARTS
 
 

@@ -1,4 +1,4 @@
-"""Knobs: fields of frozen dataclasses that flags of :mod:`search.evolve` give.
+"""Knobs: fields of frozen dataclasses that flags of a command give.
 
 A field says all that its flag needs: its annotation the flag's type, its metadata (:func:`knob`) the rest.
 The flags, their help and their table in the documentation are made from it::
