@@ -145,6 +145,11 @@ def _shown(value: Any) -> str:
 REMEDY = "restore it from a copy, or make it anew"
 
 
+def then(remedy: str) -> str:
+    """The end of a line that says what is wrong; nothing for no remedy."""
+    return f": {remedy}" if remedy else ""
+
+
 def parse(text: bytes | str, where: str) -> Any:
     """JSON text -> values.
 
@@ -163,7 +168,7 @@ def read(path: Path, remedy: str = REMEDY) -> Any:
     """The values of a JSON file.
 
     Args:
-      remedy: what to do about a damaged one.
+      remedy: what to do about a damaged one; "" if the caller says it.
 
     Raises:
       LogGradError: no JSON, or more than 16 MiB; names the file and the remedy.
@@ -171,11 +176,11 @@ def read(path: Path, remedy: str = REMEDY) -> Any:
     """
     size = path.stat().st_size
     if size > MAX_BYTES:
-        raise LogGradError(f"{path}: damaged: {size} bytes, at most {MAX_BYTES} are read: {remedy}")
+        raise LogGradError(f"{path}: damaged: {size} bytes, at most {MAX_BYTES} are read{then(remedy)}")
     try:
         return parse(path.read_bytes(), str(path))
     except LogGradError as error:
-        raise LogGradError(f"{error}: {remedy}") from None
+        raise LogGradError(f"{error}{then(remedy)}") from None
 
 
 def read_as(cls: type[Read], path: Path, remedy: str = REMEDY) -> Read:
@@ -189,4 +194,4 @@ def read_as(cls: type[Read], path: Path, remedy: str = REMEDY) -> Read:
     try:
         return cls.from_json(data)
     except LogGradError as error:
-        raise LogGradError(f"{path}: damaged ({error}): {remedy}") from None
+        raise LogGradError(f"{path}: damaged ({error}){then(remedy)}") from None

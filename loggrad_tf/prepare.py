@@ -2,23 +2,32 @@
 
     python -m loggrad_tf.prepare --data pascalraw:DIR --size 96 --mode gray
 
-Prints the crops of each class in each split, what was left out and why, and where the set is.
+    python -m loggrad_tf.prepare --data prepared:DIR --size 96 --mode gray --check
+
+Prints the crops of each class in each split, what was left out and why, and where the set is. With
+``--check`` every crop is compared with the hash that its manifest has of it.
 """
 
 from absl import flags
 
 from loggrad_tf import cli
+from loggrad_tf.data import prepared
 from loggrad_tf.data.dataset import load
 from loggrad_tf.data.summary import reasons, table
 
-_DATA = flags.DEFINE_string("data", None, "synthetic, pascalraw:DIR or folder:DIR", required=True)
+_DATA = flags.DEFINE_string(
+    "data", None, "synthetic, pascalraw:DIR, folder:DIR or prepared:DIR", required=True
+)
 _SIZE = flags.DEFINE_integer("size", 96, "side of a crop in pixels, even")
 _MODE = flags.DEFINE_enum("mode", "gray", ["gray", "mosaic"], "one value a 2x2 square, or the Bayer mosaic")
+_CHECK = flags.DEFINE_bool("check", False, "compare every crop, class and split with the set's manifest")
 
 
 def main(argv: list[str]) -> None:
     del argv
     data = load(_DATA.value, size=_SIZE.value, mode=_MODE.value)
+    if _CHECK.value:
+        prepared.check(data)
     sensor = data.sensor
     print(table(data))
     print(
@@ -31,6 +40,8 @@ def main(argv: list[str]) -> None:
         print(line)
     print(f"set     {data.path}")
     print(f"sha256  {data.manifest_sha256}")
+    if _CHECK.value:
+        print(f"check   {len(data.pixels)} crops are those of the manifest")
 
 
 if __name__ == "__main__":

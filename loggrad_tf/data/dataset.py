@@ -32,7 +32,8 @@ from typing import Any
 import numpy as np
 
 from loggrad_tf import files, parallel
-from loggrad_tf.data import crops, folder, limits, pascalraw
+from loggrad_tf.data import crops, folder, limits, pascalraw, prepared
+from loggrad_tf.data.prepared import DataSet, Head, open_prepared
 from loggrad_tf.data.sources import SPLITS, Cut, Picture, Reject, Source, assign
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import cache_folder
@@ -44,70 +45,6 @@ VERSION = 2
 _DRAWING = ("data/synthetic.py", "scene/*.py")
 
 _PLANS: dict[str, Callable[[Path], Source]] = {"pascalraw": pascalraw.plan, "folder": folder.plan}
-_MANIFEST_HEAD = ("file", "item", "class", "split", "source", "box", "sha256")
-
-
-@dataclasses.dataclass(frozen=True)
-class DataSet:
-    """Linear RAW crops.
-
-    Attributes:
-      pixels: P, uint16 [N, size, size], values 0..sensor.span; mapped from disk, read only.
-      labels: int32 [N], index into class_names.
-      split: uint8 [N], 0 train, 1 val, 2 test.
-      class_names: one or two words each.
-      sensor: what the pixels mean; its cfa is ``mono`` for gray, RGGB at a crop's top-left for a mosaic.
-      mode: ``gray`` or ``mosaic``.
-      spec: what the set was asked for by.
-      manifest_sha256: of ``manifest.csv``, which holds the hash of every crop.
-      path: the prepared directory.
-    """
-
-    pixels: np.ndarray
-    labels: np.ndarray
-    split: np.ndarray
-    class_names: tuple[str, ...]
-    sensor: Sensor
-    mode: str
-    spec: str
-    manifest_sha256: str
-    path: Path
-
-    def subset(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels and labels of ``train``, ``val`` or ``test``, copied into memory.
-
-        Raises:
-          LogGradError: no such split, or nothing in it.
-        """
-        chosen = self._places(name)
-        return self.pixels[chosen], self.labels[chosen]
-
-    def labels_of(self, name: str) -> np.ndarray:
-        """Labels of ``train``, ``val`` or ``test``, int32, in the order of :meth:`subset`; reads no pixel.
-
-        Raises:
-          LogGradError: no such split, or nothing in it.
-        """
-        return self.labels[self._places(name)]
-
-    def _places(self, name: str) -> np.ndarray:
-        if name not in SPLITS:
-            raise LogGradError(f"split '{name}': choose train, val or test")
-        chosen = np.flatnonzero(self.split == SPLITS.index(name))
-        if not len(chosen):
-            raise LogGradError(f"{self.spec}: split {name} is empty: give the set more photographs")
-        return chosen
-
-    def counts(self) -> np.ndarray:
-        """Crops of each class in each split, int64 [classes, 3]."""
-        table = np.zeros((len(self.class_names), len(SPLITS)), np.int64)
-        np.add.at(table, (self.labels, self.split), 1)
-        return table
-
-    def rejects(self) -> tuple[Reject, ...]:
-        """What was left out, and why."""
-        with (self.path / "rejects.csv").open(newline="", encoding="utf-8") as file:
-            return tuple(Reject(row["file"], int(row["item"]), row["reason"]) for row in csv.DictReader(file))
 
 
 @contextlib.contextmanager
@@ -214,43 +151,6 @@ def _as_asked(data: DataSet, size: int, mode: str) -> DataSet:
     return data
 
 
-def open_prepared(path: Path) -> DataSet:
-    """Read a prepared directory as it lies there, without its source.
-
-    ``spec`` is what it was prepared for; a set that was made from another one has no source but itself, and
-    is ``prepared:PATH``.
-
-    Raises:
-      LogGradError: no prepared set there, or a damaged one.
-    """
-    path = Path(path)
-    if not path.is_dir():
-        raise LogGradError(f"{path}: no such folder: python -m loggrad_tf.prepare makes a prepared set")
-    try:
-        head = json.loads((path / "dataset.json").read_text(encoding="utf-8"))
-        pixels = np.load(path / "pixels.npy", mmap_mode="r")
-        labels, split = np.load(path / "labels.npy"), np.load(path / "split.npy")
-        manifest = hashlib.sha256((path / "manifest.csv").read_bytes()).hexdigest()
-        lengths = {len(pixels), len(labels), len(split), head["crops"]}
-        if len(lengths) > 1 or manifest != head["manifest_sha256"]:
-            raise ValueError("its files do not belong together")
-        return DataSet(
-            pixels=pixels,
-            labels=labels,
-            split=split,
-            class_names=tuple(head["class_names"]),
-            sensor=Sensor.from_json(head["sensor"]),
-            mode=head["mode"],
-            spec=head.get("spec", f"prepared:{path.resolve()}"),
-            manifest_sha256=manifest,
-            path=path,
-        )
-    except (OSError, EOFError, ValueError, KeyError, TypeError, LogGradError) as error:
-        raise LogGradError(
-            f"{path}: not a prepared set, or damaged ({error}): if it lies in the cache, delete the folder"
-        ) from error
-
-
 @dataclasses.dataclass(frozen=True)
 class _Row:
     picture: Picture
@@ -329,18 +229,18 @@ def _prepare(source: Source, path: Path, spec: str, size: int, mode: str) -> Non
     files.write_whole(failed, listed)
     _check_classes(spec, rows, source.class_names, rejects, failed)
     assert sensor is not None
-    manifest = _table(_MANIFEST_HEAD, [row.fields() for row in rows])
-    head = {
-        "format": VERSION,
-        "spec": spec,
-        "size": size,
-        "mode": mode,
-        "crops": len(rows),
-        "rejects": len(rejects),
-        "class_names": source.class_names,
-        "sensor": sensor.to_json(),
-        "manifest_sha256": hashlib.sha256(manifest).hexdigest(),
-    }
+    manifest = _table(prepared.COLUMNS, [row.fields() for row in rows])
+    head = Head(
+        format=VERSION,
+        spec=spec,
+        size=size,
+        mode=mode,
+        crops=len(rows),
+        rejects=len(rejects),
+        class_names=source.class_names,
+        sensor=sensor,
+        manifest_sha256=hashlib.sha256(manifest).hexdigest(),
+    )
     labels = [source.class_names.index(row.label) for row in rows]
     split = [SPLITS.index(row.picture.split) for row in rows]
     with _building(path) as partial:
@@ -349,5 +249,5 @@ def _prepare(source: Source, path: Path, spec: str, size: int, mode: str) -> Non
         files.write_array(partial / "split.npy", np.array(split, np.uint8))
         (partial / "manifest.csv").write_bytes(manifest)
         (partial / "rejects.csv").write_bytes(listed)
-        (partial / "dataset.json").write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
+        (partial / "dataset.json").write_text(json.dumps(head.to_json(), indent=1) + "\n", encoding="utf-8")
     failed.unlink()

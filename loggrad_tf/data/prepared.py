@@ -1,0 +1,232 @@
+"""A prepared set as it lies on the disk: what it must hold, and whether it does.
+
+Opening one compares shapes, dtypes, labels, splits and the largest pixel with ``dataset.json``, and the hash
+of ``manifest.csv`` with the one there; it reads every pixel once and hashes none. :func:`check` compares each
+crop, class and split with its line of the manifest, which holds the hash of its pixels.
+"""
+
+import csv
+import dataclasses
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from loggrad_tf import arrays, json_base
+from loggrad_tf.data.crops import MODES
+from loggrad_tf.data.sources import SPLITS, Reject
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.json_base import JsonBase
+from loggrad_tf.transform.sensor import Sensor
+
+COLUMNS = ("file", "item", "class", "split", "source", "box", "sha256")
+REMEDY = "if it lies in the cache, delete the folder, else restore it from a copy"
+# Crops that are looked at together.
+_BLOCK = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Head(JsonBase):
+    """What dataset.json holds.
+
+    Attributes:
+      format: version of the preparation.
+      size, mode: of the crops.
+      crops, rejects: how many there are.
+      class_names: in label order.
+      sensor: what the pixels mean.
+      manifest_sha256: of ``manifest.csv``.
+      spec: what the set was prepared for; None if it was made from another set.
+    """
+
+    format: int
+    size: int
+    mode: str
+    crops: int
+    rejects: int
+    class_names: tuple[str, ...]
+    sensor: Sensor
+    manifest_sha256: str
+    spec: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSet:
+    """Linear RAW crops.
+
+    Attributes:
+      pixels: P, uint16 [N, size, size], values 0..sensor.span; mapped from disk, read only.
+      labels: int32 [N], index into class_names.
+      split: uint8 [N], 0 train, 1 val, 2 test.
+      class_names: one or two words each.
+      sensor: what the pixels mean; its cfa is ``mono`` for gray, RGGB at a crop's top-left for a mosaic.
+      mode: ``gray`` or ``mosaic``.
+      spec: what the set was asked for by.
+      manifest_sha256: of ``manifest.csv``, which holds the hash of every crop.
+      path: the prepared directory.
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray
+    split: np.ndarray
+    class_names: tuple[str, ...]
+    sensor: Sensor
+    mode: str
+    spec: str
+    manifest_sha256: str
+    path: Path
+
+    def subset(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels and labels of ``train``, ``val`` or ``test``, copied into memory.
+
+        Raises:
+          LogGradError: no such split, or nothing in it.
+        """
+        chosen = self._places(name)
+        return self.pixels[chosen], self.labels[chosen]
+
+    def labels_of(self, name: str) -> np.ndarray:
+        """Labels of ``train``, ``val`` or ``test``, int32, in the order of :meth:`subset`; reads no pixel.
+
+        Raises:
+          LogGradError: no such split, or nothing in it.
+        """
+        return self.labels[self._places(name)]
+
+    def _places(self, name: str) -> np.ndarray:
+        if name not in SPLITS:
+            raise LogGradError(f"split '{name}': choose train, val or test")
+        chosen = np.flatnonzero(self.split == SPLITS.index(name))
+        if not len(chosen):
+            raise LogGradError(f"{self.spec}: split {name} is empty: give the set more photographs")
+        return chosen
+
+    def counts(self) -> np.ndarray:
+        """Crops of each class in each split, int64 [classes, 3]."""
+        table = np.zeros((len(self.class_names), len(SPLITS)), np.int64)
+        np.add.at(table, (self.labels, self.split), 1)
+        return table
+
+    def rejects(self) -> tuple[Reject, ...]:
+        """What was left out, and why.
+
+        Raises:
+          LogGradError: the list is damaged.
+        """
+        lines = _lines(self.path / "rejects.csv", ("file", "item", "reason"))
+        try:
+            return tuple(Reject(row["file"], int(row["item"]), row["reason"]) for row in lines)
+        except ValueError as error:
+            raise LogGradError(f"{self.path / 'rejects.csv'}: damaged ({error}): {REMEDY}") from None
+
+
+def open_prepared(path: Path) -> DataSet:
+    """Read a prepared directory as it lies there, without its source.
+
+    ``spec`` is what it was prepared for; a set that was made from another one has no source but itself, and
+    is ``prepared:PATH``.
+
+    Raises:
+      LogGradError: no prepared set there, or a damaged one.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise LogGradError(f"{path}: no such folder: python -m loggrad_tf.prepare makes a prepared set")
+    try:
+        head = json_base.read_as(Head, path / "dataset.json", "")
+        _check_head(head)
+        square = (head.crops, head.size, head.size)
+        pixels = _array(path / "pixels.npy", np.uint16, square, head.sensor.span, "the sensor's span")
+        labels = _array(path / "labels.npy", np.int32, square[:1], len(head.class_names) - 1, "the classes")
+        split = _array(path / "split.npy", np.uint8, square[:1], len(SPLITS) - 1, "the splits")
+        with (path / "manifest.csv").open("rb") as file:
+            manifest = hashlib.file_digest(file, "sha256").hexdigest()
+        if manifest != head.manifest_sha256:
+            raise LogGradError("its files do not belong together: manifest.csv is of another set")
+    except (OSError, LogGradError) as error:
+        raise LogGradError(f"{path}: not a prepared set, or damaged ({error}): {REMEDY}") from error
+    return DataSet(
+        pixels=pixels,
+        labels=np.array(labels),
+        split=np.array(split),
+        class_names=head.class_names,
+        sensor=head.sensor,
+        mode=head.mode,
+        spec=head.spec or f"prepared:{path.resolve()}",
+        manifest_sha256=manifest,
+        path=path,
+    )
+
+
+def _check_head(head: Head) -> None:
+    names = head.class_names
+    if head.mode not in MODES or min(head.crops, head.size) < 1 or head.rejects < 0:
+        about = f"{head.crops} crops of size {head.size}, mode '{head.mode}', {head.rejects} rejects"
+        raise LogGradError(f"dataset.json: {about}"[:200])
+    if not names or len(set(names)) != len(names):
+        raise LogGradError(f"dataset.json: class names {list(names)}"[:200])
+
+
+def _array(path: Path, kind: type, shape: tuple[int, ...], most: int, limit: str) -> np.ndarray:
+    """An array of this dtype and shape with values 0..most; ``limit`` is what bounds them."""
+    found = arrays.load(path, "")
+    if found.dtype != kind or found.shape != shape:
+        wanted = f"{np.dtype(kind)} of shape {list(shape)}"
+        raise LogGradError(f"{path.name}: {found.dtype} of shape {list(found.shape)}, not {wanted}"[:300])
+    for start in range(0, len(found), _BLOCK):
+        block = found[start : start + _BLOCK]
+        if int(block.min()) < 0 or int(block.max()) > most:
+            wrong = start + int(np.argmax(((block < 0) | (block > most)).reshape(len(block), -1).any(axis=1)))
+            raise LogGradError(f"{path.name}: crop {wrong} has values outside 0..{most}, {limit}")
+    return found
+
+
+def _lines(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
+    """The lines of a table that has these columns."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = csv.DictReader(file)
+            if tuple(lines.fieldnames or ()) != columns:
+                raise LogGradError(f"{path}: damaged (its columns are not {', '.join(columns)}): {REMEDY}")
+            for number, line in enumerate(lines, 1):
+                if None in line or None in line.values():
+                    raise LogGradError(f"{path}: damaged (entry {number} is not complete): {REMEDY}")
+                yield line
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise LogGradError(f"{path}: damaged ({error}): {REMEDY}") from None
+
+
+def check(data: DataSet) -> None:
+    """Compare every crop, class and split of a set with its manifest, and the number of rejects.
+
+    Raises:
+      LogGradError: the first difference.
+    """
+    manifest = data.path / "manifest.csv"
+    count = 0
+    for place, line in enumerate(_lines(manifest, COLUMNS)):
+        count = place + 1
+        if count > len(data.pixels):
+            break
+        digest = hashlib.sha256(np.asarray(data.pixels[place]).astype("<u2").tobytes()).hexdigest()
+        found = {
+            "sha256": digest,
+            "class": data.class_names[data.labels[place]],
+            "split": SPLITS[data.split[place]],
+        }
+        for column, value in found.items():
+            if line[column] != value:
+                raise LogGradError(
+                    f"{data.path}: crop {place} ({line['file']}): {column} is {value}, in {manifest.name}"
+                    f" {line[column]}: {REMEDY}"
+                )
+    if count != len(data.pixels):
+        raise LogGradError(f"{manifest}: damaged ({count} crops, {len(data.pixels)} in the set): {REMEDY}")
+    head = json_base.read_as(Head, data.path / "dataset.json", REMEDY)
+    rejects = data.rejects()
+    if len(rejects) != head.rejects:
+        raise LogGradError(
+            f"{data.path / 'rejects.csv'}: damaged ({len(rejects)} rejects, {head.rejects} in dataset.json):"
+            f" {REMEDY}"
+        )
