@@ -2,10 +2,10 @@
 
     <text>*<CRC-32 of the text, 8 hex digits>\\n
 
-The board's side, and every command, are in src/main.c of the project. A line that does not carry its
-checksum is not an answer. QEMU and processes lose nothing: all rows of a frame are sent at once, and a
-refusal is an error. A serial port may lose and damage bytes: one line at a time, sent again until it is
-answered, which is safe because a row carries its number and is pushed once.
+The board's side, and every command, are in program/main.c, which is src/main.c of a project. A line that
+does not carry its checksum is not an answer. QEMU and processes lose nothing: all rows of a frame are
+sent at once, and a refusal is an error. A serial port may lose and damage bytes: one line at a time, sent
+again until it is answered, which is safe because a row carries its number and is pushed once.
 """
 
 import argparse
@@ -28,14 +28,27 @@ from firmware import project as projects
 from firmware.project import FirmwareError, Project
 
 ANSWER_SECONDS = 120.0
-BAUD = 115200
 # Over a serial port: how long to wait at first before a line is sent again (then twice as long, and so
 # on), how long for the first sign of life, and how often a line or a frame is sent.
 PATIENCE, CONTACT_SECONDS, TRIES = 1.0, 10.0, 20
-ROW_TAKEN, FRAME_COMPLETE = 1, 0
-NO_CAMERA, OUT_OF_TURN, TOO_FEW_ROWS = -101, -64, -14
-CAMERA = -100  # and the error of lg_board.h
+
+# What the board must agree on; tests/firmware/test_protocol.py compares it with the C.
+# Of program/main.c: letters of commands and other lines, digits of a row's number and of a checksum.
+PROTOCOL = "loggrad 2"
+WHO, FRAME, ROW, RESULT, CAMERA_FRAME, MEMORY = "I", "F", "R", "S", "C", "M"
+PIECE, UNREADABLE = "L", "E"
+ROW_DIGITS, CRC_DIGITS = 4, 8
+# The numbers between model and stamp in the answer to WHO.
+WHO_NUMBERS = ("rows", "row_codes", "code_digits", "layers", "outputs", "state_bytes")
+# Reports of a frame.
 SCORES, DIGEST, LAYERS = 0, 1, 2
+# Statuses: of lib/include/lg_status.h, of main.c, and CAMERA with the errors of lg_board.h.
+ROW_TAKEN, FRAME_COMPLETE, TOO_FEW_ROWS = 1, 0, -14
+OUT_OF_TURN, CAMERA, NO_CAMERA = -64, -100, -101
+# Of boards/common: the speed of serial lines, and how programs end (startup.c, uart_channel.c).
+BAUD = 115200
+EXIT, EXCEPTION, EXCEPTIONS = "exit", 64, 16
+_EXIT_LINE = re.compile(rb"%s ([1-9]\d{0,2})" % EXIT.encode())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,8 +172,8 @@ class SerialLink:
 
 def _end(code: int) -> str:
     """What became of a program with this exit code."""
-    if 64 < code < 80:
-        return f"stopped at exception {code - 64} (3 hard fault, 4 memory, 5 bus, 6 usage fault)"
+    if EXCEPTION < code < EXCEPTION + EXCEPTIONS:
+        return f"stopped at exception {code - EXCEPTION} (3 hard fault, 4 memory, 5 bus, 6 usage fault)"
     return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
 
 
@@ -205,27 +218,26 @@ class Channel:
 
     def who(self) -> dict[str, str | int]:
         """What the image says of itself; FirmwareError unless it speaks this protocol."""
-        words = self.ask("I", None if self.link.reliable else CONTACT_SECONDS)[-1].split()
-        if words[:3] != ["I", "loggrad", "2"] or len(words) != 11:
+        words = self.ask(WHO, None if self.link.reliable else CONTACT_SECONDS)[-1].split()
+        if words[:3] != [WHO, *PROTOCOL.split()] or len(words) != 5 + len(WHO_NUMBERS):
             raise FirmwareError(
                 f"the board speaks another protocol ({' '.join(words[:3])}): build the project again"
             )
-        keys = ("rows", "row_codes", "code_digits", "layers", "outputs", "state_bytes")
-        numbers = {key: _integer(words, place) for place, key in enumerate(keys, 4)}
-        return {"model_sha256": words[3], "stamp": words[10]} | numbers
+        numbers = {key: _integer(words, place) for place, key in enumerate(WHO_NUMBERS, 4)}
+        return {"model_sha256": words[3], "stamp": words[-1]} | numbers
 
     def memory(self) -> tuple[int, int]:
         """(bytes of stack ever used, size of the stack); (0, 0) where the board does not know."""
-        words = self.ask("M")[-1].split()
+        words = self.ask(MEMORY)[-1].split()
         return _integer(words, 1), _integer(words, 2)
 
     def camera(self) -> Result:
         """Classify what the board's camera sees now."""
-        self.ask(f"F {SCORES}")
-        answer = self.ask("C")[-1]
-        if answer == f"C {NO_CAMERA}":
+        self.ask(f"{FRAME} {SCORES}")
+        answer = self.ask(CAMERA_FRAME)[-1]
+        if answer == f"{CAMERA_FRAME} {NO_CAMERA}":
             raise FirmwareError(f"board {self.project.board['name']} has no camera")
-        if answer.startswith("C -") and _integer(answer.split(), 1) < CAMERA:
+        if answer.startswith(f"{CAMERA_FRAME} -") and _integer(answer.split(), 1) < CAMERA:
             error = _integer(answer.split(), 1) - CAMERA
             raise FirmwareError(f"the camera fails with {error} (boards/common/lg_board.h)")
         return _result(answer, ())
@@ -253,7 +265,7 @@ class Channel:
 
     def _frame(self, rows: list[str], report: int) -> Result | None:
         """One attempt; None if it must be repeated because the board has lost its place."""
-        self.ask(f"F {report}")
+        self.ask(f"{FRAME} {report}")
         if self.link.reliable:
             self._outgoing = b"".join(frame_line(row) for row in rows)
         pieces: list[Piece] = []
@@ -267,8 +279,8 @@ class Channel:
                 raise FirmwareError(
                     f"row {y} of {len(rows)}: the board answers status {status} (lib/include/lg_status.h)"
                 )
-        answer = self.ask("S")[-1]
-        if answer == f"S {TOO_FEW_ROWS}" and not self.link.reliable:
+        answer = self.ask(RESULT)[-1]
+        if answer == f"{RESULT} {TOO_FEW_ROWS}" and not self.link.reliable:
             return None
         return _result(answer, tuple(pieces))
 
@@ -286,12 +298,12 @@ class Channel:
             line = self._line(time.monotonic() + self.timeout)
             if line is None:
                 raise self.link.silent(self.timeout)
-            if line == "E":
+            if line == UNREADABLE:
                 raise FirmwareError(f"the board could not read '{text[:20]}': the line between is faulty")
             lines.append(line)
             if line[:1] == text[:1]:
                 return lines
-            if line[:1] != "L":
+            if line[:1] != PIECE:
                 raise FirmwareError(
                     f"unexpected answer '{line[:40]}' to '{text[:20]}': build the project again"
                 )
@@ -309,15 +321,15 @@ class Channel:
             if time.monotonic() >= again:
                 if sent == TRIES:
                     raise FirmwareError(f"the board refuses '{text[:20]}' {TRIES} times: the line is faulty")
-                self._outgoing = (b"\n" if sent or text == "I" else b"") + data
+                self._outgoing = (b"\n" if sent or text == WHO else b"") + data
                 again = time.monotonic() + wait
                 sent, wait = sent + 1, wait * 2
             line = self._line(min(deadline, again))
-            if line == "E":
+            if line == UNREADABLE:
                 again, wait = time.monotonic(), PATIENCE
             elif line is not None and _answers(text, line):
                 return [*lines, line]
-            elif line is not None and line[:1] == "L":
+            elif line is not None and line[:1] == PIECE:
                 lines.append(line)
 
     def _line(self, deadline: float) -> str | None:
@@ -345,9 +357,9 @@ class Channel:
         *lines, self._pending = (self._pending + data).split(b"\n")
         for line in lines:
             text, star, crc = line.rstrip(b"\r").rpartition(b"*")
-            if star and crc == b"%08x" % zlib.crc32(text):
+            if star and crc == _checksum(text):
                 self._lines.append(text.decode("ascii", "replace"))
-            elif not self.link.reliable and (end := re.fullmatch(rb"exit ([1-9]\d{0,2})", line.rstrip())):
+            elif not self.link.reliable and (end := _EXIT_LINE.fullmatch(line.rstrip())):
                 raise FirmwareError(f"the program on the board {_end(int(end[1]))}")
 
 
@@ -397,12 +409,16 @@ def command(project: Project) -> list[str]:
 def frame_line(text: str) -> bytes:
     """A line as it goes over the channel."""
     data = text.encode()
-    return b"%s*%08x\n" % (data, zlib.crc32(data))
+    return b"%s*%s\n" % (data, _checksum(data))
+
+
+def _checksum(data: bytes) -> bytes:
+    return b"%0*x" % (CRC_DIGITS, zlib.crc32(data))
 
 
 def row_text(y: int, row: np.ndarray, code_bytes: int) -> str:
     """The command that pushes row ``y`` of a frame."""
-    return f"R {y:04x} {encode_row(row, code_bytes)}"
+    return f"{ROW} {y:0{ROW_DIGITS}x} {encode_row(row, code_bytes)}"
 
 
 def encode_row(row: np.ndarray, code_bytes: int) -> str:
@@ -418,7 +434,7 @@ def _answers(text: str, line: str) -> bool:
     """Is this the answer to that command, and to that row?"""
     if line[:1] != text[:1]:
         return False
-    return text[:1] != "R" or line.split()[2:] == [str(int(text[2:6], 16))]
+    return text[:1] != ROW or line.split()[2:] == [str(int(text.split()[1], 16))]
 
 
 def _result(answer: str, pieces: tuple[Piece, ...]) -> Result:

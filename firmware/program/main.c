@@ -1,5 +1,8 @@
 /* The program on the board: RAW rows in over the host channel, scores out.
  *
+ * One text for every network and every board: the network is net.h, the board lg_board.h. export.firmware copies it
+ * into a project as src/main.c. The host's side is firmware/channel.py, with the same names for what both must agree on.
+ *
  * Every line, both ways, is <text>*<CRC-32 of the text, 8 hex digits> and a newline. The host sends a command and
  * waits for the answer that begins with the same letter; L lines may come before it. An empty line is nothing. Every
  * command may be sent again when its answer is lost: a row carries its number and is pushed once.
@@ -17,8 +20,10 @@
  *                   E                                                       a line that cannot be read, once
  *
  * Status is lg_status: 0 the frame is complete, 1 more rows are needed, negative an error; the frame stays as it was.
- * -64: it is not this row's turn; -101 and below: -100 and the camera's error (lg_board.h). Ticks count the rows and the network, not the conversation. The digest is the CRC-32 of all
- * pieces of all layers in the order in which they are made, which is the same for every frame. */
+ * -64: it is not this row's turn; -101 and below: -100 and the camera's error (lg_board.h). Ticks count the rows and
+ * the network, not the conversation. The digest is the CRC-32 of all pieces of all layers in the order in which they
+ * are made, which is the same for every frame. A line has no greatest length: codes past the end of a row are counted
+ * and dropped, and the row is refused. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,17 +31,19 @@
 #include "lg_crc32.h"
 #include "net.h"
 
-#ifndef NET_STAMP
-#define NET_STAMP "-"
-#endif
+#define PROTOCOL "loggrad 2"
+#define PIECE "L"
 
 /* The conversation is compiled for size. */
 #define SMALL __attribute__((cold, noinline))
 
-enum { CODE_DIGITS = 2 * sizeof(net_code), ROW_DIGITS = 4, CRC_DIGITS = 8, CLOSED = -1 };
-enum { OUT_OF_TURN = -64, CAMERA = -100 };
+enum { WHO = 'I', FRAME = 'F', ROW = 'R', RESULT = 'S', CAMERA_FRAME = 'C', MEMORY = 'M', END = 'X' }; /* commands */
+enum { UNREADABLE = 'E' };
 enum { REPORT_SCORES, REPORT_DIGEST, REPORT_LAYERS };
+enum { OUT_OF_TURN = -64, CAMERA = -100 }; /* a status */
+enum { CODE_DIGITS = 2 * sizeof(net_code), ROW_DIGITS = 4, CRC_DIGITS = 8 };
 enum { LETTER, NUMBER, CODES, CHECKSUM }; /* the fields of a line */
+enum { CLOSED = -1 };                     /* in place of a byte: the host has closed its side */
 
 static struct __attribute__((aligned(8))) {
     uint32_t ticks;
@@ -144,7 +151,7 @@ static void observe(uint32_t layer, const int8_t *data, uint32_t size)
     stop_clock();
     app.digest = lg_crc32(app.digest, data, size);
     if (app.report == REPORT_LAYERS) {
-        put("L", 1u);
+        put(PIECE, 1u);
         put_number((int32_t)layer);
         put_word(' ', app.digest);
         put_bytes(' ', data, size);
@@ -173,18 +180,22 @@ static int nibble(int c)
 static int takes_arguments(int letter)
 {
     switch (letter) {
-    case 'F':
+    case FRAME:
         return app.field == NUMBER && app.digits == 1u && app.number <= REPORT_LAYERS;
-    case 'R':
+    case ROW:
         return app.field == CODES && app.digits % CODE_DIGITS == 0u;
-    case 'I': case 'S': case 'C': case 'M': case 'X':
+    case WHO:
+    case RESULT:
+    case CAMERA_FRAME:
+    case MEMORY:
+    case END:
         return app.field == LETTER;
     default:
         return 0;
     }
 }
 
-/* Read a line up to its newline: its letter, or 'E' if it cannot be read, or CLOSED. Number, codes and checksum are
+/* Read a line up to its newline: its letter, or UNREADABLE, or CLOSED. Number, codes and checksum are
  * fields of hex digits, after a space each, the last after the star; as many codes as fit go to app.row. */
 static int SMALL receive(void)
 {
@@ -221,7 +232,7 @@ static int SMALL receive(void)
         return CLOSED;
     }
     bad |= field != CHECKSUM || digits != CRC_DIGITS || word != crc;
-    return bad == 0 && takes_arguments(letter) ? letter : 'E';
+    return bad == 0 && takes_arguments(letter) ? letter : UNREADABLE;
 }
 
 /* Nobody watches a frame of which only the scores are wanted: its ticks are those of the network alone. */
@@ -286,7 +297,7 @@ static void put_scores(int status)
 
 static void put_who(void)
 {
-    static const char who[] = " loggrad 2 " NET_MODEL_SHA256;
+    static const char who[] = " " PROTOCOL " " NET_MODEL_SHA256;
     static const char stamp[] = " " NET_STAMP;
     static const uint32_t numbers[] = {NET_ROWS,   NET_ROW_CODES, CODE_DIGITS,
                                        NET_LAYERS, NET_OUTPUTS,   sizeof(net_state)};
@@ -310,31 +321,31 @@ static void put_memory(void)
 /* The work comes first: its L lines go ahead of the answer. */
 static void SMALL answer(char letter)
 {
-    const int status = letter == 'R' ? take_row() : letter == 'C' ? take_camera_frame() : LG_OK;
+    const int status = letter == ROW ? take_row() : letter == CAMERA_FRAME ? take_camera_frame() : LG_OK;
     put(&letter, 1u);
     switch (letter) {
-    case 'I':
+    case WHO:
         put_who();
         break;
-    case 'F':
+    case FRAME:
         app.report = (uint8_t)app.number;
         (void)get_ready();
         begin_frame();
         put_number(status);
         break;
-    case 'R':
+    case ROW:
         put_number(status);
         put_number((int32_t)app.number);
         break;
-    case 'S':
-    case 'C':
+    case RESULT:
+    case CAMERA_FRAME:
         put_scores(status);
         break;
-    case 'M':
+    case MEMORY:
         put_memory();
         break;
-    default: /* X 0, and E */
-        if (letter == 'X') {
+    default: /* END; the letter of UNREADABLE is all */
+        if (letter == END) {
             put_number(status);
         }
     }
@@ -354,7 +365,7 @@ int main(void)
             return 0;
         }
         answer((char)letter);
-        if (letter == 'X') {
+        if (letter == END) {
             return 0;
         }
     }

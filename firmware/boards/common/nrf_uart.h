@@ -30,7 +30,7 @@ static inline void nrf_uart_start(uint32_t tx, uint32_t rx)
     *reg(rx_port + PIN_CNF + 4u * (rx & 31u)) = 3u << 2; /* input, pull-up */
     *reg(NRF_UART0 + PSEL_TXD) = tx;
     *reg(NRF_UART0 + PSEL_RXD) = rx;
-    *reg(NRF_UART0 + BAUDRATE) = 0x01D7E000u; /* 115200 */
+    *reg(NRF_UART0 + BAUDRATE) = 0x01D7E000u; /* UART_BAUD */
     *reg(NRF_UART0 + UART_ENABLE) = 4u;
     *reg(NRF_UART0 + RXDRDY) = 0u;
     *reg(NRF_UART0 + STARTTX) = 1u;

@@ -1,5 +1,5 @@
 /* Vector table and reset of every Cortex-M. A fault, or any other exception of the core that nobody asked for, ends
- * the program with exit code 64 + exception number (67 hard fault, 68 memory, 69 bus, 70 usage fault).
+ * the program with exit code EXCEPTION + exception number (67 hard fault, 68 memory, 69 bus, 70 usage fault).
  * The table ends with the core's own exceptions: nothing here enables an interrupt of the chip, and a program that
  * does must bring a longer table. */
 #include <stdint.h>
@@ -7,6 +7,8 @@
 #include "lg_board.h"
 
 extern uint32_t lg_data_load[], lg_data_start[], lg_data_end[], lg_bss_start[], lg_bss_end[], lg_stack_top[];
+
+enum { EXCEPTION = 64 }; /* of the exit code */
 
 typedef union {
     void (*handler)(void);
@@ -24,7 +26,7 @@ void lg_systick(void);
 
 void lg_exception_exit(uint32_t exception)
 {
-    lg_board_exit(64 + (int)(exception & 0x3Fu));
+    lg_board_exit(EXCEPTION + (int)(exception & 0x3Fu));
 }
 
 /* The stack pointer may lie outside RAM (a stack overflow is one way to come here), so the stack starts afresh. */

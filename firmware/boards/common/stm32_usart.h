@@ -3,6 +3,7 @@
 #define STM32_USART_H
 
 #include "reg.h"
+#include "uart.h"
 
 enum { USART_SR = 0x00, USART_DR = 0x04, USART_BRR = 0x08, USART_CR1 = 0x0C };
 enum { USART_RXNE = 1 << 5, USART_TC = 1 << 6, USART_TXE = 1 << 7 };
@@ -11,7 +12,7 @@ enum { USART_RE = 1 << 2, USART_TE = 1 << 3, USART_UE = 1 << 13 };
 /* clock: Hz of the bus the USART hangs on; oversampled by 16. */
 static inline void stm32_usart_start(uintptr_t base, uint32_t clock)
 {
-    *reg(base + USART_BRR) = (clock + 57600u) / 115200u;
+    *reg(base + USART_BRR) = (clock + UART_BAUD / 2u) / UART_BAUD;
     *reg(base + USART_CR1) = USART_UE | USART_TE | USART_RE;
 }
 

@@ -1,8 +1,10 @@
-/* A serial line, polled, 115200 baud, 8N1: what a board gives to uart_channel.c. */
+/* A serial line, polled, UART_BAUD baud, 8N1: what a board gives to uart_channel.c. */
 #ifndef UART_H
 #define UART_H
 
 #include <stdint.h>
+
+#define UART_BAUD 115200u
 
 /* Clock, pins and baud rate of the line. The core's clock is up. */
 void uart_open(void);

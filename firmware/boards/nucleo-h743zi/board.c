@@ -23,7 +23,7 @@ enum { MODER = 0x00, PUPDR = 0x0C, AFRH = 0x24 };
 #define USART3 0x40004800u
 enum { CR1 = 0x00, BRR = 0x0C, ISR = 0x1C, ICR = 0x20, RDR = 0x24, TDR = 0x28 };
 enum { UE = 1 << 0, RE = 1 << 2, TE = 1 << 3, ORE = 1 << 3, RXNE = 1 << 5, TC = 1 << 6, TXE = 1 << 7 };
-enum { HSI_HZ = 64000000, BAUD = 115200 };
+enum { HSI_HZ = 64000000 };
 #define FIFOEN ((uint32_t)1 << 29)
 #define SCB_CCR 0xE000ED14u
 #define SCB_CCSIDR 0xE000ED80u
@@ -99,7 +99,7 @@ void uart_open(void)
     *reg(GPIOD + AFRH) = (*reg(GPIOD + AFRH) & ~0xFFu) | 0x77u;       /* PD8, PD9: AF7 */
     *reg(GPIOD + PUPDR) = (*reg(GPIOD + PUPDR) & ~(15u << 16)) | 5u << 16;
     *reg(GPIOD + MODER) = (*reg(GPIOD + MODER) & ~(15u << 16)) | 10u << 16;
-    *reg(USART3 + BRR) = (HSI_HZ + BAUD / 2) / BAUD;
+    *reg(USART3 + BRR) = (HSI_HZ + UART_BAUD / 2u) / UART_BAUD;
     *reg(USART3 + CR1) = FIFOEN | RE | TE | UE;
 }
 

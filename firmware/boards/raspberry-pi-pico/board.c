@@ -23,7 +23,7 @@ enum { PLL_CS = 0x0, PLL_PWR = 0x4, PLL_FBDIV = 0x8, PLL_PRIM = 0xC };
 #define UART0_BASE 0x40034000u
 enum { DR = 0x00, FR = 0x18, IBRD = 0x24, FBRD = 0x28, LCR_H = 0x2C, CR = 0x30 };
 enum { FR_BUSY = 1 << 3, FR_RXFE = 1 << 4, FR_TXFF = 1 << 5 };
-enum { TX = 0, RX = 1, FUNCTION_UART = 2, PERI_HZ = 125000000, BAUD = 115200 };
+enum { TX = 0, RX = 1, FUNCTION_UART = 2, PERI_HZ = 125000000 };
 #define TOP_BIT ((uint32_t)1 << 31)
 
 static void release(uint32_t blocks)
@@ -76,7 +76,7 @@ uint32_t lg_board_ticks(void)
 
 void uart_open(void)
 {
-    enum { DIVISOR = (int)((8LL * PERI_HZ / BAUD + 1) / 2) }; /* divisor in 1/64 */
+    enum { DIVISOR = (int)((8LL * PERI_HZ / UART_BAUD + 1) / 2) }; /* divisor in 1/64 */
     release(UART0);
     *reg(IO_BANK0_BASE + 8u * TX + 4u) = FUNCTION_UART;
     *reg(IO_BANK0_BASE + 8u * RX + 4u) = FUNCTION_UART;
