@@ -115,7 +115,7 @@ def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
     import keras
 
     from models import progress
-    from models.training import fit as training
+    from models.training import fit
 
     data = dataset.open_prepared(spec.data)
     chance = entropy(data.labels_of("train"))
@@ -131,7 +131,7 @@ def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
             learned_nothing = epoch + 1 in spec.rungs and area - areas[-2] > LEARNED * chance
             return learned_nothing or area > limits.get(epoch + 1, math.inf)
 
-        result = training.train(
+        result = fit.train(
             task.graph, data, spec.front_end, spec.train, task.seed, show, task.pruning, hopeless
         )
         save_weights(weights_path(spec.weights, task.index), result.weights)

@@ -28,7 +28,7 @@ from loggrad_tf.transform.frontend import FrontEnd
 from models import bundle, keras_net
 from models.graph import Graph, GraphBuilder
 from models.recipe import TrainConfig
-from models.training import fit as training
+from models.training import fit
 from models.training.measure import classify
 from tests.export.test_firmware import write_model
 from tests.models.test_graph import every_kind
@@ -41,7 +41,7 @@ def trained() -> tuple[DataSet, FrontEnd, keras_net.FoldedWeights]:
     """A small float network of 16x16 stripes."""
     data = stripes()
     front_end = frontend.fit("loggrad_1p5", data.sensor, data.subset("train")[0])
-    result = training.train(tiny(), data, front_end, CONFIG, 0)
+    result = fit.train(tiny(), data, front_end, CONFIG, 0)
     model = keras_net.build(result.graph)
     model.set_weights(list(result.weights))
     return data, front_end, keras_net.fold(result.graph, model)

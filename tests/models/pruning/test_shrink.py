@@ -17,7 +17,7 @@ from models.pruning import masking
 from models.pruning.channels import Pruning
 from models.pruning.shrink import shrink
 from models.recipe import TrainConfig
-from models.training import fit as training
+from models.training import fit
 from models.training.fit import TrainResult
 from models.training.measure import evaluate
 from tests.models.training.test_fit import stripes, tiny
@@ -257,7 +257,7 @@ def _train(
 ) -> TrainResult:
     data = stripes()
     front_end = frontend.fit("loggrad_1p5", data.sensor, data.subset("train")[0])
-    return training.train(graph, data, front_end, config, 0, pruning=plan, **more)
+    return fit.train(graph, data, front_end, config, 0, pruning=plan, **more)
 
 
 def _hidden() -> Graph:

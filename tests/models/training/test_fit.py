@@ -17,7 +17,7 @@ from models import bundle
 from models.graph import Graph, GraphBuilder
 from models.pruning.channels import Pruning, prunable
 from models.recipe import TrainConfig
-from models.training import fit as training
+from models.training import fit
 
 
 def stripes(classes: int = 3, each: int = 150, size: int = 16) -> DataSet:
@@ -52,7 +52,7 @@ def test_learns_stripes(classes: int, units: int, name: str) -> None:
     data = stripes(classes)
     front_end = frontend.fit(name, data.sensor, data.subset("train")[0])
     seen: list[int] = []
-    result = training.train(tiny(units), data, front_end, CONFIG, 0, lambda epoch, values: seen.append(epoch))
+    result = fit.train(tiny(units), data, front_end, CONFIG, 0, lambda epoch, values: seen.append(epoch))
     assert result.val_error < 0.1
     assert seen == list(range(8)) and len(result.history) == 8
     assert result.history[-1]["loss"] < result.history[0]["loss"]
@@ -61,7 +61,7 @@ def test_learns_stripes(classes: int, units: int, name: str) -> None:
 def test_same_seed_same_weights() -> None:
     data = stripes()
     front_end = frontend.fit("loggrad_1p5", data.sensor, data.subset("train")[0])
-    runs = [training.train(tiny(), data, front_end, CONFIG, seed) for seed in (1, 1, 2)]
+    runs = [fit.train(tiny(), data, front_end, CONFIG, seed) for seed in (1, 1, 2)]
     for a, b in zip(runs[0].weights, runs[1].weights, strict=True):
         np.testing.assert_array_equal(a, b)
     assert runs[0].history == runs[1].history
@@ -77,20 +77,20 @@ def test_a_convolution_plus_a_padded_map_trains() -> None:
     graph = b.build(b.dense(b.flatten(b.add([padded, whole])), 3))
     front_end = frontend.fixed("loggrad_1p5", data.sensor)
     config = TrainConfig(epochs=1, batch_size=64)
-    assert 0 <= training.train(graph, data, front_end, config, 0).val_error <= 1
+    assert 0 <= fit.train(graph, data, front_end, config, 0).val_error <= 1
 
 
 def test_wrong_number_of_outputs_is_refused() -> None:
     data = stripes()
     with pytest.raises(LogGradError, match="has 2 outputs, 3 classes need 3"):
-        training.train(tiny(2), data, frontend.fixed("loggrad_1p5", data.sensor), CONFIG, 0)
+        fit.train(tiny(2), data, frontend.fixed("loggrad_1p5", data.sensor), CONFIG, 0)
 
 
 def test_a_shift_beyond_the_image_is_refused() -> None:
     data = stripes()
     config = TrainConfig(epochs=1, shift=16)
     with pytest.raises(LogGradError, match="shift 16 is not below the image side 16"):
-        training.train(tiny(), data, frontend.fixed("loggrad_1p5", data.sensor), config, 0)
+        fit.train(tiny(), data, frontend.fixed("loggrad_1p5", data.sensor), config, 0)
 
 
 def test_the_door_saves_a_pruned_network(tmp_path: Path) -> None:
