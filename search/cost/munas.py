@@ -20,12 +20,15 @@ import heapq
 import itertools
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 from models.graph import Graph, macs, weight_count
 
 MAX_STATES = 200_000
+# Above any number of bytes.
+_NEVER = 2**63
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Resources(JsonBase):
 
 def resources(graph: Graph) -> Resources:
     """The costs of ``graph``."""
-    return Resources(peak_memory(graph), size(graph), sum(macs(graph, op) for op in graph.ops))
+    return Resources(peak_memory(graph).bytes, size(graph), sum(macs(graph, op) for op in graph.ops))
 
 
 def size(graph: Graph) -> int:
@@ -48,7 +51,23 @@ def size(graph: Graph) -> int:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Task:
+class PeakMemory:
+    """The peak of the best execution order, and what it took to find it.
+
+    Attributes:
+      bytes: alive at the worst moment.
+      limits: tried by :func:`_chains_peak`.
+      moments: in which the last chain starts, looked at for all limits together.
+      states: sets of executed ops that the best-first search reached.
+    """
+
+    bytes: int
+    limits: int = 0
+    moments: int = 0
+    states: int = 0
+
+
+class _Task(NamedTuple):
     """An op that owns memory: its operands (input and flatten resolved away) and bytes.
 
     ``shareable`` holds the operands whose memory it may take over.
@@ -80,26 +99,38 @@ def _tasks(graph: Graph) -> list[_Task]:
     return tasks
 
 
-def peak_memory(graph: Graph) -> int:
-    """Bytes alive at the worst moment of the best execution order (see the module's head)."""
+def peak_memory(graph: Graph) -> PeakMemory:
+    """Of the best execution order (see the module's head).
+
+    Raises:
+      LogGradError: more than :data:`MAX_STATES` sets of executed ops of a section that is not chains.
+    """
     tasks = _tasks(graph)
     last_use = list(range(len(tasks)))
     for i, task in enumerate(tasks):
         for source in task.inputs:
             last_use[source] = i
     peak, start, reach = 0, 0, 0
+    sections: list[PeakMemory] = []
     for i in range(1, len(tasks)):
         reach = max(reach, last_use[i - 1])
         if reach <= i:
-            peak = max(peak, _section_peak(tasks, start, i))
+            if i == start + 1:
+                peak = max(peak, tasks[start].bytes + tasks[i].bytes - _saved_in_place(tasks[i]))
+            else:
+                sections.append(_section_peak(tasks, start, i))
             start = i
-    return peak
+    limits, moments, states = 0, 0, 0
+    for section in sections:
+        peak = max(peak, section.bytes)
+        limits += section.limits
+        moments += section.moments
+        states += section.states
+    return PeakMemory(peak, limits, moments, states)
 
 
-def _section_peak(tasks: Sequence[_Task], start: int, end: int) -> int:
-    """Peak between two cuts: only task ``start`` alive before, only ``end`` after."""
-    if end == start + 1:
-        return tasks[start].bytes + tasks[end].bytes - _saved_in_place(tasks[end])
+def _section_peak(tasks: Sequence[_Task], start: int, end: int) -> PeakMemory:
+    """Peak between two cuts with tasks between them: only ``start`` alive before, only ``end`` after."""
     chains = _chains(tasks, start, end)
     if chains is None:
         return _any_peak(tasks, start, end)
@@ -130,7 +161,7 @@ def _chains(tasks: Sequence[_Task], start: int, end: int) -> list[tuple[int, ...
     return [tuple(chain) for chain in tails.values()]
 
 
-def _chains_peak(fork: int, chains: list[tuple[int, ...]], join: int) -> int:
+def _chains_peak(fork: int, chains: list[tuple[int, ...]], join: int) -> PeakMemory:
     """The least peak of running every chain from the shared map ``fork`` to its end, then the join.
 
     Limits are tried, the first of them what no order avoids. One that no order keeps shows the least cost
@@ -147,15 +178,17 @@ def _chains_peak(fork: int, chains: list[tuple[int, ...]], join: int) -> int:
     )
     enough, low = _one_by_one(fork, chains, join), limit
     search = _Chains(fork, chains)
+    needs, limits, moments = (0,) * len(chains), 0, 0
     while low < enough:
-        peak = search.fit(limit)
-        if peak is not None:
-            enough = max(low, peak)
+        found = search.fit(limit, needs)
+        needs, limits, moments = found.needs, limits + 1, moments + found.moments
+        if found.peak is not None:
+            enough = max(low, found.peak)
             limit = enough - 1
         else:
-            low = min(search.least, enough)
+            low = min(found.least, enough)
             limit = (low + enough) // 2
-    return enough
+    return PeakMemory(enough, limits, moments)
 
 
 def _one_by_one(fork: int, chains: list[tuple[int, ...]], join: int) -> int:
@@ -185,6 +218,38 @@ def _ways(chain: Sequence[int], order: Sequence[int]) -> _Ways:
     return ways
 
 
+class _Fit(NamedTuple):
+    """What one limit has shown.
+
+    Attributes:
+      peak: of an order within the limit; None if there is none.
+      least: bytes that any order takes at least, where there is none.
+      needs: by chain, bytes that an order takes at least in which it is the last to start.
+      moments: looked at.
+    """
+
+    peak: int | None
+    least: int
+    needs: tuple[int, ...]
+    moments: int
+
+
+class _Within(NamedTuple):
+    """What orders within a limit have in common.
+
+    Attributes:
+      limit: bytes.
+      target: positions of the chains, from which they fall to their ends.
+      after: the peak behind the target.
+      low: the first position of each chain from which nothing up to its target is smaller.
+    """
+
+    limit: int
+    target: list[int]
+    after: int
+    low: list[int]
+
+
 class _Chains:
     """Can parallel chains run within a limit of bytes?
 
@@ -203,8 +268,7 @@ class _Chains:
     before their target for the fork to be freed, because they cannot pass a hill beside it.
 
     A search that finds no order has met costs above the limit, and below the smallest of them it
-    would go the same way: ``least`` is what any order takes at least, ``needs``, by chain, what one
-    takes in which that chain is the last to start.
+    would go the same way. Every step of the search returns the smallest that it met.
     """
 
     def __init__(self, fork: int, chains: list[tuple[int, ...]]) -> None:
@@ -215,50 +279,48 @@ class _Chains:
         # Without the start, at which nothing is alive.
         self.to_started = [[w if w and w[0] else None for w in ways] for ways in self.backward]
         self.unstarted = [0] * len(chains)
-        self.needs = [0] * len(chains)
 
-    def fit(self, limit: int) -> int | None:
-        """The peak of some order within the limit; None if there is no such order."""
-        self.limit, self.least = limit, 2**63
+    def fit(self, limit: int, needs: Sequence[int]) -> _Fit:
+        """Look for an order within the limit; ``needs`` is what earlier limits have shown."""
         ends = [len(c) - 1 for c in self.chains]
         alive = sum(c[-1] for c in self.chains)
-        self.target, alive, self.after = self._fall(ends, [1] * len(ends), self.to_started, alive)
-        self.low = []
-        for chain, end in zip(self.chains, self.target, strict=True):
-            low = end
-            while low > 1 and chain[low - 1] >= chain[end]:
-                low -= 1
-            self.low.append(low)
+        target, alive, after, turned = self._fall(ends, [1] * len(ends), self.to_started, alive, limit)
+        low = []
+        for chain, end in zip(self.chains, target, strict=True):
+            first = end
+            while first > 1 and chain[first - 1] >= chain[end]:
+                first -= 1
+            low.append(first)
+        within = _Within(limit, target, after, low)
         # One of chains that are equal.
-        last_ones = {c: i for i, c in enumerate(self.chains) if self.low[i] == 1}
-        least = self.least
+        last_ones = {c: i for i, c in enumerate(self.chains) if low[i] == 1}
+        found, moments = list(needs), 0
         for last in last_ones.values():
-            if self.needs[last] <= limit:
-                self.least = least
-                moment = list(self.target)
-                moment[last] = 1
-                held = self.fork + alive - self.chains[last][self.target[last]] + self.chains[last][1]
-                peak = self._through(moment, held, last, set()) if self._allows(held) else None
-                if peak is not None:
-                    return peak
-                self.needs[last] = self.least
-        self.least = min([least, *(self.needs[last] for last in last_ones.values())])
-        return None
-
-    def _allows(self, cost: int) -> bool:
-        if cost > self.limit:
-            self.least = min(self.least, cost)
-        return cost <= self.limit
+            if found[last] > limit:
+                continue
+            moment = list(target)
+            moment[last] = 1
+            held = self.fork + alive - self.chains[last][target[last]] + self.chains[last][1]
+            if held > limit:
+                found[last] = min(turned, held)
+                continue
+            seen: set[tuple[int, ...]] = set()
+            peak, least = self._through(within, moment, held, last, seen)
+            moments += len(seen)
+            if peak is not None:
+                return _Fit(peak, limit, tuple(found), moments)
+            found[last] = min(turned, least)
+        return _Fit(None, min([turned, *(found[i] for i in last_ones.values())]), tuple(found), moments)
 
     def _fall(
-        self, start: list[int], stop: list[int], ways: list[_Ways], alive: int
-    ) -> tuple[list[int], int, int]:
+        self, start: list[int], stop: list[int], ways: list[_Ways], alive: int, limit: int
+    ) -> tuple[list[int], int, int, int]:
         """Where the chains rest on their ways from ``start``, at which so much is alive, to ``stop``.
 
         Returns:
-          The positions, what is alive at them, and the peak on the way.
+          The positions, what is alive at them, the peak on the way, and the least cost turned away.
         """
-        at, limit, peak = list(start), self.limit, 0
+        at, peak, least = list(start), 0, _NEVER
         waiting = [i for i, p in enumerate(at) if p != stop[i]]
         moved = True
         while moved:
@@ -269,51 +331,63 @@ class _Chains:
                 while p != end and (way := ways[i][p]):
                     cost = others + way[1]
                     if cost > limit:
-                        self.least = min(self.least, cost)
+                        if cost < least:
+                            least = cost
                         break
                     if cost > peak:
                         peak = cost
                     p, moved = way[0], True
                 at[i], alive = p, others + chain[p]
-        return at, alive, peak
+        return at, alive, peak, least
 
-    def _through(self, moment: list[int], held: int, last: int, seen: set[tuple[int, ...]]) -> int | None:
+    def _through(
+        self, within: _Within, moment: list[int], held: int, last: int, seen: set[tuple[int, ...]]
+    ) -> tuple[int | None, int]:
         """The peak of some order through ``moment``, or through one with more chains waiting.
 
         Chains that wait in the moment that is looked for hold no less than at their targets, so
         if the target is out of reach from here it is from there too. Those that wait already stay:
         a call of its own tries each of their positions.
+
+        Returns:
+          The peak, None if there is no such order, and the least cost turned away.
         """
         key = tuple(moment)
         if key in seen:
-            return None
+            return None, _NEVER
         seen.add(key)
-        reached, _, later = self._fall(moment, self.target, self.forward, held - self.fork)
-        if reached != self.target:
-            return None
+        limit, target = within.limit, within.target
+        reached, _, later, least = self._fall(moment, target, self.forward, held - self.fork, limit)
+        if reached != target:
+            return None, least
         before = list(moment)
         before[last] = 0
         begun = held - self.chains[last][1]
-        rest, alive, earlier = self._fall(before, self.unstarted, self.backward, begun)
+        rest, alive, earlier, turned = self._fall(before, self.unstarted, self.backward, begun, limit)
+        least = min(least, turned)
         if not any(rest):
-            return max(earlier, held, later, self.after)
+            return max(earlier, held, later, within.after), least
         for i, hill in enumerate(rest):
-            if not hill or moment[i] != self.target[i]:
+            if not hill or moment[i] != target[i]:
                 continue
             chain, others = self.chains[i], alive - self.chains[i][hill]
-            while self._allows(others + chain[hill] + chain[hill - 1]):
+            while (cost := others + chain[hill] + chain[hill - 1]) <= limit:
                 hill -= 1
-            for position in range(hill - 1, self.low[i] - 1, -1):
+            least = min(least, cost)
+            for position in range(hill - 1, within.low[i] - 1, -1):
                 moved = held - chain[moment[i]] + chain[position]
-                if self._allows(moved):
-                    waiting = [*moment[:i], position, *moment[i + 1 :]]
-                    peak = self._through(waiting, moved, last, seen)
-                    if peak is not None:
-                        return peak
-        return None
+                if moved > limit:
+                    least = min(least, moved)
+                    continue
+                waiting = [*moment[:i], position, *moment[i + 1 :]]
+                peak, turned = self._through(within, waiting, moved, last, seen)
+                least = min(least, turned)
+                if peak is not None:
+                    return peak, least
+        return None, least
 
 
-def _any_peak(tasks: Sequence[_Task], start: int, end: int) -> int:
+def _any_peak(tasks: Sequence[_Task], start: int, end: int) -> PeakMemory:
     """Best-first search over the sets of executed tasks (bit masks) of a section."""
     inside = range(start + 1, end + 1)
     users = {i: [j for j in inside if i in tasks[j].inputs] for i in range(start, end + 1)}
@@ -323,7 +397,7 @@ def _any_peak(tasks: Sequence[_Task], start: int, end: int) -> int:
     while heap:
         peak, _, done = heapq.heappop(heap)
         if done == full:
-            return peak
+            return PeakMemory(peak, states=len(reached))
         if peak > reached[done]:
             continue
         alive = {
@@ -339,7 +413,7 @@ def _any_peak(tasks: Sequence[_Task], start: int, end: int) -> int:
             free = any(all(j == i or done >> j & 1 for j in users[s]) for s in task.shareable)
             after = done | 1 << i
             cost = max(peak, held + task.bytes - (task.bytes if free else 0))
-            if cost < reached.get(after, 2**63):
+            if cost < reached.get(after, _NEVER):
                 reached[after] = cost
                 if len(reached) > MAX_STATES:
                     raise LogGradError(

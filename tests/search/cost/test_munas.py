@@ -3,7 +3,6 @@
 import heapq
 import itertools
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -176,7 +175,7 @@ def random_chains(rng: np.random.Generator, count: int, longest: int) -> Graph:
 def _agree(make: Callable[[np.random.Generator], Graph], count: int) -> None:
     for seed in range(count):
         graph = make(np.random.default_rng(seed))
-        assert peak_memory(graph) == brute_force(graph), (seed, graph)
+        assert peak_memory(graph).bytes == brute_force(graph), (seed, graph)
 
 
 def test_exact_on_random_dags() -> None:
@@ -216,7 +215,8 @@ def test_exact_on_chains_of_any_sizes(largest: int) -> None:
         chains = [tuple(int(size) for size in rng.integers(1, largest, n)) for n in lengths]
         fork = int(rng.integers(1, 2 * largest))
         join = sum(chain[-1] for chain in chains) + int(rng.integers(largest))
-        assert counting._chains_peak(fork, chains, join) == _least_peak(fork, chains, join), (fork, chains)
+        found = counting._chains_peak(fork, chains, join).bytes
+        assert found == _least_peak(fork, chains, join), (fork, chains)
 
 
 def test_exact_on_random_genotypes() -> None:
@@ -232,35 +232,37 @@ def test_exact_on_random_genotypes() -> None:
         dense = max(int(np.prod(x)) + int(np.prod(y)) for x, y in itertools.pairwise(shapes))
         end = Op("dense", (cut - 1,), (1,), name="end")  # stands for the vector, at one byte
         body = Graph((*graph.ops[:cut], end))
-        assert peak_memory(graph) == max(brute_force(body), dense)
+        assert peak_memory(graph).bytes == max(brute_force(body), dense)
         checked += 1
     assert checked > 50
 
 
-def test_nine_parallel_branches_take_few_limits_and_moments(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nine_parallel_branches_take_few_limits_and_moments() -> None:
     """Which all read the map of the tenth block: the hardest case of the search space."""
-    tried, moments = [0], [0]
-    fit, through = counting._Chains.fit, counting._Chains._through
-
-    def limits(self: counting._Chains, limit: int) -> int | None:
-        tried[-1] += 1
-        return fit(self, limit)
-
-    def counted(self: counting._Chains, *args: Any) -> int | None:
-        moments[-1] += 1
-        return through(self, *args)
-
-    monkeypatch.setattr(counting._Chains, "fit", limits)
-    monkeypatch.setattr(counting._Chains, "_through", counted)
     rng = np.random.default_rng(0)
+    found = []
     for _ in range(600):
         first = random_genotype(rng).blocks[0]
         blocks = [Block(i > 0, random_genotype(rng).blocks[0].layers) for i in range(9)]
-        peak_memory(assemble(Genotype((first, *blocks), None, (10,)), (96, 96, 1), 3))
-        tried.append(0)
-        moments.append(0)
-    assert 3 < max(tried) < 15
-    assert 100 < max(moments) < 400
+        found.append(peak_memory(assemble(Genotype((first, *blocks), None, (10,)), (96, 96, 1), 3)))
+    assert 3 < max(peak.limits for peak in found) < 15
+    assert 100 < max(peak.moments for peak in found) < 330
+    assert not any(peak.states for peak in found)
+
+
+def test_only_what_is_not_chains_is_searched_by_sets() -> None:
+    b = GraphBuilder()
+    fork = b.conv(b.input(6, 6, 1), 4, 1)
+    left, right = b.conv(fork, 3, 1), b.conv(fork, 5, 1)
+    chains = [b.conv(left, 4, 1), b.conv(right, 4, 1)]
+    found = peak_memory(b.build(b.global_avg(b.add(chains))))
+    assert found.states == 0
+    b = GraphBuilder()
+    fork = b.conv(b.input(6, 6, 1), 4, 1)
+    left, right = b.conv(fork, 4, 1), b.conv(fork, 4, 1)
+    crossed = [b.add([left, right]), b.add([right, fork])]
+    found = peak_memory(b.build(b.global_avg(b.add(crossed))))
+    assert found.states > 0 and (found.limits, found.moments) == (0, 0)
 
 
 def test_tangled_graph_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
