@@ -52,8 +52,7 @@ def main(argv: list[str]) -> None:
         if (one.data, one.front_end) != (reference.data, reference.front_end):
             raise LogGradError(f"{run}: its network sees other data or another input than that of {runs[0]}")
     data = dataset.load(config.data, size=config.size, mode=config.mode)
-    if data.manifest_sha256 != config.manifest_sha256:
-        raise LogGradError(f"data set {config.data} has changed since {runs[0]} searched it: restore it")
+    data.check_manifest(config.manifest_sha256, f"{runs[0]} searched it", "restore it")
     fixed = zoo.NETWORKS[FLAGS.net](config.size, len(data.class_names))
     networks = {f"--net={FLAGS.net}": fixed} | {
         f"--run={run}": one.graph for run, one in zip(runs, saved, strict=True)

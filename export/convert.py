@@ -86,11 +86,7 @@ def convert_bundle(
     saved = bundle.load(directory)
     tuning = qat.Tuning(epochs=epochs, ternary_first=ternary_first) if epochs else None
     data = dataset.load(saved.data.spec, size=saved.data.size, mode=saved.data.mode)
-    if data.manifest_sha256 != saved.data.manifest_sha256:
-        raise LogGradError(
-            f"data set {saved.data.spec} has changed since this network was trained"
-            f" (manifest {data.manifest_sha256[:12]}, was {saved.data.manifest_sha256[:12]}): search again"
-        )
+    data.check_manifest(saved.data.manifest_sha256, "this network was trained", "search again")
     front_end, model = saved.front_end, saved.model()
     pixels, _ = data.subset("train")
     sample = requantize(np.asarray(pixels[:: -(-len(pixels) // calibration)]), data.sensor, front_end.sensor)

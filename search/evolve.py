@@ -53,12 +53,7 @@ def _resumed(directory: Path) -> tuple[Config, DataSet]:
             f"{directory}: {changed[0]}; leave the flag out to go on, or start anew with another --out"
         )
     data = dataset.load(stored.data, size=stored.size, mode=stored.mode)
-    if data.manifest_sha256 != stored.manifest_sha256:
-        raise LogGradError(
-            f"data set {stored.data} has changed since the search began"
-            f" (manifest {data.manifest_sha256[:12]}, was {stored.manifest_sha256[:12]}):"
-            " restore it, or start a new search"
-        )
+    data.check_manifest(stored.manifest_sha256, "the search began", "restore it, or start a new search")
     now = {"onednn": os.environ.get(ONEDNN, "1"), "threads": THREADS}
     for change in differences({key: stored.to_json()[key] for key in now}, now):
         raise LogGradError(

@@ -102,6 +102,23 @@ class DataSet:
             raise LogGradError(f"{self.spec}: split {name} is empty: give the set more photographs")
         return chosen
 
+    def check_manifest(self, sha256: str, since: str, mend: str) -> None:
+        """Refuse a set that is not the one of that manifest.
+
+        Args:
+          sha256: of the manifest as it was.
+          since: what was done with the set then, to end "has changed since ...".
+          mend: what to do about it.
+
+        Raises:
+          LogGradError: the manifest is another one.
+        """
+        if self.manifest_sha256 != sha256:
+            raise LogGradError(
+                f"data set {self.spec} has changed since {since}"
+                f" (manifest {self.manifest_sha256[:12]}, was {sha256[:12]}): {mend}"
+            )
+
     def counts(self) -> np.ndarray:
         """Crops of each class in each split, int64 [classes, 3]."""
         table = np.zeros((len(self.class_names), len(SPLITS)), np.int64)

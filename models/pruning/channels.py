@@ -16,6 +16,7 @@ weights alone. Here is the arithmetic; TensorFlow is none of this module's busin
 import dataclasses
 import math
 from collections.abc import Collection, Mapping
+from typing import Self
 
 import numpy as np
 from scipy.special import ndtr
@@ -59,7 +60,7 @@ class Pruning(JsonBase):
             raise LogGradError(f"{self.every} batches between two rankings: at least 1 is needed")
 
     @classmethod
-    def early(cls, sparsity: float) -> "Pruning":
+    def early(cls, sparsity: float) -> Self:
         """For a learning rate that falls to zero: muNAS' times would leave none of it to recover with."""
         return cls(sparsity, begin=0.05, end=0.4)
 

@@ -47,6 +47,17 @@ def test_the_contract_holds(tmp_path: Path, mode: str) -> None:
     assert data.manifest_sha256 == digest
 
 
+def test_a_changed_set_is_refused_in_one_line(tmp_path: Path) -> None:
+    data = load(f"pascalraw:{archive(tmp_path / 'a')}", size=16, cache=tmp_path / "cache")
+    data.check_manifest(data.manifest_sha256, "it was read", "restore it")
+    with pytest.raises(LogGradError) as refused:
+        data.check_manifest("f" * 64, "it was read", "restore it")
+    assert str(refused.value) == (
+        f"data set {data.spec} has changed since it was read"
+        f" (manifest {data.manifest_sha256[:12]}, was ffffffffffff): restore it"
+    )
+
+
 def test_a_set_is_prepared_once_and_anew_when_its_source_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
