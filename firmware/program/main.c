@@ -1,7 +1,7 @@
 /* The program on the board: RAW rows in over the host channel, scores out.
  *
  * One text for every network and every board: the network is net.h, the board lg_board.h. export.firmware copies it
- * into a project as src/main.c. The host's side is firmware/channel.py, with the same names for what both must agree on.
+ * into a project as src/main.c. The host's side is firmware/channel.py, with the same names for what both agree on.
  *
  * Every line, both ways, is <text>*<CRC-32 of the text, 8 hex digits> and a newline. The host sends a command and
  * waits for the answer that begins with the same letter; L lines may come before it. An empty line is nothing. Every

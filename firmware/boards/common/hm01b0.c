@@ -5,8 +5,8 @@
  * `codes` columns are taken from the middle, and rows from where a square window of that side begins.
  *
  * Time: the clock input is 12 MHz and the core of the sensor runs at an eighth of it, so a code comes every 0.67 us: 83
- * cycles at 125 MHz for the loop below, whose instructions take fewer than 50 once they are in the flash's cache. Between
- * two rows lies what LINE_LENGTH_PCK says:
+ * cycles at 125 MHz for the loop below, whose instructions take fewer than 50 once they are in the flash's cache.
+ * Between two rows lies what LINE_LENGTH_PCK says:
  *
  *   12000 / 1.5 MHz = 8 ms a row, 1.1 s a binned frame, 2.1 s an unbinned one
  *
@@ -14,8 +14,8 @@
  * (LG_CAMERA_LATE). HM01B0_LINE_PCK sets another length. Exposure follows the sensor's own control and is at least two
  * rows, 16 ms: enough indoors, too long in the sun.
  *
- * Row 0 sets the sensor up if it is not yet, over its two-wire bus (address 0x24, register numbers of 16 bits, one byte of
- * data), made here of two pins that are pulled low or let go. camera_pins.h of the board gives the pins. */
+ * Row 0 sets the sensor up if it is not yet, over its two-wire bus (address 0x24, register numbers of 16 bits, one byte
+ * of data), made here of two pins that are pulled low or let go. camera_pins.h of the board gives the pins. */
 #include "camera_pins.h"
 #include "lg_board.h"
 
@@ -56,7 +56,8 @@ static struct {
     uint32_t next;  /* line of the sensor's frame that comes next */
 } camera;
 
-/* The two-wire bus: a line is let go (1) or pulled low (0), and changes while the clock is low, but for start and stop. */
+/* The two-wire bus: a line is let go (1) or pulled low (0), and changes while the clock is low, except at start and
+ * stop. */
 static void bus_start(void)
 {
     camera_sda(1);

@@ -73,8 +73,8 @@ void __attribute__((naked)) lg_reset(void)
 }
 
 const vector lg_vectors[16] __attribute__((section(".vectors"), used)) = {
-    {.stack = lg_stack_top},     {.handler = lg_reset},      {.handler = lg_unexpected}, {.handler = lg_unexpected},
-    {.handler = lg_unexpected},  {.handler = lg_unexpected}, {.handler = lg_unexpected}, {.handler = lg_unexpected},
-    {.handler = lg_unexpected},  {.handler = lg_unexpected}, {.handler = lg_unexpected}, {.handler = lg_unexpected},
-    {.handler = lg_unexpected},  {.handler = lg_unexpected}, {.handler = lg_unexpected}, {.handler = lg_systick},
+    {.stack = lg_stack_top},    {.handler = lg_reset},      {.handler = lg_unexpected}, {.handler = lg_unexpected},
+    {.handler = lg_unexpected}, {.handler = lg_unexpected}, {.handler = lg_unexpected}, {.handler = lg_unexpected},
+    {.handler = lg_unexpected}, {.handler = lg_unexpected}, {.handler = lg_unexpected}, {.handler = lg_unexpected},
+    {.handler = lg_unexpected}, {.handler = lg_unexpected}, {.handler = lg_unexpected}, {.handler = lg_systick},
 };

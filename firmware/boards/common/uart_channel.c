@@ -2,8 +2,8 @@
  *
  * The line never ends, so lg_board_read returns only with all it was asked for. Nothing is buffered here: a program
  * that is busy for longer than the receiver's own memory lasts loses what comes meanwhile, so the host asks and waits
- * for the answer; what comes before lg_board_init is lost, too. lg_board_exit writes the line "exit <code & 255>"; after
- * code 0 the chip is reset and the program starts again, after any other it stands still. */
+ * for the answer; what comes before lg_board_init is lost, too. lg_board_exit writes the line "exit <code & 255>";
+ * after code 0 the chip is reset and the program starts again, after any other it stands still. */
 #ifdef LG_CHANNEL_UART
 #include "channel.h"
 #include "lg_board.h"

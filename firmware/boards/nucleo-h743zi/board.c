@@ -1,5 +1,5 @@
-/* NUCLEO-H743ZI (STM32H743, reference manual RM0433: PWR, RCC, Embedded Flash, USART); USART3 on PD8 and PD9 goes to the
- * ST-LINK's serial port.
+/* NUCLEO-H743ZI (STM32H743, reference manual RM0433: PWR, RCC, Embedded Flash, USART); USART3 on PD8 and PD9 goes to
+ * the ST-LINK's serial port.
  *
  *   HSI 64 MHz / 4 * 50 / 2 = 400 MHz core; buses AXI and AHB 200 MHz, APB 100 MHz; voltage scale 1, LDO supply
  *
@@ -33,18 +33,19 @@ enum { HSI_HZ = 64000000 };
 
 static void clock_start(void)
 {
-    *reg(PWR + PWR_CR3) = (*reg(PWR + PWR_CR3) & ~7u) | 2u;             /* LDOEN; locks until power goes */
-    if (reg_wait(PWR + PWR_CSR1, 1u << 13, 1u << 13) != 0) {            /* ACTVOSRDY */
+    *reg(PWR + PWR_CR3) = (*reg(PWR + PWR_CR3) & ~7u) | 2u;  /* LDOEN; locks until power goes */
+    if (reg_wait(PWR + PWR_CSR1, 1u << 13, 1u << 13) != 0) { /* ACTVOSRDY */
         return;
     }
-    *reg(PWR + PWR_D3CR) |= 3u << 14;                                   /* VOS: scale 1 */
-    if (reg_wait(PWR + PWR_D3CR, 1u << 13, 1u << 13) != 0) {            /* VOSRDY */
+    *reg(PWR + PWR_D3CR) |= 3u << 14;                        /* VOS: scale 1 */
+    if (reg_wait(PWR + PWR_D3CR, 1u << 13, 1u << 13) != 0) { /* VOSRDY */
         return;
     }
     *reg(RCC + RCC_PLLCKSELR) = (*reg(RCC + RCC_PLLCKSELR) & ~0x3F3u) | 4u << 4; /* HSI, DIVM1 4 */
-    *reg(RCC + RCC_PLLCFGR) = (*reg(RCC + RCC_PLLCFGR) & ~0xFu) | 3u << 2 | (uint32_t)1 << 16; /* 8-16 MHz in, wide, P */
+    *reg(RCC + RCC_PLLCFGR) =
+        (*reg(RCC + RCC_PLLCFGR) & ~0xFu) | 3u << 2 | (uint32_t)1 << 16;     /* 8-16 MHz in, wide, P */
     *reg(RCC + RCC_PLL1DIVR) = 49u | 1u << 9 | 1u << 16 | (uint32_t)1 << 24; /* N 50; P, Q, R 2 */
-    *reg(RCC + RCC_CR) |= (uint32_t)1 << 24;                            /* PLL1ON */
+    *reg(RCC + RCC_CR) |= (uint32_t)1 << 24;                                 /* PLL1ON */
     if (reg_wait(RCC + RCC_CR, (uint32_t)1 << 25, (uint32_t)1 << 25) != 0) { /* PLL1RDY */
         return;
     }
@@ -92,8 +93,8 @@ uint32_t lg_board_ticks(void)
 
 void uart_open(void)
 {
-    *reg(RCC + RCC_AHB4ENR) |= 1u << 3;             /* GPIOD */
-    *reg(RCC + RCC_APB1LENR) |= (uint32_t)1 << 18;  /* USART3 */
+    *reg(RCC + RCC_AHB4ENR) |= 1u << 3;            /* GPIOD */
+    *reg(RCC + RCC_APB1LENR) |= (uint32_t)1 << 18; /* USART3 */
     (void)*reg(RCC + RCC_APB1LENR);
     *reg(RCC + RCC_D2CCIP2R) = (*reg(RCC + RCC_D2CCIP2R) & ~7u) | 3u; /* USART2, 3, 4, 5, 7, 8: HSI */
     *reg(GPIOD + AFRH) = (*reg(GPIOD + AFRH) & ~0xFFu) | 0x77u;       /* PD8, PD9: AF7 */

@@ -14,7 +14,13 @@
 enum { RESET = 0x0, RESET_DONE = 0x8 };
 enum { IO_BANK0 = 1 << 5, PADS_BANK0 = 1 << 8, PLL_SYS = 1 << 12, UART0 = 1 << 22 };
 #define CLOCKS 0x40008000u
-enum { CLK_REF_CTRL = 0x30, CLK_REF_SELECTED = 0x38, CLK_SYS_CTRL = 0x3C, CLK_SYS_SELECTED = 0x44, CLK_PERI_CTRL = 0x48 };
+enum {
+    CLK_REF_CTRL = 0x30,
+    CLK_REF_SELECTED = 0x38,
+    CLK_SYS_CTRL = 0x3C,
+    CLK_SYS_SELECTED = 0x44,
+    CLK_PERI_CTRL = 0x48
+};
 #define XOSC 0x40024000u
 enum { XOSC_CTRL = 0x0, XOSC_STATUS = 0x4, XOSC_STARTUP = 0xC };
 #define PLL 0x40028000u
@@ -34,8 +40,8 @@ static void release(uint32_t blocks)
 
 static void clock_start(void)
 {
-    *reg(XOSC + XOSC_CTRL) = 0xAA0u;  /* 1 to 15 MHz */
-    *reg(XOSC + XOSC_STARTUP) = 47u;  /* 1 ms, in units of 256 periods */
+    *reg(XOSC + XOSC_CTRL) = 0xAA0u; /* 1 to 15 MHz */
+    *reg(XOSC + XOSC_STARTUP) = 47u; /* 1 ms, in units of 256 periods */
     *reg(XOSC + XOSC_CTRL) = 0xFABAA0u;
     while ((*reg(XOSC + XOSC_STATUS) & TOP_BIT) == 0u) {
     }
@@ -82,7 +88,7 @@ void uart_open(void)
     *reg(IO_BANK0_BASE + 8u * RX + 4u) = FUNCTION_UART;
     *reg(UART0_BASE + IBRD) = DIVISOR >> 6;
     *reg(UART0_BASE + FBRD) = DIVISOR & 63;
-    *reg(UART0_BASE + LCR_H) = 3u << 5 | 1u << 4; /* 8 bits, FIFOs of 32 bytes; this write latches the divisor */
+    *reg(UART0_BASE + LCR_H) = 3u << 5 | 1u << 4;   /* 8 bits, FIFOs of 32 bytes; this write latches the divisor */
     *reg(UART0_BASE + CR) = 1u << 9 | 1u << 8 | 1u; /* receive, transmit, on */
 }
 

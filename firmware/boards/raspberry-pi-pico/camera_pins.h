@@ -2,7 +2,8 @@
  *
  *   D0..D7 GP6..GP13, PCLK GP14, HREF (LVLD) GP15, VSYNC (FVLD) GP16, SDA GP4, SCL GP5, MCLK GP21, 3V3, GND
  *
- * GP21 carries the crystal's 12 MHz to the sensor. Edges of HREF are latched by the GPIO block, without an interrupt. */
+ * GP21 carries the crystal's 12 MHz to the sensor. Edges of HREF are latched by the GPIO block, without an
+ * interrupt. */
 #ifndef CAMERA_PINS_H
 #define CAMERA_PINS_H
 

@@ -39,8 +39,8 @@ uint32_t lg_board_ticks(void)
 
 void uart_open(void)
 {
-    *reg(RCC_APB2ENR) |= 1u << 2 | 1u << 14; /* GPIOA, USART1 */
-    *reg(GPIOA + BSRR) = 1u << 10;           /* pull PA10 up, not down */
+    *reg(RCC_APB2ENR) |= 1u << 2 | 1u << 14;                    /* GPIOA, USART1 */
+    *reg(GPIOA + BSRR) = 1u << 10;                              /* pull PA10 up, not down */
     *reg(GPIOA + CRH) = (*reg(GPIOA + CRH) & ~0xFF0u) | 0x8B0u; /* PA10 input with pull, PA9 alternate push-pull */
     stm32_usart_start(USART1, (*reg(RCC_CFGR) & 3u << 2) == 2u << 2 ? PLL_HZ : HSI_HZ);
 }

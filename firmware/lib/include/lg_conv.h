@@ -13,9 +13,9 @@
  * before it is rescaled, which gives the same bytes because rescaling and clamping never decrease. Output pixel x then
  * covers windows x * pool_w ... x * pool_w + pool_w - 1 of pool_h rows of windows, `y_step` input rows apart.
  *
- * rows: (pool_h - 1) * y_step + (kernel_h - 1) * row_step + 1 pointers. rows[i] is the first byte of padded input row i:
- * the pixel that the leftmost window begins with. Rows are readable for LG_ROW_SLACK bytes past the last window. They
- * may have any alignment and may be equal. out: out_w * out_c bytes, apart from the rows. Nothing is checked.
+ * rows: (pool_h - 1) * y_step + (kernel_h - 1) * row_step + 1 pointers. rows[i] is the first byte of padded input
+ * row i: the pixel that the leftmost window begins with. Rows are readable for LG_ROW_SLACK bytes past the last window.
+ * They may have any alignment and may be equal. out: out_w * out_c bytes, apart from the rows. Nothing is checked.
  *
  * run_bytes > 0. Three kernels compute the same; each has its own layout of the weights, which export/plan/layouts.py
  * writes:

@@ -23,8 +23,8 @@ typedef struct {
     const lg_double_scale *scales; /* [1] or [out_n] */
 } lg_dense;
 
-/* begin sets acc[out_n] to the biases, accumulate adds inputs first .. first + n - 1 (each input once, any order), finish
- * writes out[out_n]. in may have any alignment. */
+/* begin sets acc[out_n] to the biases, accumulate adds inputs first .. first + n - 1 (each input once, any order),
+ * finish writes out[out_n]. in may have any alignment. */
 void lg_dense_begin(const lg_dense *layer, int32_t *acc);
 void lg_dense_accumulate(const lg_dense *layer, const int8_t *in, uint32_t first, uint32_t n, int32_t *acc);
 void lg_dense_accumulate_dsp(const lg_dense *layer, const int8_t *in, uint32_t first, uint32_t n, int32_t *acc);

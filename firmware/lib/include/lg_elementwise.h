@@ -1,4 +1,4 @@
-/* Operators that take a value at a time. All give the bytes of the TFLite reference (BUILTIN_REF); rounding is double. */
+/* Operators that take a value at a time. All give the bytes of the TFLite reference (BUILTIN_REF), with double rounding. */
 #ifndef LG_ELEMENTWISE_H
 #define LG_ELEMENTWISE_H
 
@@ -18,8 +18,8 @@ void lg_add_row(const lg_add *layer, const int8_t *a, const int8_t *b, uint32_t 
 void lg_add_row_dsp(const lg_add *layer, const int8_t *a, const int8_t *b, uint32_t n, int8_t *out);
 void lg_add_row_mve(const lg_add *layer, const int8_t *a, const int8_t *b, uint32_t n, int8_t *out);
 
-/* MUL by a constant of c values, repeated: out[i] = clamp(requantize((a[i] - zp_a) * b[i % c]) + zp_out). The constant's
- * zero point is folded into b. */
+/* MUL by a constant of c values, repeated: out[i] = clamp(requantize((a[i] - zp_a) * b[i % c]) + zp_out). The
+ * constant's zero point is folded into b. */
 typedef struct {
     uint32_t c;
     int16_t a_zero_point, out_zero_point;
@@ -35,8 +35,8 @@ void lg_mul_row(const lg_mul *layer, const int8_t *a, uint32_t n, int8_t *out);
 /* Any operator of one input value: out[i] = table[in[i] + 128]. out may be in. */
 void lg_lookup_row(const int8_t *table, const int8_t *in, uint32_t n, int8_t *out);
 
-/* `pixels` pixels of `channels` bytes from pixels `in_step` bytes apart to pixels `out_step` bytes apart: concatenation and
- * padding of channels, columns and rows. in and out do not overlap. */
+/* `pixels` pixels of `channels` bytes from pixels `in_step` bytes apart to pixels `out_step` bytes apart: concatenation
+ * and padding of channels, columns and rows. in and out do not overlap. */
 void lg_copy_pixels(const int8_t *in, uint32_t pixels, uint32_t channels, uint32_t in_step, uint32_t out_step,
                     int8_t *out);
 

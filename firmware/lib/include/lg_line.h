@@ -44,8 +44,8 @@ lg_status lg_line_memory_check(const lg_raw_format *raw, const void *memory, siz
 void lg_line_store_start(lg_line_store *store, const lg_raw_format *raw, const void *rule, lg_line_walk *walk,
                          void *memory);
 
-/* Push a line of `width` codes. Line 0: LG_NO_LINE, and `out` is overwritten with anything. Line y > 0: LG_OK, and `out`
- * holds output line y - 1. LG_ERROR_NULL, LG_ERROR_LINE_NARROW, LG_ERROR_LINE_WIDE, LG_ERROR_ALIGNMENT,
+/* Push a line of `width` codes. Line 0: LG_NO_LINE, and `out` is overwritten with anything. Line y > 0: LG_OK, and
+ * `out` holds output line y - 1. LG_ERROR_NULL, LG_ERROR_LINE_NARROW, LG_ERROR_LINE_WIDE, LG_ERROR_ALIGNMENT,
  * LG_ERROR_TOO_MANY_LINES: nothing was done. */
 lg_status lg_line_store_push(lg_line_store *store, const void *line, uint32_t width, void *out);
 

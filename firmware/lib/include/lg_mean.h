@@ -19,8 +19,8 @@ void lg_mean_begin(const lg_mean *layer, int32_t *acc);
 void lg_mean_accumulate(const lg_mean *layer, const int8_t *in, uint32_t pixels, int32_t *acc);
 void lg_mean_finish(const lg_mean *layer, const int32_t *acc, int8_t *out);
 
-/* The end of an AVERAGE_POOL_2D whose window is the whole map: the integer sum divided by N, half away from zero. Of the
- * layer only pixels and channels count. */
+/* The end of an AVERAGE_POOL_2D whose window is the whole map: the integer sum divided by N, half away from zero. Of
+ * the layer only pixels and channels count. */
 void lg_average_finish(const lg_mean *layer, const int32_t *acc, int8_t act_min, int8_t act_max, int8_t *out);
 
 #endif

@@ -6,7 +6,8 @@
 
 #include <stdint.h>
 
-/* What one output channel needs beside its weights. Scale: multiplier * 2^(shift - 31), multiplier 0 or 2^30..2^31-1. */
+/* What one output channel needs beside its weights. Scale: multiplier * 2^(shift - 31), multiplier 0 or
+ * 2^30..2^31-1. */
 typedef struct {
     int32_t bias;
     int32_t multiplier;

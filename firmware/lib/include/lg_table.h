@@ -4,8 +4,8 @@
  *   gradient   (loggrad_fp):    g   = T[U] + T[L] - T[D] - T[R],        T int16_t[span + 1], 2^11 per unit of ln
  *                               out = clamp((g + 32) >> 6, -128, 127)   (floor shift)
  *
- * T[P] = round(2^11 ln(P + c)): four roundings of at most 2^-12 leave g within 2^-10 of the log gradient, and out, but for
- * the clamp, within 1/2 + 2^-5 of 32 times it. The table takes 2 (span + 1) bytes: 512 bytes at 8 bits, 8 KB at 12,
+ * T[P] = round(2^11 ln(P + c)): four roundings of at most 2^-12 leave g within 2^-10 of the log gradient, and out, but
+ * for the clamp, within 1/2 + 2^-5 of 32 times it. The table takes 2 (span + 1) bytes: 512 bytes at 8 bits, 8 KB at 12,
  * 128 KB at 16.
  *
  * P = clip(raw - black, 0, span), span = white - black. Borders, delay and life cycle of the gradient

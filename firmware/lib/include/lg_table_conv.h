@@ -41,8 +41,8 @@ typedef struct {
 
 /* One row of codes: codes[i] = sum_j (level[i - left + j] + n) * radix^j, j < pixels, radix = 2n + 1; levels outside
  * 0..width - 1 are 0. i = 0..count - 1; radix^pixels <= 256. */
-void lg_level_codes(const int8_t *levels, uint32_t width, uint32_t left, uint32_t radix, uint32_t pixels, uint32_t count,
-                    uint8_t *codes);
+void lg_level_codes(const int8_t *levels, uint32_t width, uint32_t left, uint32_t radix, uint32_t pixels,
+                    uint32_t count, uint8_t *codes);
 
 void lg_table_conv_row(const lg_table_conv *layer, const int8_t *const *rows, int8_t *out);
 void lg_table_conv_row_dsp(const lg_table_conv *layer, const int8_t *const *rows, int8_t *out);

@@ -8,8 +8,8 @@ void lg_add_row(const lg_add *layer, const int8_t *a, const int8_t *b, uint32_t 
     for (uint32_t i = 0; i < n; i++) {
         const int32_t left = (a[i] - l.a_zero_point) * (1 << 20);
         const int32_t right = (b[i] - l.b_zero_point) * (1 << 20);
-        const int32_t sum = lg_requant_double(left, l.a_multiplier, l.a_shift) +
-                            lg_requant_double(right, l.b_multiplier, l.b_shift);
+        const int32_t sum =
+            lg_requant_double(left, l.a_multiplier, l.a_shift) + lg_requant_double(right, l.b_multiplier, l.b_shift);
         const int32_t scaled = lg_requant_double(sum, l.out_multiplier, l.out_shift);
         out[i] = lg_output_s8(scaled, l.out_zero_point, l.act_min, l.act_max);
     }

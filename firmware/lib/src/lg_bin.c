@@ -1,5 +1,6 @@
-/* A pixel lies where its sum was, or left of it where a code is a byte: what is overwritten has been read. The bits that
- * a _wide sum has above 16 lie in bytes behind the sums. With the DSP extension codes are made linear a word at a time. */
+/* A pixel lies where its sum was, or left of it where a code is a byte: what is overwritten has been read. The bits
+ * that a _wide sum has above 16 lie in bytes behind the sums. With the DSP extension codes are made linear a word at a
+ * time. */
 #include "lg_bin.h"
 
 #include <stdbool.h>
@@ -68,7 +69,8 @@ LG_INLINE uint32_t columns(const uint8_t *codes, uint32_t black, uint32_t span, 
 #endif
 
 /* One row of a row of squares. */
-LG_INLINE void bin_turn_row(const lg_raw_format *raw, const uint8_t *codes, uint16_t *sums, bin_turn turn, bin_kind kind)
+LG_INLINE void bin_turn_row(const lg_raw_format *raw, const uint8_t *codes, uint16_t *sums, bin_turn turn,
+                            bin_kind kind)
 {
     const uint32_t black = raw->black, span = (uint32_t)raw->white - black;
     const uint32_t pixels = raw->width / kind.factor;
@@ -105,10 +107,10 @@ LG_INLINE lg_status bin_row(const lg_raw_format *raw, const void *codes, uint32_
     return LG_NO_LINE;
 }
 
-#define LG_BIN_LOOP(name, factor, code_bytes, wide)                                            \
-    lg_status name(const lg_raw_format *raw, const void *codes, uint32_t row, uint16_t *sums)  \
-    {                                                                                          \
-        return bin_row(raw, codes, row, sums, (bin_kind){(factor), (code_bytes), (wide)});     \
+#define LG_BIN_LOOP(name, factor, code_bytes, wide)                                           \
+    lg_status name(const lg_raw_format *raw, const void *codes, uint32_t row, uint16_t *sums) \
+    {                                                                                         \
+        return bin_row(raw, codes, row, sums, (bin_kind){(factor), (code_bytes), (wide)});    \
     }
 LG_BIN_LOOP(lg_bin_2_8, 2u, 1u, false)
 LG_BIN_LOOP(lg_bin_2_16, 2u, 2u, false)

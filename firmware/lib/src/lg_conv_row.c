@@ -10,19 +10,20 @@ enum { CHANNELS = 4, WINDOWS = 2 };
 
 #define IN_REGISTER __attribute__((unused))
 
+/* clang-format off */
 /* Adds a run of n > 0 bytes to four channels' sums of windows a and b. weights: [n][4]. */
 __attribute__((naked, noinline)) static void add_four(IN_REGISTER const int8_t *a, IN_REGISTER const int8_t *b,
                                                       IN_REGISTER uint32_t n, IN_REGISTER const int8_t *weights,
                                                       IN_REGISTER int32_t acc[WINDOWS][CHANNELS])
 {
 /* A byte of a in r2, of b in r12; sums in r4-r7 and r8-r11. */
-#define CHANNEL(sum_a, sum_b)                     \
-    "ldrsb lr, [r3], #1\n"                        \
-    "mla   " sum_a ", r2, lr, " sum_a "\n"        \
+#define CHANNEL(sum_a, sum_b)              \
+    "ldrsb lr, [r3], #1\n"                 \
+    "mla   " sum_a ", r2, lr, " sum_a "\n" \
     "mla   " sum_b ", r12, lr, " sum_b "\n"
-#define TAP                                       \
-    "ldrsb r2, [r0], #1\n"                        \
-    "ldrsb r12, [r1], #1\n"                       \
+#define TAP                 \
+    "ldrsb r2, [r0], #1\n"  \
+    "ldrsb r12, [r1], #1\n" \
     CHANNEL("r4", "r8") CHANNEL("r5", "r9") CHANNEL("r6", "r10") CHANNEL("r7", "r11")
     __asm__("ldr   r12, [sp]\n"
             "push  {r4-r11, lr}\n"
@@ -43,10 +44,12 @@ __attribute__((naked, noinline)) static void add_four(IN_REGISTER const int8_t *
 #undef TAP
 #undef CHANNEL
 }
+/* clang-format on */
 
 #else
 
-static void add_four(const int8_t *a, const int8_t *b, uint32_t n, const int8_t *weights, int32_t acc[WINDOWS][CHANNELS])
+static void add_four(const int8_t *a, const int8_t *b, uint32_t n, const int8_t *weights,
+                     int32_t acc[WINDOWS][CHANNELS])
 {
     int32_t a0 = acc[0][0], a1 = acc[0][1], a2 = acc[0][2], a3 = acc[0][3];
     int32_t b0 = acc[1][0], b1 = acc[1][1], b2 = acc[1][2], b3 = acc[1][3];
@@ -78,8 +81,7 @@ static void add_one(const int8_t *a, const int8_t *b, uint32_t n, const int8_t *
 /* acc[window][channel]: sums of windows `window` and `window + 1` (`window` again when it is the last of `windows`), of
  * `count` channels, 4 or 1. weights: [ky][run][i][count]. */
 static void sum_pair(const lg_conv *layer, const int8_t *const *rows, uint32_t window, uint32_t windows,
-                     const int8_t *weights, const lg_channel *channels, uint32_t count,
-                     int32_t acc[WINDOWS][CHANNELS])
+                     const int8_t *weights, const lg_channel *channels, uint32_t count, int32_t acc[WINDOWS][CHANNELS])
 {
     const uint32_t x = window * layer->x_step, step = windows > 1u ? layer->x_step : 0u, n = layer->run_bytes;
     for (uint32_t c = 0; c < count; c++) {

@@ -1,13 +1,13 @@
 /* CONV_2D, one row of output, for cores with the DSP extension: lg_conv.h has the equation.
  *
- * Bytes of two windows are widened to pairs of int16 side by side in a scratch buffer, once for all channels of a group;
- * then each SMLAD makes two products, and a pair that is loaded serves four channels or two windows:
+ * Bytes of two windows are widened to pairs of int16 side by side in a scratch buffer, once for all channels of a
+ * group; then each SMLAD makes two products, and a pair that is loaded serves four channels or two windows:
  *
  *   scratch: a quad of taps t0..t3 of windows A and B is  A(t0,t2) B(t0,t2) A(t1,t3) B(t1,t3)
  *   weights: for four channels c0..c3                     c0(t0,t2) .. c3(t0,t2) c0(t1,t3) .. c3(t1,t3)
  *
- * A run ends in a whole quad, with zero weights. Weights and sums are doubled, as SMMULR wants them. What does not fit the
- * scratch buffer is summed in pieces; rows that pooled windows share are widened once. */
+ * A run ends in a whole quad, with zero weights. Weights and sums are doubled, as SMMULR wants them. What does not fit
+ * the scratch buffer is summed in pieces; rows that pooled windows share are widened once. */
 #include "lg_conv.h"
 #include "lg_dsp.h"
 
@@ -76,11 +76,12 @@ static inline uint32_t *widen(const int8_t *a, const int8_t *b, uint32_t quads, 
     return pairs;
 }
 
+/* clang-format off */
 /* The same where b is two quads behind a and quads is even: each is widened once. */
 static inline uint32_t *widen_overlapping(const int8_t *a, uint32_t quads, uint32_t *pairs)
 {
-#define WIDEN(even, odd)              \
-    "ldr    " even ", [%0], #4\n"     \
+#define WIDEN(even, odd)                 \
+    "ldr    " even ", [%0], #4\n"        \
     "sxtb16 " odd ", " even ", ror #8\n" \
     "sxtb16 " even ", " even "\n"
 #define STORE(a, b) "strd " a ", " b ", [%2], #8\n"
@@ -100,7 +101,9 @@ static inline uint32_t *widen_overlapping(const int8_t *a, uint32_t quads, uint3
 #undef WIDEN
     return pairs;
 }
+/* clang-format on */
 
+/* clang-format off */
 /* The passes of all blocks. */
 __attribute__((naked, noinline)) static void multiply(IN_REGISTER const pass *p)
 {
@@ -118,22 +121,22 @@ __attribute__((naked, noinline)) static void multiply(IN_REGISTER const pass *p)
     "smlad  r7, r1, lr, r7\n"    \
     "smlad  r11, r12, lr, r11\n"
 /* lg_rescale of one channel of windows A and B, with a register that is free. */
-#define RESCALE(a, b, t)                  \
-    "ldm    r12!, {r2, r3, lr}\n"         \
-    "smmlar " t ", " a ", r2, r3\n"       \
+#define RESCALE(a, b, t)                    \
+    "ldm    r12!, {r2, r3, lr}\n"           \
+    "smmlar " t ", " a ", r2, r3\n"         \
     "add    " a ", " t ", " a ", asr #31\n" \
-    "smmlar " t ", " b ", r2, r3\n"       \
+    "smmlar " t ", " b ", r2, r3\n"         \
     "add    " b ", " t ", " b ", asr #31\n" \
-    "asr    " a ", " a ", lr\n"           \
-    "asr    " b ", " b ", lr\n"           \
-    "ssat   " a ", #8, " a "\n"           \
+    "asr    " a ", " a ", lr\n"             \
+    "asr    " b ", " b ", lr\n"             \
+    "ssat   " a ", #8, " a "\n"             \
     "ssat   " b ", #8, " b "\n"
-#define PUT(a, b)                \
-    "strb   " a ", [r0], #1\n"   \
+#define PUT(a, b)              \
+    "strb   " a ", [r0], #1\n" \
     "strb   " b ", [r1], #1\n"
-#define LARGER(a, b)               \
-    "cmp    " a ", " b "\n"        \
-    "it     lt\n"                  \
+#define LARGER(a, b)        \
+    "cmp    " a ", " b "\n" \
+    "it     lt\n"           \
     "movlt  " a ", " b "\n"
     __asm__("push   {r4-r11, lr}\n"
             "ldm    r0, {r1-r12}\n"
@@ -190,6 +193,7 @@ __attribute__((naked, noinline)) static void multiply(IN_REGISTER const pass *p)
 #undef RESCALE
 #undef TAPS
 }
+/* clang-format on */
 
 #else
 
@@ -394,7 +398,9 @@ void lg_conv_row_dsp(const lg_conv *layer, const int8_t *const *rows, int8_t *ou
                          .entry = g.quads % 4u,
                          .end = g.scratch + g.quads * QUAD,
                          .last = g.bias + (g.channels + CHANNELS - 1u) / CHANNELS * SUMS,
-                         .becomes = pooled ? MAXIMUM : direct ? OUTPUTS : STORED,
+                         .becomes = pooled   ? MAXIMUM
+                                    : direct ? OUTPUTS
+                                             : STORED,
                          .scales = g.scales,
                          .sums = g.sums};
         int8_t *at = out + first;

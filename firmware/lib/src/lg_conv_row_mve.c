@@ -45,6 +45,7 @@ typedef struct {
 
 #define IN_REGISTER __attribute__((unused))
 
+/* clang-format off */
 /* sums = start + products of two windows, four channels at a time up to the end; sums: [][WINDOWS][CHANNELS]. */
 __attribute__((naked, noinline)) static void multiply(IN_REGISTER const pass *p, IN_REGISTER const int32_t *start,
                                                       IN_REGISTER int32_t *sums, IN_REGISTER const int8_t *weights)
@@ -54,12 +55,12 @@ __attribute__((naked, noinline)) static void multiply(IN_REGISTER const pass *p,
     "vldrb.8     " q ", [r5], #16\n" \
     "vmladava.s8 " a ", q0, " q "\n" \
     "vmladava.s8 " b ", q1, " q "\n"
-#define TAPS                         \
-    "vldrb.8     q0, [r1], #16\n"    \
-    "vldrb.8     q1, [r3], #16\n"    \
-    CHANNEL("q2", "r0", "r8")        \
-    CHANNEL("q3", "r2", "r10")       \
-    CHANNEL("q2", "r4", "r12")       \
+#define TAPS                      \
+    "vldrb.8     q0, [r1], #16\n" \
+    "vldrb.8     q1, [r3], #16\n" \
+    CHANNEL("q2", "r0", "r8")     \
+    CHANNEL("q3", "r2", "r10")    \
+    CHANNEL("q2", "r4", "r12")    \
     CHANNEL("q3", "r6", "lr")
     __asm__("push  {r4-r11, lr}\n"
             "ldm   r0, {r4-r9}\n"
@@ -90,6 +91,7 @@ __attribute__((naked, noinline)) static void multiply(IN_REGISTER const pass *p,
 #undef TAPS
 #undef CHANNEL
 }
+/* clang-format on */
 
 /* Output of one-vector windows; all shifts are below 0 (lg_mve_requant_down). */
 __attribute__((naked, noinline)) static void short_pixels(IN_REGISTER const short_windows *s,
@@ -273,8 +275,8 @@ static void put(const group *g, const int32_t *sums, int8_t *out)
                          "le           lr, 1b\n"
                          : "+r"(at), "+l"(to)
                          : "r"(g->multiplier + c), "r"(g->shift + c), "r"((int32_t)layer->out_zero_point),
-                           "w"(vdupq_n_s32(layer->act_min)), "w"(vdupq_n_s32(layer->act_max)),
-                           "r"(g->channels - c), "r"(g->count), "r"((uint32_t)layer->out_c)
+                           "w"(vdupq_n_s32(layer->act_min)), "w"(vdupq_n_s32(layer->act_max)), "r"(g->channels - c),
+                           "r"(g->count), "r"((uint32_t)layer->out_c)
                          : "lr", "q0", "q1", "q2", "q3", "cc", "memory");
     }
 }

@@ -96,24 +96,25 @@ static inline sums biases(const group *g)
 }
 
 #ifdef __OPTIMIZE__
+/* clang-format off */
 /* What row_any does, for 3x3 and shifts below 0, in the eight registers there are: q0..q3 are the sums. Without
  * optimisation too few general registers are free for it. */
-#define ADD_PRODUCTS(even, odd, free)                                                                                  \
-    "vmovlb.s16 " free ", " even "\n\tvadd.i32 q0, q0, " free "\n\t"                                                   \
-    "vmovlb.s16 " free ", " odd "\n\tvadd.i32 q1, q1, " free "\n\t"                                                    \
-    "vmovlt.s16 " free ", " even "\n\tvadd.i32 q2, q2, " free "\n\t"                                                   \
+#define ADD_PRODUCTS(even, odd, free)                                \
+    "vmovlb.s16 " free ", " even "\n\tvadd.i32 q0, q0, " free "\n\t" \
+    "vmovlb.s16 " free ", " odd "\n\tvadd.i32 q1, q1, " free "\n\t"  \
+    "vmovlt.s16 " free ", " even "\n\tvadd.i32 q2, q2, " free "\n\t" \
     "vmovlt.s16 " free ", " odd "\n\tvadd.i32 q3, q3, " free "\n\t"
-#define ADD_TAPS(a, b, weights_a, weights_b)                                                                           \
-    "vpstt\n\tvldrbt.8 q4, [" a "]\n\tvldrbt.8 q5, [" b "]\n\t"                                                       \
-    "vldrw.32 q6, [%[w], #" weights_a "]\n\t"                                                                          \
-    "vmullb.s8 q7, q4, q6\n\tvmullt.s8 q4, q4, q6\n\t"                                                                \
-    "vldrw.32 q6, [%[w], #" weights_b "]\n\t"                                                                          \
-    "vmullb.s8 q5, q5, q6\n\tvadd.i16 q7, q7, q5\n\t"                                                                 \
-    "vpst\n\tvldrbt.8 q5, [" b "]\n\t"                                                                                \
+#define ADD_TAPS(a, b, weights_a, weights_b)                    \
+    "vpstt\n\tvldrbt.8 q4, [" a "]\n\tvldrbt.8 q5, [" b "]\n\t" \
+    "vldrw.32 q6, [%[w], #" weights_a "]\n\t"                   \
+    "vmullb.s8 q7, q4, q6\n\tvmullt.s8 q4, q4, q6\n\t"          \
+    "vldrw.32 q6, [%[w], #" weights_b "]\n\t"                   \
+    "vmullb.s8 q5, q5, q6\n\tvadd.i16 q7, q7, q5\n\t"           \
+    "vpst\n\tvldrbt.8 q5, [" b "]\n\t"                          \
     "vmullt.s8 q5, q5, q6\n\tvadd.i16 q4, q4, q5\n\t" ADD_PRODUCTS("q7", "q4", "q5")
-#define RESCALE(sum, multiplier, shift)                                                                                \
-    "vldrw.32 q4, [%[g], #" multiplier "]\n\tvqrdmulh.s32 " sum ", " sum ", q4\n\t"                                    \
-    "vshr.s32 q4, " sum ", #31\n\tvadd.i32 " sum ", " sum ", q4\n\t"                                                  \
+#define RESCALE(sum, multiplier, shift)                                             \
+    "vldrw.32 q4, [%[g], #" multiplier "]\n\tvqrdmulh.s32 " sum ", " sum ", q4\n\t" \
+    "vshr.s32 q4, " sum ", #31\n\tvadd.i32 " sum ", " sum ", q4\n\t"                \
     "vldrw.32 q4, [%[g], #" shift "]\n\tvrshl.s32 " sum ", " sum ", q4\n\t"
 
 static __attribute__((noinline)) void row_3x3(const lg_depthwise *l, const group *g, const int8_t *const *rows,
@@ -173,6 +174,7 @@ static __attribute__((noinline)) void row_3x3(const lg_depthwise *l, const group
                      : [g] "r"(g), [w] "r"(g->weights), [step] "r"((uint32_t)l->tap_step)
                      : "lr", "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "cc", "memory");
 }
+/* clang-format on */
 
 #endif
 

@@ -189,8 +189,8 @@ static inline int32_t lg_rescale(int32_t x2, int32_t multiplier, int32_t offset,
     return lg_asr(lg_smmlar(x2, multiplier, offset) + lg_asr(x2, 31), right);
 }
 
-/* lg_requant_double (lg_requant.h) where |x| * 2^max(shift, 0) < 2^30; the same arguments. The first rounding is half up,
- * which SMMULR does on the doubled value; the second half away from zero. */
+/* lg_requant_double (lg_requant.h) where |x| * 2^max(shift, 0) < 2^30; the same arguments. The first rounding is half
+ * up, which SMMULR does on the doubled value; the second half away from zero. */
 static inline int32_t lg_requant_fast(int32_t x, int32_t multiplier, int32_t shift)
 {
     const uint32_t left = shift > 0 ? (uint32_t)shift + 1u : 1u;

@@ -18,8 +18,8 @@ static inline int32_t level_at(const int8_t *levels, int32_t width, int32_t i)
     return i >= 0 && i < width ? levels[i] : 0;
 }
 
-void lg_level_codes(const int8_t *levels, uint32_t width, uint32_t left, uint32_t radix, uint32_t pixels, uint32_t count,
-                    uint8_t *codes)
+void lg_level_codes(const int8_t *levels, uint32_t width, uint32_t left, uint32_t radix, uint32_t pixels,
+                    uint32_t count, uint8_t *codes)
 {
     const int32_t w = (int32_t)width;
     const int32_t p = (int32_t)pixels;

@@ -1,6 +1,6 @@
-/* Line y of a frame lies in slot y mod 2, where line y - 2 was. Whoever walks the window of level line y - 1 replaces the
- * one by the other. Lines 0 and 1 are stored in the same way; what their walks write to `out` is nobody's level line:
- * after line 1 it is overwritten with level line 0. */
+/* Line y of a frame lies in slot y mod 2, where line y - 2 was. Whoever walks the window of level line y - 1 replaces
+ * the one by the other. Lines 0 and 1 are stored in the same way; what their walks write to `out` is nobody's level
+ * line: after line 1 it is overwritten with level line 0. */
 #include "lg_line.h"
 
 lg_status lg_line_memory_check(const lg_raw_format *raw, const void *memory, size_t memory_size)
@@ -58,8 +58,7 @@ lg_status lg_line_store_push(lg_line_store *store, const void *line, uint32_t wi
         return LG_ERROR_TOO_MANY_LINES;
     }
     store->lines = (uint16_t)(y + 1u);
-    const lg_window window = {
-        .up = slot(store, y), .mid = slot(store, y + 1u), .down = line, .black = raw->black};
+    const lg_window window = {.up = slot(store, y), .mid = slot(store, y + 1u), .down = line, .black = raw->black};
     store->walk(store, &window, out);
     if (y == 1u) {
         walk_border(store, 0u, out);

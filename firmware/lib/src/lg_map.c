@@ -10,8 +10,8 @@ void lg_map_pad(const lg_map *map, int8_t *pixels)
     }
 }
 
-void lg_map_window(const lg_map *map, int8_t *arena, int32_t first, uint32_t count, uint32_t left, const int8_t *padding,
-                   const int8_t **rows)
+void lg_map_window(const lg_map *map, int8_t *arena, int32_t first, uint32_t count, uint32_t left,
+                   const int8_t *padding, const int8_t **rows)
 {
     for (uint32_t i = 0; i < count; i++) {
         const int32_t row = first + (int32_t)i;

@@ -1,7 +1,8 @@
 /* MEAN over height and width: acc[c] = sum of channel c; out[c] = clamp(requantize(acc[c] - N * zp_in) + zp_out).
  * With the DSP extension four channels are summed at a time, as int16 and for no more than 255 pixels. */
-#include "lg_bytes.h"
 #include "lg_mean.h"
+
+#include "lg_bytes.h"
 #include "lg_requant.h"
 
 void lg_mean_begin(const lg_mean *layer, int32_t *acc)

@@ -7,8 +7,8 @@
 #include <arm_mve.h>
 #include <stdint.h>
 
-/* lg_requant_double (lg_requant.h) of four values where |x| * 2^max(shift, 0) < 2^30. Both steps round half up; the second
- * is made half away from zero by taking one from what is negative, unless nothing is shifted out. */
+/* lg_requant_double (lg_requant.h) of four values where |x| * 2^max(shift, 0) < 2^30. Both steps round half up; the
+ * second is made half away from zero by taking one from what is negative, unless nothing is shifted out. */
 static inline int32x4_t lg_mve_requant(int32x4_t x, int32x4_t multiplier, int32x4_t shift)
 {
     const int32x4_t zero = vdupq_n_s32(0), right = vminq_s32(shift, zero);

@@ -1,5 +1,5 @@
-/* Both comparisons of a pixel decide hi * 2^S > K * lo, hi and lo being products of two codes, exactly. S = 12 and c = 1
- * have loops of their own:
+/* Both comparisons of a pixel decide hi * 2^S > K * lo, hi and lo being products of two codes, exactly. S = 12 and
+ * c = 1 have loops of their own:
  *   1-byte codes  both sides in 32 bits
  *   2-byte codes  both sides in 64 bits where there is a long multiplication, else
  *                 floor(K lo / 2^12) = K (lo >> 12) + (K (lo mod 2^12) >> 12) in 32 bits, hi > that
@@ -90,7 +90,8 @@ static bool fits_32(const lg_quantizer_config *config)
     if (config->raw.code_bytes == 1u) {
         return product * ratio <= UINT32_MAX;
     }
-    const bool split = (product * ratio) >> USUAL_SHIFT <= UINT32_MAX && ratio * ((1u << USUAL_SHIFT) - 1u) <= UINT32_MAX;
+    const bool split =
+        (product * ratio) >> USUAL_SHIFT <= UINT32_MAX && ratio * ((1u << USUAL_SHIFT) - 1u) <= UINT32_MAX;
     return product <= UINT32_MAX && (LG_LONG_MULTIPLY != 0 || split);
 }
 
@@ -206,15 +207,15 @@ LG_INLINE uint32_t add_if_exceeds(uint32_t digits, uint32_t weight, uint32_t hi,
     }
 #if defined(__GNUC__) && defined(__thumb2__)
     uint32_t low, high;
-    __asm__ volatile( /* with the clobber of memory: pixel by pixel, which the registers last for */
-            "umull %[low], %[high], %[k], %[lo]\n\t"
-            "cmp %[low], %[hi], lsl #12\n\t"
-            "sbcs %[high], %[high], %[hi], lsr #20\n\t"
-            "it lo\n\t"
-            "addlo %[digits], %[digits], %[weight]"
-            : [digits] "+r"(digits), [low] "=&r"(low), [high] "=&r"(high)
-            : [k] "r"(k), [lo] "r"(lo), [hi] "r"(hi), [weight] "rIL"(weight)
-            : "cc", "memory");
+    __asm__ volatile(/* with the clobber of memory: pixel by pixel, which the registers last for */
+                     "umull %[low], %[high], %[k], %[lo]\n\t"
+                     "cmp %[low], %[hi], lsl #12\n\t"
+                     "sbcs %[high], %[high], %[hi], lsr #20\n\t"
+                     "it lo\n\t"
+                     "addlo %[digits], %[digits], %[weight]"
+                     : [digits] "+r"(digits), [low] "=&r"(low), [high] "=&r"(high)
+                     : [k] "r"(k), [lo] "r"(lo), [hi] "r"(hi), [weight] "rIL"(weight)
+                     : "cc", "memory");
     return digits;
 #else
     if (LG_LONG_MULTIPLY != 0) {
@@ -379,7 +380,8 @@ LG_INLINE uint32_t packed_group(uint32_t digits, bool base3)
 }
 
 /* Three levels packed: groups of five or four pixels, a byte each, then a last one of 1 to 5 pixels. */
-LG_INLINE void walk_packed(const lg_line_store *store, const lg_window *window, uint8_t *out, walk_kind kind, bool base3)
+LG_INLINE void walk_packed(const lg_line_store *store, const lg_window *window, uint8_t *out, walk_kind kind,
+                           bool base3)
 {
     walk_state at = walk_start(store, window);
     const uint32_t pixels = base3 ? 5u : 4u;
@@ -404,10 +406,10 @@ LG_INLINE void walk_packed(const lg_line_store *store, const lg_window *window, 
     put_code(&out, 1u, packed_group(digits, base3));
 }
 
-#define LG_WALK_BYTES(name, code_bytes, count, clip)                                   \
-    void name(const lg_line_store *store, const lg_window *window, void *out)          \
-    {                                                                                  \
-        walk_bytes(store, window, out, (walk_kind){(code_bytes), (count), (clip)});    \
+#define LG_WALK_BYTES(name, code_bytes, count, clip)                                \
+    void name(const lg_line_store *store, const lg_window *window, void *out)       \
+    {                                                                               \
+        walk_bytes(store, window, out, (walk_kind){(code_bytes), (count), (clip)}); \
     }
 LG_WALK_BYTES(lg_levels_8_3, 1u, 1u, false)
 LG_WALK_BYTES(lg_levels_8_5, 1u, 2u, false)
@@ -419,10 +421,10 @@ LG_WALK_BYTES(lg_levels_16_3, 2u, 1u, true)
 LG_WALK_BYTES(lg_levels_16_5, 2u, 2u, true)
 LG_WALK_BYTES(lg_levels_16_7, 2u, 3u, true)
 
-#define LG_WALK_PACKED(name, code_bytes, clip, base3)                                     \
-    void name(const lg_line_store *store, const lg_window *window, void *out)             \
-    {                                                                                     \
-        walk_packed(store, window, out, (walk_kind){(code_bytes), 1u, (clip)}, (base3));  \
+#define LG_WALK_PACKED(name, code_bytes, clip, base3)                                    \
+    void name(const lg_line_store *store, const lg_window *window, void *out)            \
+    {                                                                                    \
+        walk_packed(store, window, out, (walk_kind){(code_bytes), 1u, (clip)}, (base3)); \
     }
 LG_WALK_PACKED(lg_levels_8_3_2bit, 1u, false, false)
 LG_WALK_PACKED(lg_levels_8_3_base3, 1u, false, true)

@@ -38,20 +38,21 @@ LG_INLINE uint32_t larger(uint32_t a, uint32_t b)
     return most;
 }
 
+/* clang-format off */
 /* most = max(most, sums of the windows at x, x + x_step .. last_x): r0-r3 the sums, r4 taps, r5 table, r6 end of the
  * taps, r7 x, r8-r11 an entry, r12 bytes of a table, lr bytes of an entry. */
 static __attribute__((naked, noinline)) void eight_columns(windows *w __attribute__((unused)),
                                                            uint32_t x __attribute__((unused)))
 {
-#define TAP                      \
-    "ldr r8, [r4], #4\n\t"       \
-    "ldrb r8, [r8, r7]\n\t"      \
-    "mla r8, r8, lr, r5\n\t"     \
-    "add r5, r12\n\t"            \
-    "ldm r8, {r8-r11}\n\t"       \
-    "add r0, r8\n\t"             \
-    "add r1, r9\n\t"             \
-    "add r2, r10\n\t"            \
+#define TAP                  \
+    "ldr r8, [r4], #4\n\t"   \
+    "ldrb r8, [r8, r7]\n\t"  \
+    "mla r8, r8, lr, r5\n\t" \
+    "add r5, r12\n\t"        \
+    "ldm r8, {r8-r11}\n\t"   \
+    "add r0, r8\n\t"         \
+    "add r1, r9\n\t"         \
+    "add r2, r10\n\t"        \
     "add r3, r11\n\t"
     __asm__ volatile("push {r0, r4-r11, lr}\n\t"
                      "mov r7, r1\n\t"
@@ -92,6 +93,7 @@ static __attribute__((naked, noinline)) void eight_columns(windows *w __attribut
                      "pop {r0, r4-r11, pc}");
 #undef TAP
 }
+/* clang-format on */
 
 #else
 
