@@ -74,7 +74,7 @@ def _code(plan: Plan, source: Input, classes: tuple[str, ...]) -> dict[str, obje
     network = plan.network
     output = network.graph.tensors[network.graph.output]
     names = "".join(f"    {quoted(name)},\n" for name in classes)
-    softmax = (TEMPLATES / "softmax.c").read_text() + "\n"
+    _, _, softmax = (TEMPLATES / "softmax.c").read_text().partition("\n")  # net.c names its licence once
     cases = "".join(
         f"    case {position}: {node.name}_row(net, y); break;\n"
         for position, node in enumerate(network.nodes)
@@ -96,7 +96,7 @@ def _code(plan: Plan, source: Input, classes: tuple[str, ...]) -> dict[str, obje
             if text
         ),
         "CONVOLUTIONS": node_functions.convolutions(plan),
-        "SOFTMAX": softmax if any(node.kind == "softmax" for node in network.nodes) else "",
+        "SOFTMAX": softmax + "\n" if any(node.kind == "softmax" for node in network.nodes) else "",
         "NODES_CODE": "\n".join(node_functions.function(plan, node) for node in network.nodes),
         "CASES": cases,
         "NEXT_ROW": 2**bits - 1,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What every firmware project needs. Include it after project(... C), with LG_BOARD set:
 #
 #   include(cmake/loggrad.cmake)

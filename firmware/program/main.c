@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The program on the board: RAW rows in over the host channel, scores out.
  *
  * One text for every network and every board: the network is net.h, the board lg_board.h. export.firmware copies it

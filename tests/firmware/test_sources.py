@@ -1,4 +1,4 @@
-"""The C as text: includes go one way."""
+"""The C as text: includes go one way, and every file names its licence."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,10 +6,22 @@ from pathlib import Path
 
 import pytest
 
+from export.c import emit
+from export.plan.plan import plan
+from export.predict import probes
+from tests.support import REPOSITORY
 from tests.support.firmware_cases import FIRMWARE
 
 FOLDERS = ("lib", "boards", "program")
 SOURCES = sorted(p for f in FOLDERS for p in (FIRMWARE / f).rglob("*") if p.suffix in (".c", ".h"))
+# What projects hold copies of, or are written from. The README of a project is text, not code.
+COPIED = sorted(
+    p
+    for folder in (*(FIRMWARE / f for f in (*FOLDERS, "cmake")), emit.TEMPLATES)
+    for p in folder.rglob("*")
+    if p.is_file() and p.suffix not in (".md", ".json") and not p.name.endswith(".md.in")
+)
+SPDX = "SPDX-License-Identifier: Apache-2.0"
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.MULTILINE)
 # Written by export, for each network.
 GENERATED = {"net.h"}
@@ -102,3 +114,24 @@ def test_the_front_end_goes_one_way(name: str) -> None:
     own = [source for source in SOURCES if source.stem == f"lg_{name}"]
     assert own
     assert not above & {other.stem for source in own for other in FILES[source]}
+
+
+@pytest.mark.parametrize("source", COPIED, ids=lambda source: str(source.relative_to(REPOSITORY)))
+def test_the_first_line_names_the_licence(source: Path) -> None:
+    first, _, rest = source.read_text().partition("\n")
+    assert first == (f"# {SPDX}" if source.suffix in (".cmake", ".txt") else f"/* {SPDX} */")
+    assert SPDX not in rest
+
+
+def test_the_licence_is_that_of_the_project() -> None:
+    assert 'license = "Apache-2.0"' in (REPOSITORY / "pyproject.toml").read_text()
+    assert {".c", ".h", ".ld", ".s", ".cmake", ".txt", ".in"} == {source.suffix for source in COPIED}
+
+
+def test_generated_code_names_it_once_and_weights_do_not() -> None:
+    """What is in net_weights.c comes from the user's model."""
+    graph, source = probes.repeated("softmax", 1)
+    texts = emit.emit(plan(graph, "cortex-m4", source.levels), source, (), "", "stamp")
+    assert "static void softmax(" in texts["net.c"]
+    counts = {name: text.count(SPDX) for name, text in texts.items()}
+    assert counts == {"main.c": 1, "net.h": 1, "net.c": 1, "net_weights.h": 0, "net_weights.c": 0}

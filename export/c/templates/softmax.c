@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* SOFTMAX as TFLite computes it: table[255 - d] = exp(-scale * d), d = maximum - value; sum, quotient and product
  * in float, the result rounded half up and stored as int8 of scale 1/256, zero point -128. */
 static void softmax(const float *table, const int8_t *in, uint32_t n, int8_t *out)

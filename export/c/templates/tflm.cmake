@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # TensorFlow Lite Micro for a firmware project. Include it after loggrad.cmake, with TFLM_DIR set (-D, or the
 # environment variable when the project is first configured):
 #

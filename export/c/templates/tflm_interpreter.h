@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The interpreter of TensorFlow Lite Micro behind C functions. */
 #ifndef NET_INTERPRETER_H
 #define NET_INTERPRETER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The 32-bit timer of Arm's CMSDK, which counts down; read upside down it grows. */
 #ifndef CMSDK_TIMER_H
 #define CMSDK_TIMER_H

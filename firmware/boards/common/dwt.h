@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The cycle counter of cores from Cortex-M3 on: DWT_CYCCNT (Armv7-M manual, Data Watchpoint and Trace unit). */
 #ifndef DWT_H
 #define DWT_H

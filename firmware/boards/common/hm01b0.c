@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* lg_board_camera_line for a Himax HM01B0: 8-bit linear codes of a monochrome sensor, 324x324, over its 8-bit parallel
  * port, read by polling. Registers are those of the data sheet, whose names they bear.
  *

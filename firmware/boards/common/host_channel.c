@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* lg_board_read, lg_board_write and lg_board_exit over semihosting: stdin, stdout and exit code of the host.
  * Semihosting needs QEMU or a debugger that serves it: on a board without one the breakpoint instruction faults, and
  * the fault handler, which asks the same way to end the program, locks the core up. A host that refuses its console

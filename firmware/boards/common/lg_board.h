@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a board gives to a program: six functions. The library never calls them. */
 #ifndef LG_BOARD_H
 #define LG_BOARD_H

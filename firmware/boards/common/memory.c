@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* memcpy and memset, which the linker takes in place of the C library's: a third to a half of their bytes. Compilers
  * call them for loops and structs too. They move words at a time; a core that cannot load those from any address moves
  * bytes where they lie askew. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Arm MPS2 (AN385, AN386, AN500, AN505): CMSDK timer 0 as the counter. */
 #include "channel.h"
 #include "cmsdk_timer.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* lg_board_camera_line of a board without a camera. */
 #include "lg_board.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* UART of the nRF51 and nRF52 (product specifications: CLOCK, GPIO, UART), polled. On the nRF52840 it is the plain
  * view of the instance that UARTE0 moves by DMA: six bytes of receive FIFO, and no buffers in RAM. */
 #ifndef NRF_UART_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A 32-bit device register by its address. */
 #ifndef REG_H
 #define REG_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The first 256 bytes of an image for the RP2040: rp2040_boot2.s as words, and in the last one the CRC-32 (polynomial
  * 0x04C11DB7, start 0xFFFFFFFF, not reflected) of the 252 bytes before it, without which the boot ROM refuses it. */
 #include <stdint.h>

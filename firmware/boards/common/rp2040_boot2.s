@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 @ The second boot stage of the RP2040: plain serial reads (command 03h, 24-bit address, one data line, system clock / 4)
 @ through the SSI, so that flash lies readable at 0x10000000. The boot ROM runs it from RAM; it goes on with the
 @ program's vector table at 0x10000100. Data sheet: Bootrom (boot sequence), SSI. rp2040_boot2.c holds it as words.

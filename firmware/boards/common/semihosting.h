@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Semihosting calls of a Cortex-M: BKPT 0xAB with the operation in r0 and its parameter block in r1. */
 #ifndef SEMIHOSTING_H
 #define SEMIHOSTING_H

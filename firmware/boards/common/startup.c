@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Vector table and reset of every Cortex-M. A fault, or any other exception of the core that nobody asked for, ends
  * the program with exit code EXCEPTION + exception number (67 hard fault, 68 memory, 69 bus, 70 usage fault).
  * The table ends with the core's own exceptions: nothing here enables an interrupt of the chip, and a program that

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* USART of the STM32F1, F2 and F4 (reference manuals RM0041, RM0090, RM0390: USART registers), polled. */
 #ifndef STM32_USART_H
 #define STM32_USART_H

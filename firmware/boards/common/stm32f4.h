@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Clock tree and pins of the STM32F4 (RM0090, RM0390: RCC, Embedded Flash, GPIO).
  *
  *   HSI 16 MHz / 8 * 168 / 2 = 168 MHz core; APB1 42 MHz, APB2 84 MHz; 5 wait states

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "systick.h"
 
 #define SYST_CSR (*(volatile uint32_t *)0xE000E010u)

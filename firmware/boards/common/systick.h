@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* SysTick as a 32-bit counter: its 24 bits, counting down, and the wraps, counted in the exception. A wrap
  * costs the few instructions of its handler. */
 #ifndef SYSTICK_H

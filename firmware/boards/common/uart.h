@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A serial line, polled, UART_BAUD baud, 8N1: what a board gives to uart_channel.c. */
 #ifndef UART_H
 #define UART_H

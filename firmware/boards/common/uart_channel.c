@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* lg_board_read, lg_board_write and lg_board_exit over the board's serial line.
  *
  * The line never ends, so lg_board_read returns only with all it was asked for. Nothing is buffered here: a program

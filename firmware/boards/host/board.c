@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The computer itself: the host channel is standard input and output, and there is no counter. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* BBC micro:bit: TIMER0 of the nRF51, 32 bits at 16 MHz, as the counter; serial line to the USB chip. */
 #include "channel.h"
 #include "lg_board.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Arm MPS3, AN547: the core's SysTick, at 32 MHz, as the counter. */
 #include "channel.h"
 #include "lg_board.h"

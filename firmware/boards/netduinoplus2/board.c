@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Netduino Plus 2 (STM32F405): TIM2, 32 bits, as the counter; USART1 on PB6 and PB7. */
 #include "channel.h"
 #include "lg_board.h"

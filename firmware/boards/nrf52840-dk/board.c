@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* nRF52840 DK: 64 MHz after reset; P0.06 and P0.08 go to the debugger's virtual serial port. */
 #include "channel.h"
 #include "dwt.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* NUCLEO-F446RE: 168 MHz from the internal oscillator; USART2 on PA2 and PA3 goes to the ST-LINK's serial port. */
 #include "channel.h"
 #include "dwt.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* NUCLEO-H743ZI (STM32H743, reference manual RM0433: PWR, RCC, Embedded Flash, USART); USART3 on PD8 and PD9 goes to
  * the ST-LINK's serial port.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Raspberry Pi Pico (RP2040 data sheet: Clocks, XOSC, PLL, Resets, GPIO, UART); UART0 on GP0 and GP1.
  *
  *   crystal 12 MHz * 125 / 6 / 2 = 125 MHz core and peripherals

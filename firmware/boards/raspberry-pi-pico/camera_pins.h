@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Where an HM01B0 hangs on the Pico (RP2040 data sheet: SIO, GPIO, Clocks):
  *
  *   D0..D7 GP6..GP13, PCLK GP14, HREF (LVLD) GP15, VSYNC (FVLD) GP16, SDA GP4, SCL GP5, MCLK GP21, 3V3, GND

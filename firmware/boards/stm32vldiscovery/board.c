@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* STM32VLDISCOVERY (STM32F100, reference manual RM0041): the 24-bit SysTick of the core, with its wraps counted, as the
  * counter; USART1 on PA9 and PA10. 24 MHz from the internal oscillator, 8 MHz / 2 * 6; 8 MHz where the PLL does not
  * lock (QEMU has none). */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Binning: k x k codes of the sensor to one pixel, row by row.
  *
  *   P = clip(raw - black, 0, span), span = white - black

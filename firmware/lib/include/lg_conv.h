@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CONV_2D, one row of output at a time, bit for bit the TFLite reference (BUILTIN_REF).
  *
  *   acc[c]    = bias[c] + sum over ky, r, i of rows[ky * row_step][x * x_step + r * run_step + i] * w[c][ky][r][i]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CRC-32 as in zlib and IEEE 802.3 (reflected, polynomial 0xEDB88320): lg_crc32(0, data, n) equals
  * zlib.crc32(data), and lg_crc32(lg_crc32(0, a, n), b, m) is the CRC of a followed by b. */
 #ifndef LG_CRC32_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* FULLY_CONNECTED, for an input that arrives in pieces. Scales are whole doubles and rounding is single
  * (lg_requant_single in lg_requant.h): s_in * s_weights / s_out = (multiplier + fraction * 2^-22) * 2^(shift - 31).
  * The zero point of the input is folded into the bias. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* DEPTHWISE_CONV_2D, one row of output at a time, bit for bit the TFLite reference (BUILTIN_REF).
  *
  *   c = channel * multiplier + m,   m < multiplier

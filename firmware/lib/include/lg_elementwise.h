@@ -1,4 +1,6 @@
-/* Operators that take a value at a time. All give the bytes of the TFLite reference (BUILTIN_REF), with double rounding. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Operators that take a value at a time. All give the bytes of the TFLite reference (BUILTIN_REF), with double
+ * rounding. */
 #ifndef LG_ELEMENTWISE_H
 #define LG_ELEMENTWISE_H
 

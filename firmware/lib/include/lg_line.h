@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Line store: the two newest lines of a frame as linear codes, from which a rule makes one line of output a line later.
  * The quantiser and the table gradient are rules. Programs call those (lg_quantizer.h, lg_table.h); of this header they
  * need LG_LINE_STORE_BYTES. */

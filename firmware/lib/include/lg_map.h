@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A map: an activation as rows, of which only some are held, in a ring.
  *
  *   | left | pixels of row r | right | to the next multiple of 4 |       at place + (r mod rows) * row_bytes

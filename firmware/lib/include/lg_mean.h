@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* MEAN over height and width (global average), row by row. With s_in / s_out = m * 2^(e - 31) and N pixels:
  *   k = min(floor(log2(N)), 32, 31 + e);  multiplier = floor(m * 2^k / N);  shift = e - k. Rounding is double. */
 #ifndef LG_MEAN_H

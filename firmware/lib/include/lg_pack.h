@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Packed level lines: how many-level pixels lie in bytes, and the way back.
  *
  * Pixel 0 of a line is in the least significant digit of byte 0. A line starts on a byte; the digits

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* MAX_POOL_2D and AVERAGE_POOL_2D by rows: scale and zero point of input and output are equal, channels too.
  * Padding is left out of the maximum and of the count; every window must hold at least one pixel of the image. */
 #ifndef LG_POOL_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Streaming log-gradient quantiser: RAW camera lines in, level lines out, one line later.
  *
  *   P = clip(raw - black, 0, white - black)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* RAW lines: what a camera sends, and the linear codes P = clip(code - black, 0, span), span = white - black, in it.
  *
  * A line is `width` codes, uint8_t or uint16_t in native byte order, at an address that is a multiple of code_bytes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rescaling of accumulators in integers, in the two ways of TFLite:
  *   double: x * multiplier * 2^(shift - 31), rounded twice;
  *   single: x * scale with all 53 bits of a double's mantissa, rounded once. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What a LogGrad call reports. Zero and positive: fine. Negative: nothing was done. */
 #ifndef LG_STATUS_H
 #define LG_STATUS_H

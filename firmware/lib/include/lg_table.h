@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Front ends made of a table: the input formats that are not levels.
  *
  *   per pixel  (jpeg8, raw16):  out = table[P],                         table int8_t[span + 1]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CONV_2D over an input of few levels (-n..n), by tables of partial sums; see lg_conv.h for what is common.
  *
  * `pixels` neighbouring levels make a code, sum_i (level_i + n) * (2n + 1)^i, 0..entries - 1. A kernel row of

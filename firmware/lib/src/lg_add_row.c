@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ADD on any core: both inputs times 2^20 to one scale of 1 / twice_max, their sum to the scale of the output. */
 #include "lg_elementwise.h"
 #include "lg_requant.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ADD on M4, M7, M33. The input of the larger scale is scaled by 1/2, exactly; with d = b - zero_point of the other
  *
  *   high  = floor((d * 2^21 * multiplier_b + 2^31) / 2^32)                                          (SMMULR)

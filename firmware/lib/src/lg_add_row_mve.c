@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* ADD on M55: four values at a time. The input of the larger scale is scaled by 1/2, exactly; with d = b - zero_point
  * of the other
  *

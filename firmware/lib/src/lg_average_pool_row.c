@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* AVERAGE_POOL_2D: out[x][c] = clamp(sum / n), half away from zero, over the n pixels of the window in the image.
  * With the DSP extension windows of up to 255 pixels are summed four channels at a time, as int16. */
 #include "lg_bytes.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A pixel lies where its sum was, or left of it where a code is a byte: what is overwritten has been read. The bits
  * that a _wide sum has above 16 lie in bytes behind the sums. With the DSP extension codes are made linear a word at a
  * time. */

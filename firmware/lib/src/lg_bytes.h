@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Four int8 in a word, and halves of two words put together, for the kernels of the DSP extension. As in lg_dsp.h, they
  * are C with LG_DSP_EMULATE. */
 #ifndef LG_BYTES_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CONV_2D, one row of output, for any target: lg_conv.h has the equation.
  *
  * Two windows and four channels are summed at once, so that a byte of input is loaded for four products and a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CONV_2D, one row of output, for cores with the DSP extension: lg_conv.h has the equation.
  *
  * Bytes of two windows are widened to pairs of int16 side by side in a scratch buffer, once for all channels of a

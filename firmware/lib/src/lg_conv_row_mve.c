@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* CONV_2D, one row of output, for MVE (Cortex-M55): lg_conv.h has the equation.
  *
  * The bytes of four windows are laid out, each as long as a filter, once for all channels of a group; VMLADAVA then

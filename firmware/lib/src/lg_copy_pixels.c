@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Pixels of `channels` bytes from one spacing to another. */
 #include <string.h>
 

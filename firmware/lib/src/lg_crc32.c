@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "lg_crc32.h"
 
 /* remainders[n]: what four zero bits make of the remainder n. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* FULLY_CONNECTED on any core.
  *
  *   acc[o] = bias[o] + sum of in[i] * weights[o][i]

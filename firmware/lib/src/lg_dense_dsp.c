@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* FULLY_CONNECTED on M4, M7, M33: four inputs of four outputs at a time. */
 #include "lg_dense.h"
 #include "lg_dsp.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* FULLY_CONNECTED on M55: sixteen inputs of four outputs at a time. */
 #include "lg_dense.h"
 #include "lg_mve.h"

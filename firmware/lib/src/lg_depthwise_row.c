@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* DEPTHWISE_CONV_2D on any core: one channel after the other, three of its pixels at a time. */
 #include "lg_depthwise.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* DEPTHWISE_CONV_2D with multiplier 1 on M4, M7, M33: one channel after the other, its pixels from left to right.
  *
  * The taps of two rows lie in the halves of a word, so SMLAD adds both. A column of a 3x3 kernel is read once for all

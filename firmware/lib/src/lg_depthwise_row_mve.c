@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* DEPTHWISE_CONV_2D with multiplier 1 on M55: sixteen channels of a pixel at a time.
  *
  * Products of two taps are added as int16 (weights -127..127: at most 2 * 128 * 127), then as int32. Even and odd lanes

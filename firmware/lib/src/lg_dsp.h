@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Instructions of the DSP extension (Cortex-M4, M7, M33) and what the kernels build from them. With LG_DSP_EMULATE they
  * are C, so that the kernels run on any computer; LG_DSP says that one of the two is there. */
 #ifndef LG_DSP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Functions that must be part of their caller: what they are called with is constant there. Private to the library. */
 #ifndef LG_INLINE_H
 #define LG_INLINE_H

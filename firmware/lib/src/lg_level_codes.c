@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Rolling from the right end, a code follows from the one to its right without a division:
  *   s[i] = radix * s[i + 1] + level[i] - radix^pixels * level[i + pixels],   codes[i] = s[i] + n * sum_j radix^j
  * with s the code of the bare levels, below zero too. */

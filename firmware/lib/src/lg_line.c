@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Line y of a frame lies in slot y mod 2, where line y - 2 was. Whoever walks the window of level line y - 1 replaces
  * the one by the other. Lines 0 and 1 are stored in the same way; what their walks write to `out` is nobody's level
  * line: after line 1 it is overwritten with level line 0. */

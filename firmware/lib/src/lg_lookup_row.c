@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Any operator of one input value: out[i] = table[in[i] + 128]. */
 #include "lg_elementwise.h"
 

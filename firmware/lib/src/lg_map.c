@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "lg_map.h"
 
 void lg_map_pad(const lg_map *map, int8_t *pixels)

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* MAX_POOL_2D: out[x][c] = clamp(max over the window's pixels in the image). With the DSP extension four channels are
  * compared at a time; where their number is no multiple of four the last four are. */
 #include "lg_bytes.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* MEAN over height and width: acc[c] = sum of channel c; out[c] = clamp(requantize(acc[c] - N * zp_in) + zp_out).
  * With the DSP extension four channels are summed at a time, as int16 and for no more than 255 pixels. */
 #include "lg_mean.h"

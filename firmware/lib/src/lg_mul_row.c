@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* MUL by a repeated constant: out[i] = clamp(requantize((a[i] - zp_a) * b[i % c]) + zp_out). */
 #include "lg_elementwise.h"
 #include "lg_requant.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the kernels for MVE (Cortex-M55) share. */
 #ifndef LG_MVE_H
 #define LG_MVE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Both comparisons of a pixel decide hi * 2^S > K * lo, hi and lo being products of two codes, exactly. S = 12 and
  * c = 1 have loops of their own:
  *   1-byte codes  both sides in 32 bits

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "lg_raw.h"
 
 lg_status lg_raw_check(const lg_raw_format *raw)

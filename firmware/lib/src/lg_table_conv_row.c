@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Two columns of the table are summed by one 32-bit addition: no lane ever exceeds 16 bits (lg_table_conv.h). Eight
  * columns at a time, the last four of an odd number of fours by themselves. */
 #include "lg_table_conv.h"

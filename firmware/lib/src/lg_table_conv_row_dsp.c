@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* As lg_table_conv_row.c, eight columns at a time: an entry's four words by one LDM, the maximum of a pool's windows on
  * pairs of sums. The codes of a kernel, rows and groups, are one list of pointers, in the order of the table. */
 #include "lg_table_conv.h"

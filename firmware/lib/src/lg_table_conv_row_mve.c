@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* As lg_table_conv_row.c, eight columns in a vector of uint16_t, two windows of a row at a time where a pool has them.
  * The codes of a kernel, rows and groups, are one list of pointers, in the order of the table. */
 #include "lg_table_conv.h"
