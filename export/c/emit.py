@@ -17,11 +17,9 @@ from export.plan.input import Input
 from export.plan.plan import Plan
 from export.plan.schedule import NEXT_ROW
 from export.tflite.quant_graph import INT8_MAX
-from loggrad_tf.errors import LogGradError
 
 TEMPLATES = Path(__file__).parent / "templates"
 PROGRAM = Path(__file__).resolve().parents[2] / "firmware" / "program"
-MAX_CALLS = 65535
 
 
 def emit(plan: Plan, source: Input, classes: tuple[str, ...], command: str, stamp: str) -> dict[str, str]:
@@ -33,8 +31,6 @@ def emit(plan: Plan, source: Input, classes: tuple[str, ...], command: str, stam
       stamp: one word that a runner can read from the image.
     """
     graph, network = plan.network.graph, plan.network
-    if len(plan.schedule.calls) > MAX_CALLS:
-        raise LogGradError(f"{len(plan.schedule.calls)} rows a frame: at most {MAX_CALLS}")
     output = graph.tensors[graph.output]
     head, state = _head(plan, source, command), memory.state_bytes(plan, source)
     common = {

@@ -133,17 +133,30 @@ class Network:
                 if step < self.maps[key].height:
                     return [(key, step, step)]
                 step -= self.maps[key].height
-        first, count = step, 1
-        if node.kind in WINDOWS:
-            first = step * node.pool[0] * node.op.stride[0] - node.before[0]
-            count = node.window_rows
-        elif node.kind == "pad":
-            first = step - node.op.before[0]
+        stride, before, count = _window(node)
+        first = step * stride - before
         found = []
         for key in node.inputs:
             low, high = max(first, 0), min(first + count, self.maps[key].height) - 1
             if low <= high:
                 found.append((key, low, high))
+        return found
+
+    def rows_read(self, node: Node, steps: int) -> dict[int, int]:
+        """Map -> the last row, counted from 1, that one of a node's first ``steps`` calls reads; 0: none."""
+        found = dict.fromkeys(node.inputs, 0)
+        offset = 0
+        stride, before, count = _window(node)
+        for key in node.inputs:
+            height = self.maps[key].height
+            if node.kind == "concat" and node.axis == 0:
+                rows = min(max(steps - offset, 0), height)
+                offset += height
+            else:
+                # Of the last window that begins inside the map.
+                step = min(steps, (height - 1 + before) // stride + 1) - 1
+                rows = min(max(step * stride - before + count, 0), height) if step >= 0 else 0
+            found[key] = max(found[key], rows)
         return found
 
     def rows_made(self, node: Node, step: int) -> int:
@@ -186,6 +199,13 @@ def build(graph: QuantGraph, levels: int = 0, code_pixels: int = 0) -> Network:
     if levels and code_pixels:
         nodes = _with_codes(nodes, maps, source, levels, code_pixels)
     return Network(graph, tuple(nodes), _with_padding(nodes, maps), source, output)
+
+
+def _window(node: Node) -> tuple[int, int, int]:
+    """(input rows from one output row to the next, rows ahead of the first row's, rows)."""
+    if node.kind in WINDOWS:
+        return node.pool[0] * node.op.stride[0], node.before[0], node.window_rows
+    return 1, node.op.before[0] if node.kind == "pad" else 0, 1
 
 
 def coded_conv(network: Network) -> Node | None:

@@ -35,6 +35,9 @@ SLACK = 4
 SEARCH_ROUNDS = 400
 # So many of the best cuts are placed.
 PLACED = 6
+# What the search for cuts may take in one round: calls and, as costly as 16 of them, nodes, for each place.
+# Networks of some hundreds of nodes have more places than that allows; cuts are then tried at some only.
+SEARCH_STEPS = 2**22
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,6 +167,8 @@ def _arrange(network: Network, chosen: tuple[Kernel, ...], choice: Choice) -> Pl
     """Look for the cuts that need the least memory, from both ends."""
     bounds, asked = _Bounds(network), set[frozenset[int]]()
     places = schedule.cut_places(network)
+    most = SEARCH_STEPS // (bounds.frame.calls + 16 * len(network.nodes))
+    places = places[:: -(-len(places) // max(most, 1)) or 1]
     for start in (frozenset[int](), frozenset(places)):
         best = start
         while True:

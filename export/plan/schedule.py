@@ -10,17 +10,21 @@ Everything is simulated: each row's first write and last read are known, and fro
 
     rows held = max over writes of (row written - oldest row still needed + 1)
 
-which makes `row % rows held` a place that nobody needs any more.
+which makes `row % rows held` a place that nobody needs any more. Calls are counted before: a network of more
+than :data:`MAX_CALLS` a frame, however small its file is, is refused.
 """
 
 import dataclasses
 
 import numpy as np
 
-from export.plan.nodes import GATHERS, Network
+from export.plan.nodes import GATHERS, Network, Node
+from loggrad_tf.errors import LogGradError
 
 # In a schedule: the next row of the input arrives.
 NEXT_ROW = -1
+# The C counts the calls of a frame in 16 bits.
+MAX_CALLS = 65535
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,15 +47,39 @@ class Schedule:
 
 
 def make(network: Network, cuts: frozenset[int] = frozenset()) -> Schedule:
-    """Simulate one frame. ``cuts``: positions of nodes after which all that is read later is held whole."""
+    """Simulate one frame. ``cuts``: positions of nodes after which all that is read later is held whole.
+
+    Raises:
+      LogGradError: a frame takes more than :data:`MAX_CALLS` calls.
+    """
     return Simulation(network).schedule(cuts)
+
+
+def rows_needed(network: Network) -> dict[int, int]:
+    """Map -> rows that somebody reads."""
+    needed = dict.fromkeys(network.maps, 0)
+    needed[network.output] = network.maps[network.output].height
+    for node in reversed(network.nodes):
+        for key, rows in network.rows_read(node, _steps(network, node, needed)).items():
+            needed[key] = max(needed[key], rows)
+    return needed
+
+
+def _steps(network: Network, node: Node, needed: dict[int, int]) -> int:
+    """Calls of a node that make what is needed of its output."""
+    rows = needed[node.output]
+    return network.steps(node) if rows and node.kind in GATHERS else rows
 
 
 def cut_places(network: Network) -> list[int]:
     """Positions after which exactly one map is still to be read: where a cut costs one whole map."""
-    places = []
-    for position in range(len(network.nodes) - 1):
-        if len(_crossing(network, position)) == 1:
+    last = {key: position for position, node in enumerate(network.nodes) for key in node.inputs}
+    last[network.output] = len(network.nodes)
+    places, crossing = [], {network.input} & last.keys()
+    for position, node in enumerate(network.nodes[:-1]):
+        crossing.add(node.output)
+        crossing -= {key for key in (*node.inputs, node.output) if last.get(key, -1) <= position}
+        if len(crossing) == 1:
             places.append(position)
     return places
 
@@ -102,16 +130,21 @@ class Simulation:
         # Of each node, by step: the maps that it reads, and how many rows of each must be there.
         self._wants: list[list[list[tuple[int, int]]]] = [[] for _ in network.nodes]
         self._readers: dict[int, list[_Reads]] = {key: [] for key in network.maps}
-        # Map -> rows that somebody reads.
-        self.needed = dict.fromkeys(network.maps, 0)
-        self.needed[network.output] = network.maps[network.output].height
-        for position in reversed(range(len(network.nodes))):
-            self._look_up(position)
+        self.needed = rows_needed(network)
+        steps = [_steps(network, node, self.needed) for node in network.nodes]
+        rows = network.maps[network.input].height
+        # How many a frame takes, the rows of the input among them.
+        self.calls = rows + sum(steps)
+        if self.calls > MAX_CALLS:
+            raise LogGradError(
+                f"{rows} input rows and {len(steps)} nodes take {self.calls} calls a frame, more than"
+                f" {MAX_CALLS}: make the input lower or the network shorter"
+            )
+        for position in range(len(network.nodes)):
+            self._look_up(position, steps[position])
 
-    def _look_up(self, position: int) -> None:
+    def _look_up(self, position: int, steps: int) -> None:
         node = self.network.nodes[position]
-        rows = self.needed[node.output]
-        steps = self.network.steps(node) if rows and node.kind in GATHERS else rows
         found: dict[int, list[tuple[int, int, int]]] = {}
         for step in range(steps):
             reads = self.network.reads(node, step)
@@ -119,9 +152,7 @@ class Simulation:
             for key, first, last in reads:
                 found.setdefault(key, []).append((step, first, last))
         for key, windows in found.items():
-            reader = _Reads(position, *np.array(windows, np.int64).T)
-            self._readers[key].append(reader)
-            self.needed[key] = max(self.needed[key], int(reader.last[-1]) + 1)
+            self._readers[key].append(_Reads(position, *np.array(windows, np.int64).T))
 
     def schedule(self, cuts: frozenset[int]) -> Schedule:
         """The order for some cuts, and all that follows from it."""
@@ -163,30 +194,46 @@ class Simulation:
         done = [0] * len(network.nodes)
         calls: list[int] = []
 
+        def take(rows: int) -> None:
+            """Rows of the input arrive."""
+            calls.extend([NEXT_ROW] * (rows - made[network.input]))
+            made[network.input] = rows
+
         def demand(key: int, rows: int) -> None:
-            if key == network.input:
-                calls.extend([NEXT_ROW] * (rows - made[key]))
-                made[key] = rows
-                return
-            position = producer[key]
-            node, steps = network.nodes[position], wants[position]
-            gathers = node.kind in GATHERS
-            while made[key] < rows:
-                step = done[position]
-                for source, upto in steps[step]:
-                    if made[source] < upto:
-                        demand(source, upto)
-                calls.append(position)
-                done[position] = step + 1
-                made[key] = network.rows_made(node, step) if gathers else step + 1
+            # What is wanted, the most urgent last: networks may be deeper than Python calls.
+            pending = [(key, rows)]
+            while pending:
+                key, rows = pending[-1]
+                position = producer[key]
+                node, steps = network.nodes[position], wants[position]
+                gathers, blocked = node.kind in GATHERS, False
+                while made[key] < rows and not blocked:
+                    step = done[position]
+                    for source, upto in steps[step]:
+                        if made[source] >= upto:
+                            continue
+                        if source == network.input:
+                            take(upto)
+                        else:
+                            pending.append((source, upto))
+                            blocked = True
+                            break
+                    else:
+                        calls.append(position)
+                        done[position] = step + 1
+                        made[key] = network.rows_made(node, step) if gathers else step + 1
+                if not blocked:
+                    pending.pop()
 
         if known is None:
             # A frame begins with a row of the input, even where padding could be made before it.
-            demand(network.input, 1)
+            take(1)
         else:
             made[known] = self.needed[known]
         for key in goals if stop else [*goals, network.output]:
-            if made[key] < self.needed[key]:
+            if key == network.input:
+                take(max(self.needed[key], made[key]))
+            elif made[key] < self.needed[key]:
                 demand(key, self.needed[key])
         return calls, made
 

@@ -1,16 +1,21 @@
 """Orders of rows, replayed byte by byte: whoever reads a row finds that row, whole, where it was written."""
 
 import random
+import sys
+import time
 
 import pytest
 
+from export.plan import plan as planning
 from export.plan import schedule
 from export.plan.nodes import GATHERS, Network, build
 from export.plan.plan import Plan, plan, row_bytes, sum_bytes
 from export.plan.schedule import NEXT_ROW
 from export.tflite import graph as tflite_graph
+from loggrad_tf.errors import LogGradError
 from tests.support import quantized
 from tests.support.public_nets import PUBLIC_NETS
+from tests.support.random_nets import random_net
 
 NETS = quantized.NETS | PUBLIC_NETS
 
@@ -66,8 +71,6 @@ def test_rows_are_where_they_are_read(name: str) -> None:
 
 @pytest.mark.parametrize("name", NETS)
 def test_any_cuts_give_a_valid_order(name: str) -> None:
-    from export.plan import plan as planning
-
     network = build(tflite_graph.parse(NETS[name]()))
     generator = random.Random(name)
     chosen = plan(network.graph).kernels
@@ -104,8 +107,6 @@ def test_rows_nobody_reads_are_not_made() -> None:
 
 
 def largest(network: Network, cuts: frozenset[int]) -> int:
-    from export.plan import plan as planning
-
     return planning.live_bound(list(planning._buffers(network, schedule.make(network, cuts)).values()))
 
 
@@ -116,3 +117,77 @@ def test_the_cuts_are_the_best_of_all(name: str) -> None:
     every = (frozenset(p for i, p in enumerate(places) if bits >> i & 1) for bits in range(2 ** len(places)))
     best = min(largest(network, cuts) for cuts in every)
     assert plan(network.graph).bound == best
+
+
+def chain(count: int, height: int) -> Network:
+    """So many RELUs one after the other, on two columns."""
+    net = quantized.Net(3)
+    x = net.input((height, 2, 1))
+    for _ in range(count):
+        x = net.relu(x)
+    return build(tflite_graph.parse(net.flatbuffer(x)))
+
+
+def check_counts(network: Network) -> None:
+    """What is counted ahead is what the simulation finds, call by call."""
+    frame = schedule.Simulation(network)
+    assert frame.calls == len(frame.schedule(frozenset()).calls)
+    for node in network.nodes:
+        for steps in range(network.steps(node) + 1):
+            reads = [read for step in range(steps) for read in network.reads(node, step)]
+            expected = {key: max((r[2] + 1 for r in reads if r[0] == key), default=0) for key in node.inputs}
+            assert network.rows_read(node, steps) == expected, node.title
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_calls_are_counted_without_simulating(name: str) -> None:
+    check_counts(build(tflite_graph.parse(NETS[name]())))
+
+
+def test_calls_of_random_networks_are_counted() -> None:
+    for seed in range(40):
+        check_counts(build(tflite_graph.parse(random_net(seed))))
+
+
+def test_networks_deeper_than_python_calls() -> None:
+    count = sys.getrecursionlimit() + 50
+    network = chain(count, 3)
+    made = schedule.make(network)
+    assert made.calls == (NEXT_ROW, *range(count)) * 3
+    assert {rows for key, rows in made.rows.items() if key != network.output} == {1}
+
+
+def test_more_calls_than_the_c_counts_are_refused_at_once() -> None:
+    network = chain(60, 60000)
+    start = time.process_time()
+    reason = "60000 input rows and 60 nodes take 3660000 calls a frame, more than 65535: make the input"
+    with pytest.raises(LogGradError, match=reason):
+        plan(network.graph)
+    assert time.process_time() - start < 1
+
+
+def test_as_many_calls_as_the_c_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = chain(4, 5)
+    monkeypatch.setattr(schedule, "MAX_CALLS", 25)
+    assert len(schedule.make(network).calls) == 25
+    monkeypatch.setattr(schedule, "MAX_CALLS", 24)
+    with pytest.raises(LogGradError, match="25 calls"):
+        schedule.make(network)
+
+
+def test_long_networks_are_cut_at_some_places_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[frozenset[int]] = []
+    exact = planning._Bounds.exact
+
+    def counted(bounds: planning._Bounds, cuts: frozenset[int]) -> int:
+        asked.append(cuts)
+        return exact(bounds, cuts)
+
+    monkeypatch.setattr(planning._Bounds, "exact", counted)
+    network = chain(60, 3)
+    plan(network.graph)
+    assert frozenset().union(*asked) == set(schedule.cut_places(network)) == set(range(59))
+    asked.clear()
+    monkeypatch.setattr(planning, "SEARCH_STEPS", 10 * (61 * 3 + 16 * 60))
+    replay(plan(network.graph))
+    assert frozenset().union(*asked) == set(range(0, 59, 6))
