@@ -33,6 +33,8 @@ from search.workers.evaluator import start_tensorflow
 from search.workers.pool import end_with_parent
 
 NETWORK = "network"
+# What to do about a damaged file of a job.
+AGAIN = "delete its folder, and the job is done again"
 
 
 class Job(Protocol):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from loggrad_tf import json_base
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.sources import SPLITS
 
@@ -52,7 +53,7 @@ def write(
         digest = hashlib.sha256(crop.astype("<u2").tobytes()).hexdigest()
         writer.writerow(lines[place] | {"class": names[label], "split": SPLITS[part], "sha256": digest})
     written = text.getvalue().encode()
-    head = json.loads((data.path / "dataset.json").read_text(encoding="utf-8"))
+    head = json_base.read(data.path / "dataset.json")
     del head["spec"]
     head |= {
         "crops": len(chosen),

@@ -16,6 +16,7 @@ from experiments.conditions import in_batches
 from experiments.jobs import open_data
 from experiments.study import Study
 from export.plan.binning import binned
+from loggrad_tf import json_base
 from loggrad_tf.data.dataset import DataSet, open_prepared
 from loggrad_tf.files import write_whole
 from loggrad_tf.transform.sensor import MONO
@@ -81,7 +82,7 @@ class View:
         pixels = in_batches(VIEWS[self.name], data.pixels)
         sets.write(directory / sets.SET, data, np.arange(len(pixels)), data.split, pixels)
         about = directory / sets.SET / "dataset.json"
-        head = json.loads(about.read_text(encoding="utf-8"))
+        head = json_base.read(about)
         sensor = dataclasses.replace(data.sensor, cfa=MONO).to_json()
         head |= {"size": pixels.shape[1], "mode": "gray", "sensor": sensor}
         write_whole(about, (json.dumps(head, indent=1) + "\n").encode())

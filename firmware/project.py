@@ -8,10 +8,11 @@ import argparse
 import dataclasses
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -83,37 +84,133 @@ def load(path: Path) -> Project:
     """Read a project; FirmwareError if ``path`` is not one."""
     path = path.absolute()
     try:
-        record = json.loads((path / "project.json").read_text())
-        version = record["loggrad_project"]
-        board = json.loads((path / "boards" / record["board"] / "board.json").read_text())
-        if version != 1:
+        record = _read(path / "project.json", _PROJECT)
+        if record["loggrad_project"] != 1:
+            version = record["loggrad_project"]
             raise FirmwareError(f"{path}: project version {version}, this program reads 1: generate it again")
-        return Project(
-            path=path,
-            board=board,
-            layers=tuple(Layer(**layer) for layer in record["layers"]),
-            class_names=tuple(record["class_names"]),
-            **{
-                key: record[key]
-                for key in (
-                    "model_sha256",
-                    "rows",
-                    "row_codes",
-                    "code_bytes",
-                    "outputs",
-                    "state_bytes",
-                    "predicted",
-                )
-            },
-            **{key: record.get(key) for key in ("stamp", "input_tensor", "output_tensor")},
-            binning=record.get("binning", 1),
-        )
+        if not re.fullmatch(r"[\w-]+", record["board"]):
+            raise _damaged(path / "project.json", "board is no name")
+        board = _read(path / "boards" / record["board"] / "board.json", _BOARD)
     except FileNotFoundError as error:
         raise FirmwareError(
             f"{path}: not a firmware project, {error.filename} is missing: see export.firmware"
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise FirmwareError(f"{path}/project.json: damaged ({error!r}): generate the project again") from None
+    _check_board(path / "boards" / record["board"] / "board.json", board)
+    return Project(
+        path=path,
+        board=board,
+        layers=tuple(_layer(path / "project.json", layer) for layer in record["layers"]),
+        class_names=tuple(_texts(path / "project.json", record["class_names"], "class_names")),
+        predicted=_predicted(path / "project.json", record["predicted"]),
+        binning=record.get("binning", 1),
+        **{key: record.get(key) for key in _COPIED},
+    )
+
+
+# Of a project.json or board.json, and of its numbers.
+_MAX_BYTES, _MOST = 16 * 2**20, 2**32
+_PROJECT: dict[str, type] = {
+    "loggrad_project": int,
+    "board": str,
+    "model_sha256": str,
+    "rows": int,
+    "row_codes": int,
+    "code_bytes": int,
+    "outputs": int,
+    "state_bytes": int,
+    "layers": list,
+    "class_names": list,
+    "predicted": dict,
+}
+_OPTIONAL: dict[str, type] = {"stamp": str, "input_tensor": int, "output_tensor": int, "binning": int}
+_COPIED = (
+    *("model_sha256", "rows", "row_codes", "code_bytes", "outputs", "state_bytes"),
+    *("stamp", "input_tensor", "output_tensor"),
+)
+_BOARD: dict[str, type] = {"name": str, "core": str}
+# What a board that images can be run on or flashed to must have.
+_HARDWARE: dict[str, type] = {"flash": dict, "ram": dict, "channel": str, "statics": dict}
+
+
+def _damaged(path: Path, reason: str) -> FirmwareError:
+    return FirmwareError(f"{path}: damaged ({reason}): generate the project again")
+
+
+def _read(path: Path, kinds: Mapping[str, type]) -> dict[str, Any]:
+    """The object in a JSON file, with these keys and values of these types."""
+    if path.stat().st_size > _MAX_BYTES:
+        raise _damaged(path, f"more than {_MAX_BYTES} bytes")
+    try:
+        record = json.loads(path.read_bytes())
+    except RecursionError:
+        raise _damaged(path, "nested too deeply") from None
+    except ValueError as error:
+        raise _damaged(path, f"no JSON, {error}") from None
+    if not isinstance(record, dict):
+        raise _damaged(path, "no object")
+    _check(path, record, kinds)
+    _check(path, {key: value for key, value in record.items() if value is not None}, _OPTIONAL, needed=False)
+    return record
+
+
+def _check(path: Path, record: dict[str, Any], kinds: Mapping[str, type], needed: bool = True) -> None:
+    for key, kind in kinds.items():
+        if key not in record:
+            if needed:
+                raise _damaged(path, f"'{key}' is missing")
+            continue
+        value = record[key]
+        if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+            raise _damaged(path, f"'{key}' is of type {type(value).__name__}, not {kind.__name__}")
+        if isinstance(value, int) and not 0 <= value < _MOST:
+            raise _damaged(path, f"'{key}' is outside 0..{_MOST - 1}")
+
+
+def _layer(path: Path, layer: Any) -> Layer:
+    if not isinstance(layer, dict) or set(layer) != {"name", "tensor", "bytes"}:
+        raise _damaged(path, "a layer has other keys than name, tensor, bytes")
+    _check(path, layer, {"name": str, "tensor": int, "bytes": int})
+    return Layer(**layer)
+
+
+def _texts(path: Path, values: list[Any], name: str) -> list[str]:
+    if not all(isinstance(value, str) for value in values):
+        raise _damaged(path, f"'{name}' is no list of names")
+    return values
+
+
+def _predicted(path: Path, sizes: dict[str, Any]) -> dict[str, int | None]:
+    if not {"ram", "flash", "program"} <= set(sizes):
+        raise _damaged(path, "'predicted' lacks ram, flash or program")
+    known = {key: int for key, value in sizes.items() if value is not None}
+    _check(path, sizes, known)
+    return sizes
+
+
+def _check_board(path: Path, board: dict[str, Any]) -> None:
+    if board["name"] != path.parent.name:
+        raise _damaged(path, f"it is of another board than {path.parent.name}")
+    parts: dict[str, dict[str, type]] = {
+        "qemu": {"machine": str, "args": list},
+        "counter": {"numerator": int, "denominator": int},
+        "flash_tools": {},
+    }
+    for key, kinds in parts.items():
+        if key not in board:
+            raise _damaged(path, f"'{key}' is missing")
+        if board[key] is not None:
+            _check(path, board, {key: dict})
+            _check(path, board[key], kinds)
+    if board["core"] == "host" or (board["qemu"] is None and board["flash_tools"] is None):
+        return
+    _check(path, board, _HARDWARE)
+    for memory in ("flash", "ram"):
+        _check(path, board[memory], {"origin": int, "length": int})
+    _check(path, board["statics"], dict.fromkeys(board["statics"], int))
+    if board["counter"] is not None and not board["counter"]["denominator"]:
+        raise _damaged(path, "its counter has a denominator of 0")
+    if board["qemu"] is not None:
+        _texts(path, board["qemu"]["args"], "args")
 
 
 def predicted(value: int | None) -> str:

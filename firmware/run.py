@@ -5,6 +5,7 @@ line per frame: class, label where known, scores, executed instructions or cycle
 """
 
 import dataclasses
+import warnings
 import zipfile
 
 import numpy as np
@@ -12,6 +13,9 @@ import numpy as np
 from firmware import build, channel
 from firmware import project as projects
 from firmware.project import FirmwareError, Project
+
+# Of all arrays together: 10,000 frames of 320x320 codes of two bytes, and their tensors.
+_MAX_BYTES = 2**32
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -27,12 +31,23 @@ class Vectors:
 def load_vectors(project: Project) -> Vectors:
     path = project.path / "vectors.npz"
     try:
-        with np.load(path) as arrays:
+        with zipfile.ZipFile(path) as archive:
+            if sum(member.file_size for member in archive.infolist()) > _MAX_BYTES:
+                raise ValueError(f"more than {_MAX_BYTES} bytes")
+        with warnings.catch_warnings(), np.load(path) as arrays:
+            warnings.simplefilter("ignore")
             vectors = Vectors(arrays["frames"], arrays["tensors"], arrays["labels"], str(arrays["note"]))
     except FileNotFoundError:
         raise FirmwareError(f"{path}: missing: generate the project again") from None
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile):
+    except Exception:  # on a damaged file NumPy raises whatever comes
         raise FirmwareError(f"{path}: damaged: generate the project again") from None
+    frames, tensors, labels = vectors.frames, vectors.tensors, vectors.labels
+    if frames.dtype not in (np.uint8, np.uint16, np.int8) or tensors.dtype != np.int8 or tensors.ndim != 4:
+        raise FirmwareError(f"{path}: damaged (values of other types): generate the project again")
+    if not len(frames) == len(tensors) == labels.size or labels.ndim != 1 or labels.dtype.kind != "i":
+        raise FirmwareError(
+            f"{path}: damaged (its arrays do not belong together): generate the project again"
+        )
     if vectors.frames.shape[1:] != (project.rows, project.row_codes) or len(vectors.frames) == 0:
         raise FirmwareError(
             f"{path}: frames {vectors.frames.shape[1:]}, the image takes {(project.rows, project.row_codes)}:"

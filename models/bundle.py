@@ -12,17 +12,17 @@ import json
 import os
 import shutil
 import tempfile
-import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from loggrad_tf import files, json_base
+from loggrad_tf import arrays, files, json_base
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 from loggrad_tf.transform.frontend import FrontEnd
-from models.graph import Graph
+from models.graph import WEIGHTED, Graph, weight_shapes
 from models.pruning.channels import Pruning
 from models.recipe import TrainConfig
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import keras
 
 VERSION = 1
+_REMEDY = "train it anew"
 FILES = ("network.json", "weights.npz")
 
 
@@ -111,9 +112,9 @@ def save(directory: Path, bundle: Bundle) -> None:
     try:
         fields = {field.name: getattr(bundle, field.name) for field in dataclasses.fields(Description)}
         description = {"version": VERSION, **Description(**fields).to_json()}
-        arrays: dict[str, Any] = {f"w{i:03d}": w for i, w in enumerate(bundle.weights)}
+        named: dict[str, Any] = {f"w{i:03d}": w for i, w in enumerate(bundle.weights)}
         archive = io.BytesIO()
-        np.savez(archive, **arrays)
+        np.savez(archive, **named)
         with files.writing(directory):
             (temporary / "network.json").write_text(json.dumps(description, indent=1) + "\n")
             (temporary / "weights.npz").write_bytes(archive.getvalue())
@@ -128,19 +129,31 @@ def save(directory: Path, bundle: Bundle) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def _check_weights(graph: Graph, weights: tuple[np.ndarray, ...]) -> None:
+    """Are there arrays of the shapes that the graph's ops have? (Keras knows their order.)"""
+    wanted: list[tuple[int, ...]] = []
+    for op in graph.ops:
+        wanted += weight_shapes(graph, op) if op.kind in WEIGHTED else ()
+        wanted += [op.shape[-1:]] * 4 if op.bn else []
+    if Counter(array.shape for array in weights) != Counter(wanted):
+        raise LogGradError("weights.npz is of another network")
+    if any(array.dtype != np.float32 for array in weights):
+        raise LogGradError("weights.npz holds other values than float32")
+
+
 def load(directory: Path) -> Bundle:
     """Read a bundle; a missing, foreign or damaged one is an error that says so."""
     description = directory / "network.json"
     if not description.is_file():
         raise LogGradError(f"{directory}: no saved network (network.json) there; run a search first")
-    data = json_base.read(description)
+    data = json_base.read(description, _REMEDY)
     if not isinstance(data, dict) or data.pop("version", None) != VERSION:
-        raise LogGradError(f"{description}: written by another version; train it anew")
+        raise LogGradError(f"{description}: written by another version; {_REMEDY}")
     try:
         saved = Description.from_json(data)
-        with np.load(directory / "weights.npz") as archive:
-            weights = tuple(archive[name] for name in sorted(archive.files))
-    except (LogGradError, KeyError, TypeError, ValueError, OSError, zipfile.BadZipFile) as error:
-        raise LogGradError(f"{directory}: damaged network ({error}); train it anew") from None
+        weights = tuple(arrays.load_archive(directory / "weights.npz", "").values())
+        _check_weights(saved.graph, weights)
+    except (LogGradError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise LogGradError(f"{directory}: damaged network ({error}); {_REMEDY}") from None
     fields = {field.name: getattr(saved, field.name) for field in dataclasses.fields(saved)}
     return Bundle(**fields, weights=weights)

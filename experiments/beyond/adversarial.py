@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from experiments import plots
-from experiments.jobs import Training, open_data
+from experiments.jobs import AGAIN, Training, open_data
 from experiments.recipes import SMALL_BN
 from experiments.study import Claim, Result, Study, front_end, held_out, network, training
+from loggrad_tf import arrays
 from loggrad_tf.data.folder import FULL_WELL, READ_NOISE
 from models.zoo import small_bn
 
@@ -174,8 +175,8 @@ def run(study: Study) -> Result:
     ]
     rows, shares = [], (0.0, *scale.shares)
     for (name, seed), folder in zip(cases, study.run(jobs), strict=True):
-        with np.load(folder / "right.npz") as archive:
-            right = {attack: archive[attack] for attack in ("noise", *ATTACKS)}
+        archive = arrays.load_archive(folder / "right.npz", AGAIN)
+        right = {attack: archive[attack] for attack in ("noise", *ATTACKS)}
         right["worst"] = np.logical_and.reduce([right[attack] for attack in ATTACKS])
         for attack, table in right.items():
             for share, values in zip(shares, table, strict=True):

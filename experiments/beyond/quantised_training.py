@@ -18,8 +18,9 @@ import numpy as np
 
 from experiments import plots
 from experiments.figures import fig10_brightness
-from experiments.jobs import Training, open_data
+from experiments.jobs import AGAIN, Training, open_data
 from experiments.study import Claim, Result, Study, front_end, held_out, network
+from loggrad_tf import json_base
 from loggrad_tf.data.dataset import DataSet
 
 INPUTS = ("jpeg8", "raw16", "loggrad_1p5", "loggrad_2p25")
@@ -157,7 +158,7 @@ def run(study: Study) -> Result:
     ]
     rows = []
     for job, folder in zip(jobs, study.run(jobs), strict=True):
-        rows += _rows(job, json.loads((folder / FOUND).read_text()))
+        rows += _rows(job, json_base.read(folder / FOUND, AGAIN))
     found = {
         (name, weights, tuned): np.array(
             [r["accuracy"] for r in rows if (r["input"], r["weights"], r["tuned"]) == (name, weights, tuned)]

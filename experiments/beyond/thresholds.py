@@ -16,9 +16,10 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from experiments import plots
-from experiments.jobs import Job, open_data, save_network
+from experiments.jobs import AGAIN, Job, open_data, save_network
 from experiments.recipes import SMALL_BN
 from experiments.study import Claim, Result, Study, network, right, training
+from loggrad_tf import json_base
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.transform import reference
 from loggrad_tf.transform.frontend import FIXED_THRESHOLDS, LEVELS, QUANTILES, FrontEnd, fit
@@ -111,7 +112,7 @@ def run(study: Study) -> Result:
     folders = study.run([case.job for case in cases])
     rows = [row for case, folder in zip(cases, folders, strict=True) for row in _rows(case, folder, data)]
     courses = {
-        (case.input, case.seed): json.loads((folder / "course.json").read_text())
+        (case.input, case.seed): json_base.read(folder / "course.json", AGAIN)
         for case, folder in zip(cases, folders, strict=True)
         if case.rule == "trained"
     }

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from experiments import plots
-from experiments.jobs import open_data
+from experiments.jobs import AGAIN, open_data
 from experiments.study import Claim, Result, Study, front_end
+from loggrad_tf import arrays
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.transform.frontend import GAMMA, FrontEnd
 
@@ -115,8 +116,8 @@ def target(pixels: np.ndarray, data: DataSet) -> np.ndarray:
 def reconstruct(folder: Path, front: FrontEnd, pixels: np.ndarray) -> np.ndarray:
     """Pictures from the log gradients of ``pixels`` by a trained 2conv: float32 (N, H, W, 1), about 0..1."""
     model = two_conv(pixels.shape[1])
-    with np.load(folder / WEIGHTS) as archive:
-        model.set_weights([archive[f"w{i}"] for i in range(len(archive.files))])
+    archive = arrays.load_archive(folder / WEIGHTS, AGAIN)
+    model.set_weights([archive[f"w{i}"] for i in range(len(archive))])
     found = [
         np.asarray(model(front.encode(pixels[start : start + _BATCH]), training=False))
         for start in range(0, len(pixels), _BATCH)

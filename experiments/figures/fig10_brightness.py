@@ -16,9 +16,10 @@ import numpy as np
 
 from experiments import conditions, plots
 from experiments.figures import fig09_filters
-from experiments.jobs import NETWORK, Training, open_data
+from experiments.jobs import AGAIN, NETWORK, Training, open_data
 from experiments.recipes import SMALL_BN
 from experiments.study import Claim, Result, Study, front_end, held_out, training
+from loggrad_tf import json_base
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.transform.frontend import FrontEnd
 from models.zoo import small_bn, two_conv_one_fc
@@ -130,7 +131,7 @@ def run(study: Study) -> Result:
         measurements += [Brightness(jobs, places, kind, EXPONENTS) for kind in KINDS]
     rows = []
     for measurement, folder in zip(measurements, study.run(measurements), strict=True):
-        table = json.loads((folder / ANSWERS).read_text())
+        table = json_base.read(folder / ANSWERS, AGAIN)
         for exponent, accuracies in zip(EXPONENTS, table, strict=True):
             for job, accuracy in zip(measurement.trainings, accuracies, strict=True):
                 network = next(network for network, *_, other in trainings if other is job)

@@ -7,11 +7,11 @@ process that holds the directory: it cuts a torn line off.
 
 import dataclasses
 import functools
-import json
 import shlex
 from pathlib import Path
 from typing import Any
 
+from loggrad_tf import json_base
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.knob import text
 from search.cost.costs import RESOURCES
@@ -161,11 +161,11 @@ def read(directory: Path) -> Run:
 def _saved(path: Path, config: Config, records: tuple[Record, ...]) -> Saved | None:
     """The candidate of a saved network, which its seed tells; None if the file is missing or foreign."""
     try:
-        data = json.loads(path.read_bytes())
+        data = json_base.read(path)
         metrics = data["metrics"]
         found = [float(metrics[name]) for name in ("val_error", "test_error")]
         epochs, seed = int(data["train"]["epochs"]), data["seed"]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (LogGradError, OSError, ArithmeticError, ValueError, TypeError, KeyError):
         return None
     ranked = (r.candidate.index for r in records if r.ranked)
     repeats = range(config.method.final_seeds)
@@ -187,14 +187,14 @@ def _journal(directory: Path) -> tuple[tuple[Record, ...], bool]:
     records: list[Record] = []
     for number, line in enumerate(lines, 1):
         try:
-            data = json.loads(line)
+            data = json_base.parse(line, "it")
             if number == 1:
                 _check_begin(data, directory)
                 continue
             record = Record.from_json(data)
             _check_place(record.candidate, number - 2)
             records.append(record)
-        except (LogGradError, ValueError, TypeError, AttributeError, KeyError) as error:
+        except (LogGradError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
             if number == len(lines) and not rest and not _is_json(line):
                 return tuple(records), True
             reason = " ".join(str(error).split())
@@ -213,8 +213,8 @@ def _check_place(candidate: Candidate, place: int) -> None:
 
 def _is_json(line: bytes) -> bool:
     try:
-        json.loads(line)
-    except ValueError:
+        json_base.parse(line, "it")
+    except LogGradError:
         return False
     return True
 
@@ -230,9 +230,9 @@ def _seconds(path: Path) -> dict[int, float]:
     found = {}
     for line in _lines(path)[0]:
         try:
-            data = json.loads(line)
+            data = json_base.parse(line, "it")
             found[int(data["index"])] = float(data["seconds"])
-        except (ValueError, TypeError, KeyError):
+        except (LogGradError, ArithmeticError, ValueError, TypeError, KeyError):
             continue
     return found
 

@@ -22,7 +22,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from loggrad_tf import json_base
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.transform.frontend import FrontEnd
 from search.cost.objectives import Bounds, Point, extend_front, pareto_front
 from search.record.history import Candidate, Record
 from search.record.journal import JOURNAL, TIMING, Journal, encode, write_synced, writing
@@ -97,8 +99,10 @@ def load_config(directory: Path) -> Config:
     if not path.is_file():
         raise LogGradError(f"{directory}: no search there to resume ({CONFIG} is missing)")
     try:
-        return Config.from_json(json.loads(path.read_text()))
-    except (LogGradError, ValueError, TypeError) as error:
+        config = Config.from_json(json_base.read(path, ""))
+        FrontEnd.from_json(config.front_end)
+        return config
+    except (LogGradError, ValueError, TypeError, AttributeError) as error:
         raise LogGradError(
             f"{path}: damaged, or of another version of this program ({error}); restore it from a copy,"
             " go on with that version, or start anew with another --out"
@@ -150,7 +154,7 @@ def _records(journal: Journal) -> Iterator[Record]:
         where = f"{journal.path}: line {place + 2}"
         try:
             record = Record.from_json(data)
-        except (LogGradError, TypeError, AttributeError) as error:
+        except (LogGradError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise LogGradError(f"{where} is damaged ({error}); restore the file from a copy") from None
         if record.candidate.index != place:
             raise LogGradError(

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from loggrad_tf import quiet
+from loggrad_tf import arrays, quiet
 from loggrad_tf.data import dataset
 from loggrad_tf.transform.frontend import FrontEnd
 from models.graph import WEIGHTED, Graph
@@ -87,14 +87,13 @@ def weights_path(directory: Path, index: int) -> Path:
 def save_weights(path: Path, weights: tuple[np.ndarray, ...]) -> None:
     """Arrays in Keras' order; on the disk, whole, when this returns."""
     file = io.BytesIO()
-    arrays: dict[str, Any] = {f"w{i:03d}": w for i, w in enumerate(weights)}
-    np.savez(file, **arrays)
+    named: dict[str, Any] = {f"w{i:03d}": w for i, w in enumerate(weights)}
+    np.savez(file, **named)
     write_synced(path, file.getvalue())
 
 
 def load_weights(path: Path) -> tuple[np.ndarray, ...]:
-    with np.load(path) as archive:
-        return tuple(archive[name] for name in sorted(archive.files))
+    return tuple(arrays.load_archive(path, "restore it from a copy").values())
 
 
 def start_tensorflow() -> None:
