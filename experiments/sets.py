@@ -30,7 +30,7 @@ def write(
     pixels: np.ndarray | None = None,
     classes: tuple[np.ndarray, tuple[str, ...]] | None = None,
 ) -> None:
-    """Write a prepared set that :func:`loggrad_tf.data.dataset.open_prepared` reads, with its own manifest.
+    """Write a prepared set that :func:`loggrad_tf.data.prepared.open_prepared` reads, with its own manifest.
 
     Its source is itself: ``prepared:DIRECTORY``.
 

@@ -96,6 +96,7 @@ def load(path: Path) -> Project:
             f"{path}: not a firmware project, {error.filename} is missing: see export.firmware"
         ) from None
     _check_board(path / "boards" / record["board"] / "board.json", board)
+    copied: dict[str, Any] = {key: record.get(key) for key in _COPIED}
     return Project(
         path=path,
         board=board,
@@ -103,7 +104,7 @@ def load(path: Path) -> Project:
         class_names=tuple(_texts(path / "project.json", record["class_names"], "class_names")),
         predicted=_predicted(path / "project.json", record["predicted"]),
         binning=record.get("binning", 1),
-        **{key: record.get(key) for key in _COPIED},
+        **copied,
     )
 
 

@@ -23,8 +23,7 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 from loggrad_tf.transform.frontend import FrontEnd
 from models.graph import WEIGHTED, Graph, weight_shapes
-from models.pruning.channels import Pruning
-from models.recipe import TrainConfig
+from models.recipe import Pruning, TrainConfig
 
 if TYPE_CHECKING:
     import keras

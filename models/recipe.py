@@ -1,4 +1,4 @@
-"""How a network is trained, as a value: nothing here needs Keras, so a search can hold it without.
+"""How a network is trained and pruned, as values: nothing here needs Keras, so a search can hold it without.
 
 The paper's schedule (appendix C.1) is :class:`TrainConfig`'s default: SGDW, learning rate 0.03, momentum 0.9,
 weight decay 1e-4, batches of 128, 80 epochs.
@@ -6,6 +6,7 @@ weight decay 1e-4, batches of 128, 80 epochs.
 
 import dataclasses
 import math
+from typing import Self
 
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
@@ -83,3 +84,51 @@ class TrainConfig(JsonBase):
         if self.schedule == "exponential":
             return self.learning_rate * DECAY ** (step * self.epochs // steps)
         return self.learning_rate
+
+
+@dataclasses.dataclass(frozen=True)
+class Pruning(JsonBase):
+    """How much to prune, and when: the cubic schedule of Zhu & Gupta (2017).
+
+    ``s_t = s (1 - (1 - (t - t0) / (tn - t0))^3)`` of the prunable channels are masked at batch t.
+
+    Attributes:
+      sparsity: share of the prunable channels that are gone at the end, 0 to 1, both excluded.
+        One channel of every group stays, whatever the share.
+      begin: share of the training at which pruning begins (muNAS: epoch 40 of 80).
+      end: share of the training at which ``sparsity`` is reached (epoch 75 of 80); the masks
+        stay as they are from there on, and the rest of the training recovers.
+      every: batches between two rankings.
+      exempt_first: layers fed by the input keep all their channels.
+    """
+
+    sparsity: float
+    begin: float = 0.5
+    end: float = 0.9375
+    every: int = 16
+    exempt_first: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.sparsity < 1:
+            raise LogGradError(f"sparsity {self.sparsity}: give a share between 0 and 1, both excluded")
+        if not 0 <= self.begin < self.end <= 1:
+            raise LogGradError(
+                f"pruning from {self.begin} to {self.end} of the training: 0 <= begin < end <= 1 is needed"
+            )
+        if self.every < 1:
+            raise LogGradError(f"{self.every} batches between two rankings: at least 1 is needed")
+
+    @classmethod
+    def early(cls, sparsity: float) -> Self:
+        """For a learning rate that falls to zero: muNAS' times would leave none of it to recover with."""
+        return cls(sparsity, begin=0.05, end=0.4)
+
+    def sparsity_after(self, batches: int, total: int) -> float | None:
+        """The share to mask after ``batches`` of ``total``, or None if no ranking is due then."""
+        begin = min(math.floor(self.begin * total), total - 1)
+        end = max(math.floor(self.end * total), begin + 1)
+        if batches == end:
+            return self.sparsity
+        if not begin < batches < end or (batches - begin) % self.every:
+            return None
+        return self.sparsity * (1 - (1 - (batches - begin) / (end - begin)) ** 3)

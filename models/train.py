@@ -13,8 +13,8 @@ from loggrad_tf.data import dataset
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend
 from models import zoo
-from models.pruning.channels import Pruning, prunable
-from models.recipe import TrainConfig
+from models.pruning.channels import prunable
+from models.recipe import Pruning, TrainConfig
 
 FLAGS = flags.FLAGS
 flags.DEFINE_enum("net", "small_bn", list(zoo.NETWORKS), "Fixed network.")

@@ -7,6 +7,7 @@ from models import keras_net
 from models.graph import WEIGHTED, Graph, Op
 from models.pruning import channels as pruning
 from models.pruning.shrink import shrink
+from models.recipe import Pruning
 
 
 class MaskUpdates:
@@ -19,7 +20,7 @@ class MaskUpdates:
       live: by the name of the group, bool per channel: the masks in force.
     """
 
-    def __init__(self, model: keras.Model, graph: Graph, settings: pruning.Pruning, steps: int) -> None:
+    def __init__(self, model: keras.Model, graph: Graph, settings: Pruning, steps: int) -> None:
         """``steps`` is the number of batches in the whole training."""
         self._model = model
         self._graph, self._settings, self._steps = graph, settings, steps

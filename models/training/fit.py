@@ -17,9 +17,9 @@ from loggrad_tf.transform.frontend import FrontEnd
 from loggrad_tf.transform.sensor import requantize
 from models import keras_net
 from models.graph import Graph, output_units
-from models.pruning.channels import Pruning, exits
+from models.pruning.channels import exits
 from models.pruning.masking import MaskUpdates
-from models.recipe import TrainConfig
+from models.recipe import Pruning, TrainConfig
 from models.training.batches import steps_per_epoch, training_batches
 from models.training.descent import Descent, Progress, Stop, diverged
 from models.training.measure import measure

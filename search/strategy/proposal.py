@@ -30,7 +30,8 @@ import numpy as np
 
 from loggrad_tf.errors import LogGradError
 from models.graph import Graph
-from models.pruning.channels import Pruning, uniformly
+from models.pruning.channels import uniformly
+from models.recipe import Pruning
 from search.cost.costs import Costs, Target, costs, count
 from search.cost.objectives import ERROR, Bounds, Point, draw_lambdas, fitness, overrun, pareto_front
 from search.record.history import Candidate, Record

@@ -19,8 +19,7 @@ from loggrad_tf import arrays, quiet
 from loggrad_tf.data import dataset
 from loggrad_tf.transform.frontend import FrontEnd
 from models.graph import WEIGHTED, Graph
-from models.pruning.channels import Pruning
-from models.recipe import TrainConfig
+from models.recipe import Pruning, TrainConfig
 from search.record.history import Outcome
 from search.record.journal import write_synced
 from search.workers.pool import ONEDNN, THREADS

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export import boards, firmware, vectors
-from export.c import emit
+from export import boards, firmware
+from export.c import emit, vectors
 from export.c import text as emit_text
 from export.firmware import Options
 from export.plan import plan as planning

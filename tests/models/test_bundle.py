@@ -8,7 +8,7 @@ import pytest
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend
 from models import bundle, keras_net
-from models.pruning.channels import Pruning
+from models.recipe import Pruning
 from tests.models.training.test_fit import CONFIG, stripes, tiny
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
 
-from export import firmware, vectors
-from export.c import tflm
+from export import firmware
+from export.c import tflm, vectors
 from export.plan.input import Input, describe
 from export.tflite import graph as tflite_graph
 from export.tflite import shapes as tflite_shapes

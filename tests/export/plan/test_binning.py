@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export import firmware, vectors
+from export import firmware
+from export.c import vectors
 from export.firmware import Options
 from export.plan import binning
 from export.plan.input import MAX_SIDE, describe

@@ -9,7 +9,8 @@ from loggrad_tf.errors import LogGradError
 from models import zoo
 from models.graph import WEIGHTED, Graph, GraphBuilder, Op, weight_count, weight_shapes
 from models.pruning import channels as pruning
-from models.pruning.channels import Pruning, live_channels, spread
+from models.pruning.channels import live_channels, spread
+from models.recipe import Pruning
 
 
 def coupled() -> Graph:

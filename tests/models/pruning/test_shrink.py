@@ -14,9 +14,8 @@ from models import batch_norm, keras_net
 from models.graph import Graph, GraphBuilder
 from models.pruning import channels as pruning
 from models.pruning import masking
-from models.pruning.channels import Pruning
 from models.pruning.shrink import shrink
-from models.recipe import TrainConfig
+from models.recipe import Pruning, TrainConfig
 from models.training import fit
 from models.training.fit import TrainResult
 from models.training.measure import evaluate

@@ -15,8 +15,8 @@ from loggrad_tf.transform import frontend
 from loggrad_tf.transform.sensor import Sensor
 from models import bundle
 from models.graph import Graph, GraphBuilder
-from models.pruning.channels import Pruning, prunable
-from models.recipe import TrainConfig
+from models.pruning.channels import prunable
+from models.recipe import Pruning, TrainConfig
 from models.training import fit
 
 
