@@ -157,6 +157,8 @@ def test_what_docstrings_refer_to_exists(package: str) -> None:
 @pytest.mark.parametrize("page", ["README.md", "WORKSPACE.md", "CONTRIBUTING.md", "experiments/RESULTS.md"])
 def test_what_pages_refer_to_exists(page: str) -> None:
     text = (REPOSITORY / page).read_text()
+    missing = [one for one in re.findall(r"`(tests/[\w/.]+)`", text) if not (REPOSITORY / one).exists()]
+    assert not missing
     spans = re.findall(rf"`((?:{_PACKAGE})(?:\.\w+)+)`", text)
     stale = [
         one
