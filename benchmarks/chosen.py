@@ -2,13 +2,14 @@
 
 A search chooses by the validation errors of a few seeds, which flatters what it chose. Here the chosen
 network of each ``--run`` and a fixed network are trained alike, from scratch, by the recipe that the
-first run's network was saved with, and with seeds that no choice was made by. A line for each training
-is followed by the means of each network, with their range, and its costs as it is built for the first
-run's board, with their shares of the fixed network's. Networks are trained without the channels that
-pruning took.
+first run's network was saved with, and with seeds that no choice was made by, as many at a time as there
+are processors. A line for each training is followed by the means of each network, with their range, and
+its costs as it is built for the first run's board, with their shares of the fixed network's. Networks are
+trained without the channels that pruning took.
 """
 
 import dataclasses
+import math
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,15 @@ from absl import flags
 
 from loggrad_tf import cli
 from loggrad_tf.data import dataset
+from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.errors import LogGradError
-from models import zoo
+from loggrad_tf.parallel import processors
+from models import bundle, zoo
 from models.graph import Graph
 from search.cost.costs import Costs, Target, costs
 from search.run import finalists, rundir
-from search.workers.evaluator import start_tensorflow
+from search.run.finalists import Weights, train_in_full
+from search.workers.evaluator import Task, TrainingSpec, start_tensorflow
 
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_string("run", None, "Directory of a search that has ended.")
@@ -37,11 +41,6 @@ SHOWN = ("macs", "size", "ram", "flash", "instructions")
 def main(argv: list[str]) -> None:
     del argv
     start_tensorflow()
-    import keras
-
-    from models import bundle, keras_net
-    from models.training import fit as training
-
     runs = [Path(run) for run in FLAGS.run]
     for run in runs:
         if rundir.committed(run) < rundir.load_config(run).method.rounds:
@@ -58,29 +57,38 @@ def main(argv: list[str]) -> None:
         f"--run={run}": one.graph for run, one in zip(runs, saved, strict=True)
     }
 
-    def measured(graph: Graph, seed: int) -> tuple[float, ...]:
-        """Accuracies of the validation and the test split in percent, and their cross-entropies in nats."""
-        keras.backend.clear_session()
-        trained = training.train(graph, data, reference.front_end, reference.train, seed)
-        model = keras_net.build(trained.graph)
-        model.set_weights(list(trained.weights))
-        error, loss = training.measure(model, data, reference.front_end, "test")
-        return 100 * (1 - trained.val_error), 100 * (1 - error), trained.val_loss, loss
-
     print(f"recipe: {dataclasses.asdict(reference.train)}")
-    found: dict[str, list[tuple[float, ...]]] = {name: [] for name in networks}
-    for seed in range(FIRST_SEED, FIRST_SEED + FLAGS.seeds):
-        for name, graph in networks.items():
-            found[name].append(measured(graph, seed))
-            print(f"{name} seed {seed}: " + _words(np.array(found[name][-1:])), flush=True)
+    wanted = [(name, FIRST_SEED + k) for k in range(FLAGS.seeds) for name in networks]
+    tasks = [Task(i, networks[name], seed) for i, (name, seed) in enumerate(wanted)]
+    spec = TrainingSpec(data.path, reference.front_end, reference.train.to_json(), Path())
+    found: dict[tuple[str, int], tuple[float, ...]] = {}
+    for index, outcome, weights in train_in_full(spec, tasks, processors()):
+        name, seed = wanted[index]
+        if outcome.val_error is None or weights is None:
+            raise LogGradError(f"{name} seed {seed}: {outcome.failure}")
+        error, loss = _tested(networks[name], weights, data, spec)
+        val_loss = math.inf if outcome.val_loss is None else outcome.val_loss
+        found[name, seed] = (100 * (1 - outcome.val_error), 100 * (1 - error), val_loss, loss)
+        print(f"{name} seed {seed}: " + _words(np.array([found[name, seed]])), flush=True)
     target = Target(reference.front_end, config.board)
     yardstick = costs(fixed, target)
     for name, graph in networks.items():
-        print(f"{name}: {_words(np.array(found[name]))}\n    {_counts(costs(graph, target), yardstick)}")
+        rows = np.array([found[one] for one in wanted if one[0] == name])
+        print(f"{name}: {_words(rows)}\n    {_counts(costs(graph, target), yardstick)}")
+
+
+def _tested(graph: Graph, weights: Weights, data: DataSet, spec: TrainingSpec) -> tuple[float, float]:
+    """Error and cross-entropy in nats on the test split."""
+    from models import keras_net
+    from models.training.measure import measure
+
+    model = keras_net.build(graph)
+    model.set_weights(list(weights))
+    return measure(model, data, spec.front_end, "test")
 
 
 def _words(rows: np.ndarray) -> str:
-    """Of trainings, one a row: validation and test accuracy, and both losses."""
+    """Of trainings, one a row: validation and test accuracy in percent, and both losses in nats."""
     mean, least, most = rows.mean(axis=0), rows.min(axis=0), rows.max(axis=0)
     ranges = [f" ({a:.1f}-{b:.1f})" if len(rows) > 1 else "" for a, b in zip(least, most, strict=True)]
     return (
