@@ -12,7 +12,7 @@ from loggrad_tf import cli, files, quiet
 from loggrad_tf.data import dataset
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend
-from models import zoo
+from models import bundle, progress, zoo
 from models.pruning.channels import prunable
 from models.recipe import Pruning, TrainConfig
 
@@ -55,7 +55,6 @@ def main(argv: list[str]) -> None:
     files.check_place(out, "out")
     # TensorFlow takes seconds to load; wrong flags must not wait for it.
     quiet.import_tensorflow()
-    from models import bundle, progress
     from models.training import fit, measure
     from models.training import thresholds as threshold_training
 
