@@ -10,7 +10,8 @@ from pathlib import Path
 
 from absl import flags
 
-from export import firmware
+from export import description
+from export.firmware import FLAGS
 from export.predict import pipeline
 from export.quantization.nominal import nominal
 from export.tflite import graph as tflite_graph
@@ -19,7 +20,6 @@ from loggrad_tf import cli, quiet
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import FrontEnd
 
-FLAGS = flags.FLAGS
 flags.DEFINE_string("run", None, "Directory of a finished search, or of a saved network; or give --model.")
 # --model and --board are those of export.firmware.
 for _name in ("model", "board"):
@@ -31,8 +31,8 @@ def of_model(model: Path) -> tuple[QuantGraph, FrontEnd | None]:
     if not model.is_file():
         raise LogGradError(f"--model={model}: no such file; export.convert writes model.tflite")
     network = tflite_graph.load(model)
-    description = firmware.read_description(model, network.sha256)
-    return network, FrontEnd.from_json(description["front_end"]) if description else None
+    found = description.read(model, network.sha256)
+    return network, found.front_end if found else None
 
 
 def of_run(run: Path) -> tuple[QuantGraph, FrontEnd | None]:

@@ -17,7 +17,7 @@ from typing import Any
 
 from absl import flags
 
-from export import GENERATOR, boards
+from export import GENERATOR, boards, description
 from export.c import emit, tflm, vectors
 from export.c.text import filled
 from export.plan import binning, memory
@@ -29,7 +29,6 @@ from export.tflite import graph as tflite_graph
 from export.tflite.quant_graph import QuantGraph
 from loggrad_tf import cli, files, json_base
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.transform.frontend import FrontEnd
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "The int8 flatbuffer; model.json is looked for beside it.")
@@ -120,39 +119,17 @@ class Project:
     note: str
 
 
-def read_description(model: Path, sha256: str) -> dict[str, Any] | None:
-    """model.json beside the model, or None; it must describe this very file."""
-    path = model.with_name("model.json")
-    if not path.is_file():
-        return None
-    description = json_base.read(path, "convert again")
-    try:
-        FrontEnd.from_json(description["front_end"])
-        found, names, data = description["model_sha256"], description["class_names"], description.get("data")
-        if not isinstance(names, list) or not (data is None or {"spec", "size", "mode"} <= data.keys()):
-            raise ValueError("class_names or data")
-    except (LogGradError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise LogGradError(
-            f"{path}: cannot be read ({type(error).__name__}: {error}): convert again"
-        ) from None
-    if found != sha256:
-        raise LogGradError(
-            f"{path}: describes another model than {model.name} ({sha256[:12]}): convert again"
-        )
-    return description
-
-
 def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     """Generate the project for one model and one board, in memory."""
     board = boards.read(board_name)
     if not model.is_file():
         raise LogGradError(f"--model={model}: no such file; export.convert writes model.tflite")
     graph = tflite_graph.load(model)
-    description = read_description(model, graph.sha256)
-    front_end = FrontEnd.from_json(description["front_end"]) if description else None
+    found = description.read(model, graph.sha256)
     tensor = graph.tensors[build(graph).input]
+    front_end = found.front_end if found else None
     source = describe(front_end, tensor.shape, tensor.scale, tensor.zero_point, options.binning)
-    classes = tuple(str(name) for name in description["class_names"]) if description else ()
+    classes = found.class_names if found else ()
     output = graph.tensors[graph.output]
     if classes and len(classes) != max(output.size, 2):
         raise LogGradError(f"model.json: {len(classes)} class names for {output.size} outputs: convert again")
@@ -160,7 +137,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     mark = f"{GENERATOR}/{stamp(source)}"
     runtime = _tflm if options.runtime == "tflm" else _loggrad
     engine = runtime(_Given(model.read_bytes(), graph, source, board, classes, command, mark), options)
-    made = vectors.make(source, (description or {}).get("data"), options.vectors)
+    made = vectors.make(source, found.data if found else None, options.vectors)
     record = {
         "loggrad_project": VERSION,
         "board": board_name,
@@ -201,8 +178,8 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "model.tflite": model.read_bytes(),
         "vectors.npz": made.npz(),
     }
-    if description:
-        files["model.json"] = model.with_name("model.json").read_bytes()
+    if found:
+        files[description.NAME] = model.with_name(description.NAME).read_bytes()
     return Project(board_name, files, engine, source, f"{len(made.frames)}: {made.note}")
 
 
@@ -290,11 +267,10 @@ def _check_replaceable(out: Path) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     try:
-        found = json_base.read(out / "project.json")
-        ours = isinstance(found, dict) and "loggrad_project" in found
+        record = json_base.read(out / "project.json")
     except (OSError, LogGradError):
-        ours = False
-    if not ours:
+        record = None
+    if not isinstance(record, dict) or "loggrad_project" not in record:
         raise LogGradError(f"--out={out}: exists and is not a firmware project: choose another directory")
 
 

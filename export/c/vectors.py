@@ -9,10 +9,10 @@ is P: its places are unequal, and its squares sum to anything that rounds to P.
 
 import dataclasses
 import io
-from typing import Any
 
 import numpy as np
 
+from export.description import Data
 from export.plan import binning
 from export.plan.input import Input
 from loggrad_tf.data import dataset
@@ -45,11 +45,11 @@ class Vectors:
         return file.getvalue()
 
 
-def make(source: Input, data: dict[str, Any] | None, count: int) -> Vectors:
+def make(source: Input, data: Data | None, count: int) -> Vectors:
     """``count`` frames for ``source``; fewer, never one twice, where the test split has fewer.
 
     Args:
-      data: the ``data`` entry of model.json (spec, size, mode), or None.
+      data: of model.json, or None.
     """
     shape = (count, source.height, source.width, source.channels)
     generator = np.random.default_rng(0)
@@ -63,17 +63,17 @@ def make(source: Input, data: dict[str, Any] | None, count: int) -> Vectors:
     try:
         if data is None:
             raise LogGradError("model.json names no data set")
-        images = dataset.load(data["spec"], size=data["size"], mode=data["mode"])
+        images = dataset.load(data.spec, size=data.size, mode=data.mode)
         pixels, labels = images.subset("test")
         if len(pixels) == 0 or pixels.shape[1:] != (source.lines, source.line_pixels):
             raise LogGradError(
-                f"data set {data['spec']} has no test images of {source.lines}x{source.line_pixels}"
+                f"data set {data.spec} has no test images of {source.lines}x{source.line_pixels}"
             )
         count = min(count, len(pixels))
         chosen = np.linspace(0, len(pixels) - 1, count).round().astype(int)
         linear = requantize(np.asarray(pixels[chosen]), images.sensor, front_end.sensor)
         labels = np.asarray(labels[chosen], np.int32)
-        note = f"test images of {data['spec']}"
+        note = f"test images of {data.spec}"
     except LogGradError as error:
         size = (count, source.lines, source.line_pixels)
         linear = generator.integers(0, front_end.sensor.span + 1, size).astype(np.uint16)

@@ -46,8 +46,8 @@ def deployed(graph: Graph, front_end: FrontEnd, board: str, binning: int = 1) ->
       board: a folder of firmware/boards.
       binning: 1, 2 or 4: the board averages so many codes squared to a pixel first.
     Raises:
-      LogGradError: no such board, a board without memory to count (host), or an input that the front end
-        does not fill.
+      LogGradError: no such board, a board without memory to count (host), an input that the front end
+        does not fill, or more calls a frame than the C counts (:data:`export.plan.schedule.MAX_CALLS`).
     """
     facts = boards.read(board)
     if facts["ram"] is None or facts["flash"] is None:

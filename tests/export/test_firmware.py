@@ -286,6 +286,10 @@ def test_only_a_project_is_replaced(tmp_path: Path) -> None:
     (precious / "thesis.txt").write_text("years of work")
     with pytest.raises(LogGradError, match="not a firmware project"):
         firmware.write(made, precious)
+    for text in ("[" * 100_000, "7", '["loggrad_project"]', "{"):
+        (precious / "project.json").write_text(text)
+        with pytest.raises(LogGradError, match="not a firmware project"):
+            firmware.write(made, precious)
     assert (precious / "thesis.txt").read_text() == "years of work"
     firmware.write(made, tmp_path / "p")
     (tmp_path / "p" / "stale").write_text("")

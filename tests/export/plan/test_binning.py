@@ -9,6 +9,7 @@ import pytest
 
 from export import firmware
 from export.c import vectors
+from export.description import Data
 from export.firmware import Options
 from export.plan import binning
 from export.plan.input import MAX_SIDE, describe
@@ -94,7 +95,7 @@ def test_vectors_are_mosaics_of_the_gray_frames(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(dataset, "load", lambda *_, **__: Images)
     source = describe(fixed("loggrad_2p25", SENSOR), (9, 11, 1), 1.0, 0, 2)
-    data = {"spec": "gray", "size": 9, "mode": "gray"}
+    data = Data("gray", 9, "gray")
     made = vectors.make(source, data, 5)
     assert made.frames.shape == (5, 18, 22) and made.frames.dtype == np.uint16
     assert made.frames.min() >= SENSOR.black and made.frames.max() <= SENSOR.white

@@ -1,0 +1,85 @@
+"""``model.json`` beside a flatbuffer: what RAW is, and how it becomes the input tensor.
+
+:mod:`export.convert` writes it, with more than is read here. What is read is checked key by key; a file that
+is damaged, or that describes another flatbuffer, is refused with one line.
+"""
+
+import dataclasses
+from pathlib import Path
+
+from loggrad_tf import json_base
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.json_base import JsonBase
+from loggrad_tf.transform.frontend import FrontEnd
+
+NAME = "model.json"
+_LONGEST_REASON = 200
+
+
+@dataclasses.dataclass(frozen=True)
+class Data(JsonBase):
+    """The data set of a network, as :func:`loggrad_tf.data.dataset.load` takes it."""
+
+    spec: str
+    size: int
+    mode: str
+
+    def __post_init__(self) -> None:
+        if not _is_text(self.spec):
+            raise LogGradError("data: spec is no text")
+
+
+@dataclasses.dataclass(frozen=True)
+class Description(JsonBase):
+    """What the doors read.
+
+    Attributes:
+      model_sha256: of the flatbuffer.
+      front_end: what fills the input tensor.
+      class_names: in label order; may be empty.
+      data: where test images come from, if that is known.
+    """
+
+    model_sha256: str
+    front_end: FrontEnd
+    class_names: tuple[str, ...]
+    data: Data | None = None
+
+    def __post_init__(self) -> None:
+        if not all(map(_is_text, self.class_names)):
+            raise LogGradError("class_names: a name is no text")
+
+
+def read(model: Path, sha256: str) -> Description | None:
+    """model.json beside ``model``, or None where there is none.
+
+    Raises:
+      LogGradError: it is damaged, or describes another file than the one with this hash.
+    """
+    path = model.with_name(NAME)
+    if not path.is_file():
+        return None
+    values = json_base.read(path)
+    try:
+        found: Description = Description.from_json(_known(values, Description))
+    except LogGradError as error:
+        reason = " ".join(str(error).split())[:_LONGEST_REASON]
+        raise LogGradError(f"{path}: cannot be read ({reason}): convert again") from None
+    if found.model_sha256 != sha256:
+        raise LogGradError(
+            f"{path}: describes another model than {model.name} ({sha256[:12]}): convert again"
+        )
+    return found
+
+
+def _is_text(name: str) -> bool:
+    """Can C and file names hold it?"""
+    return "\0" not in name and not any("\ud800" <= char <= "\udfff" for char in name)
+
+
+def _known(values: object, cls: type) -> object:
+    """An object without the keys that nobody here reads, at its top and in ``data``."""
+    if not isinstance(values, dict):
+        return values
+    kept = {f.name: values[f.name] for f in dataclasses.fields(cls) if f.name in values}
+    return kept | ({"data": _known(kept["data"], Data)} if "data" in kept else {})
