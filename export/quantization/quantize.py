@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 
+from export.quantization import converter
 from export.quantization.pairwise import pairwise
-from loggrad_tf import quiet
 from loggrad_tf.transform.frontend import FrontEnd
 from models.graph import WEIGHTED, Graph, Op
 from models.keras_net import FoldedWeights
@@ -70,6 +70,8 @@ def convert(
     Args:
       reaches: the weight that becomes 127, for each op with weights: float32 (channels,), of a dense
         op (). Without them, the largest there is.
+    Raises:
+      LogGradError: this TensorFlow has no converter.
     """
     graph = pairwise(graph)
 
@@ -89,15 +91,7 @@ def convert(
         }
         return outputs(graph, kernels, weights.biases, pixels, rounded)[-1]
 
-    # The second argument keeps the function's owner alive; a function of constants needs any object.
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [network.get_concrete_function()], tf.Module()
-    )
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
-    with quiet.stderr():
-        return bytes(converter.convert())
+    return converter.int8_flatbuffer(network.get_concrete_function())
 
 
 def input_range(front_end: FrontEnd) -> tuple[float, float]:

@@ -12,8 +12,8 @@ import re
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
 
+from export.tflite.interpreter import schema
 from export.tflite.quant_graph import INT8_MAX, INT8_MIN, Tensor
 from loggrad_tf.errors import LogGradError
 

@@ -14,13 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
-
 from export.tflite import elementwise as tflite_elementwise
 from export.tflite import lookup as tflite_lookup
 from export.tflite import ops as tflite_ops
 from export.tflite import shapes as tflite_shapes
 from export.tflite.file import MAX_FILE_BYTES, Operator, TfliteFile
+from export.tflite.interpreter import schema
 from export.tflite.ops import Fields, Reader
 from export.tflite.quant_graph import Op, QuantGraph, Tensor
 from loggrad_tf.errors import LogGradError

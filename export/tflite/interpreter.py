@@ -1,13 +1,18 @@
 """Running an int8 flatbuffer with TFLite's reference kernels, the golden arithmetic.
 
+This is the one module that knows LiteRT (``ai_edge_litert``): its interpreter, and ``schema``, the generated
+classes of the flatbuffer, for those who read or write one.
 Only the resolver BUILTIN_REF will do: the default one hands layers to XNNPACK, whose single
 rounding differs by one on up to several per cent of the outputs.
 """
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from loggrad_tf.errors import LogGradError
+
+__all__ = ["ReferenceInterpreter", "schema"]
 
 
 class ReferenceInterpreter:

@@ -9,10 +9,9 @@ from typing import Any
 
 import flatbuffers  # type: ignore[import-untyped]
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
 
 from export.tflite.file import Operator
-from export.tflite.interpreter import ReferenceInterpreter
+from export.tflite.interpreter import ReferenceInterpreter, schema
 from export.tflite.ops import Fields, Reader
 from export.tflite.quant_graph import Tensor
 from loggrad_tf.errors import LogGradError

@@ -11,9 +11,9 @@ import math
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
 
 from export.tflite.file import MAX_SIDE, Operator, TfliteFile
+from export.tflite.interpreter import schema
 from export.tflite.quant_graph import (
     INT8_MAX,
     INT8_MIN,

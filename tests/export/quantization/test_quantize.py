@@ -1,10 +1,13 @@
 """The converter gives the scales that calibration asked for, and int8 stays near float."""
 
+import types
+
 import numpy as np
 import pytest
+import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from export.quantization import quantize
+from export.quantization import converter, quantize
 from export.tflite import graph as tflite_graph
 from export.tflite.interpreter import ReferenceInterpreter
 from loggrad_tf.errors import LogGradError
@@ -99,3 +102,20 @@ def test_a_dead_network_still_converts() -> None:
 def test_a_damaged_flatbuffer_is_refused() -> None:
     with pytest.raises(LogGradError, match="does not load in TFLite"):
         ReferenceInterpreter(b"TFL3" + bytes(100))
+
+
+def test_a_tensorflow_without_the_converter_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = global_average()
+    weights = keras_net.fold(graph, keras_net.build(graph))
+    front_end = frontend.fixed("loggrad_1p5", SENSOR)
+    ranges = quantize.calibrate(graph, weights, np.zeros((1, *graph.input_shape), np.float32))
+    reason = r"TensorFlow 9\.1 has no converter to \.tflite \(tf\.lite\): install tensorflow==2\.21\.0"
+    for lite in ({}, {"lite": types.SimpleNamespace()}):
+        without = types.SimpleNamespace(__version__="9.1", Module=tf.Module, int8=tf.int8, **lite)
+        monkeypatch.setattr(converter, "tf", without)
+        with pytest.raises(LogGradError, match=reason):
+            quantize.convert(graph, weights, front_end, ranges)
+
+
+def test_the_tensorflow_that_is_advised_is_the_one_tested_with() -> None:
+    assert tf.__version__ == converter.TESTED
