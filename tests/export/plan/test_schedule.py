@@ -2,7 +2,6 @@
 
 import random
 import sys
-import time
 
 import pytest
 
@@ -157,13 +156,13 @@ def test_networks_deeper_than_python_calls() -> None:
     assert {rows for key, rows in made.rows.items() if key != network.output} == {1}
 
 
-def test_more_calls_than_the_c_counts_are_refused_at_once() -> None:
+def test_more_calls_than_the_c_counts_are_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of few kilobytes may ask for millions of calls: not one of them is looked up."""
     network = chain(60, 60000)
-    start = time.process_time()
-    reason = "60000 input rows and 60 nodes take 3660000 calls a frame, more than 65535: make the input"
+    monkeypatch.setattr(Network, "reads", lambda *_: pytest.fail("simulated"))
+    reason = "60000 input rows and 60 nodes take 3660000 calls a frame, more than 65535: make the input lower"
     with pytest.raises(LogGradError, match=reason):
         plan(network.graph)
-    assert time.process_time() - start < 1
 
 
 def test_as_many_calls_as_the_c_counts(monkeypatch: pytest.MonkeyPatch) -> None:
