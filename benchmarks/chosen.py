@@ -60,7 +60,7 @@ def main(argv: list[str]) -> None:
     print(f"recipe: {dataclasses.asdict(reference.train)}")
     wanted = [(name, FIRST_SEED + k) for k in range(FLAGS.seeds) for name in networks]
     tasks = [Task(i, networks[name], seed) for i, (name, seed) in enumerate(wanted)]
-    spec = TrainingSpec(data.path, reference.front_end, reference.train.to_json(), Path())
+    spec = TrainingSpec(data.path, reference.front_end, reference.train, Path())
     found: dict[tuple[str, int], tuple[float, ...]] = {}
     for index, outcome, weights in train_in_full(spec, tasks, processors()):
         name, seed = wanted[index]

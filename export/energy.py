@@ -10,7 +10,7 @@ from pathlib import Path
 
 from absl import flags
 
-from export import description
+from export.c import description
 from export.firmware import FLAGS
 from export.predict import pipeline
 from export.quantization.nominal import nominal

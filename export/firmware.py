@@ -17,8 +17,8 @@ from typing import Any
 
 from absl import flags
 
-from export import GENERATOR, boards, description
-from export.c import emit, tflm, vectors
+from export import GENERATOR, boards
+from export.c import description, emit, tflm, vectors
 from export.c.text import filled
 from export.plan import binning, memory
 from export.plan.input import Input, describe, stamp

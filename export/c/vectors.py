@@ -12,7 +12,7 @@ import io
 
 import numpy as np
 
-from export.description import Data
+from export.c.description import Data
 from export.plan import binning
 from export.plan.input import Input
 from loggrad_tf.data import dataset

@@ -9,7 +9,7 @@ import pytest
 
 from export import firmware
 from export.c import vectors
-from export.description import Data
+from export.c.description import Data
 from export.firmware import Options
 from export.plan import binning
 from export.plan.input import MAX_SIDE, describe

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from export import description, energy, firmware
+from export import energy, firmware
+from export.c import description
 from export.firmware import Options
 from loggrad_tf import json_base
 from loggrad_tf.errors import LogGradError
