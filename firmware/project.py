@@ -181,11 +181,9 @@ def _texts(path: Path, values: list[Any], name: str) -> list[str]:
 
 
 def _predicted(path: Path, sizes: dict[str, Any]) -> dict[str, int | None]:
-    if not {"ram", "flash", "program"} <= set(sizes):
-        raise _damaged(path, "'predicted' lacks ram, flash or program")
     known = {key: int for key, value in sizes.items() if value is not None}
     _check(path, sizes, known)
-    return sizes
+    return dict.fromkeys(("ram", "flash", "program")) | sizes
 
 
 def _check_board(path: Path, board: dict[str, Any]) -> None:
