@@ -115,6 +115,30 @@ def test_no_circle_among_modules() -> None:
         visit(name, ())
 
 
+def knowing(package: str) -> list[str]:
+    """Modules that import a foreign package, or reach it as an attribute, as in ``tf.lite``."""
+    found = []
+    for name, path in modules().items():
+        reached = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                reached |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                reached |= {f"{node.module}.{alias.name}" for alias in node.names}
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                reached.add(f"{node.value.id}.{node.attr}")
+        shortened = (one.replace("tensorflow.", "tf.") for one in reached)
+        if any(one == package or one.startswith(f"{package}.") for one in shortened):
+            found.append(name)
+    return found
+
+
+def test_one_module_knows_the_converter_and_one_the_interpreter() -> None:
+    """``firmware`` imports nothing of ours, so its verifier has an interpreter of its own."""
+    assert knowing("tf.lite") == ["export.quantization.converter"]
+    assert knowing("ai_edge_litert") == ["export.tflite.interpreter", "firmware.verify"]
+
+
 def names_of(module: str) -> set[str]:
     """What a module defines at its head, or lists as public."""
     found: set[str] = set()
