@@ -74,7 +74,7 @@ def test_every_command_has_one_letter_on_both_sides() -> None:
 
 def test_the_head_of_main_tells_every_line() -> None:
     """Its table of commands and answers has these letters and no others."""
-    head = MAIN[: MAIN.index("*/")]
+    head = MAIN[MAIN.index("/* The program") :].partition("*/")[0]
     told = set(re.findall(r"^ \*   (?:                )?([A-Z]) ", head.replace("\n", " \n"), re.MULTILINE))
     enumerators = {C[name] for name in ("WHO", "FRAME", "ROW", "RESULT", "CAMERA_FRAME", "MEMORY", "END")}
     assert told == enumerators | {C["PIECE"], C["UNREADABLE"]}

@@ -444,7 +444,9 @@ int main(void)
     includes = [f"-I{made.path / place}" for place in ("src", "lib/include")] + ["-isystem", str(STUB)]
     objects = []
     sources_c = [tmp_path / "test.c", made.path / "src/net.c", made.path / "src/net_model.c"]
-    sources_c += [made.path / "lib/src" / f"{name}.c" for name in ("lg_quantizer", "lg_line", "lg_pack")]
+    sources_c += [
+        made.path / "lib/src" / f"{name}.c" for name in ("lg_quantizer", "lg_line", "lg_raw", "lg_pack")
+    ]
     sources_c += [STUB / "tensorflow/lite/micro/micro_interpreter.cc", made.path / "src/net_interpreter.cc"]
     sources_c += [path for path in [made.path / "lib/src/lg_level_codes.c"] if path.is_file()]
     for number, source in enumerate(sources_c):
