@@ -139,7 +139,6 @@ def _trained(
     open_pool: OpenPool,
 ) -> Iterator[tuple[int, Bundle]]:
     """One training in full of each candidate that is wanted."""
-
     tasks: list[Task] = []
     place = {r.candidate.index: directory / FINALISTS / f"{r.candidate.index:05d}_{repeat}" for r in wanted}
     for record in wanted:
@@ -243,7 +242,6 @@ def _bundle(
     outcome: Outcome,
     repeat: int = 0,
 ) -> Bundle:
-
     ranked = record.outcome.val_error
     assert ranked is not None and outcome.val_error is not None
     losses = {} if outcome.val_loss is None else {VAL_LOSS: outcome.val_loss}
@@ -265,7 +263,6 @@ def _bundle(
 
 
 def _saved(place: Path) -> Bundle | None:
-
     try:
         return bundle.load(place)
     except LogGradError:
