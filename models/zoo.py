@@ -5,10 +5,10 @@ Each function returns a :class:`models.graph.Graph` for square single-channel in
 
 from collections.abc import Callable
 
-from models.graph import Graph, GraphBuilder, output_units
+from models.graph import SAME, Graph, GraphBuilder, output_units
 
 
-def two_conv_one_fc(size: int, classes: int, c1: int = 8, c2: int = 8, padding: str = "same") -> Graph:
+def two_conv_one_fc(size: int, classes: int, c1: int = 8, c2: int = 8, padding: str = SAME) -> Graph:
     """2conv1fc, paper figure 7: two 5x5 convolutions with ReLU and 2x2 max pooling, one dense layer."""
     b = GraphBuilder()
     x = b.input(size, size, 1)
@@ -24,9 +24,9 @@ def small_bn(size: int, classes: int) -> Graph:
     them, global average, dense.
     """
     b = GraphBuilder()
-    x = b.conv(b.input(size, size, 1), 8, 3, stride=2, padding="same", bn=True, relu=True)
+    x = b.conv(b.input(size, size, 1), 8, 3, stride=2, padding=SAME, bn=True, relu=True)
     for filters in (10, 16, 32):
-        x = b.conv(b.max_pool(x, 2), filters, 3, padding="same", bn=True, relu=True)
+        x = b.conv(b.max_pool(x, 2), filters, 3, padding=SAME, bn=True, relu=True)
     return b.build(b.dense(b.global_avg(x), output_units(classes)))
 
 

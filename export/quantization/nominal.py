@@ -165,6 +165,6 @@ def _operator(
 
 def _before(op: networks.Op, source: tuple[int, ...], out: tuple[int, ...], axis: int) -> int:
     """Rows or columns of padding ahead of a map."""
-    if op.padding == "valid":
+    if op.padding == networks.VALID:
         return 0
     return max((out[axis] - 1) * op.stride[axis] + op.kernel[axis] - source[axis], 0) // 2

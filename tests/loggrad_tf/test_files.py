@@ -1,11 +1,8 @@
 """Files that are there whole or not at all, and disks that are full."""
 
-import contextlib
 import os
-import resource
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +12,7 @@ from loggrad_tf import cli
 from loggrad_tf.files import DiskFull, write_array, write_whole
 from tests.support import REPOSITORY
 from tests.support.archives import pictures
-
-
-@contextlib.contextmanager
-def _files_end_at(size: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+from tests.support.full_disk import files_end_at
 
 
 def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
@@ -39,7 +27,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     write_whole(path, b"old")
     with (
-        _files_end_at(10),
+        files_end_at(10),
         pytest.raises(DiskFull, match=rf"^{path}: the disk is full \(file too large\); free some space"),
     ):
         write_whole(path, b"new" * 4)
@@ -70,7 +58,7 @@ def test_an_array_that_finds_no_space_tells_why(tmp_path: Path) -> None:
     array = np.arange(5000, dtype=np.uint16).reshape(50, 100)
     write_array(tmp_path / "a.npy", array)
     assert np.array_equal(np.load(tmp_path / "a.npy"), array)
-    with _files_end_at(4096), pytest.raises(OSError) as caught:
+    with files_end_at(4096), pytest.raises(OSError) as caught:
         write_array(tmp_path / "b.npy", array)
     assert "disk is full" in cli._describe(caught.value)
 

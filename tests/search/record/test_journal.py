@@ -1,11 +1,8 @@
 """search.record.journal: what survives a crash, and what is refused."""
 
-import contextlib
 import dataclasses
-import resource
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ from loggrad_tf.files import DiskFull
 from search.record.journal import Journal, encode, write_synced
 from tests.search.run import test_rundir
 from tests.support import REPOSITORY
+from tests.support.full_disk import files_end_at
 
 METHOD = dataclasses.replace(test_rundir.CONFIG.method, rounds=12, children=1, pruning=False)
 LIGHT = dataclasses.replace(test_rundir.CONFIG, method=METHOD)
@@ -88,17 +86,6 @@ def test_numbers_that_json_cannot_hold_are_refused(tmp_path: Path) -> None:
     assert (tmp_path / "j").read_bytes() == b""
 
 
-@contextlib.contextmanager
-def _files_end_at(size: int) -> Iterator[None]:
-    """Writes beyond ``size`` bytes are cut short, and fail from there on."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_disk_full_at_every_byte(tmp_path: Path) -> None:
     """A record that finds no room leaves the journal as it was, and goes in when there is room again."""
     path = tmp_path / "j"
@@ -107,7 +94,7 @@ def test_disk_full_at_every_byte(tmp_path: Path) -> None:
     for room in range(start, start + len(encode(RECORDS[1]))):
         path.write_bytes(content[:start])
         journal = Journal(path)
-        with _files_end_at(room), pytest.raises(DiskFull, match=f"{path}: the disk is full .*resume"):
+        with files_end_at(room), pytest.raises(DiskFull, match=f"{path}: the disk is full .*resume"):
             journal.append(RECORDS[1])
         assert path.read_bytes() == content[:start]
         for record in RECORDS[1:]:
@@ -131,7 +118,7 @@ def test_search_on_a_full_disk_goes_on_when_there_is_space(light: None, tmp_path
     for number in range(2, len(lines)):  # other files of a run are as short as its first two lines
         before = b"".join(lines[:number])
         room = len(before) + round(part * len(lines[number]))
-        with _files_end_at(room), pytest.raises(DiskFull, match="journal.jsonl"):
+        with files_end_at(room), pytest.raises(DiskFull, match="journal.jsonl"):
             test_rundir.search(directory, number, resume=number > 2)
         assert (directory / "journal.jsonl").read_bytes() == before
     test_rundir.search(directory, resume=True)
@@ -141,7 +128,7 @@ def test_search_on_a_full_disk_goes_on_when_there_is_space(light: None, tmp_path
 def test_files_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "00001.npz"
     write_synced(path, b"old")
-    with _files_end_at(10), pytest.raises(DiskFull, match=f"{path}: the disk is full"):
+    with files_end_at(10), pytest.raises(DiskFull, match=f"{path}: the disk is full"):
         write_synced(path, b"x" * 11)
     assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
     with pytest.raises(FileNotFoundError):
