@@ -87,7 +87,9 @@ def load(path: Path) -> Project:
         record = _read(path / "project.json", _PROJECT)
         if record["loggrad_project"] != 1:
             version = record["loggrad_project"]
-            raise FirmwareError(f"{path}: project version {version}, this program reads 1: generate it again")
+            raise FirmwareError(
+                f"{path}/project.json: project version {version}, this program reads 1: generate it again"
+            )
         if not re.fullmatch(r"[\w-]+", record["board"]):
             raise _damaged(path / "project.json", "board is no name")
         board = _read(path / "boards" / record["board"] / "board.json", _BOARD)

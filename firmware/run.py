@@ -41,10 +41,17 @@ def load_vectors(project: Project) -> Vectors:
         raise FirmwareError(f"{path}: missing: generate the project again") from None
     except Exception:  # on a damaged file NumPy raises whatever comes
         raise FirmwareError(f"{path}: damaged: generate the project again") from None
+    if not all(isinstance(array, np.ndarray) for array in (vectors.frames, vectors.tensors, vectors.labels)):
+        raise FirmwareError(f"{path}: damaged (a member is no array): generate the project again")
     frames, tensors, labels = vectors.frames, vectors.tensors, vectors.labels
-    if frames.dtype not in (np.uint8, np.uint16, np.int8) or tensors.dtype != np.int8 or tensors.ndim != 4:
+    if (
+        frames.ndim != 3
+        or frames.dtype not in (np.uint8, np.uint16, np.int8)
+        or tensors.dtype != np.int8
+        or tensors.ndim != 4
+    ):
         raise FirmwareError(f"{path}: damaged (values of other types): generate the project again")
-    if not len(frames) == len(tensors) == labels.size or labels.ndim != 1 or labels.dtype.kind != "i":
+    if labels.ndim != 1 or labels.dtype.kind != "i" or not len(frames) == len(tensors) == len(labels):
         raise FirmwareError(
             f"{path}: damaged (its arrays do not belong together): generate the project again"
         )

@@ -30,7 +30,7 @@ def _parse(argv: list[str]) -> list[str]:
 
 def _fail(code: int, message: str) -> None:
     sys.stdout.flush()
-    print(f"error: {message}", file=sys.stderr, flush=True)
+    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
     sys.exit(code)
 
 

@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import json
 import math
+import re
 import types
 import typing
 from pathlib import Path
@@ -90,6 +91,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
+# Half a character, which no file and no terminal takes.
+_UNPAIRED = re.compile("[\ud800-\udfff]")
 _NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
 
 
@@ -116,6 +119,8 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
     accepted: tuple[type, ...] = (int, float) if hint is float else (hint,)
     if not isinstance(value, accepted) or (isinstance(value, bool) and hint is not bool):
         raise LogGradError(f"{where} is {_shown(value)}, {_NAMES[hint]} is needed")
+    if isinstance(value, str) and not value.isascii() and _UNPAIRED.search(value):
+        raise LogGradError(f"{where} is {_shown(value)}, which is no text")
     if isinstance(value, float) and not math.isfinite(value):
         raise LogGradError(f"{where} is {value}, a finite number is needed")
     if isinstance(value, int) and not -(2**63) <= value < 2**63:

@@ -150,9 +150,14 @@ def load(directory: Path) -> Bundle:
         raise LogGradError(f"{description}: written by another version; {_REMEDY}")
     try:
         saved = Description.from_json(data)
+    except (LogGradError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise LogGradError(f"{description}: damaged network ({error}); {_REMEDY}") from None
+    try:
         weights = tuple(arrays.load_archive(directory / "weights.npz", "").values())
         _check_weights(saved.graph, weights)
-    except (LogGradError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise LogGradError(f"{directory}: damaged network ({error}); {_REMEDY}") from None
+    except (LogGradError, LookupError) as error:
+        raise LogGradError(
+            f"{directory}: damaged network (network.json or weights.npz: {error}); {_REMEDY}"
+        ) from None
     fields = {field.name: getattr(saved, field.name) for field in dataclasses.fields(saved)}
     return Bundle(**fields, weights=weights)

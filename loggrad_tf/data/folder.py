@@ -67,8 +67,16 @@ def _rows(path: Path) -> list[dict[str, str]]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise LogGradError(f"{path}: not a UTF-8 CSV file ({error}): save it as one") from error
     if "file" not in names or not names & {"class", "label"}:
-        raise LogGradError(f"{path}: its first line must name the columns file and class: {sorted(names)}")
+        found = str(sorted(names))[:200]
+        raise LogGradError(f"{path}: its first line must name the columns file and class: {found}")
     return rows
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _plan_manifest(folder: Path) -> Source:
@@ -91,7 +99,7 @@ def _plan_manifest(folder: Path) -> Source:
             reason = f"split '{split}' is not train, val or test"
         elif lists and not split:
             reason = "in none of train.txt, val.txt, test.txt"
-        elif not path.is_file():
+        elif not _is_file(path):
             reason = "no such file"
         if reason:
             rejects.append(Reject(name, -1, reason))
@@ -100,7 +108,7 @@ def _plan_manifest(folder: Path) -> Source:
             pictures[name] = Picture(path, name, group, split, (0, 0), (label,))
     files = [manifest, *(picture.path for picture in pictures.values()), *_lists(folder)]
     names = read_classes(folder, tuple(sorted({picture.labels[0] for picture in pictures.values()})))
-    return _source(folder, list(pictures.values()), names, rejects, files)
+    return _source(manifest, list(pictures.values()), names, rejects, files)
 
 
 def _plan_classes(folder: Path) -> Source:
@@ -168,13 +176,16 @@ def _lists(folder: Path) -> list[Path]:
 
 
 def _source(
-    folder: Path, pictures: list[Picture], names: tuple[str, ...], rejects: list[Reject], files: list[Path]
+    where: Path, pictures: list[Picture], names: tuple[str, ...], rejects: list[Reject], files: list[Path]
 ) -> Source:
+    """The source, for which ``where`` stands in errors."""
     if not pictures:
-        first = f", first reject {rejects[0].file}: {rejects[0].reason}" if rejects else ""
-        raise LogGradError(f"{folder}: no picture in it, {len(rejects)} rejects{first}: see the layouts")
+        first = f", first reject {rejects[0].file}: {rejects[0].reason}"[:300] if rejects else ""
+        raise LogGradError(f"{where}: no picture in it, {len(rejects)} rejects{first}: see the layouts")
     if len(names) < 2:
-        raise LogGradError(f"{folder}: {len(names)} class in it, {', '.join(names)}: two or more are needed")
+        raise LogGradError(
+            f"{where}: {len(names)} class in it, {', '.join(names)[:100]}: two or more are needed"
+        )
     strange = [picture for picture in pictures if not set(picture.labels) <= set(names)]
     rejects += [Reject(item.file, -1, f"class '{item.labels[0]}' is not in classes.txt") for item in strange]
     known = [picture for picture in pictures if set(picture.labels) <= set(names)]

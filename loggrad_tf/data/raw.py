@@ -13,7 +13,6 @@ that are not of R, G and B. Nothing is demosaiced, white-balanced or denoised.
 
 import dataclasses
 import itertools
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -164,7 +163,9 @@ def _inspect(path: Path, head: bytes) -> str:
                         " copy it again from the camera"
                     )
             return _camera(tiff.pages.first.tags)
-    except (tifffile.TiffFileError, struct.error, ValueError, KeyError, IndexError, TypeError):
+    except LogGradError:
+        raise
+    except Exception:  # on a damaged file the library raises whatever comes, and LibRaw is to judge it
         return ""
 
 
@@ -175,11 +176,13 @@ def _read_camera_file(path: Path, head: bytes) -> RawImage | LogGradError:
         with rawpy.imread(str(path)) as raw:
             _check_size(path, raw.sizes)
             return _decode(path, raw, camera)
-    except rawpy.LibRawError as error:
-        reason = _reason(path, head, error)
-        return LogGradError(f"{path}: {reason}; copy it again from the camera or leave it out")
     except LogGradError as error:
         return error
+    except MemoryError:
+        raise
+    except Exception as error:  # rawpy's own, and what it does not expect of a damaged file
+        reason = _reason(path, head, error)
+        return LogGradError(f"{path}: {reason}; copy it again from the camera or leave it out")
 
 
 def _check_size(path: Path, sizes: rawpy.ImageSizes) -> None:

@@ -23,6 +23,8 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.sensor import Sensor
 
 SPLITS = ("train", "val", "test")
+# Of a list of names.
+_MAX_BYTES = 64 * 2**20
 _VAL_SHARE = _TEST_SHARE = 0.15
 
 
@@ -93,12 +95,26 @@ class Source:
     cut: Cutter
 
 
+def _read_lines(path: Path) -> list[str]:
+    """The lines of a list of names.
+
+    Raises:
+      LogGradError: it is too long, or no UTF-8.
+    """
+    if path.stat().st_size > _MAX_BYTES:
+        raise LogGradError(f"{path}: more than {_MAX_BYTES} bytes: write a list of names, one a line")
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise LogGradError(f"{path}: not UTF-8 ({error}): save it as such, one name a line") from None
+
+
 def read_classes(folder: Path, default: tuple[str, ...]) -> tuple[str, ...]:
     """The names in ``classes.txt``, one a line, or the default if there is no such file."""
     path = folder / "classes.txt"
     if not path.is_file():
         return default
-    names = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    names = tuple(line.strip() for line in _read_lines(path) if line.strip())
     if len(names) < 2 or len(set(names)) != len(names):
         raise LogGradError(f"{path}: need two or more different class names, one a line")
     return names
@@ -115,10 +131,11 @@ def read_lists(folder: Path, names: Iterable[str] = SPLITS) -> dict[str, str]:
         path = folder / f"{split}.txt"
         if not path.is_file():
             continue
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in _read_lines(path):
             name = line.split()[0] if line.split() else ""
             if name and splits.setdefault(name, split) != split:
-                raise LogGradError(f"{path}: '{name}' is in {splits[name]}.txt too: leave it in one list")
+                other = f"{splits[name]}.txt"
+                raise LogGradError(f"{path}: '{name[:100]}' is in {other} too: leave it in one list")
     return splits
 
 
