@@ -1,7 +1,8 @@
 """A .tflite flatbuffer read into a frozen graph of int8 operators.
 
-:mod:`export.tflite.file` reads the container; :mod:`export.tflite.ops`, ``tflite_elementwise``,
-``tflite_lookup`` and ``tflite_shapes`` check one operator each; this module walks the operators.
+:mod:`export.tflite.file` reads the container; :mod:`export.tflite.ops`, :mod:`export.tflite.elementwise`,
+:mod:`export.tflite.lookup` and :mod:`export.tflite.shapes` check one operator each; this module walks the
+operators.
 
 It refuses, naming the operator and its index, whatever the kernels cannot do exactly: other
 types, batches, broadcasts, operators. It never guesses: a graph that comes out of :func:`load`

@@ -25,7 +25,6 @@ from typing import Any, Protocol
 from loggrad_tf import json_base
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import FrontEnd
-from models.recipe import TrainConfig
 from search.cost.objectives import Bounds, Point, extend_front, pareto_front
 from search.record.history import Candidate, Record
 from search.record.journal import JOURNAL, TIMING, Journal, encode, write_synced, writing
@@ -102,9 +101,6 @@ def load_config(directory: Path) -> Config:
     try:
         config = Config.from_json(json_base.read(path, ""))
         FrontEnd.from_json(config.front_end)
-        TrainConfig.from_json(config.method.train)
-        if not ({"epochs", "fused_bn"} <= config.method.train.keys() and "epochs" in config.method.final):
-            raise LogGradError("a training without epochs or fused_bn")
         return config
     except (LogGradError, ValueError, TypeError, AttributeError) as error:
         raise LogGradError(
