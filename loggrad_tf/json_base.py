@@ -91,8 +91,8 @@ def _plain(value: Any) -> Any:
     return value
 
 
-# Half a character, which no file and no terminal takes.
-_UNPAIRED = re.compile("[\ud800-\udfff]")
+# NUL, which C and file names cannot hold, and halves of surrogate pairs, which UTF-8 cannot.
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _NAMES = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
 
 
@@ -119,7 +119,7 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
     accepted: tuple[type, ...] = (int, float) if hint is float else (hint,)
     if not isinstance(value, accepted) or (isinstance(value, bool) and hint is not bool):
         raise LogGradError(f"{where} is {_shown(value)}, {_NAMES[hint]} is needed")
-    if isinstance(value, str) and not value.isascii() and _UNPAIRED.search(value):
+    if isinstance(value, str) and _NO_TEXT.search(value):
         raise LogGradError(f"{where} is {_shown(value)}, which is no text")
     if isinstance(value, float) and not math.isfinite(value):
         raise LogGradError(f"{where} is {value}, a finite number is needed")

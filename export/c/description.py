@@ -24,10 +24,6 @@ class Data(JsonBase):
     size: int
     mode: str
 
-    def __post_init__(self) -> None:
-        if not _is_text(self.spec):
-            raise LogGradError("data: spec is no text")
-
 
 @dataclasses.dataclass(frozen=True)
 class Description(JsonBase):
@@ -45,10 +41,6 @@ class Description(JsonBase):
     class_names: tuple[str, ...]
     data: Data | None = None
 
-    def __post_init__(self) -> None:
-        if not all(map(_is_text, self.class_names)):
-            raise LogGradError("class_names: a name is no text")
-
 
 def read(model: Path, sha256: str) -> Description | None:
     """model.json beside ``model``, or None where there is none.
@@ -59,7 +51,7 @@ def read(model: Path, sha256: str) -> Description | None:
     path = model.with_name(NAME)
     if not path.is_file():
         return None
-    values = json_base.read(path)
+    values = json_base.read(path, "convert again")
     try:
         found: Description = Description.from_json(_known(values, Description))
     except LogGradError as error:
@@ -70,11 +62,6 @@ def read(model: Path, sha256: str) -> Description | None:
             f"{path}: describes another model than {model.name} ({sha256[:12]}): convert again"
         )
     return found
-
-
-def _is_text(name: str) -> bool:
-    """Can C and file names hold it?"""
-    return "\0" not in name and not any("\ud800" <= char <= "\udfff" for char in name)
 
 
 def _known(values: object, cls: type) -> object:
