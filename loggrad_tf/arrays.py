@@ -6,6 +6,7 @@ Nothing is unpickled, and nothing is allocated that the file does not hold.
 import io
 import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,23 @@ from loggrad_tf.json_base import REMEDY, then
 
 # Of all arrays of an archive together; a network for a microcontroller has some megabytes.
 MAX_BYTES = 2**30
+
+
+def save(path: Path, array: np.ndarray) -> None:
+    """``np.save``, whose own writing does not tell why it failed.
+
+    Raises:
+      OSError: with its number.
+    """
+    with path.open("wb") as file:
+        np.lib.format.write_array(_Stream(file.write), array, allow_pickle=False)
+
+
+class _Stream:
+    """Something to write to that NumPy takes for no file of its own."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self.write = write
 
 
 def load(path: Path, remedy: str = REMEDY) -> np.ndarray:

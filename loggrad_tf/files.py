@@ -4,10 +4,8 @@ import contextlib
 import errno
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
 
 from loggrad_tf.errors import LogGradError
 
@@ -86,23 +84,6 @@ def write_whole(path: Path, data: bytes, then: str = _AGAIN) -> None:
     finally:
         temporary.unlink(missing_ok=True)
     sync(path.parent)
-
-
-def write_array(path: Path, array: np.ndarray) -> None:
-    """``np.save``, whose own writing does not tell why it failed.
-
-    Raises:
-      OSError: with its number.
-    """
-    with path.open("wb") as file:
-        np.lib.format.write_array(_Stream(file.write), array, allow_pickle=False)
-
-
-class _Stream:
-    """Something to write to that NumPy takes for no file of its own."""
-
-    def __init__(self, write: Callable[[bytes], object]) -> None:
-        self.write = write
 
 
 def sync(path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loggrad_tf import cli
-from loggrad_tf.files import DiskFull, write_array, write_whole
+from loggrad_tf import arrays, cli
+from loggrad_tf.files import DiskFull, write_whole
 from tests.support import REPOSITORY
 from tests.support.archives import pictures
 from tests.support.full_disk import files_end_at
@@ -56,10 +56,10 @@ def test_file_and_folder_are_on_the_disk_before_it_returns(
 
 def test_an_array_that_finds_no_space_tells_why(tmp_path: Path) -> None:
     array = np.arange(5000, dtype=np.uint16).reshape(50, 100)
-    write_array(tmp_path / "a.npy", array)
+    arrays.save(tmp_path / "a.npy", array)
     assert np.array_equal(np.load(tmp_path / "a.npy"), array)
     with files_end_at(4096), pytest.raises(OSError) as caught:
-        write_array(tmp_path / "b.npy", array)
+        arrays.save(tmp_path / "b.npy", array)
     assert "disk is full" in cli._describe(caught.value)
 
 
