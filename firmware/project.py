@@ -90,7 +90,7 @@ def load(path: Path) -> Project:
             raise FirmwareError(
                 f"{path}/project.json: project version {version}, this program reads 1: generate it again"
             )
-        if not re.fullmatch(r"[\w-]+", record["board"]):
+        if not re.fullmatch(r"[\w-]{1,100}", record["board"]):
             raise _damaged(path / "project.json", "board is no name")
         board = _read(path / "boards" / record["board"] / "board.json", _BOARD)
     except FileNotFoundError as error:

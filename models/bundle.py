@@ -86,7 +86,10 @@ class Bundle(Description):
         from models import keras_net
 
         model = keras_net.build(self.graph)
-        model.set_weights(list(self.weights))
+        try:
+            model.set_weights(list(self.weights))
+        except ValueError:
+            raise LogGradError(f"weights in another order than their network's; {_REMEDY}") from None
         return model
 
 
