@@ -1,8 +1,6 @@
 """Files that are there whole or not at all, and disks that are full."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +8,6 @@ import pytest
 
 from loggrad_tf import arrays, cli
 from loggrad_tf.files import DiskFull, write_whole
-from tests.support import REPOSITORY
-from tests.support.archives import pictures
 from tests.support.full_disk import files_end_at
 
 
@@ -61,21 +57,3 @@ def test_an_array_that_finds_no_space_tells_why(tmp_path: Path) -> None:
     with files_end_at(4096), pytest.raises(OSError) as caught:
         arrays.save(tmp_path / "b.npy", array)
     assert "disk is full" in cli._describe(caught.value)
-
-
-def test_prepare_on_a_file_system_that_is_full_is_one_line(tmp_path: Path) -> None:
-    """64 KB of memory, mounted for one process."""
-    folder, cache = pictures(tmp_path / "p", 8), tmp_path / "cache"
-    cache.mkdir()
-    alone = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs -o size=64k loggrad "$0" && exec "$@"']
-    if subprocess.run([*alone, str(cache), "true"], capture_output=True).returncode:
-        pytest.skip("file systems can be mounted by root only")
-    command = [sys.executable, "-m", "loggrad_tf.prepare", f"--data=folder:{folder}", "--size=48"]
-    done = subprocess.run(
-        [*alone, str(cache), *command],
-        cwd=REPOSITORY, env={**os.environ, "LOGGRAD_CACHE": str(cache)},
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert f"error: {cache}" in done.stderr and "the disk is full" in done.stderr
-    assert "free some space" in done.stderr

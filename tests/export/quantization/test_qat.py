@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
 from export import firmware
 from export.firmware import Options
@@ -20,20 +19,19 @@ from export.quantization.qat import Quantized, Tuning
 from export.tflite import graph as tflite_graph
 from export.tflite.interpreter import ReferenceInterpreter
 from firmware import project, verify
-from loggrad_tf.data import dataset
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend
 from loggrad_tf.transform.frontend import FrontEnd
-from models import bundle, keras_net
+from models import keras_net
 from models.graph import Graph, GraphBuilder
-from models.recipe import TrainConfig
 from models.training import fit
 from models.training.measure import classify
 from tests.export.test_firmware import write_model
 from tests.models.test_graph import every_kind
 from tests.models.training.test_fit import CONFIG, stripes, tiny
 from tests.support import REPOSITORY
+from tests.support.small_networks import saved_network
 
 
 @pytest.fixture(scope="module")
@@ -215,33 +213,6 @@ def test_what_cannot_be_is_refused() -> None:
         qat.weight_bits(graph, Tuning(ternary_first=True))
 
 
-def _saved(folder: Path) -> Path:
-    """An untrained network of two classes of noisy pictures, prepared at 16x16."""
-    rng = np.random.default_rng(0)
-    for name, step in (("fine", 2), ("coarse", 8)):
-        (folder / "pictures" / name).mkdir(parents=True)
-        for i in range(24):
-            stripes = np.arange(32)[:, None, None] % step < step // 2
-            picture = rng.integers(0, 120, (32, 32, 3)) + 100 * stripes
-            Image.fromarray(picture.astype(np.uint8)).save(folder / "pictures" / name / f"{i:02d}.png")
-    data = dataset.load(f"folder:{folder / 'pictures'}", size=16, cache=folder / "cache")
-    weights = tuple(np.asarray(w) for w in keras_net.build(tiny(1)).get_weights())
-    bundle.save(
-        folder / "net",
-        bundle.Bundle(
-            graph=tiny(1),
-            front_end=frontend.fixed("loggrad_1p5", data.sensor),
-            class_names=data.class_names,
-            weights=weights,
-            data=bundle.DataReference(data.spec, 16, data.mode, data.manifest_sha256),
-            train=TrainConfig(epochs=1, batch_size=8),
-            seed=0,
-            metrics={},
-        ),
-    )
-    return folder / "net"
-
-
 def _convert(network: Path, *words: str) -> "subprocess.Popen[str]":
     environment = os.environ | {"LOGGRAD_CACHE": str(network.parent / "cache")}
     command = [sys.executable, "-m", "export.convert", f"--run={network}", *words]
@@ -251,7 +222,7 @@ def _convert(network: Path, *words: str) -> "subprocess.Popen[str]":
 
 
 def test_the_command_writes_a_model_whole_or_not_at_all(tmp_path: Path) -> None:
-    network = _saved(tmp_path)
+    network = saved_network(tmp_path)
     out, errors = (done := _convert(network, "--qat=2", "--ternary_first")).communicate()
     assert done.returncode == 0, errors
     assert "int8, as it was" in out and "epoch 2/2" in errors
