@@ -34,7 +34,7 @@ import OpenEXR
 import tifffile
 from PIL import Image
 
-from export import firmware as export_firmware
+from export.c import description
 from firmware import project as projects
 from firmware import run as firmware_run
 from loggrad_tf.data import dataset, folder, prepared, raw, voc
@@ -222,7 +222,7 @@ SUBJECTS = (
         "model.json",
         _make_model,
         ("model.json",),
-        lambda place: export_firmware.read_description(place / "model.tflite", "1" * 64),
+        lambda place: description.read(place / "model.tflite", "1" * 64),
     ),
     Subject("annotation", _make_annotation, ("a.xml",), lambda place: voc.read_voc(place / "a.xml")),
     Subject("class folders", _make_listed, ("classes.txt", "train.txt", "val.txt", "test.txt"), folder.plan),
