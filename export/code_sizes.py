@@ -40,7 +40,7 @@ _OWN = re.compile(
 
 # Generated functions and those of main.c: one of each in an image, of a size that the network changes.
 _GENERATED = re.compile(
-    r"net_\w+|by_\w+|open_rows|made|input_row|softmax|main|answer|receive|observe|get_ready"
+    r"net_\w+|by_\w+|open_rows|finish_row|input_row|softmax|main|answer|receive|observe|get_ready"
 )
 STAMP = "probe"
 

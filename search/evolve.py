@@ -26,7 +26,7 @@ from search.record.versions import versions
 from search.run import finalists, options, plots, rundir
 from search.run.config import Config, differences
 from search.run.progress import Progress, table
-from search.run.tensorboard import Watch
+from search.run.tensorboard import EventWriter
 from search.strategy.evolution import Evolution
 from search.strategy.proposal import build, propose, pruning_of, training_seed
 from search.workers.evaluator import Task
@@ -137,13 +137,13 @@ def _search(directory: Path, config: Config, data: DataSet) -> None:
             flush=True,
         )
         spec = config.training(data.path, directory / rundir.WEIGHTS)
-        watch = Watch(directory, config, records)
+        events = EventWriter(directory, config, records)
 
         def show(record: Record, seconds: float) -> None:
             progress.show(record, seconds)
-            watch.add(record, seconds, front.members)
+            events.add(record, seconds, front.members)
 
-        with contextlib.closing(watch), options.pool(config.workers, spec, config) as pool:
+        with contextlib.closing(events), options.pool(config.workers, spec, config) as pool:
             rundir.drive(evolution, journal, pool, task_of, show)
     journal.close()
     _finish(directory, config, data, evolution, front)

@@ -43,6 +43,7 @@ def test_summaries(docstring: str, line: str) -> None:
     assert loggrad.summary(docstring) == line
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("verb", VERBS.split())
 def test_help_of_a_verb(verb: str, tmp_path: Path) -> None:
     # Whoever imports TensorFlow or Keras gets these.
@@ -65,6 +66,7 @@ def test_a_verb_that_is_none() -> None:
     assert (far.returncode, far.stderr) == (2, "error: no verb 'zzz': see loggrad --help\n")
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(
     ("words", "code", "reason"),
     [

@@ -95,6 +95,7 @@ def converted(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder
 
 
+@pytest.mark.seconds
 def test_the_wheel_has_the_files_of_the_rooms(wheel: Path) -> None:
     expected = {
         name for name in _tracked() if name.partition("/")[0] in ROOMS and not name.startswith(LEFT_OUT)
@@ -104,6 +105,7 @@ def test_the_wheel_has_the_files_of_the_rooms(wheel: Path) -> None:
     assert found == expected | {"loggrad.py"}
 
 
+@pytest.mark.seconds
 def test_the_doors_open_elsewhere(installed: Path, tmp_path: Path) -> None:
     where = _run([str(installed), "-c", "import export; print(export.__file__)"], tmp_path)
     assert where.startswith(str(installed.parents[1]))
@@ -124,6 +126,7 @@ def test_the_installed_doctor_reads_the_ranges(installed: Path, tmp_path: Path) 
     assert "hypothesis" not in done.stdout
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("board", ["host", pytest.param("mps2-an386", marks=pytest.mark.qemu)])
 def test_the_installed_project_makes_verified_firmware(board: str, installed: Path, converted: Path) -> None:
     for tool in ("cmake", "gcc"):

@@ -79,6 +79,7 @@ def test_every_room_has_its_row_and_every_row_its_room() -> None:
     assert set(table()) == {room(name) for name in modules()}
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("package", PACKAGES)
 def test_rooms_import_what_the_map_says(package: str) -> None:
     allowed = table()
@@ -133,6 +134,7 @@ def knowing(package: str) -> list[str]:
     return found
 
 
+@pytest.mark.seconds
 def test_one_module_knows_the_converter_and_one_the_interpreter() -> None:
     """``firmware`` imports nothing of ours, so its verifier has an interpreter of its own."""
     assert knowing("tf.lite") == ["export.quantization.converter"]

@@ -231,11 +231,11 @@ def _out(plan: Plan, node: Node, row: str = "y") -> str:
     return f"    int8_t *const out = {_row(plan, node.output, row)};\n"
 
 
-def _made(plan: Plan, node: Node, indent: str = "    ", out: str = "out") -> str:
+def _finish(plan: Plan, node: Node, indent: str = "    ", out: str = "out") -> str:
     """The end of a row: padding, and the observer."""
     seen = [n for n in plan.network.nodes if n.output != CODES]
     layer = f"{seen.index(node) + 1}u"
-    return f"{indent}made(net, &{map_name(plan.network, node.output)}, {layer}, {out});\n"
+    return f"{indent}finish_row(net, &{map_name(plan.network, node.output)}, {layer}, {out});\n"
 
 
 def _first(node: Node) -> str:
@@ -282,7 +282,7 @@ def convolutions(plan: Plan) -> str:
     const int8_t *rows[{most}];
     int8_t *const out = open_rows(net, y, place, rows);
     {function}(layer, rows, out);
-    made(net, place->out, place->layer, out);
+    finish_row(net, place->out, place->layer, out);
 }}
 
 """
@@ -321,7 +321,7 @@ def _pool(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
         + f"    const uint32_t count = lg_map_inside(&{map_name(plan.network, source.key)}, arena(net),"
         + f" {_first(node)}, {count}u, rows);\n"
         + f"    {kernel.function}(&{node.name}, rows, count, out);\n"
-        + _made(plan, node)
+        + _finish(plan, node)
     )
 
 
@@ -342,7 +342,7 @@ def _gather(plan: Plan, node: Node, kernel: Kernel, begin: str, place: str, fini
         f"    if (y == 0u) {{\n        {begin}(&{node.name}, sums);\n    }}\n"
         f"    {kernel.function}(&{node.name}, {_row(plan, source.key)}, {place}, sums);\n"
         f"    if (y == {source.height - 1}u) {{\n    {_out(plan, node, '0u')}"
-        f"        {finish};\n{_made(plan, node, '        ')}    }}\n"
+        f"        {finish};\n{_finish(plan, node, '        ')}    }}\n"
     )
 
 
@@ -366,7 +366,7 @@ def _add(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
     return (
         _out(plan, node)
         + f"    {kernel.function}(&{node.name}, {rows}, {out.pixels}u, out);\n"
-        + _made(plan, node)
+        + _finish(plan, node)
     )
 
 
@@ -384,7 +384,7 @@ def _add_constant(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map)
         f"    const int8_t *const in = {_row(plan, source.key)};\n"
         + _out(plan, node)
         + loop
-        + _made(plan, node)
+        + _finish(plan, node)
     )
 
 
@@ -396,13 +396,13 @@ def _mul(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
         layer
         + _out(plan, node)
         + f"    {kernel.function}({argument}, {_row(plan, source.key)}, {source.pixels}u, out);\n"
-        + _made(plan, node)
+        + _finish(plan, node)
     )
 
 
 def _lookup(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
     call = f"{kernel.function}({node.name}_table, {_row(plan, source.key)}, {source.pixels}u, out);"
-    return f"{_out(plan, node)}    {call}\n{_made(plan, node)}"
+    return f"{_out(plan, node)}    {call}\n{_finish(plan, node)}"
 
 
 def _pad(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
@@ -417,7 +417,7 @@ def _pad(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
         _out(plan, node)
         + f"    memset(out, {node.op.value & 0xFF}, {out.pixels}u);\n"
         + f"    if ({inside}) {{\n        {copy}\n    }}\n"
-        + _made(plan, node)
+        + _finish(plan, node)
     )
 
 
@@ -441,12 +441,12 @@ def _concat(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> st
             f" out + {offset});\n"
         )
         offset += channels
-    return text + _made(plan, node)
+    return text + _finish(plan, node)
 
 
 def _softmax(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
     call = f"softmax({node.name}_table, {_row(plan, source.key)}, {source.pixels}u, out);"
-    return f"{_out(plan, node)}    {call}\n{_made(plan, node)}"
+    return f"{_out(plan, node)}    {call}\n{_finish(plan, node)}"
 
 
 def _reflow(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
@@ -456,7 +456,7 @@ def _reflow(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> st
         f"    {kernel.function}(&{name}, arena(net), y * {source.pixels}u, {_row(plan, source.key)},"
         f" {source.pixels}u);\n"
         f"    for (uint32_t row = 0; y == {source.height - 1}u && row < {out.height}u; row++) {{\n"
-        f"{_made(plan, node, '        ', _row(plan, node.output, 'row'))}    }}\n"
+        f"{_finish(plan, node, '        ', _row(plan, node.output, 'row'))}    }}\n"
     )
 
 

@@ -62,7 +62,7 @@ def scalars(record: Record) -> dict[str, float]:
 METRICS = ("error/val", *(f"costs/{name}" for name in RESOURCES))
 
 
-class Watch:
+class EventWriter:
     """Writes the event files of one session of a search.
 
     Args:
@@ -72,9 +72,9 @@ class Watch:
 
     Example::
 
-        watch = Watch(directory, config, records)
-        watch.add(record, seconds, front.members)
-        watch.close()
+        events = EventWriter(directory, config, records)
+        events.add(record, seconds, front.members)
+        events.close()
     """
 
     def __init__(self, directory: Path, config: Config, earlier: Collection[Record] = ()) -> None:

@@ -26,6 +26,7 @@ def _spend(folder: Path, lines: int, seconds: float, before: float = 0.0) -> flo
     return budget.spend(command, folder / "run", seconds, before)
 
 
+@pytest.mark.seconds
 def test_a_search_is_ended_when_its_budget_is_spent(tmp_path: Path) -> None:
     now = _spend(tmp_path, 1000, 1.5)
     marks = budget.spent_by(tmp_path / "run")
@@ -34,6 +35,7 @@ def test_a_search_is_ended_when_its_budget_is_spent(tmp_path: Path) -> None:
     assert more >= now + 1 and budget.spent_by(tmp_path / "run")[: len(marks)] == marks
 
 
+@pytest.mark.seconds
 def test_a_search_that_ends_too_early_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LogGradError, match="ended before its budget was spent: see .*log.txt"):
         _spend(tmp_path, 2, 60)

@@ -59,6 +59,7 @@ def test_the_budget_by_hand() -> None:
     assert limits.high.tolist() == [[[2, 3, 106, 1023, 1023]]]
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("name", FORMATS)
 def test_all_stay_within_the_budget_in_whole_codes(name: str) -> None:
     victim, pixels, labels = network(name)
@@ -73,6 +74,7 @@ def test_all_stay_within_the_budget_in_whole_codes(name: str) -> None:
             assert (victim.margins(made, labels) <= clean).all(), attack
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("name", ["jpeg8", "loggrad_1p5"])
 def test_at_zero_nothing_changes(name: str) -> None:
     victim, pixels, labels = network(name)
@@ -98,6 +100,7 @@ def test_fgsm_finds_the_worst_case_of_a_linear_network() -> None:
     assert (gained <= most).all() and (gained > 0.2 * most).all()
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("name", FORMATS)
 def test_more_steps_are_never_weaker(name: str) -> None:
     victim, pixels, labels = network(name)
@@ -110,6 +113,7 @@ def test_more_steps_are_never_weaker(name: str) -> None:
     assert (many <= one + 1e-5).all() and many.sum() < one.sum()
 
 
+@pytest.mark.seconds
 def test_margins_decide_as_the_classifier_does() -> None:
     from models.training.measure import classify
 

@@ -21,6 +21,7 @@ def done(log: Path) -> list[str]:
     return sorted(log.read_text().split()) if log.exists() else []
 
 
+@pytest.mark.seconds
 @pytest.mark.usefixtures("light")
 def test_a_job_that_is_done_is_not_done_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log, root = tmp_path / "log", tmp_path / "jobs"
@@ -35,6 +36,7 @@ def test_a_job_that_is_done_is_not_done_again(tmp_path: Path, capsys: pytest.Cap
     assert "2 of 3 are there already" in told and "[1/1] note c: written" in told
 
 
+@pytest.mark.seconds
 @pytest.mark.usefixtures("light")
 def test_equal_jobs_are_done_once(tmp_path: Path) -> None:
     log = tmp_path / "log"
@@ -42,6 +44,7 @@ def test_equal_jobs_are_done_once(tmp_path: Path) -> None:
     assert paths[0] == paths[1] and done(log) == ["a"]
 
 
+@pytest.mark.seconds
 @pytest.mark.usefixtures("light")
 def test_a_failing_job_names_itself_and_keeps_the_others(tmp_path: Path) -> None:
     log, root = tmp_path / "log", tmp_path / "jobs"
@@ -56,6 +59,7 @@ def test_a_failing_job_names_itself_and_keeps_the_others(tmp_path: Path) -> None
     assert done(log) == ["a", "b"]
 
 
+@pytest.mark.seconds
 @pytest.mark.usefixtures("light")
 def test_a_process_that_dies_leaves_no_result(tmp_path: Path) -> None:
     log, root = tmp_path / "log", tmp_path / "jobs"
@@ -67,6 +71,7 @@ def test_a_process_that_dies_leaves_no_result(tmp_path: Path) -> None:
     assert done(log) == ["a"]
 
 
+@pytest.mark.seconds
 @pytest.mark.usefixtures("light")
 def test_a_folder_says_what_made_it(tmp_path: Path) -> None:
     [path] = jobs.run_all([Note("a", tmp_path / "log")], tmp_path / "jobs", 1)
@@ -76,6 +81,7 @@ def test_a_folder_says_what_made_it(tmp_path: Path) -> None:
     assert path.name.startswith("note-") and path.stat().st_mode & 0o777 == 0o755
 
 
+@pytest.mark.seconds
 def test_a_training_is_known_by_what_decides_its_result(tmp_path: Path) -> None:
     data = small_set(tmp_path)
     front = study.front_end(data, "loggrad_1p5")
@@ -91,6 +97,7 @@ def test_a_training_is_known_by_what_decides_its_result(tmp_path: Path) -> None:
     assert len({jobs.place(tmp_path, other) for other in [job, *others]}) == 6
 
 
+@pytest.mark.seconds
 def test_a_training_in_another_process_is_a_saved_network(tmp_path: Path) -> None:
     data = small_set(tmp_path)
     front = study.front_end(data, "loggrad_1p5")

@@ -33,6 +33,7 @@ def real_lists(shared: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.seconds
 def test_the_real_archive_is_dealt_by_photograph(real_lists: Path) -> None:
     notes = sorted((real_lists / "VOC2014/Annotations").glob("*.xml"))
     for note in notes:
@@ -49,6 +50,7 @@ def test_the_real_archive_is_dealt_by_photograph(real_lists: Path) -> None:
             assert dealt[label, split] / count == pytest.approx(share, abs=0.03)
 
 
+@pytest.mark.seconds
 def test_a_photograph_of_the_real_size_is_cut_where_its_boxes_are(real_lists: Path) -> None:
     path = real_lists / "original/raw/2014_000949.nef"
     across = np.linspace(100, 2000, WIDTH)[None, :]

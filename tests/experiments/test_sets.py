@@ -12,6 +12,7 @@ from loggrad_tf.errors import LogGradError
 from tests.support.experiment_cases import small_set
 
 
+@pytest.mark.seconds
 def test_other_splits_and_fewer_crops(tmp_path: Path) -> None:
     data = small_set(tmp_path)
     chosen = np.arange(1, len(data.labels), 2)
@@ -33,6 +34,7 @@ def test_the_same_crops_have_the_same_manifest(tmp_path: Path) -> None:
     assert open_prepared(tmp_path / "made").manifest_sha256 == data.manifest_sha256
 
 
+@pytest.mark.seconds
 def test_a_made_set_is_its_own_source(tmp_path: Path) -> None:
     data = small_set(tmp_path)
     sets.write(tmp_path / "made", data, np.arange(6), data.split[:6])
@@ -45,6 +47,7 @@ def test_a_made_set_is_its_own_source(tmp_path: Path) -> None:
         load(made.spec, size=8)
 
 
+@pytest.mark.seconds
 def test_a_set_read_once_more_is_noisier(tmp_path: Path) -> None:
     data = small_set(tmp_path)
     made = []

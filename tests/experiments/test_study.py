@@ -67,6 +67,7 @@ def test_rows_of_other_keys_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "sample/results.csv").exists()
 
 
+@pytest.mark.seconds
 def test_validation_and_test_are_held_out(tmp_path: Path) -> None:
     data = small_set(tmp_path)
     pixels, labels = held_out(data)

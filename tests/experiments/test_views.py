@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from scipy import ndimage
 
 from experiments import sets, views
@@ -41,6 +42,7 @@ def study(folder: Path, spec: str) -> Study:
     return Study("x", spec, "quick", {}, folder / "out", 1)
 
 
+@pytest.mark.seconds
 def test_a_view_is_a_gray_set_of_the_same_photographs(tmp_path: Path) -> None:
     spec = f"folder:{write_pictures(tmp_path / 'pictures', each=6)}"
     mosaic = dataset.load(spec, size=SIZE, mode="mosaic", cache=tmp_path / "cache")

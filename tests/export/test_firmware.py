@@ -64,6 +64,7 @@ def test_every_operator_equals_the_reference(name: str, tmp_path: Path) -> None:
     assert verdict.bytes_compared == 8 * (sum(layer.bytes for layer in made.layers) + made.outputs)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("seed", [11, 12])
 def test_other_seeds(seed: int, tmp_path: Path) -> None:
     for name, net in quantized.NETS.items():
@@ -71,6 +72,7 @@ def test_other_seeds(seed: int, tmp_path: Path) -> None:
         assert verify.verify(made).mismatches == 0
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("format_name", FORMATS)
 def test_raw_frames_become_the_input_tensor(format_name: str, tmp_path: Path) -> None:
     front_end = fixed(format_name, SENSOR)
@@ -80,6 +82,7 @@ def test_raw_frames_become_the_input_tensor(format_name: str, tmp_path: Path) ->
     assert "random frames" in verdict.source
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("format_name", ["loggrad_2p25", "loggrad_fp"])
 def test_valid_border_and_eight_bits(format_name: str, tmp_path: Path) -> None:
     front_end = dataclasses.replace(fixed(format_name, Sensor(bits=8, black=3, white=250)), border="valid")
@@ -132,6 +135,7 @@ def test_real_network_in_qemu(shared: Path, tmp_path: Path) -> None:
     assert verdict.ram == verdict.ram_predicted
 
 
+@pytest.mark.seconds
 def test_one_changed_weight_names_its_layer(tmp_path: Path) -> None:
     made = generate(tmp_path / "p", write_model(tmp_path, quantized.separable()))
     assert verify.verify(made).mismatches == 0
@@ -149,6 +153,7 @@ def test_one_changed_weight_names_its_layer(tmp_path: Path) -> None:
     assert result.stdout.strip().endswith(f"verify: 3 vectors, {verdict.mismatches} mismatches")
 
 
+@pytest.mark.seconds
 def test_a_frame_cut_short_and_bad_rows_are_statuses(tmp_path: Path) -> None:
     front_end = fixed("loggrad_1p5", SENSOR)
     made = generate(tmp_path / "p", write_model(tmp_path, small(front_end), front_end))
@@ -172,6 +177,7 @@ def test_a_frame_cut_short_and_bad_rows_are_statuses(tmp_path: Path) -> None:
         assert np.array_equal(board.classify(frame).scores, whole)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("format_name", ["tensor", "raw16", "loggrad_2p25", "loggrad_fp"])
 def test_misuse_is_a_status_and_changes_nothing(format_name: str, tmp_path: Path) -> None:
     if format_name == "tensor":
@@ -223,6 +229,7 @@ def test_maps_of_the_c_are_those_of_the_plan(tmp_path: Path) -> None:
     assert {(name, int(place), int(rows), int(height)) for name, place, rows, height in maps} == expected
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("first", [0, 4, 8])
 def test_random_networks_equal_the_reference(first: int, tmp_path: Path) -> None:
     for seed in range(first, first + 4):
@@ -240,6 +247,7 @@ def test_many_random_networks(board: str, tmp_path: Path) -> None:
         assert verdict.passed, f"seed {seed}: {verdict.first_mismatch}"
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("name", PUBLIC_NETS)
 def test_public_networks_equal_the_reference(name: str, tmp_path: Path) -> None:
     made = generate(tmp_path / "p", write_model(tmp_path, PUBLIC_NETS[name]()), count=3)

@@ -206,6 +206,7 @@ def test_a_debugger_loads_the_image() -> None:
         assert board.receive(6) == b"loaded"
 
 
+@pytest.mark.seconds
 def test_clang_finds_nothing() -> None:
     if shutil.which("clang") is None:
         pytest.skip("clang is not installed: firmware/install_tools.sh --tests")

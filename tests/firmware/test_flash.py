@@ -130,6 +130,7 @@ def test_boot_loaders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert flash.find(second, "COM3") == flash.Place(second, "COM3")
 
 
+@pytest.mark.seconds
 def test_dry_run_launches_nothing(tmp_path: Path) -> None:
     board = made(tmp_path / "p q", "stm32vldiscovery")
     result = door(board.path, "--dry-run", "--runner", "openocd")

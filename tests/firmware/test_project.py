@@ -150,6 +150,7 @@ def start(elf: Path, board: str, data: bytes) -> subprocess.CompletedProcess:
     return subprocess.run(command, input=data, capture_output=True, timeout=20)
 
 
+@pytest.mark.seconds
 def test_project_builds_and_runs_on_the_host() -> None:
     if shutil.which("cmake") is None:
         pytest.skip("cmake is not installed")

@@ -306,6 +306,7 @@ def board(request: pytest.FixtureRequest) -> Program:
     return fc.build_board(request.param, "lg_front_cases")
 
 
+@pytest.mark.seconds
 def test_quantizer_on_the_host(host: Program) -> None:
     fc.assert_equal(host, quantizer_cases())
 
@@ -330,6 +331,7 @@ def test_refusals_on_the_host(host: Program) -> None:
     fc.assert_equal(host, refusal_cases())
 
 
+@pytest.mark.seconds
 def test_exact_levels_agree_with_the_numpy_reference() -> None:
     for sensor in sensors():
         for raw in frames(sensor).values():
@@ -349,6 +351,7 @@ def test_sign_is_that_of_a_true_convolution() -> None:
     assert (oracle == levels)[clear].all() and (oracle != 0).any()
 
 
+@pytest.mark.seconds
 def test_a_frame_cut_short_by_the_host_is_noticed(host: Program) -> None:
     one = quantizer_cases()[0]
     done = subprocess.run(host.command, input=one.data[:-3], capture_output=True, timeout=20)
@@ -418,6 +421,7 @@ def find_compiler(*names: str) -> str:
     return found
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_library_compiles_without_a_warning(compiler: str, tmp_path: Path) -> None:
     compile_all([find_compiler(compiler, f"{compiler}-14")], tmp_path)

@@ -151,6 +151,7 @@ def connected(made: project.Project, wire: Wire, timeout: float = 20.0) -> chann
     return channel.Channel(made, timeout, channel.Place(wire.port))
 
 
+@pytest.mark.seconds
 def test_a_clean_line_verifies_every_frame(made: project.Project) -> None:
     with Wire([str(made.elf)]) as wire:
         verdict = verify.verify(made, place=channel.Place(wire.port))
@@ -158,6 +159,7 @@ def test_a_clean_line_verifies_every_frame(made: project.Project) -> None:
     assert verdict.bytes_compared == 8 * (sum(layer.bytes for layer in made.layers) + made.outputs)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("seed", range(4))
 def test_noise_both_ways_changes_nothing(made: project.Project, seed: int) -> None:
     """Over a line that spoils one byte in 300, in both directions, every layer still compares equal."""
@@ -168,6 +170,7 @@ def test_noise_both_ways_changes_nothing(made: project.Project, seed: int) -> No
     assert rows > (3 + 8) * made.rows, "nothing was sent twice: the noise did nothing"
 
 
+@pytest.mark.seconds
 def test_answers_that_are_lost_do_not_push_a_row_twice(made: project.Project) -> None:
     """Every other answer is lost: every row is sent twice, and counts once."""
     lines = 0
@@ -252,6 +255,7 @@ def test_the_board_is_reset_in_the_middle_of_a_frame(made: project.Project, tmp_
         assert wire.sent.count(b"F 0") == 2
 
 
+@pytest.mark.seconds
 def test_a_board_that_says_nothing(made: project.Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channel, "CONTACT_SECONDS", 0.5)
     with (
@@ -271,6 +275,7 @@ def test_a_board_that_understands_nothing(made: project.Project) -> None:
         board.who()
 
 
+@pytest.mark.seconds
 def test_a_board_that_babbles(made: project.Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Endless text without checksums, then endless answers to something else."""
     monkeypatch.setattr(channel, "CONTACT_SECONDS", 0.5)
@@ -345,6 +350,7 @@ def test_the_serial_line_of_an_emulated_board(tmp_path: Path, made: project.Proj
     assert 0 < verdict.stack_used < verdict.stack_size
 
 
+@pytest.mark.seconds
 def test_commands_take_a_port(made: project.Project, tmp_path: Path) -> None:
     shutil.copytree(made.path, tmp_path / "p")
     for verb, last in (("run", "run: 8 frames"), ("verify", "verify: 8 vectors, 0 mismatches")):

@@ -205,6 +205,7 @@ def test_sums_beyond_16_bits_are_told() -> None:
     assert not layouts.table_conv_fits(wide, 3) and layouts.table_conv_fits(wide, 2)
 
 
+@pytest.mark.seconds
 def test_codes_on_the_host(host: Program) -> None:
     fc.assert_equal(host, codes_cases())
 

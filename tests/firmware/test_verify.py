@@ -69,6 +69,7 @@ def say(text):
 """
 
 
+@pytest.mark.seconds
 def test_certificate_and_json(made: project.Project) -> None:
     result = door("verify", "--project", str(made.path), "--json")
     assert result.returncode == 0, result.stderr
@@ -155,6 +156,7 @@ def test_stale_image_of_another_model_is_noticed(made: project.Project) -> None:
         verify.verify(made)
 
 
+@pytest.mark.seconds
 def test_hanging_program(made: project.Project) -> None:
     board_that(made, "time.sleep(60)")
     started = time.monotonic()
@@ -166,6 +168,7 @@ def test_hanging_program(made: project.Project) -> None:
     assert time.monotonic() - started < 10
 
 
+@pytest.mark.seconds
 def test_program_that_never_reads(made: project.Project) -> None:
     """More than a pipe holds: the sender must not block for ever."""
     board_that(made, "time.sleep(60)")
@@ -191,6 +194,7 @@ def test_killed_program(made: project.Project) -> None:
             board.who()
 
 
+@pytest.mark.seconds
 def test_lines_without_their_checksum_are_no_answers(made: project.Project) -> None:
     body = ANSWER + "print('boot noise'); print('I loggrad*00000000'); say('I loggrad 9')\ntime.sleep(60)"
     board_that(made, body)
@@ -198,6 +202,7 @@ def test_lines_without_their_checksum_are_no_answers(made: project.Project) -> N
         board.who()
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(
     ("answers", "message"),
     [
@@ -230,6 +235,7 @@ def test_unreported_layers_are_noticed(made: project.Project) -> None:
             verify.compare(made, channel.Result(scores, 0, 0, 0, pieces), scores, reference)
 
 
+@pytest.mark.seconds
 def test_damaged_projects_are_one_line(made: project.Project, tmp_path: Path) -> None:
     results = [door("build", "--project", str(tmp_path / "nothing"))]
     (made.path / "vectors.npz").write_bytes(b"PK no")
@@ -386,6 +392,7 @@ def test_a_program_that_dies_in_the_middle_of_a_frame(made: project.Project) -> 
         verify.verify(made)
 
 
+@pytest.mark.seconds
 def test_a_program_that_hangs_in_the_middle_of_a_frame(made: project.Project) -> None:
     change(
         made,
@@ -436,6 +443,7 @@ def test_a_frame_of_the_camera(made: project.Project) -> None:
     assert done.stdout.strip().split("\n")[-1] == "run: 2 frames of the camera"
 
 
+@pytest.mark.seconds
 def test_a_build_directory_of_another_board_is_not_used(made: project.Project) -> None:
     cache = made.path / "build" / "CMakeCache.txt"
     build.build(made)

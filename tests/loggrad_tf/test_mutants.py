@@ -9,6 +9,7 @@ from loggrad_tf.errors import LogGradError
 from tests.support import mutants
 
 
+@pytest.mark.seconds
 def test_every_mutant_is_read_or_refused(tmp_path: Path) -> None:
     verdicts = list(mutants.run(308, seed=0, work=tmp_path))
     assert not mutants.defects(verdicts), mutants.table(verdicts)

@@ -72,6 +72,7 @@ def test_a_defect_is_not_swallowed() -> None:
             parallel.run(_defect, range(9), "defect", workers)
 
 
+@pytest.mark.seconds
 def test_a_job_that_kills_its_process_is_found_and_the_others_are_done() -> None:
     results = parallel.run(_die, range(12), "dying", 2)
     good = [result for result in results if not isinstance(result, LogGradError)]
@@ -79,11 +80,13 @@ def test_a_job_that_kills_its_process_is_found_and_the_others_are_done() -> None
     assert str(results[4]) == "its process died twice (exit code 9): the decoder fails on it"
 
 
+@pytest.mark.seconds
 def test_a_process_killed_from_outside_is_tried_again_in_a_fresh_one(tmp_path: Path) -> None:
     work = functools.partial(_kill, marks=tmp_path, times=2)
     assert parallel.run(work, range(12), "killed", 2) == list(range(12))
 
 
+@pytest.mark.seconds
 def test_a_job_killed_again_and_again_ends_the_work_and_is_named(tmp_path: Path) -> None:
     work = functools.partial(_kill, marks=tmp_path, times=99)
     with pytest.raises(LogGradError, match=r"^photo 4: its process was killed twice.*free some"):
@@ -97,6 +100,7 @@ def test_a_defect_after_a_death_is_not_swallowed() -> None:
     assert "_die_then_defect" in caught.value.__notes__[0]
 
 
+@pytest.mark.seconds
 def test_processes_that_die_one_after_another_end_the_work() -> None:
     with pytest.raises(LogGradError, match=r"^2: processes died over 3 files one after another"):
         parallel.run(_die_always, range(9), "dying", 2)

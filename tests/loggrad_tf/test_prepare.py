@@ -24,6 +24,7 @@ def _run(door: str, *flags: str, cache: Path) -> subprocess.CompletedProcess[str
     )
 
 
+@pytest.mark.seconds
 def test_prepare_prints_the_table_and_the_rejects(tmp_path: Path) -> None:
     folder = archive(tmp_path / "a", 12)
     (folder / "original/raw/2014_000002.dng").write_bytes(b"II*\0")
@@ -51,6 +52,7 @@ def test_prepare_fails_in_one_line(tmp_path: Path, flags: tuple[str, ...], code:
     assert done.returncode == code and reason in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.seconds
 def test_preview_draws_crops_and_raw_files(tmp_path: Path) -> None:
     folder, out = archive(tmp_path / "a", 6), tmp_path / "sheet.png"
     flags = (f"--data=pascalraw:{folder}", "--size=32", "--rows=1", "--columns=4", f"--out={out}")

@@ -62,6 +62,7 @@ def _one_line_error(done: subprocess.CompletedProcess[str]) -> str:
     return lines[0]
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -90,12 +91,14 @@ def test_wrong_values(cache: Path, tmp_path: Path, arguments: tuple[str, ...], m
     assert left == (["lock"] if "--data=folder:/nowhere/at/all" in arguments else [])
 
 
+@pytest.mark.seconds
 def test_unwritable_directory_is_found_before_data_is_prepared(cache: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     done = _evolve(cache, "--data=folder:/nowhere", f"--out={tmp_path / 'file' / 'run'}")
     assert f"{tmp_path / 'file' / 'run'}: Not a directory" in _one_line_error(done)
 
 
+@pytest.mark.seconds
 def test_running_search_is_found_before_data_is_prepared(cache: Path, tmp_path: Path) -> None:
     with rundir.lock(tmp_path / "run"):
         done = _evolve(cache, "--data=folder:/nowhere", f"--out={tmp_path / 'run'}")

@@ -11,6 +11,7 @@ from loggrad_tf.data.dataset import open_prepared
 from tests.support.experiment_cases import small_set
 
 
+@pytest.mark.seconds
 def test_domains_are_in_the_order_of_the_crops(tmp_path: Path) -> None:
     data = small_set(tmp_path, ("voc2007", "rf_web", "coco"))
     found = domains.domains_of(f"folder:{tmp_path / 'pictures'}", data)
@@ -20,12 +21,14 @@ def test_domains_are_in_the_order_of_the_crops(tmp_path: Path) -> None:
         assert domain == ("voc2007", "rf_web", "coco")[number % 3]
 
 
+@pytest.mark.seconds
 def test_a_set_that_names_no_domains(tmp_path: Path) -> None:
     data = small_set(tmp_path)
     assert domains.domains_of(f"folder:{tmp_path / 'pictures'}", data) is None
     assert domains.domains_of("synthetic", data) is None
 
 
+@pytest.mark.seconds
 def test_strangers_are_tested_and_their_photographs_are_not_trained_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,7 @@ def test_same_maps_are_those_of_small_bn(size: int) -> None:
         assert sum(macs(graph, op) for op in graph.ops) <= sum(macs(fine, op) for op in fine.ops)
 
 
+@pytest.mark.seconds
 def test_costs_are_those_of_the_project(tmp_path: Path) -> None:
     graph = converted.candidate(21)
     whole = deployed(graph, FRONT_END, multiscale.BOARD)

@@ -53,6 +53,7 @@ def test_fewest_bits_are_counted_against_float_of_the_same_training() -> None:
     assert "JPEG, 8 bit none" in quantised_training._bits_claim(table).ours
 
 
+@pytest.mark.seconds
 def test_a_job_measures_before_and_after_and_counts_the_plan(tmp_path: Path) -> None:
     data = small_set(tmp_path)
     training = fig10_brightness.small(data, front_end(data, "loggrad_1p5"), 1, 0)

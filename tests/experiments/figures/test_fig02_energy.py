@@ -59,6 +59,7 @@ def test_published_points_are_rows(made: tuple[Study, Result]) -> None:
     assert found["chip", "ISP"]["low"] == pytest.approx(0.98)
 
 
+@pytest.mark.seconds
 def test_written_result(made: tuple[Study, Result], tmp_path: Path) -> None:
     study = Study("fig02_energy", "synthetic", "quick", {"size": 64}, tmp_path, 1)
     folder = study.write(made[1])

@@ -27,6 +27,7 @@ def test_bright_ratios_do_not_change_and_light_does() -> None:
     assert raw == pytest.approx([0, 0.75 * inner, 15 / 16 * inner, 63 / 64 * inner], abs=1e-4)
 
 
+@pytest.mark.seconds
 def test_noise_changes_the_darker_bands_more(tmp_path: Path) -> None:
     result = fig03.run(Study("fig03_illumination", "synthetic", "quick", {}, tmp_path, 1))
     found = {(r["noise"], r["input"]): [] for r in result.rows}

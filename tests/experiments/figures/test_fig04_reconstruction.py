@@ -31,6 +31,7 @@ def test_a_picture_of_one_tone_is_fitted_by_the_mean() -> None:
     assert found == pytest.approx(np.full_like(wanted, wanted.mean()))
 
 
+@pytest.mark.seconds
 def test_a_training_is_kept_and_reconstructs(tmp_path: Path) -> None:
     data = small_set(tmp_path)
     front = front_end(data, "loggrad_fp")

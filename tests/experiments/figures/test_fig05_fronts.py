@@ -77,6 +77,7 @@ def test_a_directory_says_what_it_holds() -> None:
     assert len({one.name for one in (SEARCH, *others)}) == 4
 
 
+@pytest.mark.seconds
 def test_a_search_that_fails_says_why(tmp_path: Path) -> None:
     wrong = dataclasses.replace(SEARCH, flags=("--rungs=4,2",))
     with pytest.raises(LogGradError, match=r"search of jpeg8, seed 3: --rungs=4,2: give rising .*log\.txt"):

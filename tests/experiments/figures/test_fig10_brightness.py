@@ -42,6 +42,7 @@ def asked(module: ModuleType, data: DataSet, profile: str) -> dict[Path, Job]:
     return jobs
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("profile", ["quick", "long", "paper"])
 def test_trainings_are_shared(tmp_path: Path, profile: str) -> None:
     data = small_set(tmp_path)

@@ -32,6 +32,7 @@ def test_all_classes_but_person_become_one(tmp_path: Path) -> None:
     assert dataset.open_prepared(data.path).class_names == data.class_names
 
 
+@pytest.mark.seconds
 def test_a_set_of_other_classes_is_refused_and_one_of_two_is_taken(tmp_path: Path) -> None:
     two = dataset.load(f"folder:{pictures(tmp_path / 'two', 8)}", size=16, cache=tmp_path / "cache")
     assert fig12_vww.person_or_not(study(tmp_path, two.spec), two) is two

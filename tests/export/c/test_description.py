@@ -105,6 +105,7 @@ def _places(values: Any) -> list[tuple[Any, Any]]:
     return [(values, key) for key in keys] + [place for key in keys for place in _places(values[key])]
 
 
+@pytest.mark.seconds
 def test_random_damage(tmp_path: Path) -> None:
     """Any value in any place: read, or refused with one line."""
     model, draw = beside(tmp_path), random.Random(0)

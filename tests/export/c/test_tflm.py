@@ -174,6 +174,7 @@ def frames(made: project.Project) -> tuple[np.ndarray, np.ndarray]:
 # The generated text
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("tool", ["host", "arm"])
 @pytest.mark.parametrize("name", quantized.NETS)
 def test_generated_code_has_no_warnings(tool: str, name: str, tmp_path: Path) -> None:
@@ -199,6 +200,7 @@ def test_generated_code_has_no_warnings(tool: str, name: str, tmp_path: Path) ->
         assert (result.returncode, result.stderr) == (0, ""), source.name
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(
     ("format_name", "border", "factor"),
     [
@@ -312,12 +314,14 @@ def check_input_tensor(made: project.Project, seen: Path, monkeypatch: pytest.Mo
         ]
 
 
+@pytest.mark.seconds
 def test_levels_fill_the_input_tensor(
     levels: project.Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check_input_tensor(levels, tmp_path / "seen", monkeypatch)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("format_name", FRONT_ENDS)
 def test_every_front_end_fills_the_input_tensor(
     format_name: str | None, tflm_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -328,6 +332,7 @@ def test_every_front_end_fills_the_input_tensor(
     check_input_tensor(made, tmp_path / "seen", monkeypatch)
 
 
+@pytest.mark.seconds
 def test_binned_codes_fill_the_input_tensor(
     tflm_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -348,6 +353,7 @@ def test_valid_border_and_eight_bits(format_name: str, tflm_dir: Path, tmp_path:
             assert board.classify(frame).scores.tobytes() == score_bytes(tensor, made.outputs)
 
 
+@pytest.mark.seconds
 def test_verify_compares_input_and_scores(
     tflm_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -378,6 +384,7 @@ def test_a_frame_cut_short_and_bad_rows_are_statuses(levels: project.Project) ->
         assert bytes.fromhex(board.ask("S")[-1].split()[4]) == whole.tobytes()
 
 
+@pytest.mark.seconds
 def test_an_operator_that_fails_is_a_status(tmp_path: Path) -> None:
     made = generate(tmp_path / "p", quantized.serial())
     codes, tensors = frames(made)
@@ -393,6 +400,7 @@ def test_an_operator_that_fails_is_a_status(tmp_path: Path) -> None:
         assert np.array_equal(board.classify(codes[0]).scores, first)
 
 
+@pytest.mark.seconds
 def test_a_small_arena_ends_the_program(tflm_dir: Path, tmp_path: Path) -> None:
     net = quantized.Net(3)
     flatbuffer = net.flatbuffer(net.dense(net.mean(net.conv(net.input((64, 64, 1)), 3, 3)), 2))
@@ -401,6 +409,7 @@ def test_a_small_arena_ends_the_program(tflm_dir: Path, tmp_path: Path) -> None:
         board.who()
 
 
+@pytest.mark.seconds
 def test_statuses_of_net_init(tmp_path: Path) -> None:
     """Under the sanitizers: every arena from none to enough, two networks in one program, nulls."""
     front_end = fixed("loggrad_1p5", SENSOR)
@@ -458,6 +467,7 @@ int main(void)
     subprocess.run([str(tmp_path / "test")], check=True)
 
 
+@pytest.mark.seconds
 def test_a_tree_of_sources(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     shutil.copytree(STUB / "tensorflow", tree / "tensorflow")
@@ -498,6 +508,7 @@ def refusal(made: project.Project, *options: str) -> str:
     return " ".join(result.stderr.split())
 
 
+@pytest.mark.seconds
 def test_a_missing_or_wrong_directory_is_explained(tflm_dir: Path, tmp_path: Path) -> None:
     made = generate(tmp_path / "p", quantized.serial())
     make = (

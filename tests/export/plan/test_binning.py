@@ -122,6 +122,7 @@ def check_mosaic(made: project.Project, front_end: FrontEnd) -> None:
         assert np.array_equal(board.classify(frame).scores, result.scores)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(
     ("bits", "format_name"), [*((12, name) for name in FORMATS), (8, "loggrad_2p75"), (16, "loggrad_1p5")]
 )
@@ -139,6 +140,7 @@ def test_every_format_on_the_host_sanitized(
     check_mosaic(made, front_end)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("format_name", ["loggrad_1p5", "loggrad_fp"])
 def test_valid_border_and_four_by_four(format_name: str, tmp_path: Path) -> None:
     front_end = dataclasses.replace(fixed(format_name, Sensor(14, 512, 16000)), border="valid")
@@ -220,6 +222,7 @@ def test_predicted_instructions(tmp_path: Path) -> None:
     assert abs(expected / added - 1) < 0.1, f"{expected} predicted, {added} counted"
 
 
+@pytest.mark.seconds
 def test_bad_rows_are_statuses(tmp_path: Path) -> None:
     front_end = fixed("loggrad_1p5", SENSOR)
     made = generate(tmp_path, front_end, "host", count=1)
@@ -258,6 +261,7 @@ int lg_board_camera_line(void *line, uint32_t codes, uint32_t row)
         assert np.array_equal(board.camera().scores, board.classify(frame).scores)
 
 
+@pytest.mark.seconds
 def test_the_description_says_how_it_bins(tmp_path: Path) -> None:
     made = generate(tmp_path, fixed("loggrad_1p5", SENSOR), "host", 4, 1)
     record = json.loads((made.path / "project.json").read_text())

@@ -46,6 +46,7 @@ def test_networks(name: str) -> None:
     check(build(tflite_graph.parse(NETS[name]())), name)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("first", [0, 50, 100, 150])
 def test_random_networks(first: int) -> None:
     for seed in range(first, first + 50):

@@ -68,6 +68,7 @@ def test_rows_are_where_they_are_read(name: str) -> None:
     replay(plan(tflite_graph.parse(NETS[name]())))
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("name", NETS)
 def test_any_cuts_give_a_valid_order(name: str) -> None:
     network = build(tflite_graph.parse(NETS[name]()))
@@ -143,11 +144,13 @@ def test_calls_are_counted_without_simulating(name: str) -> None:
     check_counts(build(tflite_graph.parse(NETS[name]())))
 
 
+@pytest.mark.seconds
 def test_calls_of_random_networks_are_counted() -> None:
     for seed in range(40):
         check_counts(build(tflite_graph.parse(random_net(seed))))
 
 
+@pytest.mark.seconds
 def test_networks_deeper_than_python_calls() -> None:
     count = sys.getrecursionlimit() + 50
     network = chain(count, 3)

@@ -19,6 +19,7 @@ from tests.support import converted
 FRONT_END = converted.front_end("loggrad_1p5")
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("board", ["netduinoplus2", "mps2-an385", "mps2-an500", "mps2-an505"])
 def test_equals_the_prediction_for_the_converted_network(board: str, tmp_path: Path) -> None:
     graph = converted.candidate(21)

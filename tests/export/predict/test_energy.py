@@ -205,6 +205,7 @@ def _energy(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.seconds
 def test_command_of_a_saved_network(tmp_path: Path) -> None:
     import numpy as np
 
@@ -223,6 +224,7 @@ def test_command_of_a_saved_network(tmp_path: Path) -> None:
     assert done.stdout.count("total ") == 3 and "JSSC'19" in done.stdout
 
 
+@pytest.mark.seconds
 def test_command_names_what_is_missing(tmp_path: Path) -> None:
     for arguments, said in (
         ([], "give --run=DIR or --model=MODEL.tflite"),

@@ -72,6 +72,7 @@ def compare(graph: Graph, name: str, seed: int = 0) -> None:
         assert costs.predict(one, source, board["core"]) == costs.predict(other, source, board["core"])
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("seed", range(12))
 def test_random_candidates(seed: int) -> None:
     compare(converted.candidate(seed), FORMATS[seed % len(FORMATS)], seed)

@@ -74,6 +74,7 @@ def random_network(graph: Graph, name: str, tuning: Tuning) -> tuple[Quantized, 
     return qat.quantized(graph, weights, front_end, front_end.encode(pixels), tuning), front_end, pixels
 
 
+@pytest.mark.seconds
 def test_eight_bits_untrained_are_what_the_plain_conversion_gives() -> None:
     network, front_end, _ = random_network(every_kind(), "loggrad_1p5", Tuning())
     assert network.ranges is not None
@@ -81,6 +82,7 @@ def test_eight_bits_untrained_are_what_the_plain_conversion_gives() -> None:
     assert qat.convert(network, front_end) == plain
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(
     ("bits", "name"), [(8, "jpeg8"), (4, "loggrad_2p25"), (3, "raw16"), (2, "loggrad_fp")]
 )
@@ -102,6 +104,7 @@ def test_the_rounded_network_computes_what_its_flatbuffer_computes(bits: int, na
     assert expected.std() * 255 / (high - low) > 10  # there is something to agree about
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("bits", [2, 3, 4])
 def test_int8_weights_are_exact_multiples_of_the_few_bits(bits: int) -> None:
     network, front_end, _ = random_network(every_kind(), "loggrad_1p5", Tuning(bits=bits))
@@ -112,6 +115,7 @@ def test_int8_weights_are_exact_multiples_of_the_few_bits(bits: int) -> None:
             assert len(np.unique(op.weights)) > 1
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("name", ["jpeg8", "loggrad_1p5"])
 def test_biases_make_up_for_the_mean_error_of_few_bits(name: str) -> None:
     network, front_end, pixels = random_network(every_kind(), name, Tuning(bits=3))
@@ -125,6 +129,7 @@ def test_biases_make_up_for_the_mean_error_of_few_bits(name: str) -> None:
     assert errors[0] < 0.5 * errors[1]
 
 
+@pytest.mark.seconds
 def test_training_brings_back_what_ternary_weights_lose(
     trained: tuple[DataSet, FrontEnd, keras_net.FoldedWeights],
 ) -> None:
@@ -144,6 +149,7 @@ def test_training_brings_back_what_ternary_weights_lose(
     assert np.mean(classify(floating) == labels) > 0.9
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("ternary", [False, True])
 def test_a_trained_network_converts_with_its_ranges_and_classes(
     trained: tuple[DataSet, FrontEnd, keras_net.FoldedWeights], ternary: bool
@@ -182,6 +188,7 @@ def test_the_engine_computes_a_ternary_network_bit_for_bit(
     assert verdict.passed, verdict.complaints
 
 
+@pytest.mark.seconds
 def test_the_same_seed_gives_the_same_network(
     trained: tuple[DataSet, FrontEnd, keras_net.FoldedWeights],
 ) -> None:
@@ -221,6 +228,7 @@ def _convert(network: Path, *words: str) -> "subprocess.Popen[str]":
     )
 
 
+@pytest.mark.seconds
 def test_the_command_writes_a_model_whole_or_not_at_all(tmp_path: Path) -> None:
     network = saved_network(tmp_path)
     out, errors = (done := _convert(network, "--qat=2", "--ternary_first")).communicate()

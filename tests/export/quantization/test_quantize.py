@@ -34,6 +34,7 @@ def converted(graph: Graph, name: str) -> tuple[bytes, quantize.Ranges, np.ndarr
     return flatbuffer, ranges, pixels, quantize.forward(graph, weights, inputs)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_keeps_its_input_scale_and_follows_the_float_network(name: str) -> None:
     graph = every_kind()
@@ -47,6 +48,7 @@ def test_every_format_keeps_its_input_scale_and_follows_the_float_network(name: 
     assert np.abs(got - logits).mean() < 0.05 * spread
 
 
+@pytest.mark.seconds
 def test_ranges_become_scales_and_names_survive() -> None:
     graph = global_average()
     flatbuffer, ranges, _, _ = converted(graph, "loggrad_1p5")
@@ -69,6 +71,7 @@ def test_ranges_become_scales_and_names_survive() -> None:
             assert any(len(s) == channels for s in scales), f"{name}: kernel is not per channel"
 
 
+@pytest.mark.seconds
 def test_a_sum_of_many_maps_is_int8_throughout() -> None:
     """Four operands of three sizes; every tensor is an integer, and the planner reads the file."""
     b = GraphBuilder()

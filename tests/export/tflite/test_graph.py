@@ -395,6 +395,7 @@ def test_wrong_files_are_refused(change: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.seconds
 def test_damaged_bytes_never_crash_or_hang() -> None:
     """Cut anywhere, or any byte changed: a graph of the same interface, or one LogGradError."""
     data = quantized.branched()

@@ -238,6 +238,7 @@ def test_names_of_a_file_are_harmless() -> None:
     assert re.fullmatch(r"[\w .:;/-]{1,200}", graph.tensors[3].name) and "*/" not in graph.tensors[3].name
 
 
+@pytest.mark.seconds
 def test_what_is_shared_is_counted() -> None:
     """4096 layers that read the same 16 MiB, or vectors that claim more than the file: refused at once."""
     net = quantized.Net(0)
@@ -289,6 +290,7 @@ def _check(contents: list[bytes], count: int, seed: int, folder: Path) -> None:
     assert answers.count("equal") > len(answers) / 2
 
 
+@pytest.mark.seconds
 def test_a_changed_file_is_refused_or_computes_what_tflite_computes(tmp_path: Path) -> None:
     _check([build() for build in NETS.values()], 250, 0, tmp_path)
 
@@ -298,6 +300,7 @@ def test_many_changed_files(tmp_path: Path) -> None:
     _check([build() for build in NETS.values()], 4000, 1, tmp_path)
 
 
+@pytest.mark.seconds
 def test_a_changed_public_file(shared: Path, tmp_path: Path) -> None:
     _check([(shared / "models" / "vww_96_int8.tflite").read_bytes()], 20, 2, tmp_path)
 

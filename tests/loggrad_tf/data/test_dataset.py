@@ -23,6 +23,7 @@ from tests.support import REPOSITORY
 from tests.support.archives import archive, frame, photograph, pictures
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("mode", ["gray", "mosaic"])
 def test_the_contract_holds(tmp_path: Path, mode: str) -> None:
     spec = f"pascalraw:{archive(tmp_path / 'a', 12, 'GBRG')}"
@@ -47,6 +48,7 @@ def test_the_contract_holds(tmp_path: Path, mode: str) -> None:
     assert data.manifest_sha256 == digest
 
 
+@pytest.mark.seconds
 def test_a_changed_set_is_refused_in_one_line(tmp_path: Path) -> None:
     data = load(f"pascalraw:{archive(tmp_path / 'a')}", size=16, cache=tmp_path / "cache")
     data.check_manifest(data.manifest_sha256, "it was read", "restore it")
@@ -58,6 +60,7 @@ def test_a_changed_set_is_refused_in_one_line(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.seconds
 def test_a_set_is_prepared_once_and_anew_when_its_source_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,6 +78,7 @@ def test_a_set_is_prepared_once_and_anew_when_its_source_changes(
     assert np.flatnonzero((changed.pixels != first.pixels).any(axis=(1, 2))).tolist() == [3]
 
 
+@pytest.mark.seconds
 def test_equal_names_sizes_and_times_do_not_hide_other_pixels(tmp_path: Path) -> None:
     def brighten(folder: Path) -> None:
         path = folder / "original/raw/2014_000003.dng"
@@ -94,6 +98,7 @@ def test_equal_names_sizes_and_times_do_not_hide_other_pixels(tmp_path: Path) ->
     assert first.manifest_sha256 != second.manifest_sha256 == third.manifest_sha256
 
 
+@pytest.mark.seconds
 def test_unreadable_photographs_are_listed_and_the_rest_is_kept(tmp_path: Path) -> None:
     folder = archive(tmp_path / "a")
     path = folder / "original/raw/2014_000004.dng"
@@ -108,6 +113,7 @@ def test_unreadable_photographs_are_listed_and_the_rest_is_kept(tmp_path: Path) 
     assert "longer side of 6 pixels" in listed["original/raw/2014_000050.dng", 0]
 
 
+@pytest.mark.seconds
 def test_a_class_without_crops_is_an_error_that_names_the_reason(tmp_path: Path) -> None:
     folder = archive(tmp_path / "a", 6)
     for number in (1, 4):
@@ -120,6 +126,7 @@ def test_a_class_without_crops_is_an_error_that_names_the_reason(tmp_path: Path)
     assert not [path for path in (tmp_path / "cache/sets").iterdir() if path.is_dir()]
 
 
+@pytest.mark.seconds
 def test_photographs_of_another_depth_are_requantised(tmp_path: Path) -> None:
     folder = archive(tmp_path / "a", 6)
     codes = np.full((80, 120), 16383, np.uint16)
@@ -128,6 +135,7 @@ def test_photographs_of_another_depth_are_requantised(tmp_path: Path) -> None:
     assert data.sensor == Sensor(12, 64, 4095) and (data.pixels[5] == data.sensor.span).all()
 
 
+@pytest.mark.seconds
 def test_folders_of_pictures_use_several_processes_and_list_the_corrupt(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "p", 8)
     (folder / "cup/03.png").write_bytes((folder / "cup/03.png").read_bytes()[:300])
@@ -136,6 +144,7 @@ def test_folders_of_pictures_use_several_processes_and_list_the_corrupt(tmp_path
     assert [reject.file for reject in data.rejects()] == ["cup/03.png"]
 
 
+@pytest.mark.seconds
 def test_wrong_requests_are_one_line(tmp_path: Path) -> None:
     for spec, options, reason in (
         ("pascal", {}, "write synthetic, pascalraw:DIR, folder:DIR or prepared:DIR"),
@@ -153,6 +162,7 @@ def test_wrong_requests_are_one_line(tmp_path: Path) -> None:
         data.subset("all")
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("name", ["pixels.npy", "labels.npy", "manifest.csv", "dataset.json"])
 def test_a_damaged_set_is_an_error_that_says_what_to_delete(tmp_path: Path, name: str) -> None:
     spec, cache = f"folder:{pictures(tmp_path / 'p', 4)}", tmp_path / "cache"
@@ -168,6 +178,7 @@ def test_a_damaged_set_is_an_error_that_says_what_to_delete(tmp_path: Path, name
             dataset.open_prepared(path)
 
 
+@pytest.mark.seconds
 def test_a_prepared_folder_is_opened_without_its_source(tmp_path: Path) -> None:
     folder = pictures(tmp_path / "p", 4)
     data = load(f"folder:{folder}", size=16, cache=tmp_path / "cache")
@@ -191,6 +202,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.seconds
 def test_processes_that_prepare_at_once_agree(tmp_path: Path) -> None:
     spec, cache = f"pascalraw:{archive(tmp_path / 'a', 7)}", tmp_path / "cache"
     (tmp_path / "loader.py").write_text(_LOADER)
@@ -205,6 +217,7 @@ def test_processes_that_prepare_at_once_agree(tmp_path: Path) -> None:
     assert sum(path.is_dir() for path in (cache / "sets").iterdir()) == 1
 
 
+@pytest.mark.seconds
 def test_a_set_that_another_process_prepares_is_waited_for(tmp_path: Path) -> None:
     spec, cache = f"pascalraw:{archive(tmp_path / 'a', 7)}", tmp_path / "cache"
     path = load(spec, size=16, cache=cache).path
@@ -219,6 +232,7 @@ def test_a_set_that_another_process_prepares_is_waited_for(tmp_path: Path) -> No
     assert str(path) in process.communicate(timeout=100)[0] and path.is_dir()
 
 
+@pytest.mark.seconds
 def test_what_a_killed_preparation_left_is_cleared(tmp_path: Path) -> None:
     spec, cache = f"folder:{pictures(tmp_path / 'p', 4)}", tmp_path / "cache"
     path = load(spec, size=16, cache=cache).path
@@ -228,6 +242,7 @@ def test_what_a_killed_preparation_left_is_cleared(tmp_path: Path) -> None:
     assert [entry.name for entry in (cache / "sets").iterdir() if entry.is_dir()] == [path.name]
 
 
+@pytest.mark.seconds
 def test_the_synthetic_archive_is_drawn_once_and_read_like_any(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -331,6 +331,7 @@ def test_damaged_bytes_never_end_the_process(tmp_path: Path, suffix: str) -> Non
     assert refused > 5
 
 
+@pytest.mark.seconds
 def test_a_folder_of_all_formats_is_prepared_and_lists_what_it_left_out(tmp_path: Path) -> None:
     for label in ("person", "no_person"):
         (tmp_path / "set" / label).mkdir(parents=True)

@@ -72,6 +72,7 @@ def test_pages_without_end_are_refused(tmp_path: Path) -> None:
     assert raw.read_raw(pages(tmp_path / "b.dng", 64)).pixels.shape == (24, 24)
 
 
+@pytest.mark.seconds
 def test_the_damaged_file_that_never_ended_is_one_line(shared: Path) -> None:
     path = shared / "data/hostile/endless_pages.dng"
     done = subprocess.run(
@@ -82,6 +83,7 @@ def test_the_damaged_file_that_never_ended_is_one_line(shared: Path) -> None:
     assert done.stderr.startswith(f"error: {path}: more than 64 pages")
 
 
+@pytest.mark.seconds
 def test_a_picture_of_many_pixels_costs_little_memory(tmp_path: Path) -> None:
     """169 million pixels in 493 kB, with 2 GB of memory; as float64 they took 8."""
     png(tmp_path / "a.png", 13000, 13000)
@@ -102,6 +104,7 @@ def _wait(job: str) -> str:
     return job
 
 
+@pytest.mark.seconds
 def test_a_job_over_its_limits_is_ended_and_the_others_are_done() -> None:
     jobs = ["a", "slow", "b", "large", "c", "slow", "d", "large", "e", "f"]
     few = parallel.Limits(6, 2**29)
@@ -114,6 +117,7 @@ def test_a_job_over_its_limits_is_ended_and_the_others_are_done() -> None:
         assert str(result) == expected.get(job, job)
 
 
+@pytest.mark.seconds
 def test_a_preparation_goes_on_without_what_is_over_a_limit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,6 +100,7 @@ def test_a_frame_of_other_proportions_is_refused(tmp_path: Path) -> None:
         pascalraw.cut(_picture(tmp_path / "a.dng", box, (40, 60)), 16, "gray")
 
 
+@pytest.mark.seconds
 def test_the_real_annotations_meet_one_photograph(shared: Path, tmp_path: Path) -> None:
     with tarfile.open(next((shared / "data/pascalraw_annotations").glob("*.tar.gz"))) as tar:
         tar.extractall(tmp_path, filter="data")

@@ -86,6 +86,7 @@ def _binary(path: Path) -> None:
     path.write_bytes(b"\xff\xfe{}\x80")
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(("damage", "reason"), OPENING)
 def test_opening_sees_it(data: DataSet, damage: Callable[[Path], None], reason: str) -> None:
     damage(data.path)
@@ -123,6 +124,7 @@ CHECKING: tuple[tuple[Callable[[Path], None], str], ...] = (
 )  # fmt: skip
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(("damage", "reason"), CHECKING)
 def test_checking_sees_it(data: DataSet, damage: Callable[[Path], None], reason: str) -> None:
     prepared.check(data)
@@ -132,6 +134,7 @@ def test_checking_sees_it(data: DataSet, damage: Callable[[Path], None], reason:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.seconds
 def test_the_door_checks(data: DataSet) -> None:
     def run() -> subprocess.CompletedProcess[str]:
         command = ["loggrad_tf.prepare", f"--data=prepared:{data.path}", "--size=16", "--check"]

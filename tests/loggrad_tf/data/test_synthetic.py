@@ -29,6 +29,7 @@ def _digests(directory: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.seconds
 def test_layout_is_pascalraws(archive: Path) -> None:
     names = [f"2014_{k:06d}" for k in range(1, COUNT + 1)]
     assert sorted(path.name for path in (archive / "original/raw").iterdir()) == [f"{n}.dng" for n in names]
@@ -37,6 +38,7 @@ def test_layout_is_pascalraws(archive: Path) -> None:
     assert (archive / "trainval/val.txt").read_text().split() == names[0::2]
 
 
+@pytest.mark.seconds
 def test_two_workers_write_the_same_bytes(archive: Path, tmp_path: Path) -> None:
     synthetic.write_archive(tmp_path, COUNT, SEED, workers=2)
     assert _digests(tmp_path) == _digests(archive)
@@ -54,6 +56,7 @@ def test_another_seed_is_another_archive() -> None:
     assert not np.array_equal(synthetic.take(SEED, 1)[1], synthetic.take(SEED + 1, 1)[1])
 
 
+@pytest.mark.seconds
 def test_libraw_reads_back_what_was_taken(archive: Path) -> None:
     for index in range(1, COUNT + 1):
         _, codes, cfa = synthetic.take(SEED, index)
@@ -65,6 +68,7 @@ def test_libraw_reads_back_what_was_taken(archive: Path) -> None:
             assert letters == cfa
 
 
+@pytest.mark.seconds
 def test_annotations_hold_the_boxes_of_the_scene(archive: Path) -> None:
     for index in range(1, COUNT + 1):
         scene, codes, _ = synthetic.take(SEED, index)

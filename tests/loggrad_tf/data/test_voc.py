@@ -15,6 +15,7 @@ from loggrad_tf.errors import LogGradError
 WRONG_FILENAMES = ("000949", "001522", "001523", "001532", "001577", "001880")
 
 
+@pytest.mark.seconds
 def test_the_whole_real_set_is_read(shared: Path, tmp_path: Path) -> None:
     with tarfile.open(next((shared / "data/pascalraw_annotations").glob("*.tar.gz"))) as tar:
         tar.extractall(tmp_path, filter="data")

@@ -122,6 +122,7 @@ def test_props_stand_on_the_ground(make) -> None:  # noqa: ANN001
         assert points[:, 2].max() < 6.0
 
 
+@pytest.mark.seconds
 def test_scene_is_a_function_of_the_generator(scenes: list[Scene]) -> None:
     again = draw_scene(np.random.default_rng([7, 3]), 432, 288)
     np.testing.assert_array_equal(again.radiance, scenes[3].radiance)

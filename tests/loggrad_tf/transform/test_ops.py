@@ -15,6 +15,7 @@ from loggrad_tf.transform.sensor import Sensor
 from tests.loggrad_tf.transform.test_reference import RATIOS, frames
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_levels_equal_the_specification_everywhere(bits: int, count: int) -> None:

@@ -21,6 +21,7 @@ def frames(bits: int = 12, count: int = 4) -> np.ndarray:
     return np.random.default_rng(bits).integers(0, 2**bits, (count, 12, 10, 1)).astype(np.uint16)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("bits", [8, 12, 16])
 @pytest.mark.parametrize("border", ["mirror", "valid"])
@@ -99,6 +100,7 @@ def test_gain_scales_the_gradient_alone() -> None:
     assert found[1][1] == pytest.approx(4 * found[0][1], rel=1e-5)
 
 
+@pytest.mark.seconds
 def test_finds_the_threshold_that_the_labels_hang_on() -> None:
     """Labels depend on how many pixels exceed 0.9; starts at 0.4, through plain Keras."""
     draw = np.random.default_rng(3)

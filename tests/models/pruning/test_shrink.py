@@ -75,6 +75,7 @@ def _masked_and_trained(graph: Graph, seed: int) -> tuple[keras.Model, masking.M
     return model, updates, images
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("seed", range(10))
 def test_the_smaller_network_equals_the_masked_one(seed: int) -> None:
     graph = random_network(seed)
@@ -122,6 +123,7 @@ def test_the_gradient_passes_the_mask() -> None:
     np.testing.assert_array_equal(tape.gradient(loss, x), [[-8, -10, -4]])
 
 
+@pytest.mark.seconds
 def test_a_pruned_channel_that_is_needed_returns() -> None:
     """Channel 1 has the smaller weights and is masked; the loss needs it, so it grows and returns.
 
@@ -225,6 +227,7 @@ def test_one_channel_stays_where_all_are_constant() -> None:
     np.testing.assert_allclose(shrunk(images), masked(images), rtol=1e-5)
 
 
+@pytest.mark.seconds
 def test_a_channel_is_removed_from_every_operand_of_a_sum() -> None:
     b = GraphBuilder()
     x = b.conv(b.input(10, 10, 1), 3, 3)
@@ -266,6 +269,7 @@ def _hidden() -> Graph:
     return b.build(b.dense(b.dense(b.flatten(x), 6, relu=True), 3))
 
 
+@pytest.mark.seconds
 def test_training_ends_with_a_smaller_network_that_works() -> None:
     result = _train(_hidden(), dataclasses.replace(CONFIG, epochs=16))
     channels = {g.name: g.channels for g in pruning.groups(result.graph)}
@@ -278,6 +282,7 @@ def test_training_ends_with_a_smaller_network_that_works() -> None:
     assert len(result.history) == 16 and set(result.history[0]) == {"loss", "error"}
 
 
+@pytest.mark.seconds
 def test_the_same_arguments_prune_the_same_channels() -> None:
     first, second = _train(_hidden()), _train(_hidden())
     assert first.graph == second.graph and first.history == second.history
@@ -285,6 +290,7 @@ def test_the_same_arguments_prune_the_same_channels() -> None:
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.seconds
 def test_until_pruning_begins_nothing_is_different() -> None:
     pruned, plain = _train(_hidden()), _train(_hidden(), plan=None)
     assert pruned.history[:2] == plain.history[:2]
@@ -292,6 +298,7 @@ def test_until_pruning_begins_nothing_is_different() -> None:
     assert plain.graph == _hidden() and not plain.stopped
 
 
+@pytest.mark.seconds
 def test_nothing_to_prune_is_a_plain_training() -> None:
     b = GraphBuilder()
     graph = b.build(b.dense(b.global_avg(b.conv(b.input(16, 16, 1), 4, 3, bn=True)), 3))
@@ -301,12 +308,14 @@ def test_nothing_to_prune_is_a_plain_training() -> None:
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.seconds
 def test_a_network_that_diverges_while_it_is_pruned_counts_as_always_wrong() -> None:
     config = TrainConfig(epochs=3, batch_size=16, learning_rate=1e30)
     result = _train(_hidden(), config, Pruning(0.5, begin=0.0, end=0.5, every=1))
     assert result.val_error == 1.0
 
 
+@pytest.mark.seconds
 def test_a_training_is_stopped_by_the_sum_of_its_losses() -> None:
     asked: list[tuple[int, float]] = []
 
@@ -322,6 +331,7 @@ def test_a_training_is_stopped_by_the_sum_of_its_losses() -> None:
     assert not whole.stopped and len(whole.history) == 3
 
 
+@pytest.mark.seconds
 def test_keras_own_batch_norm_trains_the_same_network() -> None:
     config = dataclasses.replace(CONFIG, epochs=2, shift=0)
     fused = _train(tiny(), config, plan=None)

@@ -30,6 +30,7 @@ def _data(units: int) -> tuple[np.ndarray, np.ndarray]:
     return images, targets.astype(np.float32)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("units", [1, 3])
 @pytest.mark.parametrize(
     ("train", "decay"),

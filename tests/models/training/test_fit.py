@@ -46,6 +46,7 @@ def tiny(units: int = 3, size: int = 16) -> Graph:
 CONFIG = TrainConfig(epochs=8, batch_size=16, schedule="cosine", shift=1)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(("classes", "units"), [(3, 3), (2, 1)])
 @pytest.mark.parametrize("name", ["loggrad_1p5", "raw16"])
 def test_learns_stripes(classes: int, units: int, name: str) -> None:
@@ -58,6 +59,7 @@ def test_learns_stripes(classes: int, units: int, name: str) -> None:
     assert result.history[-1]["loss"] < result.history[0]["loss"]
 
 
+@pytest.mark.seconds
 def test_same_seed_same_weights() -> None:
     data = stripes()
     front_end = frontend.fit("loggrad_1p5", data.sensor, data.subset("train")[0])
@@ -68,6 +70,7 @@ def test_same_seed_same_weights() -> None:
     assert any((a != b).any() for a, b in zip(runs[0].weights, runs[2].weights, strict=True))
 
 
+@pytest.mark.seconds
 def test_a_convolution_plus_a_padded_map_trains() -> None:
     """TensorFlow's own fusion of these two ends the process."""
     data = stripes()
@@ -93,6 +96,7 @@ def test_a_shift_beyond_the_image_is_refused() -> None:
         fit.train(tiny(), data, frontend.fixed("loggrad_1p5", data.sensor), config, 0)
 
 
+@pytest.mark.seconds
 def test_the_door_saves_a_pruned_network(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for name in ("flat", "steep", "upright"):

@@ -27,6 +27,7 @@ def start(data: DataSet, *thresholds: float) -> FrontEnd:
     return FrontEnd(name, data.sensor, tuple(reference.ratio_of(t) for t in thresholds))
 
 
+@pytest.mark.seconds
 def test_learns_and_is_scored_behind_the_frozen_ratios() -> None:
     data, seen = stripes(), []
     begin = start(data, 0.2, 0.5)
@@ -45,6 +46,7 @@ def test_learns_and_is_scored_behind_the_frozen_ratios() -> None:
     assert evaluate(model, data, found.front_end, "val") == found.trained.val_error
 
 
+@pytest.mark.seconds
 def test_same_seed_same_thresholds_and_weights() -> None:
     data = stripes(each=50)
     config = TrainConfig(epochs=3, batch_size=16, schedule="cosine", shift=1)
@@ -57,6 +59,7 @@ def test_same_seed_same_thresholds_and_weights() -> None:
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.seconds
 def test_a_start_below_the_floor_is_lifted() -> None:
     data = stripes(each=20)
     config = TrainConfig(epochs=1, batch_size=16)
@@ -76,6 +79,7 @@ def test_inputs_without_levels_and_shares_out_of_range_are_refused() -> None:
             ThresholdConfig(share=share)
 
 
+@pytest.mark.seconds
 def test_a_training_that_diverges_says_so() -> None:
     data = stripes(each=20)
     config = TrainConfig(epochs=4, batch_size=16, learning_rate=1e20)
@@ -83,6 +87,7 @@ def test_a_training_that_diverges_says_so() -> None:
         threshold_training.train(tiny(), data, start(data, 0.3), config, ThresholdConfig(), 0)
 
 
+@pytest.mark.seconds
 def test_the_doors_carry_trained_ratios_into_the_flatbuffers_description(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for name in ("flat", "steep", "upright"):

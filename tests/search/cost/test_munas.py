@@ -178,6 +178,7 @@ def _agree(make: Callable[[np.random.Generator], Graph], count: int) -> None:
         assert peak_memory(graph).bytes == brute_force(graph), (seed, graph)
 
 
+@pytest.mark.seconds
 def test_exact_on_random_dags() -> None:
     _agree(lambda rng: random_map_dag(rng, int(rng.integers(2, 8))), 300)
 
@@ -206,6 +207,7 @@ def _least_peak(fork: int, chains: list[tuple[int, ...]], join: int) -> int:
     raise AssertionError("the goal can always be reached")
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("largest", [5, 20, 1000])
 def test_exact_on_chains_of_any_sizes(largest: int) -> None:
     """Nothing around them hides an error of a byte."""
@@ -237,6 +239,7 @@ def test_exact_on_random_genotypes() -> None:
     assert checked > 50
 
 
+@pytest.mark.seconds
 def test_nine_parallel_branches_take_few_limits_and_moments() -> None:
     """Which all read the map of the tenth block: the hardest case of the search space."""
     rng = np.random.default_rng(0)

@@ -108,6 +108,7 @@ def light(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(test_rundir, "CONFIG", LIGHT)
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("part", [0, 0.5])
 def test_search_on_a_full_disk_goes_on_when_there_is_space(light: None, tmp_path: Path, part: float) -> None:
     """At every line, no space at its beginning or in its middle; then there is, for one line more."""
@@ -212,6 +213,7 @@ test_rundir.search(folder / "run", resume=True)
 """
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("part", [0, 0.5, 1])
 def test_processes_killed_at_every_write(light: None, tmp_path: Path, part: float) -> None:
     """SIGKILL before, within or after the writing of each line; the process after it goes on to the next."""

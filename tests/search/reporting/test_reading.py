@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from search.cost.objectives import Bounds
 from search.reporting import reading
 from search.run.config import Config
@@ -75,6 +77,7 @@ def _configs() -> list[Config]:
     ]
 
 
+@pytest.mark.seconds
 def test_command_asks_for_the_same_search() -> None:
     configs = _configs()
     lines = [json.dumps({"config": c.to_json(), "arguments": reading.arguments(c)}) for c in configs]

@@ -98,6 +98,7 @@ def _paths(panel: str, cls: str) -> str:
     return "".join(re.findall(rf'<path class="{cls}" d="([^"]*)"', panel))
 
 
+@pytest.mark.seconds
 def test_page_is_whole_and_shows_every_candidate(tmp_path: Path) -> None:
     records = invented(400, epochs=40)
     directory = write_run(tmp_path / "run", LONG, records)
@@ -123,6 +124,7 @@ def test_page_is_whole_and_shows_every_candidate(tmp_path: Path) -> None:
     assert crowded and crowded[1] == "2,800"
 
 
+@pytest.mark.seconds
 def test_nothing_is_fetched_and_only_its_own_script_may_run(small: Path) -> None:
     page = _page(small)
     assert not re.search(r"https?:|src=|href=|url\(|@import|//[a-z]", page)
@@ -216,6 +218,7 @@ def test_drawing_has_a_place_for_every_op() -> None:
         )
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("repeat", [0, 2])
 def test_kept_network_is_the_chosen_one(small: Path, repeat: int) -> None:
     other = max(reading.read(small).points)
@@ -302,6 +305,7 @@ def test_searches_with_little_to_show(tmp_path: Path) -> None:
     assert page.count("none trained in full yet") == 2
 
 
+@pytest.mark.seconds
 def test_durations_may_be_missing(tmp_path: Path) -> None:
     untimed = write_run(tmp_path / "untimed", LONG, invented(50), seconds=None)
     page = _page(untimed)
@@ -311,6 +315,7 @@ def test_durations_may_be_missing(tmp_path: Path) -> None:
     assert "durations of 49 of 50 candidates are not known" in _page(partly)
 
 
+@pytest.mark.seconds
 def test_course_of_a_search(tmp_path: Path) -> None:
     records = invented(300, epochs=80)
     seconds = {r.candidate.index: float(1 + r.candidate.index % 3) for r in records}
@@ -346,6 +351,7 @@ def test_course_of_a_search(tmp_path: Path) -> None:
         assert int(times) in {sum(dict(r.candidate.rejected)[n] for r in within) for n in ("crowded", "ram")}
 
 
+@pytest.mark.seconds
 def test_two_searches_over_each_other(tmp_path: Path) -> None:
     one = write_run(tmp_path / "one", LONG, invented(200))
     bounds = dataclasses.replace(LONG.bounds, ram=40_000, flash=1e9)
@@ -380,6 +386,7 @@ def test_names_tell_runs_apart(tmp_path: Path) -> None:
         report_page.page([one] * 8)
 
 
+@pytest.mark.seconds
 def test_long_search_makes_a_small_page_soon(tmp_path: Path) -> None:
     directory = write_run(tmp_path / "long", dataclasses.replace(LONG, bounds=EVERY_BOUND), invented(2000))
     begin = time.monotonic()
@@ -389,6 +396,7 @@ def test_long_search_makes_a_small_page_soon(tmp_path: Path) -> None:
     assert len(page.encode()) < 3e6
 
 
+@pytest.mark.seconds
 def test_png_has_a_colour_for_each_search(tmp_path: Path) -> None:
     runs = []
     for name in ("loggrad_1p5", "jpeg8", "raw16"):
@@ -423,6 +431,7 @@ def _report(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.seconds
 def test_door(small: Path, tmp_path: Path) -> None:
     done = _report(f"--run={small}", f"--png={tmp_path / 'fronts.png'}")
     assert done.returncode == 0, done.stderr
@@ -433,6 +442,7 @@ def test_door(small: Path, tmp_path: Path) -> None:
     assert (small / "comparison.html").read_text() == _page(small, other)
 
 
+@pytest.mark.seconds
 def test_bad_requests_are_one_line(small: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for arguments, said in (
@@ -501,6 +511,7 @@ def _dom(page: str, place: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
 
 
+@pytest.mark.seconds
 @pytest.mark.skipif(not BROWSER, reason="no chromium, chromium-browser or google-chrome on PATH")
 def test_in_a_browser(tmp_path: Path) -> None:
     directory = write_run(tmp_path / "run", LONG, invented(300, epochs=40))
@@ -527,6 +538,7 @@ def test_in_a_browser(tmp_path: Path) -> None:
     assert found["wider"] <= 0
 
 
+@pytest.mark.seconds
 @pytest.mark.skipif(not BROWSER, reason="no chromium, chromium-browser or google-chrome on PATH")
 def test_policy_lets_the_own_script_run_and_no_other(tmp_path: Path) -> None:
     page = _page(write_run(tmp_path / "run", LONG, invented(60, epochs=4)))

@@ -139,6 +139,7 @@ def test_full_training_is_never_shorter(
     assert not training.epochs and _is(bundle.load(directory / "best"), KEPT)
 
 
+@pytest.mark.seconds
 def test_crash_keeps_the_weights_until_it_goes_well(
     directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -164,6 +165,7 @@ class Finalists:
             yield task.index, Outcome(error, 0.0, val_loss=self.losses.get(task.index)), weights
 
 
+@pytest.mark.seconds
 def test_the_best_of_several_finalists_is_saved(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three are trained in full, best first; the second turns out better than the first."""
     settings = CONFIG.settings()
@@ -194,6 +196,7 @@ def test_the_best_of_several_finalists_is_saved(directory: Path, monkeypatch: py
     assert tested == ["test"]  # only the network that is saved, once
 
 
+@pytest.mark.seconds
 def test_finalists_are_those_of_least_loss_if_asked(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = CONFIG.settings()
     measured = [(0.2, 0.6), (0.25, 0.4), (0.22, 0.5)]
@@ -217,6 +220,7 @@ def test_finalists_are_those_of_least_loss_if_asked(directory: Path, monkeypatch
     assert "best: candidate 2 after 40 epochs: validation error 20.00% (22.00% in the search)" in sentence
 
 
+@pytest.mark.seconds
 def test_a_finalist_over_a_bound_does_not_replace_one_that_fits(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -236,6 +240,7 @@ def test_a_finalist_over_a_bound_does_not_replace_one_that_fits(
     assert training.asked == [0]
 
 
+@pytest.mark.seconds
 def test_seeds_decide_by_their_mean(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Candidate 1 has the luckiest training, candidate 0 the better mean; of its own the best is saved."""
     settings = CONFIG.settings()

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 from export import boards
 from models.recipe import TrainConfig
 from search.run.profiles import PROFILES
@@ -43,6 +45,7 @@ def ask(*searches: str) -> list[Any]:
     return answer
 
 
+@pytest.mark.seconds
 def test_faithful_is_the_paper() -> None:
     """Appendix C.1 and muNAS' own counts, bounds and sizes; nothing that makes it cheaper."""
     [[method, bounds]] = ask("--faithful")
@@ -62,6 +65,7 @@ def test_faithful_is_the_paper() -> None:
     assert bounds == USUAL | {"peak_memory": 10_000, "size": 20_000}
 
 
+@pytest.mark.seconds
 def test_every_saving_is_a_flag_of_its_own() -> None:
     switches = "--max_overrun=none --nounique --children=1 --rungs=none --novaried"
     switches += " --nofused_bn --noalways_bn"
@@ -74,6 +78,7 @@ def test_every_saving_is_a_flag_of_its_own() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.seconds
 def test_bounds_follow_the_counts() -> None:
     own = "--ram_bound=8000 --memory_bound=none --latency_bound=0.05 --energy_bound=2e-3"
     deployed, munas, given = (
@@ -84,6 +89,7 @@ def test_bounds_follow_the_counts() -> None:
     assert given == USUAL | {"size": 20_000, "ram": 8000, "latency": 0.05, "energy": 0.002}
 
 
+@pytest.mark.seconds
 def test_energy_is_an_objective_on_request() -> None:
     found = [
         b["energy"] for _, b in ask("", "--energy", "--energy --energy_bound=2e-3", "--faithful --energy")
@@ -91,6 +97,7 @@ def test_energy_is_an_objective_on_request() -> None:
     assert found == [None, 0.0005, 0.002, 0.0005]
 
 
+@pytest.mark.seconds
 def test_a_board_bounds_its_ram_and_flash() -> None:
     names = [name for name in boards.names() if name != "host"]
     for name, (_, bounds) in zip(names, ask(*(f"--board={name}" for name in names)), strict=True):
@@ -100,6 +107,7 @@ def test_a_board_bounds_its_ram_and_flash() -> None:
     assert bounds == USUAL | {"ram": 8192, "flash": 60_000, "size": 9000}
 
 
+@pytest.mark.seconds
 def test_rungs_of_a_profile_lie_below_its_epochs() -> None:
     [short, _], wrong = ask("--epochs=3", "--epochs=3 --rungs=1,3")
     assert short["rungs"] == [2]

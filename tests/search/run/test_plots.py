@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from search.cost.objectives import Bounds, Point, pareto_front
@@ -35,6 +36,7 @@ def _has_colour(image: np.ndarray, colour: str) -> bool:
     return bool((np.abs(image.astype(int) - rgb).max(axis=2) < 8).any())
 
 
+@pytest.mark.seconds
 def test_png_shows_front_and_best(tmp_path: Path) -> None:
     points = _points()
     front = pareto_front(points, MUNAS)

@@ -98,6 +98,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.mark.seconds
 def test_killed_after_every_write(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The n-th journal write is the last thing that happens, or only a part of it does; then resume."""
     append = Journal.append

@@ -9,16 +9,16 @@ import pytest
 
 from search.cost.objectives import overrun
 from search.record.history import Record
-from search.run.tensorboard import CURVES, METRICS, SESSIONS, Watch, hyperparameters
+from search.run.tensorboard import CURVES, METRICS, SESSIONS, EventWriter, hyperparameters
 from tests.support import REPOSITORY
 from tests.support.report_cases import CONFIG, invented
 
 
 def _watched(directory: Path, records: list[Record], front: set[int], earlier: int = 0) -> None:
-    watch = Watch(directory, CONFIG, records[:earlier])
+    events = EventWriter(directory, CONFIG, records[:earlier])
     for record in records[earlier:]:
-        watch.add(record, 2.5, front)
-    watch.close()
+        events.add(record, 2.5, front)
+    events.close()
 
 
 def _runs(directory: Path) -> dict[str, object]:
@@ -154,18 +154,19 @@ def test_place_that_cannot_be_written_is_said_once(
 _FULL = """
 import resource, sys
 from pathlib import Path
-from search.run.tensorboard import Watch
+from search.run.tensorboard import EventWriter
 from tests.support.report_cases import CONFIG, invented
 records = invented(40, epochs=2)
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
-watch = Watch(Path(sys.argv[1]), CONFIG)
+events = EventWriter(Path(sys.argv[1]), CONFIG)
 for record in records:
-    watch.add(record, 1.0, {0, 1})
-watch.close()
+    events.add(record, 1.0, {0, 1})
+events.close()
 print("went on", [name for name in sys.modules if name.split(".")[0] == "tensorflow"])
 """
 
 
+@pytest.mark.seconds
 def test_full_disk_does_not_end_the_search_and_tensorflow_stays_out(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", _FULL, str(tmp_path)],

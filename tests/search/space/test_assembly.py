@@ -111,6 +111,7 @@ def test_steps_without_effect_do_not_reach_the_graph() -> None:
     assert plain == strided
 
 
+@pytest.mark.seconds
 def test_shapes_and_weights_equal_keras() -> None:
     """Every op's output shape, and the count of kernels and biases, on random genotypes."""
     import keras

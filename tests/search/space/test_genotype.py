@@ -15,6 +15,7 @@ def drawn() -> list[Genotype]:
     return [random_genotype(rng) for _ in range(3000)]
 
 
+@pytest.mark.seconds
 def test_json_round_trip(drawn: list[Genotype]) -> None:
     for genotype in drawn[:100]:
         assert Genotype.from_json(json.loads(json.dumps(genotype.to_json()))) == genotype

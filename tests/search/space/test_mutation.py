@@ -61,6 +61,7 @@ def test_removing_block_0_makes_the_next_one_serial() -> None:
     assert removed.apply(np.random.default_rng(0)).blocks == (Block(False, (LAYER,)),)
 
 
+@pytest.mark.seconds
 def test_a_child_is_always_another_network() -> None:
     for seed in range(300):
         rng = np.random.default_rng(seed)
@@ -70,6 +71,7 @@ def test_a_child_is_always_another_network() -> None:
         assert _assembled(child, side) != _assembled(parent, side), name
 
 
+@pytest.mark.seconds
 def test_all_steps_are_equally_likely() -> None:
     """Chi-square over the morphs of one genotype, all of which change its network."""
     single = Genotype((Block(False, (LAYER,)),), Pooling("avg", 4), (100,))
@@ -84,6 +86,7 @@ def test_all_steps_are_equally_likely() -> None:
     assert statistic < 2 * len(names)  # mean n - 1, deviation sqrt(2 n): far out in the tail
 
 
+@pytest.mark.seconds
 def test_varied_steps_are_drawn_by_sort() -> None:
     """A filter more or less is one sort among all, however many places it has."""
     rng = np.random.default_rng(6)
@@ -102,6 +105,7 @@ def test_varied_steps_are_drawn_by_sort() -> None:
     assert lengths[MOST_STEPS] > lengths[MOST_STEPS + 1]
 
 
+@pytest.mark.seconds
 def test_varied_children_are_other_networks_too() -> None:
     for seed in range(200):
         rng = np.random.default_rng(seed)
@@ -110,6 +114,7 @@ def test_varied_children_are_other_networks_too() -> None:
         assert _assembled(child) != _assembled(parent), name
 
 
+@pytest.mark.seconds
 def test_sparsity_wanders_within_its_limits() -> None:
     rng = np.random.default_rng(9)
     start = dataclasses.replace(MIDDLE, sparsity=0.5)

@@ -56,22 +56,26 @@ def history(settings: Settings) -> list[Record]:
     return run(settings, order=0)
 
 
+@pytest.mark.seconds
 def test_finishing_order_does_not_matter(settings: Settings, history: list[Record]) -> None:
     assert [r.candidate.index for r in history] == list(range(40))
     for order in range(1, 6):
         assert run(settings, order=order) == history
 
 
+@pytest.mark.seconds
 def test_resuming_anywhere_gives_the_same_history(settings: Settings, history: list[Record]) -> None:
     for kept in range(0, 41, 6):
         assert run(settings, order=kept, records=tuple(history[:kept])) == history
 
 
+@pytest.mark.seconds
 def test_seed_and_workers_matter(settings: Settings, history: list[Record]) -> None:
     assert run(changed(settings, seed=6), order=0) != history
     assert run(changed(settings, workers=1), order=0) != history
 
 
+@pytest.mark.seconds
 def test_a_candidate_sees_only_what_it_may(settings: Settings, history: list[Record]) -> None:
     """Candidate k's parent is at most k - 3 with two workers, newest or of the front, and did not fail."""
     assert [seen_by(k, SETTINGS) for k in (0, 2, 3, 10)] == [0, 0, 1, 8]

@@ -40,6 +40,7 @@ def test_plain_takes_whatever_is_drawn() -> None:
     assert sum(overrun(costs(build(c.genotype, PLAIN), TARGET), PLAIN.bounds) > 1 for c in drawn) > 5
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("bounds", [Bounds(), DEPLOYED, Bounds(0.05, None, None, None, latency=0.02)])
 @pytest.mark.parametrize("pruning", [False, True])
 def test_nothing_over_its_bounds_is_trained(bounds: Bounds, pruning: bool) -> None:
@@ -64,6 +65,7 @@ def test_a_bound_that_is_over_is_named_the_cheapest_first() -> None:
     assert set(RESOURCES) == set(Bounds().to_json()) - {"error"}
 
 
+@pytest.mark.seconds
 def test_impossible_bounds_end_with_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proposal, "MAX_REDRAWS", 50)
     settings = changed(PLAIN, max_overrun=1.0, bounds=Bounds(size=5))
@@ -94,6 +96,7 @@ def test_networks_that_only_prune_otherwise_are_two() -> None:
     assert propose(settings, 0, [], [first]).genotype != first.genotype
 
 
+@pytest.mark.seconds
 def test_the_child_in_the_sparsest_part_is_trained() -> None:
     settings = changed(PLAIN, children=12, max_overrun=1.0)
     one = changed(settings, children=1)
@@ -156,6 +159,7 @@ def test_selection_prefers_the_fit() -> None:
     assert propose(settings, 20, aged, []).parent != 2
 
 
+@pytest.mark.seconds
 def test_the_front_outlives_the_population() -> None:
     """Ten networks, the first the best by far: with two in the population it is a parent still."""
     settings = changed(PLAIN, population=2, sample=30, bounds=Bounds(0.05, 1e12, 1e12, 1e12))
@@ -192,6 +196,7 @@ def test_who_dies_of_age_all_the_same(flaw: str) -> None:
     assert 0 not in {propose(settings, k, records, earlier).parent for k in range(10, 40)}
 
 
+@pytest.mark.seconds
 def test_always_bn_leaves_no_layer_without_it_and_never_morphs_it() -> None:
     settings = changed(PLAIN, always_bn=True)
     for index in range(20):

@@ -50,6 +50,7 @@ def _network(filters: int) -> Graph:
     return b.build(b.dense(b.global_avg(x), 1))
 
 
+@pytest.mark.seconds
 def test_a_task_has_one_outcome_whatever_was_trained_before(
     prepared: dataset.DataSet, tmp_path: Path
 ) -> None:
@@ -88,6 +89,7 @@ def test_entropy() -> None:
     assert entropy(np.array([0, 0, 0])) == 0
 
 
+@pytest.mark.seconds
 def test_trainings_end_at_their_limits_and_when_nothing_is_learned(
     prepared: dataset.DataSet, tmp_path: Path
 ) -> None:
@@ -112,6 +114,7 @@ def test_trainings_end_at_their_limits_and_when_nothing_is_learned(
     assert len(outcome(dataclasses.replace(rungs, rungs=())).curve) == 4
 
 
+@pytest.mark.seconds
 def test_a_network_that_diverges_has_an_outcome_like_any_other(
     prepared: dataset.DataSet, tmp_path: Path
 ) -> None:

@@ -92,6 +92,7 @@ def _all(pool: Pool, tasks: list[str]) -> dict[int, Outcome]:
     return outcomes
 
 
+@pytest.mark.seconds
 def test_failures_are_reported_and_the_pool_goes_on() -> None:
     with Pool(2, setup, "fine") as pool:
         outcomes = _all(pool, ["0.01", "raise", "kill", "0.02", "exit", "0.03"])
@@ -101,6 +102,7 @@ def test_failures_are_reported_and_the_pool_goes_on() -> None:
     assert outcomes[4].failure == "worker ended with exit code 7"
 
 
+@pytest.mark.seconds
 def test_deaths_that_repeat_are_failures() -> None:
     with Pool(1, setup, "fine") as pool:
         outcomes = _all(pool, ["real-time", "memory", "0.01"])
@@ -109,6 +111,7 @@ def test_deaths_that_repeat_are_failures() -> None:
     assert outcomes[2].val_error == 0.01
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("death", ["killed", "python", "tensorflow", "files"])
 def test_a_worker_that_dies_once_leaves_no_trace(tmp_path: Path, death: str) -> None:
     task = f"{death} {tmp_path / 'died'}"
@@ -121,6 +124,7 @@ def test_a_worker_that_dies_once_leaves_no_trace(tmp_path: Path, death: str) -> 
     assert [histories[0][i].val_error for i in range(3)] == [0.01, 0.25, 0.02]
 
 
+@pytest.mark.seconds
 def test_hangs_are_ended_and_not_tried_again() -> None:
     with Pool(2, setup, "fine", timeout=0.5) as pool:
         outcomes = _all(pool, ["0.01", "60", "0.02", "60", "0.03", "0.3"])
@@ -128,6 +132,7 @@ def test_hangs_are_ended_and_not_tried_again() -> None:
     assert [outcomes[i].failure for i in (1, 3)] == ["timed out after 0.5 s"] * 2
 
 
+@pytest.mark.seconds
 def test_a_stopped_process_is_ended_too(tmp_path: Path) -> None:
     with Pool(1, setup, "fine", timeout=0.5) as pool:
         begin = time.monotonic()
@@ -148,6 +153,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.seconds
 def test_time_does_not_count_while_the_search_is_stopped(tmp_path: Path) -> None:
     """Ctrl-Z, and on after longer than the limit."""
     group = subprocess.Popen(
@@ -182,6 +188,7 @@ def test_no_more_tasks_than_workers() -> None:
         assert [(f.index, f.outcome.val_error) for f in pool.wait()] == [(0, 0.01)]
 
 
+@pytest.mark.seconds
 def test_seconds_are_those_of_the_task() -> None:
     with Pool(1, setup, "fine") as pool:
         pool.submit(0, "0.2")
@@ -203,6 +210,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("delay", [0.05, 0.2, 0.5])
 def test_ctrl_c_while_workers_start_is_quiet(tmp_path: Path, delay: float) -> None:
     """The terminal signals the whole group: parent, workers and their helpers."""
@@ -220,6 +228,7 @@ def test_ctrl_c_while_workers_start_is_quiet(tmp_path: Path, delay: float) -> No
     assert group.communicate(timeout=30)[0] == "interrupted\n" and group.returncode == 0
 
 
+@pytest.mark.seconds
 def test_workers_are_recycled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("search.workers.supervisor.RECYCLE_AFTER", 2)
     with Pool(1, setup, "fine") as pool:
@@ -227,6 +236,7 @@ def test_workers_are_recycled(monkeypatch: pytest.MonkeyPatch) -> None:
     assert pids[0] == pids[1] != pids[2] == pids[3]
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize(("spec", "reason"), [("broken", "no data set there"), ("dies", "exit code 3")])
 def test_a_worker_that_cannot_start_ends_the_search(spec: str, reason: str) -> None:
     with Pool(1, setup, spec) as pool:
@@ -235,12 +245,14 @@ def test_a_worker_that_cannot_start_ends_the_search(spec: str, reason: str) -> N
             pool.wait()
 
 
+@pytest.mark.seconds
 def test_a_worker_that_dies_once_while_it_starts_gets_another_start(tmp_path: Path) -> None:
     with Pool(1, setup, f"dies once {tmp_path / 'died'}") as pool:
         assert _all(pool, ["0.01"])[0].val_error == 0.01
     assert (tmp_path / "died").exists()
 
 
+@pytest.mark.seconds
 def test_workers_that_never_start_end_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("search.workers.supervisor.START_LIMIT", 1.5)
     with Pool(1, setup, "hangs") as pool:
@@ -262,6 +274,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.seconds
 def test_workers_end_with_their_parent(tmp_path: Path) -> None:
     parent = subprocess.Popen(
         [sys.executable, str(_script(tmp_path, ORPHANS))],

@@ -150,6 +150,7 @@ def _local_files() -> set[Path]:
     return set(Path("/tmp").glob("loggrad-weights-*"))
 
 
+@pytest.mark.seconds
 @needs_ray
 def test_outcomes_are_those_of_processes_and_both_nodes_take_part(
     cluster: Any, spec: Spec, tmp_path: Path
@@ -179,6 +180,7 @@ def test_outcomes_are_those_of_processes_and_both_nodes_take_part(
     assert _local_files() == before
 
 
+@pytest.mark.seconds
 @needs_ray
 def test_the_data_set_travels_to_nodes_that_lack_it(
     cluster: Any, fresh: Spec, monkeypatch: pytest.MonkeyPatch
@@ -195,6 +197,7 @@ def test_the_data_set_travels_to_nodes_that_lack_it(
         assert (received[0] / path.name).read_bytes() == path.read_bytes()
 
 
+@pytest.mark.seconds
 @needs_ray
 def test_what_ends_the_search(cluster: Any, fresh: Spec, monkeypatch: pytest.MonkeyPatch) -> None:
     with (
@@ -209,6 +212,7 @@ def test_what_ends_the_search(cluster: Any, fresh: Spec, monkeypatch: pytest.Mon
             _all(pool, ["0.05"])
 
 
+@pytest.mark.seconds
 @needs_ray
 def test_a_host_that_is_frozen_is_given_up(
     cluster: Any, fresh: Spec, monkeypatch: pytest.MonkeyPatch
@@ -235,6 +239,7 @@ def test_folders_of_hosts_that_were_killed_are_removed(
     assert own.exists() and new.exists() and not old.exists()
 
 
+@pytest.mark.seconds
 @needs_ray
 def test_hosts_and_nodes_that_are_lost(cluster: Any, fresh: Spec, tmp_path: Path) -> None:
     """The last one with two nodes."""
@@ -318,6 +323,7 @@ def _order(spec: Spec) -> Order:
     return Order(setup, spec, None, manifest, {}, versions())
 
 
+@pytest.mark.seconds
 def test_a_host_without_the_data_set(fresh: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = {path.name: path.read_bytes() for path in fresh.data.iterdir()}
     order = _order(fresh)
