@@ -21,6 +21,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Protocol
 
+from loggrad_tf import files
 from loggrad_tf.data import dataset
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.parallel import hidden_main
@@ -116,8 +117,10 @@ def _run(job: Job, path: Path) -> str:
         description = {"job": job.to_json(), "result": result, "versions": versions()}
         (temporary / "job.json").write_text(json.dumps(description, indent=1) + "\n")
         temporary.chmod(0o755)
+        files.sync_tree(temporary)
         if not path.exists():  # another command may have been faster
             temporary.rename(path)
+            files.sync(path.parent)
         return result
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

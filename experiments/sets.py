@@ -1,6 +1,7 @@
 """Data sets made from another one: other pixels, or crops in other splits."""
 
 import csv
+import dataclasses
 import hashlib
 import io
 import json
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from loggrad_tf import json_base
-from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.data.prepared import DataSet, Head
 from loggrad_tf.data.sources import SPLITS
 
 # Where a job that makes a set puts it.
@@ -53,17 +54,17 @@ def write(
         digest = hashlib.sha256(crop.astype("<u2").tobytes()).hexdigest()
         writer.writerow(lines[place] | {"class": names[label], "split": SPLITS[part], "sha256": digest})
     written = text.getvalue().encode()
-    head = json_base.read(data.path / "dataset.json")
-    del head["spec"]
-    head |= {
-        "crops": len(chosen),
-        "class_names": names,
-        "manifest_sha256": hashlib.sha256(written).hexdigest(),
-    }
+    head = dataclasses.replace(
+        json_base.read_as(Head, data.path / "dataset.json"),
+        crops=len(chosen),
+        class_names=tuple(names),
+        manifest_sha256=hashlib.sha256(written).hexdigest(),
+        spec=None,
+    )
     directory.mkdir()
     np.save(directory / "pixels.npy", pixels)
     np.save(directory / "labels.npy", np.asarray(labels, np.int32))
     np.save(directory / "split.npy", split.astype(np.uint8))
     (directory / "manifest.csv").write_bytes(written)
     (directory / "rejects.csv").write_bytes((data.path / "rejects.csv").read_bytes())
-    (directory / "dataset.json").write_text(json.dumps(head, indent=1) + "\n", encoding="utf-8")
+    (directory / "dataset.json").write_text(json.dumps(head.to_json(), indent=1) + "\n", encoding="utf-8")

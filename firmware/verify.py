@@ -369,7 +369,10 @@ def write_certificate(project: Project, verdict: Verdict) -> None:
     temporary = path.with_name(f".{path.name}-{os.getpid()}")
     record = {"format": CERTIFICATE, "passed": verdict.passed} | dataclasses.asdict(verdict)
     try:
-        temporary.write_text(json.dumps(record, indent=1) + "\n")
+        with temporary.open("w") as file:
+            file.write(json.dumps(record, indent=1) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

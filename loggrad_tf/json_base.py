@@ -113,7 +113,7 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
             raise LogGradError(f"{where} is {_shown(value)}, an object is needed")
         return {key: _typed(item, arguments[1], f"{where}.{key}") for key, item in value.items()}
     if hasattr(hint, "from_json"):
-        return hint.from_json(value)
+        return _nested(hint, value, where)
     if dataclasses.is_dataclass(hint):
         return from_fields(hint, value)
     accepted: tuple[type, ...] = (int, float) if hint is float else (hint,)
@@ -126,6 +126,13 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise LogGradError(f"{where} is {_shown(value)}, a number of at most 64 bits is needed")
     return value
+
+
+def _nested(cls: Any, value: Any, where: str) -> Any:
+    try:
+        return cls.from_json(value)
+    except LogGradError as error:
+        raise LogGradError(f"{where}: {error}") from None
 
 
 def _tuple(value: Any, arguments: tuple[Any, ...], where: str) -> tuple[Any, ...]:
@@ -188,6 +195,20 @@ def read(path: Path, remedy: str = REMEDY) -> Any:
         raise LogGradError(f"{error}{then(remedy)}") from None
 
 
+def read_value(hint: Any, path: Path, remedy: str = REMEDY) -> Any:
+    """A JSON file as a value of an annotation, such as ``tuple[float, ...]``.
+
+    Raises:
+      LogGradError: as :func:`read`, or a value of another type; names the file and the remedy.
+      OSError: the file is missing or cannot be read.
+    """
+    data = read(path, remedy)
+    try:
+        return hint.from_json(data) if hasattr(hint, "from_json") else _typed(data, hint, "the value")
+    except LogGradError as error:
+        raise LogGradError(f"{path}: damaged ({error}){then(remedy)}") from None
+
+
 def read_as(cls: type[Read], path: Path, remedy: str = REMEDY) -> Read:
     """A JSON file as an object of ``cls``.
 
@@ -195,8 +216,5 @@ def read_as(cls: type[Read], path: Path, remedy: str = REMEDY) -> Read:
       LogGradError: as :func:`read`, or what ``cls.from_json`` refuses; names the file and the remedy.
       OSError: the file is missing or cannot be read.
     """
-    data = read(path, remedy)
-    try:
-        return cls.from_json(data)
-    except LogGradError as error:
-        raise LogGradError(f"{path}: damaged ({error}){then(remedy)}") from None
+    found: Read = read_value(cls, path, remedy)
+    return found

@@ -105,13 +105,18 @@ def flags_of(cls: Any) -> tuple[Flag, ...]:
 
 def text(value: Any) -> str:
     """A value as a command line gives it."""
-    if value is None or value == ():
+    if value is None or value in ((), ""):
         return NONE
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return repr(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def named(given: str) -> str:
+    """A name, or an empty text of ``none``."""
+    return "" if given == NONE else given
 
 
 def positive(given: str) -> float | None:

@@ -118,7 +118,8 @@ class Attacked:
             )
         )
         found = assail(victim, own, pixels[chosen], labels[chosen], data.sensor.span, self)
-        np.savez(directory / "right.npz", allow_pickle=False, **found)
+        arrays: dict[str, Any] = dict(found)
+        np.savez(directory / "right.npz", **arrays)
         return f"{found['pgd'][-1].mean():.1%} right of {found['pgd'][0].mean():.1%} under PGD"
 
 

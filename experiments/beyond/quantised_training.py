@@ -158,7 +158,7 @@ def run(study: Study) -> Result:
     ]
     rows = []
     for job, folder in zip(jobs, study.run(jobs), strict=True):
-        rows += _rows(job, json_base.read(folder / FOUND, AGAIN))
+        rows += _rows(job, json_base.read_value(dict[str, dict[str, float]], folder / FOUND, AGAIN))
     found = {
         (name, weights, tuned): np.array(
             [r["accuracy"] for r in rows if (r["input"], r["weights"], r["tuned"]) == (name, weights, tuned)]

@@ -112,7 +112,9 @@ def run(study: Study) -> Result:
     folders = study.run([case.job for case in cases])
     rows = [row for case, folder in zip(cases, folders, strict=True) for row in _rows(case, folder, data)]
     courses = {
-        (case.input, case.seed): json_base.read(folder / "course.json", AGAIN)
+        (case.input, case.seed): json_base.read_value(
+            tuple[tuple[float, ...], ...], folder / "course.json", AGAIN
+        )
         for case, folder in zip(cases, folders, strict=True)
         if case.rule == "trained"
     }

@@ -131,7 +131,7 @@ def run(study: Study) -> Result:
         measurements += [Brightness(jobs, places, kind, EXPONENTS) for kind in KINDS]
     rows = []
     for measurement, folder in zip(measurements, study.run(measurements), strict=True):
-        table = json_base.read(folder / ANSWERS, AGAIN)
+        table = json_base.read_value(tuple[tuple[float, ...], ...], folder / ANSWERS, AGAIN)
         for exponent, accuracies in zip(EXPONENTS, table, strict=True):
             for job, accuracy in zip(measurement.trainings, accuracies, strict=True):
                 network = next(network for network, *_, other in trainings if other is job)

@@ -48,9 +48,8 @@ def table(flags: Iterable[Flag]) -> str:
 
 def _row(flag: Flag) -> tuple[str, ...]:
     form = f"--[no]{flag.name}" if flag.kind is bool else f"--{flag.name}"
-    choices = [choice for choice in flag.knob.choices if choice]
-    if choices:
-        form += f"={'/'.join(choices)}"
+    if flag.knob.choices:
+        form += f"={'/'.join(flag.knob.choices)}"
     return f"`{form}`", flag.knob.help, *values(flag).values()
 
 

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from loggrad_tf.knob import NONE, Flag, text
+from loggrad_tf.knob import Flag, text
 from models.graph import SAME, VALID
 from models.recipe import TrainConfig
 from search.cost.objectives import ERROR, Bounds
@@ -87,7 +87,7 @@ def default_bounds(model: str, board: Mapping[str, Any] | None = None, energy: b
 def values(flag: Flag) -> dict[str, str]:
     """What a knob of a method or of bounds is in each profile, as text."""
     owners = PROFILES if flag in METHOD_FLAGS else BOUNDS
-    return {name: text(flag.of(owner)) or NONE for name, owner in owners.items()}
+    return {name: text(flag.of(owner)) for name, owner in owners.items()}
 
 
 def in_short(flag: Flag) -> str:

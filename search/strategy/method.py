@@ -8,7 +8,7 @@ import dataclasses
 from typing import Any
 
 from loggrad_tf.json_base import JsonBase
-from loggrad_tf.knob import Knob, flags_of, knob, parts, positive, rising
+from loggrad_tf.knob import NONE, Knob, flags_of, knob, named, parts, positive, rising
 from models.graph import SAME, VALID
 from models.recipe import TrainConfig
 from search.cost.costs import MODELS
@@ -113,7 +113,9 @@ class Method(JsonBase):
     )
     start: str = dataclasses.field(
         metadata=knob(
-            "Begin with this network and its morphs in place of random networks.", choices=("", *STARTS)
+            "Begin with this network and its morphs in place of random networks.",
+            choices=(NONE, *STARTS),
+            parse=named,
         )
     )
     train: TrainConfig = dataclasses.field(

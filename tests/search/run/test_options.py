@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from export import boards
+from loggrad_tf.knob import text
 from models.recipe import TrainConfig
 from search.run.profiles import PROFILES
+from search.strategy.method import METHOD_FLAGS
 from tests.support import REPOSITORY
 
 PROGRAM = """
@@ -63,6 +65,20 @@ def test_faithful_is_the_paper() -> None:
     assert given == TrainConfig.from_json(paper.to_json() | {"fused_bn": False})
     assert (given.schedule, given.flip, given.shift, given.label_smoothing) == ("constant", False, 0, 0)
     assert bounds == USUAL | {"peak_memory": 10_000, "size": 20_000}
+
+
+@pytest.mark.seconds
+def test_what_the_table_shows_can_be_given() -> None:
+    """Every value of a profile, as docs/search-flags.md and --help write it, makes that profile again."""
+    names = [name for name in PROFILES if name != "faithful"]
+    lines = []
+    for name in names:
+        given = {flag: text(flag.of(PROFILES[name])) for flag in METHOD_FLAGS}
+        assert "" not in given.values()
+        lines.append(
+            " ".join([f"--profile={name}", *(f"--{flag.name}={value}" for flag, value in given.items())])
+        )
+    assert [method for method, _ in ask(*lines)] == [PROFILES[name].to_json() for name in names]
 
 
 @pytest.mark.seconds
