@@ -61,7 +61,9 @@ def _listing() -> str:
 def _run(verb: str, arguments: list[str]) -> None:
     """What ``python -m DOOR`` does, with the name of the verb in place of the file's."""
     spec, tree = _read(DOORS[verb])
-    docstring = ast.Constant(under_one_name(ast.get_docstring(tree, clean=False) or ""))
+    text = ast.get_docstring(tree, clean=False)
+    assert text is not None, f"{spec.name} has no docstring"
+    docstring = ast.Constant(under_one_name(text))
     tree.body[0] = ast.fix_missing_locations(ast.copy_location(ast.Expr(docstring), tree.body[0]))
     main = importlib.util.module_from_spec(spec)
     main.__name__ = "__main__"

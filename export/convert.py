@@ -91,10 +91,10 @@ def convert_bundle(
     pixels, _ = data.subset("train")
     sample = requantize(np.asarray(pixels[:: -(-len(pixels) // calibration)]), data.sensor, front_end.sensor)
     weights, inputs = keras_net.fold(saved.graph, model), front_end.encode(sample)
-    plain = qat.quantized(saved.graph, weights, front_end, inputs, qat.Tuning())
+    plain = qat.quantized(saved.graph, weights, inputs, qat.Tuning())
     flatbuffers = {"int8": qat.convert(plain, front_end)}
     if tuning is not None:
-        start = qat.quantized(saved.graph, weights, front_end, inputs, tuning)
+        start = qat.quantized(saved.graph, weights, inputs, tuning)
         config = qat.tuned(saved.train, tuning)
         show = progress.of_epochs("quantised training", config.epochs)
         trained = qat.train(start, data, front_end, config, saved.seed, show)

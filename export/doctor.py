@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
+from export import WITH_CONVERTER
 from firmware import project as projects
 from firmware import toolchain
 from firmware.toolchain import MISSING, NOTE, OK, Finding
@@ -25,6 +26,8 @@ DISTRIBUTION = "loggrad"
 PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 # The drawn photographs and the set that is made of them.
 DISK = 0.5e9
+# Of TensorFlow's files: without it there is no tf.lite.
+CONVERTER = "tensorflow/lite/python/lite.py"
 # Of a process that trains a candidate.
 WORKER = 1e9
 
@@ -73,6 +76,18 @@ def packages(python_version: str) -> list[Finding]:
     except ModuleNotFoundError as error:
         needed = " ".join(f"'{line}'" for line in wanted)
         return [Finding(MISSING, "Python packages", f"no {error.name}", advice=f"pip install {needed}")]
+
+
+def converter() -> Finding:
+    """Has this TensorFlow the converter to .tflite? Later versions may come without."""
+    try:
+        files = importlib.metadata.files("tensorflow") or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    if any(str(path) == CONVERTER for path in files):
+        return Finding(OK, "converter", "tf.lite", "export.convert")
+    return Finding(MISSING, "converter", "this TensorFlow has no tf.lite", "export.convert",
+                   advice=f"pip install tensorflow=={WITH_CONVERTER}")  # fmt: skip
 
 
 def processor(cores: int, free: float | None) -> list[Finding]:
@@ -132,7 +147,7 @@ def findings() -> list[tuple[str, list[Finding]]]:
     place = disk("working directory", Path.cwd(), "runs/", "cd to another, or --out=DIR")
     boards = toolchain.boards()
     return [
-        ("Python", packages(sys.version.split()[0])),
+        ("Python", [*packages(sys.version.split()[0]), converter()]),
         ("Building and emulating", toolchain.builders()),
         ("Flashing", [*toolchain.programmers(boards), *toolchain.ports()]),
         ("This machine", [*processor(processors(), free_memory()), cache, place, gpu(_has_cuda())]),

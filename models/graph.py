@@ -80,9 +80,6 @@ class Graph(JsonBase):
     def output_units(self) -> int:
         return self.ops[-1].shape[0]
 
-    def input_shapes(self, op: Op) -> list[tuple[int, ...]]:
-        return [self.ops[i].shape for i in op.inputs]
-
     def sha256(self) -> str:
         """Hash of the canonical JSON form: equal graphs, and only they, have equal hashes."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))

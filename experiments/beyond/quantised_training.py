@@ -81,7 +81,7 @@ class Rounding:
         pixels, _ = data.subset("train")
         sample = front.encode(np.asarray(pixels[:: -(-len(pixels) // CALIBRATION)]))
         weights = keras_net.fold(saved.graph, saved.model())
-        before = qat.quantized(saved.graph, weights, front, sample, tuning)
+        before = qat.quantized(saved.graph, weights, sample, tuning)
         after = qat.train(before, data, front, qat.tuned(saved.train, tuning), saved.seed)
         found: dict[str, Any] = {
             "before": _measured(before, data, front),

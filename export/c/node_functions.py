@@ -233,9 +233,8 @@ def _out(plan: Plan, node: Node, row: str = "y") -> str:
 
 def _finish(plan: Plan, node: Node, indent: str = "    ", out: str = "out") -> str:
     """The end of a row: padding, and the observer."""
-    seen = [n for n in plan.network.nodes if n.output != CODES]
-    layer = f"{seen.index(node) + 1}u"
-    return f"{indent}finish_row(net, &{map_name(plan.network, node.output)}, {layer}, {out});\n"
+    layer = memory.layer_of(plan, node)
+    return f"{indent}finish_row(net, &{map_name(plan.network, node.output)}, {layer}u, {out});\n"
 
 
 def _first(node: Node) -> str:
@@ -252,7 +251,6 @@ def place(plan: Plan, node: Node) -> str:
     if node.kind not in CONVOLUTIONS:
         return ""
     source = plan.network.maps[node.inputs[0]]
-    seen = [n for n in plan.network.nodes if n.output != CODES]
     fields = {
         "in": f"&{map_name(plan.network, source.key)}",
         "out": f"&{map_name(plan.network, node.output)}",
@@ -261,7 +259,7 @@ def place(plan: Plan, node: Node) -> str:
         "before": node.before[0],
         "count": node.window_rows,
         "left": node.before[1] * source.channels,
-        "layer": seen.index(node) + 1,
+        "layer": memory.layer_of(plan, node),
     }
     body = wrapped(f".{name} = {value}" for name, value in fields.items())
     return f"static const conv_place {node.name}_place = {{\n{body}}};\n"

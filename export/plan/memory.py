@@ -12,7 +12,7 @@ The program (``main.c``) holds it beside a few fields of its own and one row of 
 """
 
 from export.plan.input import Input
-from export.plan.nodes import CODES, CONVOLUTIONS
+from export.plan.nodes import CODES, CONVOLUTIONS, Node
 from export.plan.plan import SLACK, Plan
 
 # Fields of main.c's `app` ahead of the network.
@@ -61,11 +61,20 @@ def padding(plan: Plan) -> dict[int, int]:
     return rows
 
 
+def _seen(plan: Plan) -> list[Node]:
+    """Nodes whose output the observer sees."""
+    return [node for node in plan.network.nodes if node.output != CODES]
+
+
+def layer_of(plan: Plan, node: Node) -> int:
+    """The place of a node in :func:`layers`."""
+    return _seen(plan).index(node) + 1
+
+
 def layers(plan: Plan) -> list[tuple[str, int, int]]:
     """(name, tensor index, bytes) of what the observer sees: the input, then every node's output."""
     network = plan.network
-    seen = [("input", network.input)]
-    seen += [(node.title, node.output) for node in network.nodes if node.output != CODES]
+    seen = [("input", network.input), *((node.title, node.output) for node in _seen(plan))]
     return [(name, key, plan.schedule.made[key] * network.maps[key].pixels) for name, key in seen]
 
 

@@ -10,11 +10,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from export import WITH_CONVERTER
 from loggrad_tf import quiet
 from loggrad_tf.errors import LogGradError
-
-# The newest TensorFlow that is known to have the converter.
-TESTED = "2.21.0"
 
 
 def int8_flatbuffer(network: Any) -> bytes:
@@ -43,6 +41,7 @@ def _lite() -> Any:
         found = False
     if not found:
         raise LogGradError(
-            f"TensorFlow {tf.__version__} has no converter to .tflite (tf.lite): install tensorflow=={TESTED}"
+            f"TensorFlow {tf.__version__} has no converter to .tflite (tf.lite):"
+            f" install tensorflow=={WITH_CONVERTER}"
         )
     return lite

@@ -107,9 +107,7 @@ def weight_bits(graph: Graph, tuning: Tuning) -> dict[str, int]:
     return bits
 
 
-def quantized(
-    graph: Graph, weights: FoldedWeights, front_end: FrontEnd, inputs: np.ndarray, tuning: Tuning
-) -> Quantized:
+def quantized(graph: Graph, weights: FoldedWeights, inputs: np.ndarray, tuning: Tuning) -> Quantized:
     """Rounded as after training: ranges from some images, scales from the weights.
 
     At eight bits a scale is that of the largest weight, as :mod:`export.quantization.quantize` has it.

@@ -201,6 +201,8 @@ def _array(path: Path, kind: type, shape: tuple[int, ...], most: int, limit: str
 
 def _lines(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, str]]:
     """The lines of a table that has these columns."""
+    if not path.is_file():
+        raise LogGradError(f"{path}: damaged (no file): {REMEDY}")
     try:
         with path.open(newline="", encoding="utf-8") as file:
             lines = csv.DictReader(file)

@@ -117,7 +117,7 @@ class RawImage:
     camera: str
 
 
-def _reason(path: Path, head: bytes, error: Exception) -> str:
+def _reason(head: bytes, error: Exception) -> str:
     if head.startswith(_JPEG):
         return "it is a JPEG that wears a RAW suffix"
     if isinstance(error, rawpy.LibRawIOError):
@@ -181,7 +181,7 @@ def _read_camera_file(path: Path, head: bytes) -> RawImage | LogGradError:
     except MemoryError:
         raise
     except Exception as error:  # rawpy's own, and what it does not expect of a damaged file
-        reason = _reason(path, head, error)
+        reason = _reason(head, error)
         return LogGradError(f"{path}: {reason}; copy it again from the camera or leave it out")
 
 

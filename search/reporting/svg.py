@@ -22,7 +22,6 @@ SERIES = (
     ("#56B4E9", "down"),
     (BLACK, "cross"),
 )
-FONT = 13
 Spot = tuple[float, float]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from export import doctor
+from export import WITH_CONVERTER, doctor
 from firmware.toolchain import MISSING, NOTE, OK, Finding
 from tests.support import REPOSITORY
 
@@ -101,3 +101,10 @@ def test_it_loads_no_package() -> None:
     code = "import sys; import export.doctor; print({'numpy', 'absl', 'tensorflow'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_tensorflow_without_the_converter_is_missing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.converter().state == OK
+    monkeypatch.setattr(doctor.importlib.metadata, "files", lambda _: ["tensorflow/__init__.py"])
+    found = doctor.converter()
+    assert found.state == MISSING and f"pip install tensorflow=={WITH_CONVERTER}" in str(found)

@@ -47,7 +47,7 @@ def trained() -> tuple[DataSet, FrontEnd, keras_net.FoldedWeights]:
 
 def start(trained: tuple[DataSet, FrontEnd, keras_net.FoldedWeights], tuning: Tuning) -> Quantized:
     data, front_end, weights = trained
-    return qat.quantized(tiny(), weights, front_end, front_end.encode(data.subset("train")[0]), tuning)
+    return qat.quantized(tiny(), weights, front_end.encode(data.subset("train")[0]), tuning)
 
 
 def tune(
@@ -71,7 +71,7 @@ def random_network(graph: Graph, name: str, tuning: Tuning) -> tuple[Quantized, 
     front_end = frontend.fit(name, sensor, pixels)
     keras_net.keras.utils.set_random_seed(3)
     weights = keras_net.fold(graph, keras_net.build(graph))
-    return qat.quantized(graph, weights, front_end, front_end.encode(pixels), tuning), front_end, pixels
+    return qat.quantized(graph, weights, front_end.encode(pixels), tuning), front_end, pixels
 
 
 @pytest.mark.seconds

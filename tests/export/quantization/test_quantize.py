@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from export import WITH_CONVERTER
 from export.quantization import converter, quantize
 from export.tflite import graph as tflite_graph
 from export.tflite.interpreter import ReferenceInterpreter
@@ -121,4 +122,4 @@ def test_a_tensorflow_without_the_converter_is_named(monkeypatch: pytest.MonkeyP
 
 
 def test_the_tensorflow_that_is_advised_is_the_one_tested_with() -> None:
-    assert tf.__version__ == converter.TESTED
+    assert tf.__version__ == WITH_CONVERTER
