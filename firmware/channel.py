@@ -20,7 +20,7 @@ import time
 import zlib
 from collections import deque
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 
@@ -205,7 +205,7 @@ class Channel:
         self._pending = b""
         self._lines: deque[str] = deque()
 
-    def __enter__(self) -> "Channel":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -19,7 +19,6 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from experiments import plots
 from experiments.searches import Search, run_all
 from experiments.study import Claim, Result, Study, network, training
-from loggrad_tf.transform.frontend import FrontEnd
 from search.cost.objectives import Point
 from search.reporting.front import lower_envelope
 from search.reporting.reading import Run
@@ -96,7 +95,7 @@ def run(study: Study) -> Result:
     for found, members in zip(runs, chosen, strict=True):
         config = found.config
         recipe = config.method.to_json()["train"] | {"epochs": scale.final_epochs}
-        front = FrontEnd.from_json(config.front_end)
+        front = config.front_end
         jobs += [
             training(
                 f"{config.input}, candidate {index}",

@@ -14,6 +14,7 @@ that are not of R, G and B. Nothing is demosaiced, white-balanced or denoised.
 import dataclasses
 import itertools
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import rawpy
@@ -87,7 +88,7 @@ class Geometry:
         return Sensor(self.bits, self.black, self.white, self.cfa)
 
     @classmethod
-    def parse(cls, text: str) -> "Geometry":
+    def parse(cls, text: str) -> Self:
         """``width,height,bits,black,white,cfa[,byte order]``, as a command line gives it."""
         parts = [part.strip() for part in text.split(",")]
         if len(parts) not in (6, 7) or not all(part.isdigit() for part in parts[:5]):

@@ -31,7 +31,7 @@ class Config(JsonBase):
       seed, workers, bounds: see :class:`search.strategy.proposal.Settings`.
       board: that costs are counted for, a folder of firmware/boards.
       method: how candidates are drawn and trained.
-      front_end: JSON form of the fitted front end, thresholds included.
+      front_end: fitted, thresholds included.
       class_names: of the data set.
       manifest_sha256: of the data set.
       onednn: the flag TF_ENABLE_ONEDNN_OPTS that all training ran under.
@@ -50,7 +50,7 @@ class Config(JsonBase):
     bounds: Bounds
     board: str
     method: Method
-    front_end: dict[str, Any]
+    front_end: FrontEnd
     class_names: tuple[str, ...]
     manifest_sha256: str
     onednn: str
@@ -66,7 +66,7 @@ class Config(JsonBase):
 
     def settings(self) -> Settings:
         return Settings(
-            target=Target(FrontEnd.from_json(self.front_end), self.board),
+            target=Target(self.front_end, self.board),
             method=self.method,
             bounds=self.bounds,
             input_shape=(self.size, self.size, 1),
@@ -77,8 +77,7 @@ class Config(JsonBase):
 
     def training(self, data: Path, weights: Path) -> TrainingSpec:
         """What its workers need, with the directories of the prepared data set and of the weights."""
-        front_end = FrontEnd.from_json(self.front_end)
-        return TrainingSpec(data, front_end, self.method.train, weights, self.method.rungs)
+        return TrainingSpec(data, self.front_end, self.method.train, weights, self.method.rungs)
 
 
 def absolute_data(spec: str) -> str:

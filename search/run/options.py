@@ -200,7 +200,7 @@ def config() -> tuple[Config, DataSet]:
         bounds=limits,
         board=FLAGS.board or BOARD,
         method=made,
-        front_end=fit_front_end(data, FLAGS.input, FLAGS.bits).to_json(),
+        front_end=fit_front_end(data, FLAGS.input, FLAGS.bits),
         class_names=data.class_names,
         manifest_sha256=data.manifest_sha256,
         onednn=os.environ.get(ONEDNN, "1"),

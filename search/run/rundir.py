@@ -24,7 +24,6 @@ from typing import Any, Protocol
 
 from loggrad_tf import json_base
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.transform.frontend import FrontEnd
 from search.cost.objectives import Bounds, Point, extend_front, pareto_front
 from search.record.history import Candidate, Record
 from search.record.journal import JOURNAL, TIMING, Journal, encode, write_synced, writing
@@ -99,9 +98,7 @@ def load_config(directory: Path) -> Config:
     if not path.is_file():
         raise LogGradError(f"{directory}: no search there to resume ({CONFIG} is missing)")
     try:
-        config = Config.from_json(json_base.read(path, ""))
-        FrontEnd.from_json(config.front_end)
-        return config
+        return Config.from_json(json_base.read(path, ""))
     except (LogGradError, ValueError, TypeError, AttributeError) as error:
         raise LogGradError(
             f"{path}: damaged, or of another version of this program ({error}); restore it from a copy,"

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import DiskFull, is_full
@@ -160,7 +160,7 @@ class Pool(Supervisor[_Process]):
         self._setup, self._spec = setup, spec
         super().__init__(count, timeout)
 
-    def __enter__(self) -> "Pool":
+    def __enter__(self) -> Self:
         return self
 
     def _start(self) -> _Process:

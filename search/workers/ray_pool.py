@@ -26,7 +26,7 @@ import socket
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from loggrad_tf.data import dataset
 from loggrad_tf.errors import LogGradError
@@ -304,7 +304,7 @@ class RayPool(Supervisor[_Remote]):
             self._ray.shutdown()
             raise
 
-    def __enter__(self) -> "RayPool":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:

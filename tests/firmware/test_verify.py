@@ -369,7 +369,7 @@ def test_the_certificate_is_whole_or_not_there(
     def fails(*_: object) -> None:
         raise OSError(28, "No space left on device", "certificate.json")
 
-    for name in ("os.replace", "pathlib.Path.write_text"):
+    for name in ("os.replace", "os.fsync"):
         with monkeypatch.context() as context:
             context.setattr(name, fails)
             with pytest.raises(OSError):

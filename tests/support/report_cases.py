@@ -24,7 +24,7 @@ CONFIG = Config(
     method=dataclasses.replace(
         PROFILES["quick"], rounds=40, population=10, sample=3, children=2, pruning=True
     ),
-    front_end=TARGET.front_end.to_json(), class_names=("bicycle", "car", "person"),
+    front_end=TARGET.front_end, class_names=("bicycle", "car", "person"),
     manifest_sha256="8e92" * 16, onednn="1", threads=1, versions={"python": "3.11.2", "tensorflow": "2.21.0"},
 )  # fmt: skip
 EVERY_BOUND = Bounds(0.05, 30_000, 20_000, 1e6, 10_000, 128_000, 0.2, 0.003)

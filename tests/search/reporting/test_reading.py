@@ -27,10 +27,8 @@ for line in sys.stdin:
     config = Config.from_json(stored["config"])
     class Data:
         class_names, manifest_sha256 = config.class_names, config.manifest_sha256
-    class FrontEnd:
-        def to_json(self): return config.front_end
     options.dataset.load = lambda *_, **__: Data()
-    options.fit_front_end = lambda *_: FrontEnd()
+    options.fit_front_end = lambda *_: config.front_end
     flags.FLAGS.unparse_flags()
     for name in flags.FLAGS: flags.FLAGS[name].unparse()
     flags.FLAGS(["evolve", *stored["arguments"]])

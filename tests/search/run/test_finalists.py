@@ -33,7 +33,7 @@ CONFIG = Config(
     method=dataclasses.replace(
         PROFILES["quick"], rounds=1, population=1, sample=1, pruning=True
     ),
-    front_end=TARGET.front_end.to_json(), class_names=("a", "b", "c"), manifest_sha256="0", onednn="1",
+    front_end=TARGET.front_end, class_names=("a", "b", "c"), manifest_sha256="0", onednn="1",
     threads=1, versions={},
 )  # fmt: skip
 CANDIDATE = propose(CONFIG.settings(), 0, [], [])

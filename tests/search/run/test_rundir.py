@@ -29,7 +29,7 @@ CONFIG = Config(
         PROFILES["quick"], rounds=14, population=5, sample=3, max_overrun=None, children=2, pruning=True,
         rungs=(2, 4, 6),
     ),
-    front_end=TARGET.front_end.to_json(), class_names=("a", "b", "c"), manifest_sha256="0", onednn="1",
+    front_end=TARGET.front_end, class_names=("a", "b", "c"), manifest_sha256="0", onednn="1",
     threads=1, versions={},
 )  # fmt: skip
 
