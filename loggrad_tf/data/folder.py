@@ -225,6 +225,10 @@ def read(path: Path) -> hdr.Picture:
                 return hdr.Picture(_colours(path, image), _linear)
     except LogGradError:
         raise
+    except Image.DecompressionBombError:
+        raise LogGradError(
+            f"{path}: more than the {MAX_PIXELS} pixels that are read: scale it down"
+        ) from None
     except Exception as error:  # on a damaged file the library raises whatever comes
         reason = " ".join(str(error).split()).replace(str(path), "it") or type(error).__name__
         raise LogGradError(f"{path}: it cannot be decoded ({reason}): replace it or leave it out") from error

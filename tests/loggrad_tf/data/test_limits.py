@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from loggrad_tf import parallel
 from loggrad_tf.data import crops, dataset, folder, hdr, limits, raw
@@ -58,6 +59,9 @@ def test_the_limits_of_pixels_are_those_of_the_readers(
         folder.read(tmp_path / "a.png")
     with pytest.raises(LogGradError, match="120x80 pixels, 1 to 9599 are read"):
         raw.read_raw(path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)  # beyond twice that Pillow opens nothing
+    with pytest.raises(LogGradError, match="a.png: more than the 1199 pixels that are read: scale it down"):
+        folder.read(tmp_path / "a.png")
 
 
 def test_pages_without_end_are_refused(tmp_path: Path) -> None:
