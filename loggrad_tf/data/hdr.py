@@ -5,7 +5,8 @@
     TIFF                    integers of 8 or 16 bits, or floats of 16 or 32, one or three colours
     PNG                     16 bits
 
-What a file is its first bytes tell. Alpha is ignored; of a TIFF's pages the first is read.
+What a file is its first bytes tell. Alpha is ignored; a TIFF may hold smaller copies and masks of its
+picture, but no second picture.
 Radiance, OpenEXR and float TIFF are linear but know no full scale: the value that 0.1 % of a picture's
 colour values exceed (or its largest, should that be 0) becomes 1. What lies above stays above, up to 2^16,
 so that a shorter exposure finds something in the highlights. Integers of 16 bits are taken as linear, with
@@ -17,6 +18,7 @@ import contextlib
 import dataclasses
 import functools
 import io
+import itertools
 import math
 import re
 import struct
@@ -35,6 +37,8 @@ from loggrad_tf.errors import LogGradError
 
 GAMMA = 2.2
 MAX_PIXELS = 2**26
+# Of a TIFF, looked at for a second picture.
+MAX_PAGES = 64
 MAX_BYTES = 2**30
 # Share of a picture's colour values that lie at or below its full scale.
 SCALE_QUANTILE = 0.999
@@ -211,6 +215,9 @@ def _check_exr(path: Path, parts: int, header: dict[str, Any]) -> str:
 def _tiff(path: Path) -> _Decoded:
     with tifffile.TiffFile(path) as tiff:
         page = tiff.pages.first
+        others = itertools.islice(tiff.pages, 1, MAX_PAGES)
+        if any(isinstance(one, tifffile.TiffPage) and not (one.is_reduced or one.is_mask) for one in others):
+            raise LogGradError(f"{path}: a TIFF of several pictures: save each as a file of its own")
         if page.dtype not in (np.uint8, np.uint16, np.float16, np.float32):
             raise LogGradError(f"{path}: a TIFF of {page.dtype} values: 16-bit integers or floats are needed")
         if page.photometric not in (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.RGB):

@@ -279,6 +279,7 @@ def hostile(tmp_path: Path) -> dict[str, str]:
         "double.tif": (np.ones((9, 9)), {}),
         "white.tif": (codes[..., 0], {"photometric": "miniswhite"}),
         "five.tif": (np.ones((9, 9, 5), np.uint16), {"planarconfig": "contig", "photometric": "minisblack"}),
+        "series.tif": (np.ones((3, 9, 9), np.uint16), {"photometric": "minisblack"}),
         "volume.tif": (np.ones((16, 16, 16), np.uint16), {"volumetric": True, "tile": (16, 16, 16)}),
     }.items():
         tifffile.imwrite(tmp_path / "x.tif", array, **options)
@@ -349,3 +350,12 @@ def test_a_folder_of_all_formats_is_prepared_and_lists_what_it_left_out(tmp_path
     assert [reject.file for reject in data.rejects()] == ["person/notes.txt", "person/torn.hdr"]
     assert "it cannot be decoded" in data.rejects()[1].reason
     assert data.pixels.std() > 100
+
+
+def test_smaller_copies_beside_a_picture_are_no_second_one(tmp_path: Path) -> None:
+    codes = np.arange(24 * 40, dtype=np.uint16).reshape(24, 40)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tiff:
+        tiff.write(codes, photometric="minisblack")
+        tiff.write(codes[::2, ::2], photometric="minisblack", subfiletype=1)
+    found = hdr.read(tmp_path / "a.tif")
+    assert found is not None and found.values.shape[:2] == (24, 40)
