@@ -25,8 +25,9 @@ INPUTS = fig10_brightness.INPUTS
 COLUMN = "domain"
 ONE = "all"
 LEFT_OUT = "left out"
-# Class, and what the names of the domains begin with that it hardly ever comes from.
-STRANGERS = (("bicycle", ("voc", "coco")), ("car", ("rf_",)), ("person", ("rf_",)))
+# Classes, and what the names of the domains begin with that they hardly ever come from.
+Rules = tuple[tuple[str, tuple[str, ...]], ...]
+STRANGERS: Rules = (("bicycle", ("voc", "coco")), ("car", ("rf_",)), ("person", ("rf_",)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,18 +38,20 @@ class WithoutStrangers:
       data: the prepared set's folder.
       manifest_sha256: of that set.
       domains: of each of its crops.
+      rules: classes, and the sources that are strange to them, as :data:`STRANGERS`.
     """
 
     data: Path
     manifest_sha256: str
     domains: tuple[str, ...]
+    rules: Rules
 
     @property
     def title(self) -> str:
         return "data set without strangers"
 
     def to_json(self) -> dict[str, Any]:
-        strangers = [[label, list(prefixes)] for label, prefixes in STRANGERS]
+        strangers = [[label, list(prefixes)] for label, prefixes in self.rules]
         return {
             "manifest_sha256": self.manifest_sha256,
             "domains": list(self.domains),
@@ -57,7 +60,7 @@ class WithoutStrangers:
 
     def run(self, directory: Path) -> str:
         data = open_data(self.data)
-        strange = strangers(data, self.domains)
+        strange = strangers(data, self.domains, self.rules)
         photographs = np.array([line["source"] for line in sets.manifest(data)])
         known = (data.split != 2) & ~np.isin(photographs, photographs[strange])
         chosen = np.flatnonzero(known | strange)
@@ -80,10 +83,10 @@ def domains_of(spec: str, data: DataSet) -> tuple[str, ...] | None:
     return tuple(known[line["file"]] for line in sets.manifest(data))
 
 
-def strangers(data: DataSet, domains: tuple[str, ...]) -> np.ndarray:
+def strangers(data: DataSet, domains: tuple[str, ...], rules: Rules) -> np.ndarray:
     """Which crops go against the rule that their class comes from another source, bool (N,)."""
     found = np.zeros(len(data.labels), bool)
-    for label, prefixes in STRANGERS:
+    for label, prefixes in rules:
         if label in data.class_names:
             there = np.array([name.startswith(prefixes) for name in domains])
             found |= there & (data.labels == data.class_names.index(label))
@@ -97,9 +100,9 @@ def run(study: Study) -> Result:
     domains = np.array(found or [ONE] * len(data.labels))
     places = np.concatenate([np.flatnonzero(data.split == part) for part in (1, 2)])
     rows = _rows(study, scale, data, places, domains[places])
-    strange = strangers(data, found) if found else np.zeros(len(domains), bool)
+    strange = strangers(data, found, STRANGERS) if found else np.zeros(len(domains), bool)
     if found and strange.any():
-        [folder] = study.run([WithoutStrangers(data.path, data.manifest_sha256, found)])
+        [folder] = study.run([WithoutStrangers(data.path, data.manifest_sha256, found, STRANGERS)])
         without = open_prepared(folder / sets.SET)
         tested = np.flatnonzero(without.split == 2)
         rows += _rows(study, scale, without, tested, np.array([LEFT_OUT] * len(tested)))

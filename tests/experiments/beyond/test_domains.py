@@ -39,13 +39,13 @@ def test_strangers_are_tested_and_their_photographs_are_not_trained_on(
     monkeypatch.setattr(domains, "STRANGERS", (("bar", ("rf_",)),))
     found = domains.domains_of(f"folder:{tmp_path / 'pictures'}", data)
     assert found is not None
-    strange = domains.strangers(data, found)
+    strange = domains.strangers(data, found, domains.STRANGERS)
     names = [line["file"] for line in sets.manifest(data)]
     assert [name for name, odd in zip(names, strange, strict=True) if odd] == [
         f"bar{k:02d}.png" for k in range(1, 12, 2)
     ]
     monkeypatch.setattr(domains, "open_data", lambda path: data)
-    domains.WithoutStrangers(data.path, data.manifest_sha256, found).run(tmp_path)
+    domains.WithoutStrangers(data.path, data.manifest_sha256, found, domains.STRANGERS).run(tmp_path)
     made = open_prepared(tmp_path / sets.SET)
     lines = sets.manifest(made)
     tested = [line["file"] for line in lines if line["split"] == "test"]
