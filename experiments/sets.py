@@ -4,12 +4,12 @@ import csv
 import dataclasses
 import hashlib
 import io
-import json
 from pathlib import Path
 
 import numpy as np
 
 from loggrad_tf import json_base
+from loggrad_tf.data import prepared
 from loggrad_tf.data.prepared import DataSet, Head
 from loggrad_tf.data.sources import SPLITS
 
@@ -62,9 +62,5 @@ def write(
         spec=None,
     )
     directory.mkdir()
-    np.save(directory / "pixels.npy", pixels)
-    np.save(directory / "labels.npy", np.asarray(labels, np.int32))
-    np.save(directory / "split.npy", split.astype(np.uint8))
-    (directory / "manifest.csv").write_bytes(written)
-    (directory / "rejects.csv").write_bytes((data.path / "rejects.csv").read_bytes())
-    (directory / "dataset.json").write_text(json.dumps(head.to_json(), indent=1) + "\n", encoding="utf-8")
+    rejects = (data.path / "rejects.csv").read_bytes()
+    prepared.write(directory, head, pixels, np.asarray(labels), split, written, rejects)

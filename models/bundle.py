@@ -112,7 +112,7 @@ def save(directory: Path, bundle: Bundle) -> None:
     temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     old = temporary.with_name(temporary.name + "-old")
     try:
-        fields = {field.name: getattr(bundle, field.name) for field in dataclasses.fields(Description)}
+        fields = {name: value for name, value in vars(bundle).items() if name != "weights"}
         description = {"version": VERSION, **Description(**fields).to_json()}
         named: dict[str, Any] = {f"w{i:03d}": w for i, w in enumerate(bundle.weights)}
         archive = io.BytesIO()
@@ -162,5 +162,4 @@ def load(directory: Path) -> Bundle:
         raise LogGradError(
             f"{directory}: damaged network (network.json or weights.npz: {error}); {_REMEDY}"
         ) from None
-    fields = {field.name: getattr(saved, field.name) for field in dataclasses.fields(saved)}
-    return Bundle(**fields, weights=weights)
+    return Bundle(**vars(saved), weights=weights)

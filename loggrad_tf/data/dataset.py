@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from loggrad_tf import arrays, files, parallel
+from loggrad_tf import files, parallel
 from loggrad_tf.data import crops, folder, limits, pascalraw, prepared
 from loggrad_tf.data.prepared import DataSet, Head, open_prepared
 from loggrad_tf.data.sources import SPLITS, Cut, Picture, Reject, Source, assign
@@ -241,13 +241,9 @@ def _prepare(source: Source, path: Path, spec: str, size: int, mode: str) -> Non
         sensor=sensor,
         manifest_sha256=hashlib.sha256(manifest).hexdigest(),
     )
-    labels = [source.class_names.index(row.label) for row in rows]
-    split = [SPLITS.index(row.picture.split) for row in rows]
+    pixels = np.stack([row.pixels for row in rows])
+    labels = np.array([source.class_names.index(row.label) for row in rows])
+    split = np.array([SPLITS.index(row.picture.split) for row in rows])
     with _building(path) as partial:
-        arrays.save(partial / "pixels.npy", np.stack([row.pixels for row in rows]))
-        arrays.save(partial / "labels.npy", np.array(labels, np.int32))
-        arrays.save(partial / "split.npy", np.array(split, np.uint8))
-        (partial / "manifest.csv").write_bytes(manifest)
-        (partial / "rejects.csv").write_bytes(listed)
-        (partial / "dataset.json").write_text(json.dumps(head.to_json(), indent=1) + "\n", encoding="utf-8")
+        prepared.write(partial, head, pixels, labels, split, manifest, listed)
     failed.unlink()

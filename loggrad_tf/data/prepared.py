@@ -8,6 +8,7 @@ crop, class and split with its line of the manifest, which holds the hash of its
 import csv
 import dataclasses
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,6 +137,33 @@ class DataSet:
             return tuple(Reject(row["file"], int(row["item"]), row["reason"]) for row in lines)
         except ValueError as error:
             raise LogGradError(f"{self.path / 'rejects.csv'}: damaged ({error}): {REMEDY}") from None
+
+
+def write(
+    folder: Path,
+    head: Head,
+    pixels: np.ndarray,
+    labels: np.ndarray,
+    split: np.ndarray,
+    manifest: bytes,
+    rejects: bytes,
+) -> None:
+    """The files of a set, in an empty folder.
+
+    Args:
+      pixels, labels, split: as :class:`DataSet` has them.
+      manifest: manifest.csv, whose hash ``head`` has.
+      rejects: rejects.csv.
+
+    Raises:
+      OSError: the folder is missing, full or not to be written to.
+    """
+    arrays.save(folder / "pixels.npy", pixels)
+    arrays.save(folder / "labels.npy", labels.astype(np.int32))
+    arrays.save(folder / "split.npy", split.astype(np.uint8))
+    (folder / "manifest.csv").write_bytes(manifest)
+    (folder / "rejects.csv").write_bytes(rejects)
+    (folder / "dataset.json").write_text(json.dumps(head.to_json(), indent=1) + "\n", encoding="utf-8")
 
 
 def open_prepared(path: Path) -> DataSet:
