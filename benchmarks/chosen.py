@@ -50,7 +50,7 @@ def main(argv: list[str]) -> None:
     for run, one in zip(runs, saved, strict=True):
         if (one.data, one.front_end) != (reference.data, reference.front_end):
             raise LogGradError(f"{run}: its network sees other data or another input than that of {runs[0]}")
-    data = dataset.load(config.data, size=config.size, mode=config.mode)
+    data = dataset.opened(config.request)
     data.check_manifest(config.manifest_sha256, f"{runs[0]} searched it", "restore it")
     fixed = zoo.NETWORKS[FLAGS.net](config.size, len(data.class_names))
     networks = {f"--net={FLAGS.net}": fixed} | {

@@ -188,7 +188,7 @@ def save_network(
         front_end=front_end,
         class_names=data.class_names,
         weights=trained.weights,
-        data=bundle.DataReference(data.spec, data.pixels.shape[1], data.mode, data.manifest_sha256),
+        data=data.reference,
         train=config,
         seed=seed,
         metrics=metrics,

@@ -85,7 +85,7 @@ def convert_bundle(
 
     saved = bundle.load(directory)
     tuning = qat.Tuning(epochs=epochs, ternary_first=ternary_first) if epochs else None
-    data = dataset.load(saved.data.spec, size=saved.data.size, mode=saved.data.mode)
+    data = dataset.opened(saved.data)
     data.check_manifest(saved.data.manifest_sha256, "this network was trained", "search again")
     front_end, model = saved.front_end, saved.model()
     pixels, _ = data.subset("train")

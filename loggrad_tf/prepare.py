@@ -11,21 +11,16 @@ Prints the crops of each class in each split, what was left out and why, and whe
 from absl import flags
 
 from loggrad_tf import cli
-from loggrad_tf.data import prepared
-from loggrad_tf.data.dataset import load
+from loggrad_tf.data import dataset, options, prepared
 from loggrad_tf.data.summary import reasons, table
 
-_DATA = flags.DEFINE_string(
-    "data", None, "synthetic, pascalraw:DIR, folder:DIR or prepared:DIR", required=True
-)
-_SIZE = flags.DEFINE_integer("size", 96, "side of a crop in pixels, even")
-_MODE = flags.DEFINE_enum("mode", "gray", ["gray", "mosaic"], "one value a 2x2 square, or the Bayer mosaic")
+flags.adopt_module_key_flags(options)
 _CHECK = flags.DEFINE_bool("check", False, "compare every crop, class and split with the set's manifest")
 
 
 def main(argv: list[str]) -> None:
     del argv
-    data = load(_DATA.value, size=_SIZE.value, mode=_MODE.value)
+    data = dataset.opened(options.request())
     if _CHECK.value:
         prepared.check(data)
     sensor = data.sensor

@@ -15,24 +15,22 @@ from absl import flags
 from PIL import Image
 
 from loggrad_tf import cli, parallel
-from loggrad_tf.data import limits, raw, views
-from loggrad_tf.data.dataset import load
+from loggrad_tf.data import dataset, limits, options, raw, views
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import write_whole
 
-_DATA = flags.DEFINE_string("data", None, "synthetic, pascalraw:DIR, folder:DIR or prepared:DIR")
+FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(options)
 _RAW = flags.DEFINE_string("raw", None, "one RAW file instead of a data set")
 _GEOMETRY = flags.DEFINE_string("geometry", None, "of a headerless file: width,height,bits,black,white,cfa")
 _OUT = flags.DEFINE_string("out", None, "the PNG to write", required=True)
-_SIZE = flags.DEFINE_integer("size", 96, "side of a crop in pixels, even")
-_MODE = flags.DEFINE_enum("mode", "gray", ["gray", "mosaic"], "one value a 2x2 square, or the Bayer mosaic")
 _ROWS = flags.DEFINE_integer("rows", 3, "rows of crops a class", lower_bound=1)
 _COLUMNS = flags.DEFINE_integer("columns", 12, "crops in a row", lower_bound=1)
 
 
 def main(argv: list[str]) -> None:
     del argv
-    if (_DATA.value is None) == (_RAW.value is None):
+    if FLAGS["data"].present and _RAW.value is not None:
         raise LogGradError("give either --data or --raw")
     out = Path(_OUT.value)
     if out.suffix.lower() != ".png":
@@ -41,7 +39,7 @@ def main(argv: list[str]) -> None:
         geometry = raw.Geometry.parse(_GEOMETRY.value) if _GEOMETRY.value else None
         picture = _photograph(Path(_RAW.value), geometry)
     else:
-        data = load(_DATA.value, size=_SIZE.value, mode=_MODE.value)
+        data = dataset.opened(options.request())
         picture = views.sheet(data, _ROWS.value, _COLUMNS.value)
     png = io.BytesIO()
     picture.save(png, format="PNG")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from loggrad_tf import arrays, files, json_base
+from loggrad_tf.data.request import DataReference
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 from loggrad_tf.transform.frontend import FrontEnd
@@ -31,23 +32,6 @@ if TYPE_CHECKING:
 VERSION = 1
 _REMEDY = "train it anew"
 FILES = ("network.json", "weights.npz")
-
-
-@dataclasses.dataclass(frozen=True)
-class DataReference(JsonBase):
-    """Which data set a network was trained on.
-
-    Attributes:
-      spec: ``synthetic``, ``pascalraw:DIR`` or ``folder:DIR``.
-      size: side of the crops in pixels.
-      mode: ``gray`` or ``mosaic``.
-      manifest_sha256: hash of the prepared set's manifest.
-    """
-
-    spec: str
-    size: int
-    mode: str
-    manifest_sha256: str
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from absl import flags
 
 from loggrad_tf import cli, files, quiet
-from loggrad_tf.data import dataset
+from loggrad_tf.data import dataset, options
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend
 from models import bundle, progress, zoo
@@ -17,13 +17,9 @@ from models.pruning.channels import prunable
 from models.recipe import Pruning, TrainConfig
 
 FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(options)
 flags.DEFINE_enum("net", "small_bn", list(zoo.NETWORKS), "Fixed network.")
-flags.DEFINE_string("data", "synthetic", "Data set: synthetic, pascalraw:DIR, folder:DIR or prepared:DIR.")
 flags.DEFINE_string("input", "loggrad_1p5", f"Input format: {', '.join(frontend.FORMATS)}.")
-flags.DEFINE_enum(
-    "mode", "gray", ["gray", "mosaic"], "What the network sees: binned gray or the Bayer mosaic itself."
-)
-flags.DEFINE_integer("size", 96, "Side of the square input in pixels.", lower_bound=8)
 flags.DEFINE_integer("epochs", 40, "Passes over the training images.", lower_bound=1)
 flags.DEFINE_integer("batch", 64, "Images per step.", lower_bound=1)
 flags.DEFINE_integer("shift", 4, "Augmentation: largest shift in pixels.", lower_bound=0)
@@ -59,7 +55,7 @@ def main(argv: list[str]) -> None:
     from models.training import thresholds as threshold_training
 
     bundle.check_replaceable(out)
-    data = dataset.load(FLAGS.data, size=FLAGS.size, mode=FLAGS.mode)
+    data = dataset.opened(options.request())
     if FLAGS.thresholds == "fixed":
         front_end = frontend.fixed(FLAGS.input, data.sensor)
     else:
@@ -82,7 +78,7 @@ def main(argv: list[str]) -> None:
         front_end=front_end,
         class_names=data.class_names,
         weights=result.weights,
-        data=bundle.DataReference(data.spec, FLAGS.size, data.mode, data.manifest_sha256),
+        data=data.reference,
         train=config,
         seed=FLAGS.seed,
         metrics=metrics,

@@ -52,7 +52,7 @@ def _resumed(directory: Path) -> tuple[Config, DataSet]:
         raise LogGradError(
             f"{directory}: {changed[0]}; leave the flag out to go on, or start anew with another --out"
         )
-    data = dataset.load(stored.data, size=stored.size, mode=stored.mode)
+    data = dataset.opened(stored.request)
     data.check_manifest(stored.manifest_sha256, "the search began", "restore it, or start a new search")
     now = {"onednn": os.environ.get(ONEDNN, "1"), "threads": THREADS}
     for change in differences({key: stored.to_json()[key] for key in now}, now):

@@ -8,21 +8,13 @@ import dataclasses
 from pathlib import Path
 
 from loggrad_tf import json_base
+from loggrad_tf.data.request import Request
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 from loggrad_tf.transform.frontend import FrontEnd
 
 NAME = "model.json"
 _LONGEST_REASON = 200
-
-
-@dataclasses.dataclass(frozen=True)
-class Data(JsonBase):
-    """The data set of a network, as :func:`loggrad_tf.data.dataset.load` takes it."""
-
-    spec: str
-    size: int
-    mode: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +31,7 @@ class Description(JsonBase):
     model_sha256: str
     front_end: FrontEnd
     class_names: tuple[str, ...]
-    data: Data | None = None
+    data: Request | None = None
 
 
 def read(model: Path, sha256: str) -> Description | None:
@@ -69,4 +61,4 @@ def _known(values: object, cls: type) -> object:
     if not isinstance(values, dict):
         return values
     kept = {f.name: values[f.name] for f in dataclasses.fields(cls) if f.name in values}
-    return kept | ({"data": _known(kept["data"], Data)} if "data" in kept else {})
+    return kept | ({"data": _known(kept["data"], Request)} if "data" in kept else {})

@@ -12,10 +12,10 @@ import io
 
 import numpy as np
 
-from export.c.description import Data
 from export.plan import binning
 from export.plan.input import Input
 from loggrad_tf.data import dataset
+from loggrad_tf.data.request import Request
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.sensor import requantize
 
@@ -45,7 +45,7 @@ class Vectors:
         return file.getvalue()
 
 
-def make(source: Input, data: Data | None, count: int) -> Vectors:
+def make(source: Input, data: Request | None, count: int) -> Vectors:
     """``count`` frames for ``source``; fewer, never one twice, where the test split has fewer.
 
     Args:
@@ -63,7 +63,7 @@ def make(source: Input, data: Data | None, count: int) -> Vectors:
     try:
         if data is None:
             raise LogGradError("model.json names no data set")
-        images = dataset.load(data.spec, size=data.size, mode=data.mode)
+        images = dataset.opened(data)
         pixels, labels = images.subset("test")
         if len(pixels) == 0 or pixels.shape[1:] != (source.lines, source.line_pixels):
             raise LogGradError(

@@ -21,18 +21,9 @@ import numpy as np
 from loggrad_tf.data.voc import Box
 from loggrad_tf.errors import LogGradError
 
-MIN_SIZE, MAX_SIZE = 8, 512
 MODES = ("gray", "mosaic")
 # Values that are held as float64 at a time, besides the result.
 _BLOCK = 2**22
-
-
-def check_request(size: int, mode: str) -> None:
-    """Refuse a crop size or mode that no crop can have."""
-    if mode not in MODES:
-        raise LogGradError(f"mode '{mode}': choose gray or mosaic")
-    if not MIN_SIZE <= size <= MAX_SIZE or size % 2:
-        raise LogGradError(f"crop size {size}: choose an even number from {MIN_SIZE} to {MAX_SIZE}")
 
 
 def smallest_side(size: int) -> float:

@@ -25,15 +25,16 @@ import io
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from loggrad_tf import files, parallel
-from loggrad_tf.data import crops, folder, limits, pascalraw, prepared
+from loggrad_tf.data import folder, limits, pascalraw, prepared
 from loggrad_tf.data.prepared import DataSet, Head, open_prepared
+from loggrad_tf.data.request import FITS, Request
 from loggrad_tf.data.sources import SPLITS, Cut, Picture, Reject, Source, assign
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import cache_folder
@@ -43,8 +44,6 @@ from loggrad_tf.transform.sensor import Sensor, requantize
 VERSION = 2
 # The synthetic archive is drawn anew when one of these has changed.
 _DRAWING = ("data/synthetic.py", "scene/*.py")
-
-_PLANS: dict[str, Callable[[Path], Source]] = {"pascalraw": pascalraw.plan, "folder": folder.plan}
 
 
 @contextlib.contextmanager
@@ -103,50 +102,62 @@ def _synthetic_archive(cache: Path) -> Path:
     return path
 
 
-def load(spec: str, *, size: int = 96, mode: str = "gray", cache: Path | None = None) -> DataSet:
+def load(
+    spec: str, *, size: int = 96, mode: str = "gray", fit: str = FITS[0], cache: Path | None = None
+) -> DataSet:
     """Open a data set; the first time, and after its source has changed, prepare it.
 
     Args:
       spec: ``synthetic``, ``pascalraw:DIR``, ``folder:DIR`` or ``prepared:DIR``.
       size: side of a crop in pixels, even, 8..512.
       mode: ``gray`` or ``mosaic``.
+      fit: how whole pictures of a folder become square, see :class:`loggrad_tf.data.request.Request`.
       cache: where prepared sets are kept; None for :func:`loggrad_tf.files.cache_folder`.
 
     Raises:
       LogGradError: an unknown spec, an unusable source, a class without crops, or a prepared set of another
-        size or mode.
+        size, mode or fit.
     """
-    crops.check_request(size, mode)
+    return opened(Request(spec, size, mode, fit), cache)
+
+
+def opened(request: Request, cache: Path | None = None) -> DataSet:
+    """:func:`load`, by what a saved network remembers of its data set."""
+    request.check()
+    spec, size, mode, fit = request.spec, request.size, request.mode, request.fit
     cache = cache_folder() if cache is None else Path(cache)
     kind, _, where = spec.partition(":")
     if kind == "prepared" and where:
-        return _as_asked(open_prepared(Path(where).expanduser().resolve()), size, mode)
+        return _as_asked(open_prepared(Path(where).expanduser().resolve()), request)
+    if fit != FITS[0] and kind != "folder":
+        raise LogGradError(f"--fit={fit}: only whole pictures of folder:DIR are fitted: leave it out")
     source: Source | None = None
     if spec == "synthetic":
         listing: Any = _synthetic_fingerprint()
-    elif kind in _PLANS and where:
+    elif kind in ("pascalraw", "folder") and where:
         root = Path(where).expanduser().resolve()
-        source = _PLANS[kind](root)
+        source = folder.plan(root, fit) if kind == "folder" else pascalraw.plan(root)
         listing = _listing(source, root)
     else:
         raise LogGradError(f"data set '{spec}': write synthetic, pascalraw:DIR, folder:DIR or prepared:DIR")
-    key = _hash([VERSION, kind, size, mode, listing])
+    key = _hash([VERSION, kind, size, mode, fit, listing])
     path = cache / "sets" / f"{kind}-{size}-{mode}-{key[:16]}"
     if not path.is_dir():
         with _lock(path):
             if not path.is_dir():
                 if source is None:
                     source = pascalraw.plan(_synthetic_archive(cache))
-                _prepare(source, path, spec, size, mode)
+                _prepare(source, path, request)
     return dataclasses.replace(open_prepared(path), spec=spec)
 
 
-def _as_asked(data: DataSet, size: int, mode: str) -> DataSet:
+def _as_asked(data: DataSet, request: Request) -> DataSet:
     side = data.pixels.shape[1]
-    if (side, data.mode) != (size, mode):
+    if (side, data.mode) != (request.size, request.mode) or request.fit not in (FITS[0], data.fit):
         raise LogGradError(
-            f"{data.path}: prepared at size {side}, mode {data.mode}, asked for at size {size}, mode {mode}:"
-            f" give --size={side} --mode={data.mode}"
+            f"{data.path}: prepared at size {side}, mode {data.mode}, fit {data.fit}, asked for at size"
+            f" {request.size}, mode {request.mode}, fit {request.fit}: give --size={side} --mode={data.mode}"
+            f" --fit={data.fit}"
         )
     return data
 
@@ -216,9 +227,9 @@ def _check_classes(
         raise LogGradError(f"{spec}: class '{name}' has no {what}{most}: add photographs of it")
 
 
-def _prepare(source: Source, path: Path, spec: str, size: int, mode: str) -> None:
+def _prepare(source: Source, path: Path, request: Request) -> None:
     pictures = assign(source.pictures)
-    cut = functools.partial(source.cut, size=size, mode=mode)
+    cut = functools.partial(source.cut, size=request.size, mode=request.mode)
     results = parallel.run(
         cut, pictures, "preparing pictures", name=lambda picture: str(picture.path), limits=limits.PICTURE
     )
@@ -227,14 +238,15 @@ def _prepare(source: Source, path: Path, spec: str, size: int, mode: str) -> Non
     listed = _table(("file", "item", "reason"), [dataclasses.astuple(reject) for reject in rejects])
     failed = path.with_name(f"{path.name}.rejects.csv")
     files.write_whole(failed, listed)
-    _check_classes(spec, rows, source.class_names, rejects, failed)
+    _check_classes(request.spec, rows, source.class_names, rejects, failed)
     assert sensor is not None
     manifest = _table(prepared.COLUMNS, [row.fields() for row in rows])
     head = Head(
         format=VERSION,
-        spec=spec,
-        size=size,
-        mode=mode,
+        spec=request.spec,
+        size=request.size,
+        mode=request.mode,
+        fit=request.fit,
         crops=len(rows),
         rejects=len(rejects),
         class_names=source.class_names,

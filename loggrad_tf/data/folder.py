@@ -34,6 +34,7 @@ from PIL import Image, ImageOps
 
 from loggrad_tf.data import crops, hdr, voc
 from loggrad_tf.data.pascalraw import CLASSES, check_frame, too_small
+from loggrad_tf.data.request import FITS
 from loggrad_tf.data.sources import SPLITS, Cut, Picture, Reject, Source, judge, read_classes, read_lists
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.sensor import Sensor
@@ -193,8 +194,11 @@ def _source(
     return Source(tuple(known), names, tuple(rejects), tuple(files), cut)
 
 
-def plan(folder: Path) -> Source:
+def plan(folder: Path, fit: str = FITS[0]) -> Source:
     """List a folder in one of the three layouts; nothing is decoded.
+
+    Args:
+      fit: how a picture that is itself the crop becomes square.
 
     Raises:
       LogGradError: no folder, no picture, an empty class, or fewer than two classes.

@@ -16,6 +16,7 @@ import numpy as np
 
 from loggrad_tf import arrays, json_base
 from loggrad_tf.data.crops import MODES
+from loggrad_tf.data.request import FITS, DataReference
 from loggrad_tf.data.sources import SPLITS, Reject
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
@@ -39,6 +40,7 @@ class Head(JsonBase):
       sensor: what the pixels mean.
       manifest_sha256: of ``manifest.csv``.
       spec: what the set was prepared for; None if it was made from another set.
+      fit: how whole pictures became square.
     """
 
     format: int
@@ -50,6 +52,7 @@ class Head(JsonBase):
     sensor: Sensor
     manifest_sha256: str
     spec: str | None = None
+    fit: str = FITS[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +66,7 @@ class DataSet:
       class_names: one or two words each.
       sensor: what the pixels mean; its cfa is ``mono`` for gray, RGGB at a crop's top-left for a mosaic.
       mode: ``gray`` or ``mosaic``.
+      fit: how whole pictures became square, see :class:`loggrad_tf.data.request.Request`.
       spec: what the set was asked for by.
       manifest_sha256: of ``manifest.csv``, which holds the hash of every crop.
       path: the prepared directory.
@@ -74,9 +78,16 @@ class DataSet:
     class_names: tuple[str, ...]
     sensor: Sensor
     mode: str
+    fit: str
     spec: str
     manifest_sha256: str
     path: Path
+
+    @property
+    def reference(self) -> DataReference:
+        """What a network that is trained on the set remembers of it."""
+        size, manifest = self.pixels.shape[1], self.manifest_sha256
+        return DataReference(self.spec, size, self.mode, self.fit, manifest_sha256=manifest)
 
     def subset(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Pixels and labels of ``train``, ``val`` or ``test``, copied into memory.
@@ -198,6 +209,7 @@ def open_prepared(path: Path) -> DataSet:
         class_names=head.class_names,
         sensor=head.sensor,
         mode=head.mode,
+        fit=head.fit,
         spec=head.spec or f"prepared:{path.resolve()}",
         manifest_sha256=manifest,
         path=path,
@@ -206,8 +218,10 @@ def open_prepared(path: Path) -> DataSet:
 
 def _check_head(head: Head) -> None:
     names = head.class_names
-    if head.mode not in MODES or min(head.crops, head.size) < 1 or head.rejects < 0:
-        about = f"{head.crops} crops of size {head.size}, mode '{head.mode}', {head.rejects} rejects"
+    known = head.mode in MODES and head.fit in FITS
+    if not known or min(head.crops, head.size) < 1 or head.rejects < 0:
+        form = f"size {head.size}, mode '{head.mode}', fit '{head.fit}'"
+        about = f"{head.crops} crops of {form}, {head.rejects} rejects"
         raise LogGradError(f"dataset.json: {about}"[:200])
     if not names or len(set(names)) != len(names):
         raise LogGradError(f"dataset.json: class names {list(names)}"[:200])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from loggrad_tf import json_base
+from loggrad_tf.data.request import FITS
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.knob import text
 from search.cost.costs import RESOURCES
@@ -280,6 +281,8 @@ def arguments(config: Config) -> list[str]:
         given = flag.of(config.method)
         if given != (usual if flag.name == "rungs" else flag.of(default)):
             found[flag.name] = given
+    if config.fit != FITS[0]:
+        found["fit"] = config.fit
     if config.board != BOARD:
         found["board"] = config.board
     found |= {flag.name: flag.of(config.bounds) for flag in BOUND_FLAGS}

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.data.request import FITS, Request
 from loggrad_tf.json_base import JsonBase
 from loggrad_tf.transform.frontend import FrontEnd, fit
 from loggrad_tf.transform.sensor import Sensor
@@ -26,7 +27,7 @@ class Config(JsonBase):
 
     Attributes:
       profile: where the values of flags that were not given come from.
-      data, input, mode, bits, size: what the networks see (bits 0: the data set's own depth). A
+      data, input, mode, bits, size, fit: what the networks see (bits 0: the data set's own depth). A
         folder in ``data`` is absolute, see :func:`absolute_data`.
       seed, workers, bounds: see :class:`search.strategy.proposal.Settings`.
       board: that costs are counted for, a folder of firmware/boards.
@@ -56,12 +57,20 @@ class Config(JsonBase):
     onednn: str
     threads: int
     versions: dict[str, str]
+    fit: str = FITS[0]
+
+    @property
+    def request(self) -> Request:
+        """The data set, as it is opened again."""
+        return Request(self.data, self.size, self.mode, self.fit)
 
     def history(self) -> dict[str, Any]:
         """JSON form without what may change when the search goes on."""
         found = self.to_json()
         for name in EXTENSIBLE:
             del found["method"][name]
+        if self.fit == FITS[0]:
+            del found["fit"]  # as in the runs from before there was a choice
         return found
 
     def settings(self) -> Settings:

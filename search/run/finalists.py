@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.data.request import DataReference
 from loggrad_tf.errors import LogGradError
 from models import bundle
 from models.bundle import Bundle
@@ -250,7 +251,7 @@ def _bundle(
         front_end=config.settings().target.front_end,
         class_names=config.class_names,
         weights=weights,
-        data=bundle.DataReference(config.data, config.size, config.mode, config.manifest_sha256),
+        data=DataReference(**vars(config.request), manifest_sha256=config.manifest_sha256),
         train=train,
         seed=training_seed(config.seed, record.candidate.index, repeat),
         metrics={

@@ -10,6 +10,7 @@ from absl import flags
 
 from export import boards
 from loggrad_tf.data import dataset
+from loggrad_tf.data import options as data_options
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.knob import Flag
@@ -26,13 +27,11 @@ from search.workers.ray_pool import RayPool
 from search.workers.trainers import ray_trainers, trainers
 
 FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(data_options)
 Owner = TypeVar("Owner", Method, Bounds)
 
-flags.DEFINE_string("data", "synthetic", "Data set: synthetic, pascalraw:DIR, folder:DIR or prepared:DIR.")
 flags.DEFINE_string("input", "loggrad_1p5", f"Input format: {', '.join(FORMATS)}.")
-flags.DEFINE_enum("mode", "gray", ["gray", "mosaic"], "Binned gray, or the Bayer mosaic itself.")
 flags.DEFINE_integer("bits", 0, "Sensor depth to train for, 8 to 16; 0: the data set's own.")
-flags.DEFINE_integer("size", 96, "Side of the square input in pixels.", lower_bound=8)
 flags.DEFINE_string("out", None, "Run directory [runs/INPUT_MODE_sizeSIZE_seedSEED].")
 flags.DEFINE_enum(
     "profile",
@@ -92,7 +91,7 @@ flags.DEFINE_flag(
     )
 )
 # Flags that config.json holds under their own name and as they are given.
-_OWN = ("data", "input", "mode", "bits", "size", "seed", "workers")
+_OWN = ("data", "input", "mode", "bits", "size", "fit", "seed", "workers")
 
 
 def _value(flag: Flag) -> Any:
@@ -186,8 +185,9 @@ def check() -> None:
 def config() -> tuple[Config, DataSet]:
     """The search asked for, and its data set, which is prepared on first use."""
     made, limits = method(), bounds()
-    spec = absolute_data(FLAGS.data)
-    data = dataset.load(spec, size=FLAGS.size, mode=FLAGS.mode)
+    asked = data_options.request()
+    spec = absolute_data(asked.spec)
+    data = dataset.opened(dataclasses.replace(asked, spec=spec))
     return Config(
         profile="faithful" if FLAGS.faithful else FLAGS.profile,
         data=spec,
@@ -206,6 +206,7 @@ def config() -> tuple[Config, DataSet]:
         onednn=os.environ.get(ONEDNN, "1"),
         threads=THREADS,
         versions=versions(),
+        fit=data.fit,
     ), data
 
 

@@ -42,8 +42,9 @@ def test_prepare_prints_the_table_and_the_rejects(tmp_path: Path) -> None:
     [
         (("--data=folder:/nowhere",), 1, "error: /nowhere: no such folder"),
         (("--data=nonsense",), 1, "error: data set 'nonsense'"),
-        (("--data=synthetic", "--size=7"), 1, "error: crop size 7"),
-        ((), 2, "--data"),
+        (("--data=synthetic", "--size=7"), 2, "--size=7"),
+        (("--data=synthetic", "--size=95"), 2, "--size=95: choose an even number"),
+        (("--data=synthetic", "--fit=crop"), 1, "--fit=crop: only whole pictures of folder:DIR"),
         (("--data=synthetic", "--mode=rgb"), 2, "--mode"),
     ],
 )

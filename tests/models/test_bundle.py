@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from loggrad_tf.data.request import DataReference
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend
 from models import bundle, keras_net
@@ -20,7 +21,7 @@ def test_bundle_round_trip_and_damage(tmp_path: Path) -> None:
         graph,
         front_end,
         data.class_names,
-        bundle.DataReference("synthetic", 16, "gray", "0" * 64),
+        DataReference("synthetic", 16, "gray", manifest_sha256="0" * 64),
         CONFIG,
         5,
         {"val_error": 0.25},

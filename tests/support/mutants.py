@@ -38,6 +38,7 @@ from export.c import description
 from firmware import project as projects
 from firmware import run as firmware_run
 from loggrad_tf.data import dataset, folder, prepared, raw, voc
+from loggrad_tf.data.request import DataReference
 from loggrad_tf.data.sources import Picture
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import write_whole
@@ -83,7 +84,7 @@ def _make_bundle(place: Path) -> None:
         graph=graph,
         front_end=fixed("loggrad_1p5", Sensor(12, 0, 4095)),
         class_names=("a", "b", "c"),
-        data=bundle.DataReference("synthetic", 12, "gray", "0" * 64),
+        data=DataReference("synthetic", 12, "gray", manifest_sha256="0" * 64),
         train=TrainConfig(),
         seed=3,
         metrics={"val_error": 0.25, "test_error": 0.5},

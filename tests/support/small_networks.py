@@ -30,7 +30,7 @@ def saved_network(folder: Path) -> Path:
             front_end=frontend.fixed("loggrad_1p5", data.sensor),
             class_names=data.class_names,
             weights=weights,
-            data=bundle.DataReference(data.spec, 16, data.mode, data.manifest_sha256),
+            data=data.reference,
             train=TrainConfig(epochs=1, batch_size=8),
             seed=0,
             metrics={},

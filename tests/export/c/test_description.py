@@ -13,6 +13,7 @@ from export import energy, firmware
 from export.c import description
 from export.firmware import Options
 from loggrad_tf import json_base
+from loggrad_tf.data.request import Request
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import fixed
 from tests.export.test_firmware import SENSOR, small, write_model
@@ -42,7 +43,7 @@ def test_what_is_read(tmp_path: Path) -> None:
     sha256 = json.loads((tmp_path / description.NAME).read_text())["model_sha256"]
     read = description.read(model, sha256)
     assert read is not None and read.class_names == ('class "0"?', 'class "1"?')
-    assert read.data == description.Data("synthetic", 9, "gray")
+    assert read.data == Request("synthetic", 9, "gray")
     (tmp_path / description.NAME).unlink()
     assert description.read(model, sha256) is None and energy.of_model(model)[1] is None
 
@@ -69,7 +70,7 @@ def _without(*path: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
         (lambda values: values | {"class_names": "ab"}, "class_names is 'ab', a list is needed"),
         (lambda values: values | {"class_names": [1, 2]}, r"class_names\[0\] is 1, a string is needed"),
         (lambda values: values | {"model_sha256": None}, "model_sha256 is None, a string is needed"),
-        (lambda values: values | {"data": []}, "Data: a list in place of an object"),
+        (lambda values: values | {"data": []}, "Request: a list in place of an object"),
         (lambda values: values | {"data": DATA | {"size": "9"}}, "size is '9', an integer is needed"),
         (lambda values: values | {"data": DATA | {"spec": "folder:\0"}}, r"spec is .*, which is no text"),
         (

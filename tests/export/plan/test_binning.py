@@ -9,7 +9,6 @@ import pytest
 
 from export import firmware
 from export.c import vectors
-from export.c.description import Data
 from export.firmware import Options
 from export.plan import binning
 from export.plan.input import MAX_SIDE, describe
@@ -17,6 +16,7 @@ from export.predict import costs
 from firmware import build, channel, project, verify
 from loggrad_tf.data import dataset
 from loggrad_tf.data.raw import RawImage, to_gray
+from loggrad_tf.data.request import Request
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import FORMATS, FrontEnd, fixed
 from loggrad_tf.transform.sensor import Sensor
@@ -93,9 +93,9 @@ def test_vectors_are_mosaics_of_the_gray_frames(monkeypatch: pytest.MonkeyPatch)
             assert split == "test"
             return pixels, np.arange(5)
 
-    monkeypatch.setattr(dataset, "load", lambda *_, **__: Images)
+    monkeypatch.setattr(dataset, "opened", lambda *_, **__: Images)
     source = describe(fixed("loggrad_2p25", SENSOR), (9, 11, 1), 1.0, 0, 2)
-    data = Data("gray", 9, "gray")
+    data = Request("gray", 9, "gray")
     made = vectors.make(source, data, 5)
     assert made.frames.shape == (5, 18, 22) and made.frames.dtype == np.uint16
     assert made.frames.min() >= SENSOR.black and made.frames.max() <= SENSOR.white

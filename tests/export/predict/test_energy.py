@@ -13,6 +13,7 @@ from export.predict.deployed import deployed
 from export.predict.pipeline import compared, factor
 from export.predict.power import Constant
 from export.quantization.nominal import nominal
+from loggrad_tf.data.request import DataReference
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import FrontEnd, fixed
 from loggrad_tf.transform.sensor import Sensor
@@ -214,7 +215,7 @@ def test_command_of_a_saved_network(tmp_path: Path) -> None:
 
     graph, front_end = zoo.small_bn(32, 3), fixed("loggrad_1p5", Sensor())
     weights = tuple(np.asarray(w) for w in keras_net.build(graph).get_weights())
-    data = bundle.DataReference("synthetic", 32, "gray", "8e92" * 16)
+    data = DataReference("synthetic", 32, "gray", manifest_sha256="8e92" * 16)
     saved = bundle.Bundle(graph, front_end, ("a", "b", "c"), data, TrainConfig(), 0, {}, weights=weights)
     bundle.save(tmp_path / "best", saved)
     done = _energy(f"--run={tmp_path}", f"--board={M4}")

@@ -32,7 +32,16 @@ def stripes(classes: int = 3, each: int = 150, size: int = 16) -> DataSet:
     split = np.tile(np.array([0, 0, 0, 1, 2], np.uint8), len(labels) // 5)
     names = ("flat", "upright", "slanted")[:classes]
     return DataSet(
-        pixels, labels, split, names, Sensor(12, 0, 4095), "gray", "synthetic", "0" * 64, Path("unused")
+        pixels=pixels,
+        labels=labels,
+        split=split,
+        class_names=names,
+        sensor=Sensor(12, 0, 4095),
+        mode="gray",
+        fit="stretch",
+        spec="synthetic",
+        manifest_sha256="0" * 64,
+        path=Path("unused"),
     )
 
 

@@ -26,8 +26,8 @@ for line in sys.stdin:
     stored = json.loads(line)
     config = Config.from_json(stored["config"])
     class Data:
-        class_names, manifest_sha256 = config.class_names, config.manifest_sha256
-    options.dataset.load = lambda *_, **__: Data()
+        class_names, manifest_sha256, fit = config.class_names, config.manifest_sha256, config.fit
+    options.dataset.opened = lambda *_, **__: Data()
     options.fit_front_end = lambda *_: config.front_end
     flags.FLAGS.unparse_flags()
     for name in flags.FLAGS: flags.FLAGS[name].unparse()

@@ -85,7 +85,7 @@ def _data() -> DataSet:
     pixels = np.random.default_rng(0).integers(0, 4096, (9, 16, 16)).astype(np.uint16)
     labels, split = np.tile(np.arange(3, dtype=np.int32), 3), np.repeat(np.arange(3, dtype=np.uint8), 3)
     names = CONFIG.class_names
-    return DataSet(pixels, labels, split, names, SENSOR, "gray", "synthetic", "0", Path("unused"))
+    return DataSet(pixels, labels, split, names, SENSOR, "gray", "stretch", "synthetic", "0", Path("unused"))
 
 
 @pytest.fixture

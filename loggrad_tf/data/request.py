@@ -1,0 +1,51 @@
+"""Which data set, and how its photographs become crops: what a saved network remembers of its data."""
+
+import dataclasses
+
+from loggrad_tf.data.crops import MODES
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.json_base import JsonBase
+
+FITS = ("stretch", "crop", "pad")
+MIN_SIZE, MAX_SIZE = 8, 512
+
+
+@dataclasses.dataclass(frozen=True)
+class Request(JsonBase):
+    """What :func:`loggrad_tf.data.dataset.load` is asked for.
+
+    Attributes:
+      spec: ``synthetic``, ``pascalraw:DIR``, ``folder:DIR`` or ``prepared:DIR``.
+      size: side of a crop in pixels.
+      mode: ``gray`` or ``mosaic``.
+      fit: how a whole picture becomes square: ``stretch``, ``crop`` (its middle) or ``pad`` (mirrored).
+    """
+
+    spec: str
+    size: int
+    mode: str
+    fit: str = FITS[0]
+
+    def check(self) -> None:
+        """Refuse a size, mode or fit that no crop can have.
+
+        Raises:
+          LogGradError: what may be chosen instead.
+        """
+        if self.mode not in MODES:
+            raise LogGradError(f"mode '{self.mode}': choose gray or mosaic")
+        if not MIN_SIZE <= self.size <= MAX_SIZE or self.size % 2:
+            raise LogGradError(f"crop size {self.size}: choose an even number from {MIN_SIZE} to {MAX_SIZE}")
+        if self.fit not in FITS:
+            raise LogGradError(f"fit '{self.fit}': choose {', '.join(FITS)}")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataReference(Request):
+    """Which data set a network was trained on.
+
+    Attributes:
+      manifest_sha256: hash of the prepared set's manifest.
+    """
+
+    manifest_sha256: str
