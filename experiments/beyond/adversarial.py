@@ -22,7 +22,7 @@ from experiments.jobs import AGAIN, Training, open_data
 from experiments.recipes import SMALL_BN
 from experiments.study import Claim, Result, Study, front_end, held_out, network, training
 from loggrad_tf import arrays
-from loggrad_tf.data.folder import FULL_WELL, READ_NOISE
+from loggrad_tf.data.imitation import FULL_WELL, READ_NOISE
 from models.zoo import small_bn
 
 INPUTS = ("jpeg8", "raw16", "loggrad_fp", "loggrad_1p5", "loggrad_2p25")

@@ -2,8 +2,8 @@
 
 The claim: ratios of pixels do not see the illumination, so the log gradients of the four bands are the same.
 The paper leaves noise aside; here the scene is also read by the imitated sensor of
-:mod:`loggrad_tf.data.folder`. A drawn car, repeated; the thresholds are those for use without data. No data
-set is read, nothing is trained.
+:mod:`loggrad_tf.data.imitation`. A drawn car, repeated; the thresholds are those for use without data. No
+data set is read, nothing is trained.
 """
 
 from typing import Any

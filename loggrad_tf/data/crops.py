@@ -9,8 +9,15 @@ A Bayer mosaic is never interpolated across colours: its four planes are resized
 ``size / 2`` and interleaved again, so the crop has the frame's colour filter at its top-left.
 
 Boxes are ``(left, top, right, bottom)`` in the frame's pixels, from 0, half open, fractions allowed. A box
-smaller than :func:`smallest_side` is for the caller to reject; nothing is padded and nothing is stretched
-but what :func:`square` says.
+smaller than :func:`smallest_side` is for the caller to reject; a box is never padded and stretched only
+where :func:`square` says so. A whole picture has three ways to a square (``fit``):
+
+    stretch    both sides are scaled to the square, each on its own
+    crop       its middle square is kept
+    pad        scaled by its longer side; mirrored rows or columns, on both sides alike, fill the square
+
+The mirror is the border rule of the transform: the first row is not repeated, row -1 is row 1, so no gradient
+is invented at the seam, and on a mosaic every photosite meets its own colour.
 """
 
 import math
@@ -52,6 +59,51 @@ def square(box: Box, width: int, height: int) -> Box:
     return left, top, right, bottom
 
 
+def whole(width: int, height: int, size: int, fit: str, step: int = 1) -> tuple[Box, tuple[int, int]]:
+    """What is kept of a whole picture, and the rows and columns that it becomes before :func:`mirrored`.
+
+    Args:
+      width, height: of the picture.
+      size: the crop's side.
+      fit: ``stretch``, ``crop`` or ``pad``.
+      step: 2 for a mosaic: edges of the window, rows and columns are then even.
+    """
+    side, longer = min(width, height), max(width, height)
+    if fit == "crop":
+        left, top = ((length - side) // 2 // step * step for length in (width, height))
+        return (left, top, left + side, top + side), (size, size)
+    if fit == "pad":
+        rows, columns = (
+            max(math.floor(size * length / longer / step + 0.5), 1) * step for length in (height, width)
+        )
+        return (0, 0, width, height), (rows, columns)
+    return (0, 0, width, height), (size, size)
+
+
+def mirrored(pixels: np.ndarray, size: int, step: int = 1) -> np.ndarray:
+    """Rows and columns of [rows, columns] mirrored about the first and last, as often as it takes.
+
+    Args:
+      pixels: neither side longer than ``size``.
+      size: the output's side.
+      step: 2 for a mosaic, whose colours stay in their places.
+
+    Returns:
+      [size, size], the pixels in the middle.
+    """
+
+    def places(length: int) -> np.ndarray:
+        first = (size - length) // 2 // step * step
+        period = max(2 * (length - 1), 1)
+        place = (np.arange(size) - first) % period
+        return np.minimum(place, period - place)
+
+    rows, columns = pixels.shape
+    if (rows, columns) == (size, size):
+        return pixels
+    return pixels[np.ix_(places(rows), places(columns))]
+
+
 def _along(values: np.ndarray, start: float, end: float, size: int) -> np.ndarray:
     """Resize axis 0 of [N, ...] from the window ``start``..``end`` to ``size``: float64 [size, ...]."""
     length, ratio = values.shape[0], (end - start) / size
@@ -76,19 +128,23 @@ def _real(values: np.ndarray) -> np.ndarray:
 
 
 def resize(
-    plane: np.ndarray, box: Box, size: int, light: Callable[[np.ndarray], np.ndarray] = _real
+    plane: np.ndarray,
+    box: Box,
+    size: int | tuple[int, int],
+    light: Callable[[np.ndarray], np.ndarray] = _real,
 ) -> np.ndarray:
     """One window of a plane of like pixels, at another size.
 
     Args:
       plane: [H, W] or [H, W, C], any real dtype.
       box: the window, inside the plane; its sides are scaled to ``size`` each on its own.
-      size: the output's side.
+      size: the output's side, or its rows and columns.
       light: what a part of the plane, of the same form, stands for in linear light, float64.
 
     Returns:
       float64 [size, size] or [size, size, C], no value outside the plane's least and greatest.
     """
+    rows, columns = _shape(size)
     left, top, right, bottom = box
     height, width = plane.shape[:2]
     if not (0 <= left < right <= width + 1e-6 and 0 <= top < bottom <= height + 1e-6):
@@ -98,8 +154,12 @@ def resize(
     window = plane[row : int(np.ceil(bottom)) + 1, column : int(np.ceil(right)) + 1]
     step = max(1, _BLOCK // math.prod((window.shape[0], *window.shape[2:])))
     blocks = (window[:, start : start + step] for start in range(0, window.shape[1], step))
-    tall = np.concatenate([_along(light(block), top - row, bottom - row, size) for block in blocks], axis=1)
-    return _along(tall.swapaxes(0, 1), left - column, right - column, size).swapaxes(0, 1)
+    tall = np.concatenate([_along(light(block), top - row, bottom - row, rows) for block in blocks], axis=1)
+    return _along(tall.swapaxes(0, 1), left - column, right - column, columns).swapaxes(0, 1)
+
+
+def _shape(size: int | tuple[int, int]) -> tuple[int, int]:
+    return (size, size) if isinstance(size, int) else size
 
 
 def to_codes(values: np.ndarray, span: int) -> np.ndarray:
@@ -110,25 +170,27 @@ def to_codes(values: np.ndarray, span: int) -> np.ndarray:
     return np.clip(np.floor(values + (0.5 + 1e-7)), 0, span).astype(np.uint16)
 
 
-def crop_gray(pixels: np.ndarray, box: Box, size: int, span: int) -> np.ndarray:
-    """P uint16 [H, W] -> P uint16 [size, size]."""
+def crop_gray(pixels: np.ndarray, box: Box, size: int | tuple[int, int], span: int) -> np.ndarray:
+    """P uint16 [H, W] -> P uint16 [size, size], or of these rows and columns."""
     return to_codes(resize(pixels, box, size), span)
 
 
-def crop_mosaic(pixels: np.ndarray, box: Box, size: int, span: int) -> np.ndarray:
-    """P of a Bayer mosaic, uint16 [H, W] with even H and W -> uint16 [size, size], same filter at (0, 0).
+def crop_mosaic(pixels: np.ndarray, box: Box, size: int | tuple[int, int], span: int) -> np.ndarray:
+    """P of a Bayer mosaic, uint16 [H, W] with even H and W -> uint16 [size, size], or of these rows and
+    columns, same filter at (0, 0).
 
     The window's edges are moved to the nearest even pixel first, so that the four planes are cut alike.
     """
     height, width = pixels.shape
-    if height % 2 or width % 2 or size % 2:
-        raise LogGradError(f"mosaic of {width}x{height} to {size}x{size}: sides must be even")
+    rows, columns = _shape(size)
+    if height % 2 or width % 2 or rows % 2 or columns % 2:
+        raise LogGradError(f"mosaic of {width}x{height} to {columns}x{rows}: sides must be even")
     left, right = _even(box[0], box[2], width // 2)
     top, bottom = _even(box[1], box[3], height // 2)
-    crop = np.empty((size, size), np.uint16)
+    crop = np.empty((rows, columns), np.uint16)
     for row in (0, 1):
         for column in (0, 1):
-            plane = resize(pixels[row::2, column::2], (left, top, right, bottom), size // 2)
+            plane = resize(pixels[row::2, column::2], (left, top, right, bottom), (rows // 2, columns // 2))
             crop[row::2, column::2] = to_codes(plane, span)
     return crop
 

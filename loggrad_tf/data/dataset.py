@@ -12,7 +12,7 @@ change (which no copy or ``touch`` can set back), of size and mode, and of the v
 so a changed source is prepared anew. It is built under a lock beside its place and renamed.
 
 All crops of a set share one sensor, the one that most of its pictures have; those of another span are
-requantised to it.
+requantised to it. A source of one camera refuses the files of a second one.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ import hashlib
 import io
 import json
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -129,17 +129,19 @@ def opened(request: Request, cache: Path | None = None) -> DataSet:
     kind, _, where = spec.partition(":")
     if kind == "prepared" and where:
         return _as_asked(open_prepared(Path(where).expanduser().resolve()), request)
-    if fit != FITS[0] and kind != "folder":
-        raise LogGradError(f"--fit={fit}: only whole pictures of folder:DIR are fitted: leave it out")
     source: Source | None = None
     if spec == "synthetic":
         listing: Any = _synthetic_fingerprint()
     elif kind in ("pascalraw", "folder") and where:
         root = Path(where).expanduser().resolve()
-        source = folder.plan(root, fit) if kind == "folder" else pascalraw.plan(root)
+        source = folder.plan(root) if kind == "folder" else pascalraw.plan(root)
         listing = _listing(source, root)
     else:
         raise LogGradError(f"data set '{spec}': write synthetic, pascalraw:DIR, folder:DIR or prepared:DIR")
+    if fit != FITS[0] and (source is None or any(picture.boxes for picture in source.pictures)):
+        raise LogGradError(
+            f"--fit={fit}: only whole pictures of folder:DIR are fitted, {spec} has boxes: leave it out"
+        )
     key = _hash([VERSION, kind, size, mode, fit, listing])
     path = cache / "sets" / f"{kind}-{size}-{mode}-{key[:16]}"
     if not path.is_dir():
@@ -206,6 +208,15 @@ def _collect(
     return rows, rejects, sensor
 
 
+def _cameras(pictures: tuple[Picture, ...], results: list[Cut | LogGradError]) -> dict[str, list[str]]:
+    """The files that a crop came from, by their camera; the commonest camera first."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for picture, result in zip(pictures, results, strict=True):
+        if isinstance(result, Cut) and any(not isinstance(crop, str) for crop in result.crops):
+            found[result.camera].append(picture.file)
+    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+
+
 def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -229,10 +240,17 @@ def _check_classes(
 
 def _prepare(source: Source, path: Path, request: Request) -> None:
     pictures = assign(source.pictures)
-    cut = functools.partial(source.cut, size=request.size, mode=request.mode)
+    cut = functools.partial(source.cut, size=request.size, mode=request.mode, fit=request.fit)
     results = parallel.run(
         cut, pictures, "preparing pictures", name=lambda picture: str(picture.path), limits=limits.PICTURE
     )
+    cameras = _cameras(pictures, results)
+    if source.one_camera and len(cameras) > 1:
+        found = "; ".join(f"{camera}: {len(files)} files, as {files[0]}" for camera, files in cameras.items())
+        raise LogGradError(
+            f"{request.spec}: photographs of {len(cameras)} sensors ({found}): a network is made for one:"
+            " give each a folder of its own"
+        )
     rows, lost, sensor = _collect(pictures, results)
     rejects = sorted([*source.rejects, *lost], key=lambda reject: (reject.file, reject.item))
     listed = _table(("file", "item", "reason"), [dataclasses.astuple(reject) for reject in rejects])
@@ -252,6 +270,7 @@ def _prepare(source: Source, path: Path, request: Request) -> None:
         class_names=source.class_names,
         sensor=sensor,
         manifest_sha256=hashlib.sha256(manifest).hexdigest(),
+        cameras={camera: len(files) for camera, files in cameras.items()},
     )
     pixels = np.stack([row.pixels for row in rows])
     labels = np.array([source.class_names.index(row.label) for row in rows])

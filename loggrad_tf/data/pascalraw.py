@@ -5,27 +5,22 @@
     DIR/trainval/{train,val}.txt          optional: names that must be there
     DIR/classes.txt                       optional: class names, one a line; else bicycle, car, person
 
-A photograph is decoded to linear P, in mode ``gray`` binned to one value a 2x2 square, in mode ``mosaic``
-left as it is from its first red photosite on, so that every crop's filter is RGGB; each box becomes a crop
-(:mod:`loggrad_tf.data.crops`). The archive's own lists halve it into even and odd numbers with no test
-part, so photographs are dealt anew (:mod:`loggrad_tf.data.sources`).
+Each box of a photograph becomes a crop (:mod:`loggrad_tf.data.photo`). The archive's own lists halve it into
+even and odd numbers with no test part, so photographs are dealt anew (:mod:`loggrad_tf.data.sources`).
 """
 
 from collections import defaultdict
 from pathlib import Path
 
-import numpy as np
-
-from loggrad_tf.data import crops, raw, voc
-from loggrad_tf.data.sources import Cut, Picture, Reject, Source, judge, read_classes, read_lists
+from loggrad_tf.data import raw, voc
+from loggrad_tf.data.photo import cut
+from loggrad_tf.data.sources import Picture, Reject, Source, judge, read_classes, read_lists
 from loggrad_tf.errors import LogGradError
 
 CLASSES = ("bicycle", "car", "person")
 RAW_FOLDER = Path("original/raw")
 ANNOTATION_FOLDERS = (Path("annotations"), Path("VOC2014/Annotations"))
 LIST_FOLDERS = (Path("trainval"), Path("VOC2014/ImageSets/Main"))
-# How far the proportions of a frame and its photograph may differ: 600x400 against 6034x4012 is 0.3 %.
-FRAME_TOLERANCE = 0.02
 
 
 def _photographs(folder: Path) -> dict[str, list[Path]]:
@@ -110,49 +105,3 @@ def plan(folder: Path) -> Source:
 
 def _relative(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix()
-
-
-def check_frame(frame: tuple[int, int], width: int, height: int) -> None:
-    """Refuse boxes drawn in a frame of other proportions than the picture, turned or cropped."""
-    if abs(frame[0] * height / (frame[1] * width) - 1) > FRAME_TOLERANCE:
-        raise LogGradError(
-            f"boxes are drawn in a frame of {frame[0]}x{frame[1]}, the picture is {width}x{height}:"
-            " other proportions"
-        )
-
-
-def too_small(box: voc.Box, size: int) -> str:
-    """Why a box, in the picture's own pixels, is too small for a crop; empty if it is not."""
-    side = max(box[2] - box[0], box[3] - box[1])
-    least = crops.smallest_side(size)
-    return f"longer side of {side:.0f} pixels, at least {least:.0f} are needed" if side < least else ""
-
-
-def cut(picture: Picture, size: int, mode: str) -> Cut:
-    """Decode one photograph and cut its objects.
-
-    Raises:
-      LogGradError: the photograph cannot be read, has no mosaic where one is asked for, or its frame
-        does not fit.
-    """
-    image = raw.read_raw(picture.path)
-    height, width = image.pixels.shape[:2]
-    check_frame(picture.frame, width, height)
-    flat = raw.to_gray(image) if mode == "gray" else raw.to_mosaic(image)
-    scale = height // flat.pixels.shape[0]
-    above, aside = raw.red_corner(image.pattern) if mode == "mosaic" else (0, 0)
-    results: list[np.ndarray | str] = []
-    for item in picture.boxes:
-        box = voc.scale_box(item, picture.frame, (width, height))
-        reason = too_small(box, size)
-        if reason:
-            results.append(reason)
-            continue
-        rows, columns = flat.pixels.shape
-        left, right = ((edge - aside) / scale for edge in box[::2])
-        top, bottom = ((edge - above) / scale for edge in box[1::2])
-        within = (max(left, 0), max(top, 0), min(right, columns), min(bottom, rows))
-        window = crops.square(within, columns, rows)
-        crop = crops.crop_gray if mode == "gray" else crops.crop_mosaic
-        results.append(crop(flat.pixels, window, size, flat.sensor.span))
-    return Cut(flat.sensor, tuple(results))

@@ -40,6 +40,7 @@ class Head(JsonBase):
       sensor: what the pixels mean.
       manifest_sha256: of ``manifest.csv``.
       spec: what the set was prepared for; None if it was made from another set.
+      cameras: whose photographs gave crops, and how many of each did; none if nobody noted it.
       fit: how whole pictures became square.
     """
 
@@ -52,6 +53,7 @@ class Head(JsonBase):
     sensor: Sensor
     manifest_sha256: str
     spec: str | None = None
+    cameras: dict[str, int] = dataclasses.field(default_factory=dict)
     fit: str = FITS[0]
 
 
@@ -70,6 +72,7 @@ class DataSet:
       spec: what the set was asked for by.
       manifest_sha256: of ``manifest.csv``, which holds the hash of every crop.
       path: the prepared directory.
+      cameras: photographs that gave crops, by whose they are; none if nobody noted it.
     """
 
     pixels: np.ndarray
@@ -82,6 +85,7 @@ class DataSet:
     spec: str
     manifest_sha256: str
     path: Path
+    cameras: dict[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def reference(self) -> DataReference:
@@ -213,6 +217,7 @@ def open_prepared(path: Path) -> DataSet:
         spec=head.spec or f"prepared:{path.resolve()}",
         manifest_sha256=manifest,
         path=path,
+        cameras=head.cameras,
     )
 
 

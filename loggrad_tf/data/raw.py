@@ -118,6 +118,18 @@ class RawImage:
     camera: str
 
 
+def kind_of(image: RawImage, suffix: str) -> str:
+    """What tells one camera's frames from another's: its name, the depth of a code, the kind of filter.
+
+    Not its levels, which change with the sensitivity and from one file to the next, and not the rotation of a
+    Bayer filter, which changes with how the camera was held. ``suffix`` stands for a name that the file does
+    not tell.
+    """
+    kinds = {MONO: "monochrome", LINEAR: "demosaiced"}
+    kind = kinds.get(image.pattern) or ("Bayer" if image.pattern in BAYER else "X-Trans")
+    return f"{image.camera or f'unnamed {suffix} camera'}, {image.sensor.bits} bits, {kind}"
+
+
 def _reason(head: bytes, error: Exception) -> str:
     if head.startswith(_JPEG):
         return "it is a JPEG that wears a RAW suffix"

@@ -64,16 +64,23 @@ class Picture:
 
 @dataclasses.dataclass(frozen=True)
 class Cut:
-    """What came out of one picture: for each object its P, uint16 [size, size], or why there is none."""
+    """What came out of one picture.
+
+    Attributes:
+      sensor: what the pixels mean.
+      crops: for each object its P, uint16 [size, size], or why there is none.
+      camera: whose codes they are, as people name it.
+    """
 
     sensor: Sensor
     crops: tuple[np.ndarray | str, ...]
+    camera: str
 
 
 class Cutter(Protocol):
     """A module's function, so that another process can call it."""
 
-    def __call__(self, picture: Picture, size: int, mode: str) -> Cut: ...
+    def __call__(self, picture: Picture, size: int, mode: str, fit: str) -> Cut: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +93,7 @@ class Source:
       rejects: what the listing itself left out.
       files: every file that the crops depend on; a change of one makes another data set.
       cut: decodes one picture and cuts its objects; raises LogGradError if the picture cannot be used.
+      one_camera: whether codes of several cameras are an error.
     """
 
     pictures: tuple[Picture, ...]
@@ -93,6 +101,7 @@ class Source:
     rejects: tuple[Reject, ...]
     files: tuple[Path, ...]
     cut: Cutter
+    one_camera: bool = False
 
 
 def _read_lines(path: Path) -> list[str]:

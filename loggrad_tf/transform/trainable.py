@@ -34,8 +34,8 @@ def gradient_noise(light: float = 0.18, full_well: float = 9000.0, read_noise: f
     A photosite that collects s electrons reads s with variance ``s + r^2``: shot and read noise (EMVA 1288,
     linear model). To first order ``Var log P = (s + r^2) / s^2`` for P well above the offset c, and
     g is a sum of four independent logarithms, so ``sigma(g) = 2 sqrt(s + r^2) / s``, two over the
-    signal-to-noise ratio. The defaults are those of the sensor that :mod:`loggrad_tf.data.folder` imitates,
-    at middle grey: 0.05. A threshold of one sigma gives an edge to 32 % of the pixels of a flat surface
+    signal-to-noise ratio. The defaults are those of the sensor of :mod:`loggrad_tf.data.imitation`, at middle
+    grey: 0.05. A threshold of one sigma gives an edge to 32 % of the pixels of a flat surface
     that bright, one of two sigma to 5 %.
 
     Args:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from loggrad_tf.data import folder
+from loggrad_tf.data import imitation
 from loggrad_tf.data.dng import write_dng
 from loggrad_tf.data.voc import Annotation, Object, write_voc
 
@@ -16,7 +16,7 @@ FRAME = (60, 40)
 
 def linear_rgb(path: Path) -> np.ndarray:
     """A picture's linear light, float64 [H, W, 3]."""
-    picture = folder.read(path)
+    picture = imitation.read(path)
     return picture.light(picture.values)
 
 

@@ -37,7 +37,7 @@ from PIL import Image
 from export.c import description
 from firmware import project as projects
 from firmware import run as firmware_run
-from loggrad_tf.data import dataset, folder, prepared, raw, voc
+from loggrad_tf.data import dataset, folder, photo, prepared, raw, voc
 from loggrad_tf.data.request import DataReference
 from loggrad_tf.data.sources import Picture
 from loggrad_tf.errors import LogGradError
@@ -181,7 +181,7 @@ def _read_picture(suffix: str) -> Callable[[Path], object]:
         path = place / f"a{suffix}"
         if suffix == ".dng":
             return raw.to_gray(raw.read_raw(path))
-        return folder.cut(Picture(path, path.name, "a", "", (0, 0), ("a",)), 16, "gray")
+        return photo.cut(Picture(path, path.name, "a", "", (0, 0), ("a",)), 16, "gray", "stretch")
 
     return read
 

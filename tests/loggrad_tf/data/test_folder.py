@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from loggrad_tf.data import folder
+from loggrad_tf.data import folder, imitation, photo
 from loggrad_tf.data.sources import Picture, assign
 from loggrad_tf.data.voc import Annotation, Object, write_voc
 from loggrad_tf.errors import LogGradError
@@ -96,7 +96,7 @@ def test_voc_folders_are_cut_by_their_boxes(tmp_path: Path) -> None:
         ("b", "train", (0, 2)),
     ]
     assert sorted(r.reason[:9] for r in source.rejects) == ["class 'co", "class 'co", "in no lis"]
-    cut = folder.cut(source.pictures[0], 20, "gray")
+    cut = photo.cut(source.pictures[0], 20, "gray", "stretch")
     assert isinstance(cut.crops[0], np.ndarray) and cut.crops[0].min() > 800
     assert "longer side of 5 pixels" in str(cut.crops[1])
 
@@ -142,7 +142,7 @@ def test_the_sensor_has_the_stated_noise_and_exposure() -> None:
     flat = np.full((96, 96, 3), 0.18)
     ratios, exposures = [], []
     for index in range(200):
-        seen = folder.expose(flat, f"{index}.jpg", "gray").astype(float)
+        seen = imitation.expose(flat, f"{index}.jpg", "gray").astype(float)
         assert seen.max() <= 4095
         exposure = seen.mean() / 4095 / 0.18
         electrons = 9000 * 0.18 * exposure
@@ -156,14 +156,14 @@ def test_the_sensor_has_the_stated_noise_and_exposure() -> None:
 
 def test_a_name_gives_the_same_pixels_and_another_name_others() -> None:
     light = np.random.default_rng(0).random((16, 16, 3))
-    first = folder.expose(light, "a.jpg", "gray")
-    assert np.array_equal(first, folder.expose(light, "a.jpg", "gray"))
-    assert not np.array_equal(first, folder.expose(light, "b.jpg", "gray"))
+    first = imitation.expose(light, "a.jpg", "gray")
+    assert np.array_equal(first, imitation.expose(light, "a.jpg", "gray"))
+    assert not np.array_equal(first, imitation.expose(light, "b.jpg", "gray"))
 
 
 def test_the_mosaic_is_sampled_rggb(tmp_path: Path) -> None:
     Image.new("RGB", (40, 30), (255, 186, 100)).save(tmp_path / "a.png")
-    cut = folder.cut(Picture(tmp_path / "a.png", "a.png", "a", "", (0, 0), ("x",)), 32, "mosaic")
+    cut = photo.cut(Picture(tmp_path / "a.png", "a.png", "a", "", (0, 0), ("x",)), 32, "mosaic", "stretch")
     crop = cut.crops[0]
     assert cut.sensor.cfa == "RGGB" and isinstance(crop, np.ndarray)
     red, green, blue = crop[0::2, 0::2].mean(), crop[0::2, 1::2].mean(), crop[1::2, 1::2].mean()
@@ -177,7 +177,7 @@ def test_the_real_crops_keep_their_split(shared: Path) -> None:
     counts = {split: sum(p.split == split for p in source.pictures) for split in ("train", "val", "test")}
     assert counts == {"train": 2035, "val": 443, "test": 444} and not source.rejects
     for picture in source.pictures[::300]:
-        crop = folder.cut(picture, 96, "gray").crops[0]
+        crop = photo.cut(picture, 96, "gray", "stretch").crops[0]
         assert isinstance(crop, np.ndarray) and crop.shape == (96, 96) and crop.std() > 10
 
 

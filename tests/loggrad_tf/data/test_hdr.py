@@ -13,7 +13,7 @@ import OpenEXR
 import pytest
 import tifffile
 
-from loggrad_tf.data import dataset, folder, hdr
+from loggrad_tf.data import dataset, hdr, photo
 from loggrad_tf.data.sources import Picture
 from loggrad_tf.errors import LogGradError
 from tests.support.archives import linear_rgb
@@ -202,7 +202,7 @@ def test_a_short_exposure_holds_highlights(tmp_path: Path) -> None:
     values[8:24, 8] = 1.0
     values[8:24, 9:24] = 0.7
     exr(tmp_path / "a.exr", {"RGB": values})
-    cut = folder.cut(Picture(tmp_path / "a.exr", "a.exr", "a", "", (0, 0), ("x",)), 32, "gray")
+    cut = photo.cut(Picture(tmp_path / "a.exr", "a.exr", "a", "", (0, 0), ("x",)), 32, "gray", "stretch")
     crop = cut.crops[0]
     assert isinstance(crop, np.ndarray)
     inside, outside = crop[9:23, 10:23].mean(), crop[:7].mean()

@@ -14,7 +14,7 @@ import tifffile
 from PIL import Image
 
 from loggrad_tf import parallel
-from loggrad_tf.data import crops, dataset, folder, hdr, limits, raw
+from loggrad_tf.data import crops, dataset, hdr, imitation, limits, raw
 from loggrad_tf.errors import LogGradError
 from tests.support import REPOSITORY
 from tests.support.archives import archive, pictures
@@ -43,7 +43,7 @@ def test_too_many_pixels_are_refused_by_the_header(tmp_path: Path, sides: tuple[
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
     path.write_bytes(data)
     with pytest.raises(LogGradError, match=rf"^{path}: .*pixels") as caught:
-        folder.read(path)
+        imitation.read(path)
     assert "\n" not in str(caught.value)
 
 
@@ -52,16 +52,16 @@ def test_the_limits_of_pixels_are_those_of_the_readers(
 ) -> None:
     png(tmp_path / "a.png", 40, 30)
     path = archive(tmp_path / "a", 1) / "original/raw/2014_000000.dng"
-    folder.read(tmp_path / "a.png"), raw.read_raw(path)
-    monkeypatch.setattr(folder, "MAX_PIXELS", 1199)
+    imitation.read(tmp_path / "a.png"), raw.read_raw(path)
+    monkeypatch.setattr(imitation, "MAX_PIXELS", 1199)
     monkeypatch.setattr(raw, "MAX_PIXELS", 9599)
     with pytest.raises(LogGradError, match="40x30 pixels, at most 1199 are read"):
-        folder.read(tmp_path / "a.png")
+        imitation.read(tmp_path / "a.png")
     with pytest.raises(LogGradError, match="120x80 pixels, 1 to 9599 are read"):
         raw.read_raw(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)  # beyond twice that Pillow opens nothing
     with pytest.raises(LogGradError, match="a.png: more than the 1199 pixels that are read: scale it down"):
-        folder.read(tmp_path / "a.png")
+        imitation.read(tmp_path / "a.png")
 
 
 def test_pages_without_end_are_refused(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_picture_of_many_pixels_costs_little_memory(tmp_path: Path) -> None:
 
 
 def _corner(path: Path) -> np.ndarray:
-    picture = folder.read(path)
+    picture = imitation.read(path)
     return crops.resize(picture.values, (0, 0, 13000, 13000), 16, picture.light)
 
 

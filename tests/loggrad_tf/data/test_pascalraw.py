@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loggrad_tf.data import crops, pascalraw, raw
+from loggrad_tf.data import crops, pascalraw, photo, raw
 from loggrad_tf.data.dng import write_dng
 from loggrad_tf.data.sources import Picture, Reject
 from loggrad_tf.data.voc import Annotation, Object, write_voc
@@ -80,13 +80,13 @@ def test_crops_are_the_boxes_pixels(tmp_path: Path, cfa: str) -> None:
     write_dng(path, codes, cfa=cfa, black=64)
     picture = _picture(path, (Object("car", 11, 6, 30, 25), Object("car", 1, 1, 2, 2)))
     linear = codes.astype(np.int64) - 64
-    gray = pascalraw.cut(picture, 10, "gray")
+    gray = photo.cut(picture, 10, "gray", "stretch")
     means = np.floor(linear.reshape(HEIGHT // 2, 2, WIDTH // 2, 2).mean(axis=(1, 3)) + 0.5)
     window = means[5:25, 10:30].reshape(10, 2, 10, 2).mean(axis=(1, 3))
     assert np.array_equal(gray.crops[0], crops.to_codes(window, 4031)) and gray.sensor.cfa == "mono"
     assert "longer side of 4 pixels, at least 7" in str(gray.crops[1])
     odd = _picture(path, (Object("car", 22, 12, 61, 51),), (WIDTH, HEIGHT))
-    mosaic = pascalraw.cut(odd, 40, "mosaic")
+    mosaic = photo.cut(odd, 40, "mosaic", "stretch")
     down, right = raw.red_corner(cfa)
     top, left = (11 if down else 12), (21 if right else 22)
     assert mosaic.sensor.cfa == "RGGB"
@@ -97,7 +97,7 @@ def test_a_frame_of_other_proportions_is_refused(tmp_path: Path) -> None:
     write_dng(tmp_path / "a.dng", np.full((80, 120), 900, np.uint16), cfa="RGGB")
     box = (Object("car", 1, 1, 40, 60),)
     with pytest.raises(LogGradError, match="frame of 40x60, the picture is 120x80"):
-        pascalraw.cut(_picture(tmp_path / "a.dng", box, (40, 60)), 16, "gray")
+        photo.cut(_picture(tmp_path / "a.dng", box, (40, 60)), 16, "gray", "stretch")
 
 
 @pytest.mark.seconds
@@ -110,7 +110,7 @@ def test_the_real_annotations_meet_one_photograph(shared: Path, tmp_path: Path) 
     source = pascalraw.plan(tmp_path)
     assert [picture.labels for picture in source.pictures] == [("person",)]
     assert len(source.rejects) == 4258
-    crop = pascalraw.cut(source.pictures[0], 96, "gray").crops[0]
+    crop = photo.cut(source.pictures[0], 96, "gray", "stretch").crops[0]
     assert isinstance(crop, np.ndarray) and crop.shape == (96, 96)
 
 
@@ -124,5 +124,5 @@ def test_real_camera_files_in_the_layout(shared: Path, tmp_path: Path) -> None:
         write_voc(tmp_path / f"annotations/{path.stem}.xml", note)
     for picture in pascalraw.plan(tmp_path).pictures:
         for mode in crops.MODES:
-            crop = pascalraw.cut(picture, 96, mode).crops[0]
+            crop = photo.cut(picture, 96, mode, "stretch").crops[0]
             assert isinstance(crop, np.ndarray) and crop.std() > 100

@@ -1,0 +1,143 @@
+"""One photograph, RAW or a picture, cut to squares of linear pixels: the same for a set and for one file.
+
+A RAW file (:data:`loggrad_tf.data.raw.SUFFIXES`) is read as it is: in mode ``gray`` binned to one value a
+2x2 square, in mode ``mosaic`` from its first red photosite on, so that every crop's filter is RGGB. Any other
+file is taken for a picture and imitated (:mod:`loggrad_tf.data.imitation`). A photograph with boxes gives a
+square about each of them; one without is itself the crop, squared as ``fit`` says
+(:mod:`loggrad_tf.data.crops`).
+
+Refused: what cannot be decoded, what has no mosaic where one is asked for, boxes drawn in a frame of other
+proportions. A crop that too few pixels stand for is a reason in place of its pixels.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from loggrad_tf.data import crops, imitation, raw, voc
+from loggrad_tf.data.request import Request
+from loggrad_tf.data.sources import Cut, Picture
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.transform.sensor import Sensor
+
+# The camera of a picture that none of its own codes came with.
+IMITATED = "imitated from pictures"
+# How far the proportions of a frame and its photograph may differ: 600x400 against 6034x4012 is 0.3 %.
+FRAME_TOLERANCE = 0.02
+
+
+def is_raw(path: Path) -> bool:
+    """Whether a file's suffix is that of a camera's RAW format."""
+    return path.suffix.lower() in raw.SUFFIXES
+
+
+def cut(picture: Picture, size: int, mode: str, fit: str) -> Cut:
+    """Decode one photograph and cut its objects, or the whole of it.
+
+    Raises:
+      LogGradError: it cannot be read, has no mosaic where one is asked for, or its boxes' frame does not fit.
+    """
+    return (_cut_raw if is_raw(picture.path) else _cut_imitated)(picture, size, mode, fit)
+
+
+def read(path: Path, *, size: int, mode: str, fit: str, name: str | None = None) -> tuple[np.ndarray, Sensor]:
+    """One photograph, squared as a whole.
+
+    The pixels are those of the file in a prepared set, bit for bit, as long as the set's sensor is the file's
+    own and, for a picture, its name is the one that the set knows it by: the name seeds the imitation's
+    exposure and noise.
+
+    Args:
+      path: a RAW file or a picture.
+      size: side of the square in pixels, even, 8..512.
+      mode: ``gray`` or ``mosaic``.
+      fit: as :class:`loggrad_tf.data.request.Request` has it.
+      name: the file's name in the set; None for ``folder/file``, which class folders give it.
+
+    Returns:
+      P, uint16 [size, size], and what its values mean.
+
+    Raises:
+      LogGradError: a request that no crop can have, or a photograph that gives none; in one line.
+    """
+    Request("", size, mode, fit).check()
+    path = Path(path)
+    if name is None:
+        name = "/".join(path.absolute().parts[-2:])
+    try:
+        made = cut(Picture(path, name, name, "", (0, 0), ("",)), size, mode, fit)
+    except LogGradError as error:
+        raise LogGradError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
+    crop = made.crops[0]
+    if isinstance(crop, str):
+        raise LogGradError(f"{path}: {crop}: give a larger photograph or a smaller --size")
+    return crop, made.sensor
+
+
+def check_frame(frame: tuple[int, int], width: int, height: int) -> None:
+    """Refuse boxes drawn in a frame of other proportions than the picture, turned or cropped."""
+    if abs(frame[0] * height / (frame[1] * width) - 1) > FRAME_TOLERANCE:
+        raise LogGradError(
+            f"boxes are drawn in a frame of {frame[0]}x{frame[1]}, the picture is {width}x{height}:"
+            " other proportions"
+        )
+
+
+def too_small(box: voc.Box, size: int) -> str:
+    """Why a box, in the picture's own pixels, is too small for a crop; empty if it is not."""
+    side = max(box[2] - box[0], box[3] - box[1])
+    least = crops.smallest_side(size)
+    return f"longer side of {side:.0f} pixels, at least {least:.0f} are needed" if side < least else ""
+
+
+def _cut_raw(picture: Picture, size: int, mode: str, fit: str) -> Cut:
+    image = raw.read_raw(picture.path)
+    height, width = image.pixels.shape[:2]
+    if picture.boxes:
+        check_frame(picture.frame, width, height)
+    flat = raw.to_gray(image) if mode == "gray" else raw.to_mosaic(image)
+    crop, step = (crops.crop_gray, 1) if mode == "gray" else (crops.crop_mosaic, 2)
+    rows, columns = flat.pixels.shape
+    scale = height // rows
+    above, aside = raw.red_corner(image.pattern) if mode == "mosaic" else (0, 0)
+    # The box that is judged, in the photograph's pixels; the window in the flat frame's, what it becomes.
+    asked: list[tuple[voc.Box, voc.Box, tuple[int, int]]] = []
+    for item in picture.boxes:
+        box = voc.scale_box(item, picture.frame, (width, height))
+        left, right = ((edge - aside) / scale for edge in box[::2])
+        top, bottom = ((edge - above) / scale for edge in box[1::2])
+        within = (max(left, 0), max(top, 0), min(right, columns), min(bottom, rows))
+        asked.append((box, crops.square(within, columns, rows), (size, size)))
+    if not picture.boxes:
+        kept, _ = crops.whole(width, height, size, fit)
+        asked.append((kept, *crops.whole(columns, rows, size, fit, step)))
+    results = tuple(
+        too_small(box, size) or crops.mirrored(crop(flat.pixels, window, shape, flat.sensor.span), size, step)
+        for box, window, shape in asked
+    )
+    return Cut(flat.sensor, results, raw.kind_of(image, picture.path.suffix.lower()))
+
+
+def _cut_imitated(picture: Picture, size: int, mode: str, fit: str) -> Cut:
+    seen = imitation.read(picture.path)
+    height, width = seen.values.shape[:2]
+    sensor, step = imitation.SENSOR, 1
+    if mode == "mosaic":
+        sensor, step = Sensor(sensor.bits, sensor.black, sensor.white, imitation.MOSAIC), 2
+    # The box that is judged; the window, what it becomes, and the name that seeds it.
+    asked: list[tuple[voc.Box, voc.Box, tuple[int, int], str]] = []
+    if picture.boxes:
+        check_frame(picture.frame, width, height)
+        for place, item in zip(picture.items, picture.boxes, strict=True):
+            box = voc.scale_box(item, picture.frame, (width, height))
+            asked.append((box, crops.square(box, width, height), (size, size), f"{picture.file} {place}"))
+    else:
+        window, shape = crops.whole(width, height, size, fit, step)
+        asked.append((window, window, shape, picture.file))
+
+    def crop(window: voc.Box, shape: tuple[int, int], name: str) -> np.ndarray:
+        light = crops.resize(seen.values, window, shape, seen.light)
+        return crops.mirrored(imitation.expose(light, name, mode), size, step)
+
+    results = tuple(too_small(box, size) or crop(window, shape, name) for box, window, shape, name in asked)
+    return Cut(sensor, results, IMITATED)
