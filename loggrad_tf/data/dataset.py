@@ -246,7 +246,7 @@ def _prepare(source: Source, path: Path, request: Request) -> None:
     )
     cameras = _cameras(pictures, results)
     if source.one_camera and len(cameras) > 1:
-        found = "; ".join(f"{camera}: {len(files)} files, as {files[0]}" for camera, files in cameras.items())
+        found = "; ".join(f"{len(files)} of {camera}, as {files[0]}" for camera, files in cameras.items())
         raise LogGradError(
             f"{request.spec}: photographs of {len(cameras)} sensors ({found}): a network is made for one:"
             " give each a folder of its own"

@@ -317,7 +317,7 @@ def read_raw(path: Path, geometry: Geometry | None = None) -> RawImage:
     if not any(head[offset:].startswith(magic) for offset, magic in _HEADERS):
         raise LogGradError(
             f"{path}: it has no header that a camera writes: if it is a headerless frame, give its geometry"
-            " (width,height,bits,black,white,cfa[,byte order])"
+            " (width,height,bits,black,white,cfa[,byte order]) or write it as a DNG (loggrad_tf.data.dng)"
         )
     with quiet.stderr():
         image = _read_camera_file(path, head)

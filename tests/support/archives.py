@@ -27,6 +27,23 @@ def frame(seed: int, height: int = HEIGHT, width: int = WIDTH, white: int = 4095
     return np.clip(64 + slope + random.normal(0, 20, (height, width)), 65, white).astype(np.uint16)
 
 
+def dng(
+    path: Path,
+    seed: int = 0,
+    *,
+    sides: tuple[int, int] = (HEIGHT, WIDTH),
+    cfa: str = "RGGB",
+    black: int = 64,
+    white: int = 4095,
+    camera: str = "Test camera",
+) -> np.ndarray:
+    """One DNG of these rows and columns; its codes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    codes = frame(seed, *sides, white=white)
+    write_dng(path, codes, cfa=cfa, black=black, white=white, camera=camera)
+    return codes
+
+
 def photograph(
     folder: Path, name: str, objects: tuple[Object, ...], *, cfa: str = "RGGB", white: int = 4095
 ) -> None:
