@@ -4,8 +4,8 @@
 
     python -m loggrad_tf.prepare --data prepared:DIR --size 96 --mode gray --check
 
-Prints the crops of each class in each split, what was left out and why, and where the set is. With
-``--check`` every crop is compared with the hash that its manifest has of it.
+Prints the crops of each class in each split, the sensor and whose photographs they are, what was left out and
+why, and where the set is. With ``--check`` every crop is compared with the hash that its manifest has of it.
 """
 
 from absl import flags
@@ -29,6 +29,8 @@ def main(argv: list[str]) -> None:
         f"sensor  {sensor.bits} bits, black {sensor.black}, white {sensor.white}, {sensor.cfa};"
         f" crops {data.pixels.shape[1]}x{data.pixels.shape[2]}, {data.mode}"
     )
+    for camera, count in data.cameras.items():
+        print(f"camera  {camera}: {count} {'photograph' if count == 1 else 'photographs'}")
     rejects = data.rejects()
     print(f"rejects {len(rejects)}" + (" (count, first one of its kind)" if rejects else ""))
     for line in reasons(rejects):

@@ -34,6 +34,7 @@ def test_prepare_prints_the_table_and_the_rejects(tmp_path: Path) -> None:
     assert lines[0].split() == ["class", "train", "val", "test", "all"]
     assert lines[1].split()[0] == "bicycle" and lines[4].split() == ["all", "5", "3", "3", "11"]
     assert "12 bits, black 64, white 4095, RGGB" in done.stdout and "rejects 1" in done.stdout
+    assert "camera  LogGrad frame, 12 bits, Bayer: 11 photographs" in done.stdout
     assert "2014_000002.dng" in done.stdout and str(tmp_path / "c") in done.stdout
 
 
@@ -59,12 +60,14 @@ def test_preview_draws_crops_and_raw_files(tmp_path: Path) -> None:
     flags = (f"--data=pascalraw:{folder}", "--size=32", "--rows=1", "--columns=4", f"--out={out}")
     done = _run("preview", *flags, cache=tmp_path / "c")
     assert done.returncode == 0, done.stderr
-    with Image.open(out) as sheet:
-        assert sheet.size == (4 * 34, 3 * (14 + 34))
-    done = _run("preview", f"--raw={folder}/original/raw/2014_000000.dng", f"--out={out}", cache=tmp_path)
-    assert done.returncode == 0, done.stderr
-    with Image.open(out) as sheet:
-        assert sheet.size == (120, 40)
+    with Image.open(out) as sheet:  # three lines and three classes of two pairs of 96x96
+        assert sheet.height == 2 * 17 + 3 * (17 + 96 + 2) + 2 and sheet.width >= 2 * (2 * 96 + 2) + 10
+    photograph = folder / "original/raw/2014_000000.dng"
+    for flag, side in ((f"--raw={photograph}", (60 * 6, 40 * 6)), (f"--image={photograph}", (384, 384))):
+        done = _run("preview", flag, f"--out={out}", cache=tmp_path)
+        assert done.returncode == 0, done.stderr
+        with Image.open(out) as sheet:
+            assert sheet.height == 2 * 17 + side[1] + 4 and sheet.width >= 2 * side[0] + 2
     done = _run("preview", f"--out={out}", cache=tmp_path)
     assert done.returncode == 1 and "give either --data or --raw" in done.stderr
 
