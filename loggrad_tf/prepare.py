@@ -27,7 +27,7 @@ def main(argv: list[str]) -> None:
     print(table(data))
     print(
         f"sensor  {sensor.bits} bits, black {sensor.black}, white {sensor.white}, {sensor.cfa};"
-        f" crops {data.pixels.shape[1]}x{data.pixels.shape[2]}, {data.mode}"
+        f" crops {data.pixels.shape[1]}x{data.pixels.shape[2]}, {data.mode}, {data.fit}"
     )
     for camera, count in data.cameras.items():
         print(f"camera  {camera}: {count} {'photograph' if count == 1 else 'photographs'}")

@@ -12,8 +12,8 @@ even and odd numbers with no test part, so photographs are dealt anew (:mod:`log
 from collections import defaultdict
 from pathlib import Path
 
-from loggrad_tf.data import raw, voc
-from loggrad_tf.data.photo import cut
+from loggrad_tf.data import voc
+from loggrad_tf.data.photo import cut, is_raw
 from loggrad_tf.data.sources import Picture, Reject, Source, judge, read_classes, read_lists
 from loggrad_tf.errors import LogGradError
 
@@ -26,7 +26,7 @@ LIST_FOLDERS = (Path("trainval"), Path("VOC2014/ImageSets/Main"))
 def _photographs(folder: Path) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = defaultdict(list)
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in raw.SUFFIXES and not path.name.startswith("."):
+        if is_raw(path) and not path.name.startswith("."):
             found[path.stem].append(path)
     return found
 
