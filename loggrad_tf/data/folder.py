@@ -44,9 +44,11 @@ def _images(folder: Path) -> tuple[list[Path], dict[Path, str]]:
     good: list[Path] = []
     other: dict[Path, str] = {}
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.is_dir():
+        if path.name.startswith("."):
             continue
-        if not _is_file(path):
+        if path.is_dir():
+            other[path] = "a folder inside: move its photographs up, or list them in a manifest.csv"
+        elif not _is_file(path):
             other[path] = "a link to no file"
         elif path.suffix.lower() in imitation.SUFFIXES or is_raw(path):
             good.append(path)

@@ -150,6 +150,7 @@ def test_strange_names_are_read_and_strange_files_are_rejects(tmp_path: Path) ->
     (path / "cup/empty.arw").write_bytes(b"")
     (path / "cup/frame.raw").write_bytes(bytes(2 * 120 * 80))
     (path / "cup/notes.txt").write_text("x")
+    dng(path / "plate/more/inside.dng", 21)
     Image.new("RGB", (40, 40)).save(path / "cup/jpeg.NEF", format="JPEG")
     data = _set(path)
     assert data.class_names == ("Tasse für Tee", "cup", "plate")
@@ -163,6 +164,7 @@ def test_strange_names_are_read_and_strange_files_are_rejects(tmp_path: Path) ->
         "cup/jpeg.NEF": "it is a JPEG that wears a RAW suffix",
         "cup/notes.txt": "not a picture",
         "cup/text.cr2": "it has no header that a camera writes",
+        "plate/more": "a folder inside: move its photographs up",
         "plate/nowhere.dng": "a link to no file",
     }
     assert reasons.keys() == wanted.keys()
