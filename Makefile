@@ -38,7 +38,7 @@ $(VENV)/.installed: requirements.lock
 search: setup
 	"$(PY)" -m search.evolve --input=loggrad_1p5 --out="$(RUN)" --resume $(SEARCH_FLAGS)
 	"$(PY)" -m export.convert --run="$(RUN)"
-	"$(PY)" -m export.firmware --model="$(RUN)/export/model.tflite" --board=$(BOARD) --out="$(RUN)/firmware"
+	"$(PY)" -m export.firmware --model="$(RUN)/export/model.tflite" --board=$(BOARD) --out="$(RUN)/firmware" --replace
 	@PYTHON="$(PY)" sh firmware/install_tools.sh --check
 	"$(PY)" -m firmware.build --project="$(RUN)/firmware"
 	"$(PY)" -m firmware.verify --project="$(RUN)/firmware"

@@ -7,6 +7,7 @@ refuses a network that does not fit the board.
 """
 
 import dataclasses
+import hashlib
 import json
 import os
 import shlex
@@ -17,7 +18,7 @@ from typing import Any
 
 from absl import flags
 
-from export import GENERATOR, boards
+from export import boards
 from export.c import description, emit, tflm, vectors
 from export.c.text import filled
 from export.plan import binning, memory
@@ -27,13 +28,16 @@ from export.plan.plan import Plan
 from export.predict import costs, footprint
 from export.tflite import graph as tflite_graph
 from export.tflite.quant_graph import QuantGraph
-from loggrad_tf import cli, files, json_base
+from loggrad_tf import __version__, cli, files, json_base
 from loggrad_tf.errors import LogGradError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "The int8 flatbuffer; model.json is looked for beside it.")
 flags.DEFINE_string("board", None, "A folder of firmware/boards.")
-flags.DEFINE_string("out", None, "Directory of the project; an earlier project there is replaced.")
+flags.DEFINE_string(
+    "out", None, "Directory of the project; an earlier one of the same board and model there is replaced."
+)
+flags.DEFINE_boolean("replace", False, "Replace an earlier project of another board or model, too.")
 flags.DEFINE_enum("tables", "flash", ["flash", "ram"], "Where tables of a first layer lie.")
 flags.DEFINE_integer(
     "max_flash", None, "Flash to use, in bytes (default: all that the board has).", lower_bound=1
@@ -113,6 +117,7 @@ class Project:
     """Everything that goes to disk, and the numbers to print."""
 
     board: str
+    model_sha256: str
     files: dict[str, bytes]
     engine: Engine
     source: Input
@@ -134,12 +139,13 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     if classes and len(classes) != max(output.size, 2):
         raise LogGradError(f"model.json: {len(classes)} class names for {output.size} outputs: convert again")
     command = f"python -m export.firmware --model={model.name} --board={board_name}{options.text}"
-    mark = f"{GENERATOR}/{stamp(source)}"
+    mark = f"{__version__}/{stamp(source)}"
     runtime = _tflm if options.runtime == "tflm" else _loggrad
     engine = runtime(_Given(model.read_bytes(), graph, source, board, classes, command, mark), options)
     made = vectors.make(source, found.data if found else None, options.vectors)
     record = {
         "loggrad_project": VERSION,
+        "generator": __version__,
         "board": board_name,
         "command": command,
         "runtime": options.runtime,
@@ -180,7 +186,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     }
     if found:
         files[description.NAME] = model.with_name(description.NAME).read_bytes()
-    return Project(board_name, files, engine, source, f"{len(made.frames)}: {made.note}")
+    return Project(board_name, graph.sha256, files, engine, source, f"{len(made.frames)}: {made.note}")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -229,9 +235,15 @@ def _tflm(given: _Given, options: Options) -> Engine:
     )
 
 
-def write(project: Project, out: Path) -> None:
-    """Put the project at ``out``, whole or not at all."""
-    _check_replaceable(out)
+def write(project: Project, out: Path, replace: bool = False) -> None:
+    """Put the project at ``out``, whole or not at all.
+
+    Args:
+      replace: an earlier project of another board or model, too.
+    Raises:
+      LogGradError: ``out`` holds such a project, or what is none.
+    """
+    _check_replaceable(out, project.board, project.model_sha256, replace)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as work:
         fresh, old = Path(work) / "new", Path(work) / "old"
@@ -263,7 +275,7 @@ def write_folders(board: str, folder: Path) -> None:
     (folder / "CMakePresets.json").write_bytes(_json(_presets(boards.read(board))))
 
 
-def _check_replaceable(out: Path) -> None:
+def _check_replaceable(out: Path, board: str, model_sha256: str, replace: bool) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     try:
@@ -272,6 +284,13 @@ def _check_replaceable(out: Path) -> None:
         record = None
     if not isinstance(record, dict) or "loggrad_project" not in record:
         raise LogGradError(f"--out={out}: exists and is not a firmware project: choose another directory")
+    old, new = (record.get("board"), record.get("model_sha256")), (board, model_sha256)
+    if old != new and not replace:
+        (old_board, old_model), (new_board, new_model) = ((name, str(sha)[:12]) for name, sha in (old, new))
+        raise LogGradError(
+            f"--out={out}: holds a project of board {old_board} and model {old_model}, not of {new_board} and"
+            f" {new_model}: give --replace to replace it, or another --out"
+        )
 
 
 def _presets(board: dict[str, Any]) -> dict[str, Any]:
@@ -301,7 +320,10 @@ def main(argv: list[str]) -> None:
         if not FLAGS[name].value:
             raise LogGradError(f"--{name} is missing (see --help)")
     out = Path(FLAGS.out).absolute()
-    _check_replaceable(out)
+    model = Path(FLAGS.model)
+    if model.is_file():  # before the work
+        sha256 = hashlib.sha256(model.read_bytes()).hexdigest()
+        _check_replaceable(out, FLAGS.board, sha256, FLAGS.replace)
     options = Options(
         vectors=FLAGS.vectors,
         runtime=FLAGS.runtime,
@@ -310,8 +332,8 @@ def main(argv: list[str]) -> None:
         arena_bytes=FLAGS.arena_bytes,
         binning=int(FLAGS.binning),
     )
-    project = make(Path(FLAGS.model), FLAGS.board, options)
-    write(project, out)
+    project = make(model, FLAGS.board, options)
+    write(project, out, FLAGS.replace)
     print(project.engine.text)
     print(f"input     {project.source.text}")
     print(f"vectors   {project.note}")

@@ -24,6 +24,7 @@ import numpy as np
 from firmware import build, channel, run
 from firmware import project as projects
 from firmware.project import FirmwareError, Project
+from loggrad_tf import __version__
 
 CERTIFICATE = 2
 SEED = 1  # of the random frames beyond the project's own
@@ -386,7 +387,8 @@ def summary(verdict: Verdict) -> dict[str, Any]:
 
 
 def _versions(project: Project, serial: bool) -> dict[str, str]:
-    found = {"ai-edge-litert": importlib.metadata.version("ai-edge-litert"), "numpy": np.__version__}
+    found = {"loggrad": __version__, "numpy": np.__version__}
+    found["ai-edge-litert"] = importlib.metadata.version("ai-edge-litert")
     compiler = "gcc" if project.on_host else "arm-none-eabi-gcc"
     found["gcc"] = projects.first_line([projects.tool(compiler), "--version"])
     if not project.on_host and not serial:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from loggrad_tf.transform.sensor import Sensor
     from loggrad_tf.transform.trainable import TrainableQuantizer
 
+# Of the package and of the text that export.firmware writes; images carry it.
+__version__ = "0.2.0"
+
 __all__ = ["FrontEnd", "GradientQuantizer", "LogGradError", "LogGradient", "Sensor", "TrainableQuantizer"]
 
 _MODULES = {

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from loggrad_tf import __version__
 from tests.support import REPOSITORY
 
 ROOMS = ("loggrad_tf", "models", "search", "export", "firmware", "experiments", "benchmarks")
@@ -103,6 +104,11 @@ def test_the_wheel_has_the_files_of_the_rooms(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as opened:
         found = {name for name in opened.namelist() if ".dist-info/" not in name}
     assert found == expected | {"loggrad.py"}
+
+
+@pytest.mark.seconds
+def test_the_wheel_has_the_version_that_firmware_carries(wheel: Path) -> None:
+    assert wheel.name.split("-")[:2] == ["loggrad", __version__]
 
 
 @pytest.mark.seconds

@@ -136,7 +136,7 @@ def knowing(package: str) -> list[str]:
 
 @pytest.mark.seconds
 def test_one_module_knows_the_converter_and_one_the_interpreter() -> None:
-    """``firmware`` imports nothing of ours, so its verifier has an interpreter of its own."""
+    """``firmware`` imports nothing of ``export``, so its verifier has an interpreter of its own."""
     assert knowing("tf.lite") == ["export.quantization.converter"]
     assert knowing("ai_edge_litert") == ["export.tflite.interpreter", "firmware.verify"]
 

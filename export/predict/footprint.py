@@ -13,7 +13,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from export import GENERATOR
 from export.plan import kernels, memory
 from export.plan import plan as planning
 from export.plan.input import Input, stamp
@@ -21,6 +20,7 @@ from export.plan.nodes import build
 from export.plan.plan import Plan
 from export.predict import costs
 from export.tflite.quant_graph import QuantGraph
+from loggrad_tf import __version__
 from loggrad_tf.errors import LogGradError
 
 CODE_SIZES = Path(__file__).parent / "code_sizes.json"
@@ -110,7 +110,7 @@ def flash_bytes(made: Plan, source: Input, board: dict[str, Any]) -> int:
     for node, kernel in zip(made.network.nodes, made.kernels, strict=True):
         symbols |= known["kernels"][costs.cost_name(node.kind, kernel.function)]
     nodes = sum(known["nodes"][node.kind] for node in made.network.nodes)
-    text = len(f"{GENERATOR}/{stamp(source)}") - sizes["stamp"]
+    text = len(f"{__version__}/{stamp(source)}") - sizes["stamp"]
     return program["rest"] + sum(symbols.values()) + nodes + text + memory.data_bytes(made, source)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,11 @@ from export.plan.input import describe
 from export.predict import footprint
 from export.tflite import graph as tflite_graph
 from firmware import build, channel, project, verify
+from loggrad_tf import __version__
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import FORMATS, FrontEnd, fixed
 from loggrad_tf.transform.sensor import Sensor
-from tests.support import quantized
+from tests.support import REPOSITORY, quantized
 from tests.support.public_nets import PUBLIC_NETS
 from tests.support.random_nets import random_net
 
@@ -304,6 +306,42 @@ def test_only_a_project_is_replaced(tmp_path: Path) -> None:
     firmware.write(made, tmp_path / "p")
     assert not (tmp_path / "p" / "stale").exists()
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+def test_a_project_of_another_board_or_model_is_replaced_on_request(tmp_path: Path) -> None:
+    out, model = tmp_path / "p", write_model(tmp_path, quantized.serial())
+    firmware.write(firmware.make(model, "host", Options(1)), out)
+    sha256 = hashlib.sha256(model.read_bytes()).hexdigest()[:12]
+    (out / "notes.txt").write_text("measured on Monday")
+    other = write_model(tmp_path / "other", quantized.branched())
+    for made in (firmware.make(model, "mps2-an386", Options(1)), firmware.make(other, "host", Options(1))):
+        with pytest.raises(LogGradError, match=f"board host and model {sha256}, not of .*: give --replace"):
+            firmware.write(made, out)
+        assert (out / "notes.txt").is_file()
+    firmware.write(made, out, replace=True)
+    assert not (out / "notes.txt").exists()
+    assert project.load(out).model_sha256 == made.model_sha256
+
+
+@pytest.mark.seconds
+def test_the_door_finds_another_project_before_the_work(tmp_path: Path) -> None:
+    model, out = write_model(tmp_path, quantized.serial()), tmp_path / "p"
+    firmware.write(firmware.make(model, "host", Options(1)), out)
+    record = json.loads((out / "project.json").read_text())
+    (out / "project.json").write_text(json.dumps(record | {"board": "microbit"}))
+    command = [sys.executable, "-m", "export.firmware", f"--model={model}", "--board=host", f"--out={out}"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 1 and "holds a project of board microbit" in done.stderr
+    assert done.stderr.count("\n") == 1
+    subprocess.run([*command, "--replace"], cwd=REPOSITORY, capture_output=True, check=True)
+    assert json.loads((out / "project.json").read_text()) == record
+
+
+def test_one_version(tmp_path: Path) -> None:
+    made = generate(tmp_path / "p", write_model(tmp_path, quantized.serial()))
+    record = json.loads((made.path / "project.json").read_text())
+    assert record["generator"] == record["stamp"].split("/")[0] == __version__
+    assert verify.verify(made).versions["loggrad"] == __version__
 
 
 def test_a_network_too_large_for_the_board(shared: Path) -> None:
