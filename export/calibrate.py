@@ -30,7 +30,8 @@ from loggrad_tf import cli
 from loggrad_tf.files import write_whole
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list("boards", list(BOARDS), "One board of each core.")
+# --board is that of export.firmware; without it one board of each core is measured.
+flags.declare_key_flag("board")
 
 Equation = dict[tuple[str, int], float]
 
@@ -96,7 +97,7 @@ def _equation(planned: Plan, source: Input) -> Equation:
 def main(argv: list[str]) -> None:
     del argv
     found = json.loads(costs.COSTS.read_text()) if costs.COSTS.is_file() else {}
-    for board in FLAGS.boards:
+    for board in (FLAGS.board,) if FLAGS.board else BOARDS:
         with tempfile.TemporaryDirectory() as work:
             found[boards.read(board)["core"]] = measure(board, Path(work))
     write_whole(costs.COSTS, (json.dumps(found, indent=1) + "\n").encode())

@@ -1,4 +1,4 @@
-"""``python -m export.code_sizes``: measure the code that :mod:`export.predict.footprint` predicts.
+"""``python -m export.code_sizes [--board NAME]``: measure the code that the flash is predicted from.
 
 Builds small networks for every core and board, and reads from the images which functions each kernel and
 each front end brings along. A prediction is then the size of a union:
@@ -8,6 +8,9 @@ each front end brings along. A prediction is then the size of a union:
 ``rest`` is what no symbol tells: vectors, constants of the program, alignment. A node's bytes are its
 struct, its map and its calls in net.c. Needs the ARM compiler. Run it after a change to the library, to
 ``main.c``, to a board, or to the text that ``emit`` writes.
+
+With --board that board's own code is measured and nothing else; a board of the user's (--boards) gets a file
+code_sizes.json beside its board.json. A board whose ``statics`` are not what its sources take is refused.
 """
 
 import dataclasses
@@ -17,6 +20,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from absl import flags
 
 from export import boards, firmware
 from export.c import emit
@@ -29,8 +34,13 @@ from export.predict import costs, footprint, probes
 from export.tflite.quant_graph import QuantGraph
 from firmware import build, project
 from loggrad_tf import cli
+from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import write_whole
 
+FLAGS = flags.FLAGS
+# --board and --boards are those of export.firmware.
+for _name in ("board", "boards"):
+    flags.declare_key_flag(_name)
 # One board of each core.
 BOARDS = ("microbit", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547")
 # What grows with the nodes, and constants, which are counted from the plan.
@@ -49,10 +59,17 @@ Symbols = dict[str, int]
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """Flash of a built image, without the constants of its network, and its functions."""
+    """A built image.
+
+    Attributes:
+      code: bytes of flash, without the constants of the network.
+      symbols: its functions.
+      statics: bytes of variables that are not the program's.
+    """
 
     code: int
     symbols: Symbols
+    statics: int
 
     @property
     def rest(self) -> int:
@@ -77,22 +94,29 @@ class Bench:
         build.build(made, self.serial)
         flash = build.sizes(made).flash
         assert flash is not None
-        return Image(flash - memory.data_bytes(planned, source), _symbols(made))
+        listing = _listing(made)
+        variables = sum(size for kind, _, size in listing if kind in "bBdD")
+        program = memory.program_bytes(memory.state_bytes(planned, source), source)
+        return Image(flash - memory.data_bytes(planned, source), _symbols(listing), variables - program)
 
     def planned(self, graph: QuantGraph, source: Input, choice: Choice | None = None) -> Plan:
         return plan(graph, self.board["core"], source.levels, choice)
 
 
-def _symbols(made: project.Project) -> Symbols:
-    """Functions and constants of library and program: name -> bytes; namesakes differ in size."""
+def _listing(made: project.Project) -> list[tuple[str, str, int]]:
+    """(letter of nm, name, bytes) of all that has a size."""
     command = [project.tool("arm-none-eabi-nm"), "-S", str(made.elf)]
     listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = (line.split() for line in listing.splitlines())
+    return [(words[2], words[3], int(words[1], 16)) for words in found if len(words) == 4]
+
+
+def _symbols(listing: list[tuple[str, str, int]]) -> Symbols:
+    """Functions and constants of library and program: name -> bytes; namesakes differ in size."""
     found: Symbols = {}
-    for line in listing.splitlines():
-        words = line.split()
-        if len(words) == 4 and words[2] in "tTrRW" and not _OWN.fullmatch(words[3]):
-            size = int(words[1], 16)
-            found[words[3] if _GENERATED.fullmatch(words[3]) else f"{words[3]}:{size}"] = size
+    for kind, name, size in listing:
+        if kind in "tTrRW" and not _OWN.fullmatch(name):
+            found[name if _GENERATED.fullmatch(name) else f"{name}:{size}"] = size
     return found
 
 
@@ -160,19 +184,54 @@ def _new(symbols: Symbols, base: Symbols) -> Symbols:
 
 
 def measure_board(board: str) -> dict[str, Any]:
-    """Functions and rest of the smallest program, by channel."""
+    """Functions and rest of the smallest program, by channel.
+
+    Raises:
+      LogGradError: the board's sources have other bytes of variables than its board.json says.
+    """
     found: dict[str, Any] = {}
-    for channel in boards.read(board)["statics"]:
+    facts = boards.read(board)
+    for channel, statics in facts["statics"].items():
         with tempfile.TemporaryDirectory() as work:
             bench = Bench(board, Path(work), channel)
             one, several = (bench.image(*probes.repeated("lookup", n)) for n in (0, probes.MORE))
+            if channel in (facts["channel"], "uart") and one.statics != statics:
+                raise LogGradError(
+                    f"{facts['folder']}/{boards.FILE}: 'statics.{channel}' is {statics}, its sources"
+                    f" have {one.statics} bytes of variables: write that there"
+                )
             node = (several.code - one.code) // probes.MORE
             found[channel] = {"rest": one.rest - node, "symbols": _split(one.symbols)[0]}
     return found
 
 
+def _write(path: Path, sizes: dict[str, Any]) -> None:
+    write_whole(path, (json.dumps(sizes, indent=1) + "\n").encode())
+
+
+def measure_alone(board: str) -> Path:
+    """Measure one board, and write it to the file that it has its sizes in."""
+    facts, channels = boards.read(board), measure_board(board)
+    if boards.is_ours(facts):
+        sizes, path = json.loads(footprint.CODE_SIZES.read_text()), footprint.CODE_SIZES
+        sizes["boards"] = dict(sorted((sizes["boards"] | {board: channels}).items()))
+    else:
+        sizes = {"stamp": len(STAMP), "channels": channels}
+        path = Path(facts["folder"]) / footprint.CODE_SIZES.name
+    _write(path, sizes)
+    return path
+
+
 def main(argv: list[str]) -> None:
     del argv
+    board = boards.place(FLAGS.board, FLAGS.boards)
+    if board is not None:
+        if boards.read(board)["core"] == "host":
+            raise LogGradError(
+                f"--board={FLAGS.board}: its images have no code sizes; choose a Cortex-M board"
+            )
+        print(measure_alone(board))
+        return
     cores, images = {}, {}
     for board in BOARDS:
         with tempfile.TemporaryDirectory() as work:
@@ -183,8 +242,7 @@ def main(argv: list[str]) -> None:
         if boards.read(board)["core"] != "host":
             images[board] = measure_board(board)
             print(f"{board}: {', '.join(images[board])}", flush=True)
-    text = json.dumps({"stamp": len(STAMP), "cores": cores, "boards": images}, indent=1) + "\n"
-    write_whole(footprint.CODE_SIZES, text.encode())
+    _write(footprint.CODE_SIZES, {"stamp": len(STAMP), "cores": cores, "boards": images})
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from absl import flags
 
+from export import boards
 from export.c import description
 from export.firmware import FLAGS
 from export.predict import pipeline
@@ -21,8 +22,8 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import FrontEnd
 
 flags.DEFINE_string("run", None, "Directory of a finished search, or of a saved network; or give --model.")
-# --model and --board are those of export.firmware.
-for _name in ("model", "board"):
+# --model, --board and --boards are those of export.firmware.
+for _name in ("model", "board", "boards"):
     flags.declare_key_flag(_name)
 
 
@@ -54,8 +55,9 @@ def main(argv: list[str]) -> None:
     del argv
     if (FLAGS.run is None) == (FLAGS.model is None):
         raise LogGradError("give --run=DIR or --model=MODEL.tflite, one of them (see --help)")
+    board = boards.place(FLAGS.board, FLAGS.boards)
     network, front_end = of_model(Path(FLAGS.model)) if FLAGS.model else of_run(Path(FLAGS.run))
-    found = pipeline.compared(network, front_end, FLAGS.board)
+    found = pipeline.compared(network, front_end, board)
     print("\n\n".join("\n".join(pipeline.table(one)) for one in found))
     print("\nsources, bands added up end by end:")
     print("\n".join(f"  {line}" for line in pipeline.sources(found)))

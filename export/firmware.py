@@ -33,7 +33,8 @@ from loggrad_tf.errors import LogGradError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "The int8 flatbuffer; model.json is looked for beside it.")
-flags.DEFINE_string("board", None, "A folder of firmware/boards.")
+flags.DEFINE_string("board", None, "A folder of firmware/boards, or of --boards.")
+boards.define_flag()
 flags.DEFINE_string(
     "out", None, "Directory of the project; an earlier one of the same board and model there is replaced."
 )
@@ -116,7 +117,7 @@ class Engine:
 class Project:
     """Everything that goes to disk, and the numbers to print."""
 
-    board: str
+    board: dict[str, Any]
     model_sha256: str
     files: dict[str, bytes]
     engine: Engine
@@ -125,7 +126,7 @@ class Project:
 
 
 def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
-    """Generate the project for one model and one board, in memory."""
+    """Generate the project for one model and one board (see :func:`export.boards.read`), in memory."""
     board = boards.read(board_name)
     if not model.is_file():
         raise LogGradError(f"--model={model}: no such file; export.convert writes model.tflite")
@@ -138,7 +139,9 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     output = graph.tensors[graph.output]
     if classes and len(classes) != max(output.size, 2):
         raise LogGradError(f"model.json: {len(classes)} class names for {output.size} outputs: convert again")
-    command = f"python -m export.firmware --model={model.name} --board={board_name}{options.text}"
+    command = (
+        f"python -m export.firmware --model={model.name} {boards.as_flags(board, short=True)}{options.text}"
+    )
     mark = f"{__version__}/{stamp(source)}"
     runtime = _tflm if options.runtime == "tflm" else _loggrad
     engine = runtime(_Given(model.read_bytes(), graph, source, board, classes, command, mark), options)
@@ -146,7 +149,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     record = {
         "loggrad_project": VERSION,
         "generator": __version__,
-        "board": board_name,
+        "board": board["name"],
         "command": command,
         "runtime": options.runtime,
         "model_sha256": graph.sha256,
@@ -170,7 +173,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "TITLE": f"{model.name} on {board['title']}",
         "INPUT": source.text,
         "SHA": graph.sha256,
-        "BOARD": board_name,
+        "BOARD": board["name"],
         "PREDICTED": engine.footprint.text,
         "ROWS": source.rows,
         "CODES": source.row_codes,
@@ -186,7 +189,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     }
     if found:
         files[description.NAME] = model.with_name(description.NAME).read_bytes()
-    return Project(board_name, graph.sha256, files, engine, source, f"{len(made.frames)}: {made.note}")
+    return Project(board, graph.sha256, files, engine, source, f"{len(made.frames)}: {made.note}")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -243,12 +246,12 @@ def write(project: Project, out: Path, replace: bool = False) -> None:
     Raises:
       LogGradError: ``out`` holds such a project, or what is none.
     """
-    _check_replaceable(out, project.board, project.model_sha256, replace)
+    _check_replaceable(out, project.board["name"], project.model_sha256, replace)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as work:
         fresh, old = Path(work) / "new", Path(work) / "old"
         with files.writing(out):
-            write_folders(project.board, fresh)
+            write_folders(project.board["folder"], fresh)
             for name, content in project.files.items():
                 path = fresh / name
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -262,17 +265,19 @@ def write(project: Project, out: Path, replace: bool = False) -> None:
 
 def write_folders(board: str, folder: Path) -> None:
     """What does not depend on the network: library, board, CMake files and preset."""
-    for name in ("lib", "cmake", "boards/common", f"boards/{board}"):
-        for source in sorted((FIRMWARE / name).rglob("*")):
-            place = folder / source.relative_to(FIRMWARE)
+    facts = boards.read(board)
+    copied = {name: FIRMWARE / name for name in ("lib", "cmake", "boards/common")}
+    for name, origin in (copied | {f"boards/{facts['name']}": Path(facts["folder"])}).items():
+        for source in sorted(origin.rglob("*")):
+            place = folder / name / source.relative_to(origin)
             if source.is_dir():
                 place.mkdir(parents=True, exist_ok=True)
-            else:
+            elif source.name != footprint.CODE_SIZES.name:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, place)
     (folder / "src").mkdir()
     shutil.copy(emit.TEMPLATES / "CMakeLists.txt", folder)
-    (folder / "CMakePresets.json").write_bytes(_json(_presets(boards.read(board))))
+    (folder / "CMakePresets.json").write_bytes(_json(_presets(facts)))
 
 
 def _check_replaceable(out: Path, board: str, model_sha256: str, replace: bool) -> None:
@@ -319,11 +324,12 @@ def main(argv: list[str]) -> None:
     for name in ("model", "board", "out"):
         if not FLAGS[name].value:
             raise LogGradError(f"--{name} is missing (see --help)")
-    out = Path(FLAGS.out).absolute()
-    model = Path(FLAGS.model)
+    out, model = Path(FLAGS.out).absolute(), Path(FLAGS.model)
+    board = boards.place(FLAGS.board, FLAGS.boards)
+    assert board is not None
     if model.is_file():  # before the work
         sha256 = hashlib.sha256(model.read_bytes()).hexdigest()
-        _check_replaceable(out, FLAGS.board, sha256, FLAGS.replace)
+        _check_replaceable(out, boards.read(board)["name"], sha256, FLAGS.replace)
     options = Options(
         vectors=FLAGS.vectors,
         runtime=FLAGS.runtime,
@@ -332,7 +338,7 @@ def main(argv: list[str]) -> None:
         arena_bytes=FLAGS.arena_bytes,
         binning=int(FLAGS.binning),
     )
-    project = make(model, FLAGS.board, options)
+    project = make(model, board, options)
     write(project, out, FLAGS.replace)
     print(project.engine.text)
     print(f"input     {project.source.text}")

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from absl import flags
 
+from export import boards
+from export.predict import footprint
 from loggrad_tf import cli
 from loggrad_tf.data import dataset
 from loggrad_tf.data.dataset import DataSet
@@ -40,7 +42,7 @@ def _resumed(directory: Path) -> tuple[Config, DataSet]:
     """The search that goes on, perhaps to another number of rounds or with other finalists, and its data set.
 
     Raises:
-      LogGradError: a flag, the data set or the machine would change its history.
+      LogGradError: a flag, the data set or the machine would change its history, or its board is gone.
     """
     stored = rundir.load_config(directory)
     config = options.again(stored)
@@ -52,6 +54,7 @@ def _resumed(directory: Path) -> tuple[Config, DataSet]:
         raise LogGradError(
             f"{directory}: {changed[0]}; leave the flag out to go on, or start anew with another --out"
         )
+    footprint.measured_sizes(boards.read(stored.board))  # a board of the user's may be gone
     data = dataset.opened(stored.request)
     data.check_manifest(stored.manifest_sha256, "the search began", "restore it, or start a new search")
     now = {"onednn": os.environ.get(ONEDNN, "1"), "threads": THREADS}

@@ -43,7 +43,7 @@ def deployed(graph: Graph, front_end: FrontEnd, board: str, binning: int = 1) ->
     they can be.
 
     Args:
-      board: a folder of firmware/boards.
+      board: see :func:`export.boards.read`.
       binning: 1, 2 or 4: the board averages so many codes squared to a pixel first.
     Raises:
       LogGradError: no such board, a board without memory to count (host), an input that the front end

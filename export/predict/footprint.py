@@ -3,8 +3,8 @@
     RAM   = stack + copied tables + program's statics + board's statics
     flash = program + union of the functions of front end and kernels + nodes + constants
 
-Code sizes are those of GCC 12.2 at -O2 per core and board, in ``code_sizes.json``;
-``python -m export.code_sizes`` measures them again.
+Code sizes are those of GCC 12.2 at -O2 per core and board, in ``code_sizes.json``; a board of the user's has
+a file of that name beside its board.json. ``python -m export.code_sizes`` measures them again.
 """
 
 import dataclasses
@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from export import boards
 from export.plan import kernels, memory
 from export.plan import plan as planning
 from export.plan.input import Input, stamp
@@ -20,10 +21,32 @@ from export.plan.nodes import build
 from export.plan.plan import Plan
 from export.predict import costs
 from export.tflite.quant_graph import QuantGraph
-from loggrad_tf import __version__
+from loggrad_tf import __version__, json_base
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.json_base import JsonBase
 
 CODE_SIZES = Path(__file__).parent / "code_sizes.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class ProgramSize(JsonBase):
+    """Of the smallest program on one board: functions -> bytes, and what is in none of them."""
+
+    rest: int
+    symbols: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class BoardSizes(JsonBase):
+    """What was measured of one board; code_sizes.json of a board of the user's.
+
+    Attributes:
+      stamp: length of the stamp in the images that were measured.
+      channels: the smallest program by channel.
+    """
+
+    stamp: int
+    channels: dict[str, ProgramSize]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,19 +122,42 @@ def predict(made: Plan, source: Input, board: dict[str, Any]) -> Footprint:
 
 def flash_bytes(made: Plan, source: Input, board: dict[str, Any]) -> int:
     """Code and constants of the image for one board (its ``channel`` is the one it is built with)."""
-    sizes = _sizes()
-    core = kernels.measured_core(board["core"])
-    if core not in sizes["cores"] or board["name"] not in sizes["boards"]:
-        raise LogGradError(f"board {board['name']}: no code sizes; measure with python -m export.code_sizes")
-    known = sizes["cores"][core]
-    program = sizes["boards"][board["name"]][board["channel"]]
-    symbols = dict(program["symbols"]) | known["fronts"][source.cost_name]
+    measured = measured_sizes(board)
+    known = _sizes()["cores"][kernels.measured_core(board["core"])]
+    program = measured.channels[board["channel"]]
+    symbols = dict(program.symbols) | known["fronts"][source.cost_name]
     symbols |= known["binning"][source.bin_loop] if source.bin_loop else {}
     for node, kernel in zip(made.network.nodes, made.kernels, strict=True):
         symbols |= known["kernels"][costs.cost_name(node.kind, kernel.function)]
     nodes = sum(known["nodes"][node.kind] for node in made.network.nodes)
-    text = len(f"{__version__}/{stamp(source)}") - sizes["stamp"]
-    return program["rest"] + sum(symbols.values()) + nodes + text + memory.data_bytes(made, source)
+    text = len(f"{__version__}/{stamp(source)}") - measured.stamp
+    return program.rest + sum(symbols.values()) + nodes + text + memory.data_bytes(made, source)
+
+
+def measured_sizes(board: dict[str, Any]) -> BoardSizes:
+    """What was measured of a board.
+
+    Raises:
+      LogGradError: nothing was, or the user's file of it is damaged; names the command that measures it.
+    """
+    return _measured(board["folder"])
+
+
+@functools.cache
+def _measured(folder: str) -> BoardSizes:
+    board, sizes = boards.read(folder), _sizes()
+    name = board["name"]
+    command = f"measure them with python -m export.code_sizes {boards.as_flags(board)}"
+    found = None
+    if not boards.is_ours(board):
+        path = Path(folder) / CODE_SIZES.name
+        found = json_base.read_as(BoardSizes, path, command) if path.is_file() else None
+    elif name in sizes["boards"]:
+        found = BoardSizes.from_json({"stamp": sizes["stamp"], "channels": sizes["boards"][name]})
+    core = kernels.measured_core(board["core"])
+    if found is None or board["channel"] not in found.channels or core not in sizes["cores"]:
+        raise LogGradError(f"board {name}: no code sizes; {command}")
+    return found
 
 
 @functools.cache

@@ -148,7 +148,7 @@ def pipeline(
 
     Args:
       front_end: of the network; None for an 8-bit image, which goes into the int8 tensor as it is.
-      board: a folder of firmware/boards; None for an accelerator of :data:`MAC` a multiply-accumulate.
+      board: see :func:`export.boards.read`; None for an accelerator of :data:`MAC` a multiply-accumulate.
       emulated: a standard sensor sends RAW, and the board makes the input format of it.
     Raises:
       LogGradError: no such board, nothing known of its core, no camera that sends the format, or an

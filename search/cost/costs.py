@@ -23,7 +23,7 @@ _OF_BOARD = tuple(field.name for field in dataclasses.fields(Deployed))
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """Where a network is to run: behind which front end, on which board of firmware/boards."""
+    """Where a network is to run: behind which front end, on which board (:func:`export.boards.read`)."""
 
     front_end: FrontEnd
     board: str

@@ -30,7 +30,7 @@ class Config(JsonBase):
       data, input, mode, bits, size, fit: what the networks see (bits 0: the data set's own depth). A
         folder in ``data`` is absolute, see :func:`absolute_data`.
       seed, workers, bounds: see :class:`search.strategy.proposal.Settings`.
-      board: that costs are counted for, a folder of firmware/boards.
+      board: that costs are counted for, a folder of firmware/boards; one of the user's is its absolute path.
       method: how candidates are drawn and trained.
       front_end: fitted, thresholds included.
       class_names: of the data set.

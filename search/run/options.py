@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from absl import flags
 
 from export import boards
+from export.predict import footprint
 from loggrad_tf.data import dataset
 from loggrad_tf.data import options as data_options
 from loggrad_tf.data.dataset import DataSet
@@ -58,6 +59,7 @@ for _flag in (*METHOD_FLAGS, *BOUND_FLAGS):
 flags.DEFINE_string(
     "board", None, f"Count for this board of firmware/boards; its RAM and flash become bounds [{BOARD}]."
 )
+boards.define_flag()
 flags.DEFINE_boolean(
     "energy",
     False,
@@ -159,17 +161,14 @@ def bounds() -> Bounds:
     """The bounds asked for: those given, and the defaults of the resource model or board.
 
     Raises:
-      LogGradError: a wrong value, an unknown board, or one without bounds.
+      LogGradError: a wrong value, an unknown board, or one without bounds or measured code sizes.
     """
-    board = None
-    if FLAGS.board is not None:
-        if FLAGS.board not in boards.names():
-            raise LogGradError(
-                f"--board={FLAGS.board}: no such board; choose one of {', '.join(boards.names())}"
-            )
-        board = boards.read(FLAGS.board)
+    place, board = boards.place(FLAGS.board, FLAGS.boards), None
+    if place is not None:
+        board = boards.read(place)
         if board["ram"] is None:
             raise LogGradError(f"--board={FLAGS.board}: it bounds nothing; choose a Cortex-M board")
+        footprint.measured_sizes(board)
     return _given(default_bounds(method().model, board, FLAGS.energy), BOUND_FLAGS)
 
 
@@ -198,7 +197,7 @@ def config() -> tuple[Config, DataSet]:
         seed=FLAGS.seed,
         workers=FLAGS.workers or processors(),
         bounds=limits,
-        board=FLAGS.board or BOARD,
+        board=boards.place(FLAGS.board, FLAGS.boards) or BOARD,
         method=made,
         front_end=fit_front_end(data, FLAGS.input, FLAGS.bits),
         class_names=data.class_names,
@@ -217,8 +216,8 @@ def again(stored: Config) -> Config:
         changes["data"] = stored.data
     if FLAGS["profile"].present or FLAGS["faithful"].present:
         changes["profile"] = "faithful" if FLAGS.faithful else FLAGS.profile
-    if FLAGS["board"].present:
-        changes["board"] = FLAGS.board
+    if FLAGS["board"].present or FLAGS["boards"].present:
+        changes["board"] = boards.place(FLAGS.board, FLAGS.boards)
     limits = stored.bounds
     if FLAGS["energy"].present:
         limits = dataclasses.replace(limits, energy=(limits.energy or ENERGY) if FLAGS.energy else None)
