@@ -129,11 +129,11 @@ def test_a_missing_field_is_named(missing: str, tmp_path: Path) -> None:
         boards.read(str(board))
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"name": NaN}', "[" * 100_000])
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"title": NaN}', "[" * 100_000])
 def test_a_damaged_file_is_one_line(text: str, tmp_path: Path) -> None:
     board = copied(tmp_path)
     (board / "board.json").write_text(text)
-    with pytest.raises(LogGradError, match=r"board.json: .*see docs/own-board.md|'title' is missing"):
+    with pytest.raises(LogGradError, match=r"board.json: .*(see docs/own-board.md|it means: )"):
         boards.read(str(board))
 
 
@@ -169,7 +169,7 @@ def test_a_board_that_was_not_measured_names_the_command(tmp_path: Path) -> None
     sizes = board / "code_sizes.json"
     for text in ("{", "{}", '{"stamp": 5, "channels": {"semihosting": {"rest": "1", "symbols": {}}}}'):
         sizes.write_text(text)
-        with pytest.raises(LogGradError, match=f"^{sizes}: damaged .*{command}$"):
+        with pytest.raises(LogGradError, match=f"^{sizes}: damaged.*{command}$"):
             footprint.measured_sizes(boards.read(str(board)))
     sizes.write_text('{"stamp": 5, "channels": {"uart": {"rest": 1, "symbols": {}}}}')
     with pytest.raises(LogGradError, match="^board mine: no code sizes"):

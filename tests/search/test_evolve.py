@@ -1,7 +1,9 @@
 """search.evolve: the door. Wrong values fast; a real search killed with SIGKILL, slow."""
 
+import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from export import boards
+from export.predict import footprint
 from models import bundle
 from search.run import rundir
 from search.run.config import absolute_data
-from tests.support import REPOSITORY
+from tests.support import REPOSITORY, report_cases
 
 SHAPES = ("bar", "disc", "noise")
 
@@ -89,6 +93,36 @@ def test_wrong_values(cache: Path, tmp_path: Path, arguments: tuple[str, ...], m
     assert message in _one_line_error(_evolve(cache, *arguments, *out))
     left = [path.name for path in (tmp_path / "run").glob("*")]
     assert left == (["lock"] if "--data=folder:/nowhere/at/all" in arguments else [])
+
+
+@pytest.mark.seconds
+def test_a_board_that_is_gone_is_told_when_the_search_goes_on(cache: Path, tmp_path: Path) -> None:
+    board = tmp_path / "boards/mine"
+    rundir.create(tmp_path / "run", dataclasses.replace(report_cases.CONFIG, board=str(board)))
+    error = _one_line_error(_evolve(cache, f"--resume={tmp_path / 'run'}"))
+    assert f"board '{board}': {board}/board.json is missing: put the folder back" in error
+
+
+@pytest.mark.slow
+def test_search_for_a_board_of_ones_own(pictures: Path, cache: Path, tmp_path: Path) -> None:
+    """Nobody names the board again when the search goes on, from elsewhere or not."""
+    board = tmp_path / "boards/mine"
+    shutil.copytree(boards.BOARDS / "stm32vldiscovery", board)
+    facts = json.loads((board / "board.json").read_text()) | {"name": "mine"}
+    (board / "board.json").write_text(json.dumps(facts))
+    sizes = footprint.measured_sizes(boards.read("stm32vldiscovery"))
+    (board / "code_sizes.json").write_text(json.dumps(sizes.to_json()))
+    journals = []
+    for out, chosen in (("own", (f"--boards={board.parent}", "--board=mine")),
+                        ("ours", ("--board=stm32vldiscovery",))):  # fmt: skip
+        run = tmp_path / out
+        begun = _evolve(cache, *TINY, *chosen, "--rounds=3", f"--data=folder:{pictures}", f"--out={run}")
+        assert begun.returncode == 0, begun.stderr
+        again = _evolve(cache, f"--resume={run}", "--rounds=5")
+        assert again.returncode == 0, again.stderr
+        journals.append((run / "journal.jsonl").read_text().splitlines()[1:])
+    assert json.loads((tmp_path / "own/config.json").read_text())["board"] == str(board)
+    assert len(journals[0]) == 5 and journals[0] == journals[1]
 
 
 @pytest.mark.seconds

@@ -4,13 +4,16 @@ In processes of their own: in this one other doors have defined flags of the sam
 """
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from export import boards
+from export.predict import footprint
 from loggrad_tf.knob import text
 from models.recipe import TrainConfig
 from search.run.profiles import PROFILES
@@ -121,6 +124,23 @@ def test_a_board_bounds_its_ram_and_flash() -> None:
         assert bounds == USUAL | {"ram": facts["ram"]["length"], "flash": facts["flash"]["length"]}
     [[_, bounds]] = ask("--board=stm32vldiscovery --flash_bound=60000 --size_bound=9000")
     assert bounds == USUAL | {"ram": 8192, "flash": 60_000, "size": 9000}
+
+
+@pytest.mark.seconds
+def test_a_board_of_ones_own_bounds_too(tmp_path: Path) -> None:
+    board = tmp_path / "mine"
+    shutil.copytree(boards.BOARDS / "stm32vldiscovery", board)
+    facts = json.loads((board / "board.json").read_text()) | {"name": "mine"}
+    (board / "board.json").write_text(json.dumps(facts))
+    flags = f"--boards={tmp_path} --board=mine"
+    found = ask(flags, "--board=mine", f"--boards={tmp_path}")
+    assert found[0].startswith("board mine: no code sizes; measure them with python -m export.code_sizes ")
+    assert found[1].startswith("--board=mine: no such board; choose one of arduino-nano-33-ble, ")
+    assert found[2] == f"--board is missing; --boards={tmp_path} has mine"
+    sizes = footprint.measured_sizes(boards.read("stm32vldiscovery"))
+    (board / "code_sizes.json").write_text(json.dumps(sizes.to_json()))
+    [[_, bounds]] = ask(flags)
+    assert bounds == USUAL | {"ram": 8192, "flash": 131_072}
 
 
 @pytest.mark.seconds
