@@ -15,10 +15,10 @@ from experiments import sets
 from experiments.conditions import in_batches
 from experiments.jobs import open_data
 from experiments.study import Study
-from export.plan.binning import binned
 from loggrad_tf import json_base
 from loggrad_tf.data.dataset import DataSet, open_prepared
 from loggrad_tf.files import write_whole
+from loggrad_tf.transform.binning import binned
 from loggrad_tf.transform.sensor import MONO
 
 

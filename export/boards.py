@@ -61,7 +61,7 @@ def place(board: str | None, folder: str | None) -> str | None:
     if board not in there:
         given = "--board is missing" if board is None else f"--board={board}: no such board"
         raise LogGradError(f"{given}; --boards={folder} has {', '.join(there)}")
-    return str(where / board)
+    return board if where == BOARDS else str(where / board)
 
 
 @functools.cache
@@ -78,6 +78,8 @@ def read(board: str) -> dict[str, Any]:
             raise LogGradError(f"board '{board}': no such board; choose one of {', '.join(names())}")
         return json.loads((BOARDS / board / FILE).read_text()) | {"folder": str(BOARDS / board)}
     path = Path(board) / FILE
+    if path.parent.parent == BOARDS:
+        return read(path.parent.name)
     try:
         found = json_base.read(path, "see docs/own-board.md")
     except (FileNotFoundError, NotADirectoryError):

@@ -11,13 +11,13 @@ from pathlib import Path
 from absl import flags
 
 from export import boards
-from export.c import description
 from export.firmware import FLAGS
 from export.predict import pipeline
 from export.quantization.nominal import nominal
 from export.tflite import graph as tflite_graph
 from export.tflite.quant_graph import QuantGraph
 from loggrad_tf import cli, quiet
+from loggrad_tf.data import description
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import FrontEnd
 

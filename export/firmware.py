@@ -19,9 +19,9 @@ from typing import Any
 from absl import flags
 
 from export import boards
-from export.c import description, emit, tflm, vectors
+from export.c import emit, tflm, vectors
 from export.c.text import filled
-from export.plan import binning, memory
+from export.plan import memory
 from export.plan.input import Input, describe, stamp
 from export.plan.nodes import build
 from export.plan.plan import Plan
@@ -29,7 +29,9 @@ from export.predict import costs, footprint
 from export.tflite import graph as tflite_graph
 from export.tflite.quant_graph import QuantGraph
 from loggrad_tf import __version__, cli, files, json_base
+from loggrad_tf.data import description
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.transform.binning import FACTORS
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "The int8 flatbuffer; model.json is looked for beside it.")
@@ -50,7 +52,7 @@ flags.DEFINE_integer("arena_bytes", None, "Of --runtime=tflm (default: a guess).
 flags.DEFINE_enum(
     "binning",
     "1",
-    [str(k) for k in binning.FACTORS],
+    [str(k) for k in FACTORS],
     "k: the board averages k x k codes of its camera to a pixel.",
 )
 flags.DEFINE_integer("vectors", 16, "Test frames to put into the project.", lower_bound=1, upper_bound=10000)

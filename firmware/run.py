@@ -1,18 +1,25 @@
-"""Build a project, run its image and classify the test frames, or what the board's camera sees.
+"""Build a project, run its image and classify the test frames, photographs, or what the camera sees.
 
 The image runs in QEMU, or on a board behind a serial port (--port) that was flashed with it. Prints a
-line per frame: class, label where known, scores, executed instructions or cycles.
+line per frame: class, label where known, scores, executed instructions or cycles. A photograph
+(--image, a RAW file or a picture; may be repeated) is squared as in training and becomes the RAW codes of the
+model's sensor.
 """
 
 import dataclasses
 import warnings
 import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from firmware import build, channel
 from firmware import project as projects
 from firmware.project import FirmwareError, Project
+
+if TYPE_CHECKING:
+    from firmware.photos import Photo
 
 # Of all arrays together: 10,000 frames of 320x320 codes of two bytes, and their tensors.
 _MAX_BYTES = 2**32
@@ -66,17 +73,43 @@ def load_vectors(project: Project) -> Vectors:
 def main() -> int:
     parser = projects.parser(__doc__)
     channel.add_flags(parser)
-    parser.add_argument(
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
         "--camera", type=projects.count, metavar="N", help="classify N frames of the board's own camera"
+    )
+    source.add_argument(
+        "--image",
+        type=Path,
+        action="append",
+        metavar="PHOTO",
+        help="classify this photograph; may be repeated",
     )
     arguments = parser.parse_args()
     project = projects.load(arguments.project)
+    photos = _photos(project, arguments.image) if arguments.image else []
     build.build(project, arguments.port is not None)
     place = channel.Place(arguments.port, arguments.baud)
     with channel.Channel(project, arguments.timeout, place) as board:
         board.who()
-        print(_camera(board, arguments.camera) if arguments.camera else _frames(board))
+        if photos:
+            print(_classified(board, photos))
+        else:
+            print(_camera(board, arguments.camera) if arguments.camera else _frames(board))
     return 0
+
+
+def _photos(project: Project, paths: list[Path]) -> "list[Photo]":
+    from firmware import photos  # decoders of RAW files take a second to load
+
+    return photos.read(project, paths)
+
+
+def _classified(board: channel.Channel, photos: "list[Photo]") -> str:
+    """Classify photographs; the line that sums them up."""
+    for one in photos:
+        _print(board, str(one.path), board.classify(one.codes), "")
+    notes = "; ".join(dict.fromkeys(one.note for one in photos))
+    return f"run: {len(photos)} photographs, {notes}"
 
 
 def _frames(board: channel.Channel) -> str:
@@ -89,7 +122,7 @@ def _frames(board: channel.Channel) -> str:
         truth = "" if label < 0 else f" (is {project.class_name(int(label))})"
         known += int(label >= 0)
         right += int(label == result.label)
-        _print(board, index, result, truth)
+        _print(board, f"frame {index}", result, truth)
     return f"run: {len(vectors.frames)} frames, {vectors.note}" + (
         f", {right} of {known} right" if known else ""
     )
@@ -97,17 +130,15 @@ def _frames(board: channel.Channel) -> str:
 
 def _camera(board: channel.Channel, count: int) -> str:
     for index in range(count):
-        _print(board, index, board.camera(), "")
+        _print(board, f"frame {index}", board.camera(), "")
     return f"run: {count} frames of the camera"
 
 
-def _print(board: channel.Channel, index: int, result: channel.Result, truth: str) -> None:
+def _print(board: channel.Channel, what: str, result: channel.Result, truth: str) -> None:
     spent = channel.executed(board, result.ticks)
     count = "" if spent is None else f", {spent[0]:,} {spent[1]}"
     scores = " ".join(str(s) for s in result.scores[:10])
-    print(
-        f"frame {index}: {board.project.class_name(result.label)}{truth}, scores {scores}{count}", flush=True
-    )
+    print(f"{what}: {board.project.class_name(result.label)}{truth}, scores {scores}{count}", flush=True)
 
 
 if __name__ == "__main__":

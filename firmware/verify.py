@@ -5,7 +5,7 @@ scores and class are compared with TFLite's reference kernels on PROJECT/model.t
 layers are compared byte by byte; of the others the board sends one CRC-32 over all bytes of all layers,
 in the order of the first, and the bytes themselves only when that differs. Writes PROJECT/certificate.json.
 Exit code 1 on a mismatch, naming the first layer and byte that differ, or if the image's RAM is not what
-was predicted.
+was predicted. Frames with labels make a table of which classes the board took for which.
 """
 
 import dataclasses
@@ -25,6 +25,7 @@ from firmware import build, channel, run
 from firmware import project as projects
 from firmware.project import FirmwareError, Project
 from loggrad_tf import __version__
+from loggrad_tf.confusion import Confusion
 
 CERTIFICATE = 2
 SEED = 1  # of the random frames beyond the project's own
@@ -100,7 +101,11 @@ class Reference:
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """What was compared, and how it came out. ``executed`` is the largest count of a frame, in ``unit``."""
+    """What was compared, and how it came out.
+
+    ``executed`` is the largest count of a frame, in ``unit``; ``confusion`` the board's classes of the frames
+    that have labels, None where none has.
+    """
 
     board: str
     channel: str
@@ -123,6 +128,7 @@ class Verdict:
     flash: int | None
     flash_predicted: int | None
     versions: dict[str, str]
+    confusion: Confusion | None
 
     @property
     def instructions(self) -> int | None:
@@ -210,7 +216,25 @@ def verify(
         flash=sizes.flash,
         flash_predicted=project.predicted["flash"],
         versions=_versions(project, serial),
+        confusion=confusion(project, vectors.labels, tally.classes),
     )
+
+
+def confusion(project: Project, labels: np.ndarray, classes: list[int]) -> Confusion | None:
+    """Which class the board took which for, of the frames that have labels; None if none has.
+
+    Args:
+      labels: integers (N,), below 0 where unknown.
+      classes: the board's, of the first frames; beyond the N-th they are of random frames.
+    """
+    count = max(project.outputs, 2)
+    pairs = [
+        pair for pair in zip(labels.tolist(), classes, strict=False) if 0 <= min(pair) <= max(pair) < count
+    ]
+    if not pairs:
+        return None
+    known, answers = np.array(pairs).T
+    return Confusion.of(known, answers, tuple(project.class_name(index) for index in range(count)))
 
 
 class _Tally:
@@ -222,6 +246,7 @@ class _Tally:
         self.mismatches = self.compared = 0
         self.first: str | None = None
         self.counts: list[tuple[int, str]] = []
+        self.classes: list[int] = []
         self._frames = 0
 
     def add(self, board: channel.Channel, frame: np.ndarray, tensor: np.ndarray) -> None:
@@ -233,6 +258,7 @@ class _Tally:
             self.counts += [spent] if spent else []
         if self._layers:
             result = board.classify(frame, channel.DIGEST if self._order else channel.LAYERS)
+        self.classes.append(result.label)
         difference, compared = compare(self._project, result, scores, self._reference, self._order)
         if self._layers and not self._order:
             self._order = tuple((piece.layer, len(piece.data)) for piece in result.pieces)
@@ -437,6 +463,8 @@ def _print(verdict: Verdict) -> None:
     if verdict.ram is not None and verdict.flash is not None:
         print(f"RAM      {verdict.ram:,} B{projects.predicted(verdict.ram_predicted)}")
         print(f"flash    {verdict.flash:,} B{projects.predicted(verdict.flash_predicted)}")
+    if verdict.confusion:
+        print(verdict.confusion.text())
     if verdict.first_mismatch:
         print(f"first    {verdict.first_mismatch}")
     for complaint in verdict.complaints:

@@ -1,7 +1,7 @@
 """Multi-scale read-out: one frame as 1 x 1, 2 x 2 and 4 x 4 binned pixels, what it costs and what it saves.
 
 The log-gradient sensor of the paper's reference [26] reads the same field of view at several scales. Here
-P is binned (:func:`export.plan.binning.binned`) and the gradient taken of the larger pixels, with
+P is binned (:func:`loggrad_tf.transform.binning.binned`) and the gradient taken of the larger pixels, with
 thresholds from their own training split. Two networks take each scale: ``small_bn`` as it is, whose maps
 shrink with the picture, and ``same maps``, small_bn without the steps of two that the binning has made
 already. The cost is counted for a Cortex-M4 twice: with a sensor that bins, as [26]'s does, and with a

@@ -12,11 +12,11 @@ import io
 
 import numpy as np
 
-from export.plan import binning
 from export.plan.input import Input
 from loggrad_tf.data import dataset
 from loggrad_tf.data.request import Request
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.transform.binning import spread
 from loggrad_tf.transform.sensor import requantize
 
 UNLABELLED = -1
@@ -79,8 +79,6 @@ def make(source: Input, data: Request | None, count: int) -> Vectors:
         linear = generator.integers(0, front_end.sensor.span + 1, size).astype(np.uint16)
         labels = np.full(count, UNLABELLED, np.int32)
         note = f"random frames, no photographs ({error})"
-    mosaic = np.stack(
-        [binning.spread(image, source.binning, front_end.sensor.span, generator) for image in linear]
-    )
+    mosaic = np.stack([spread(image, source.binning, front_end.sensor.span, generator) for image in linear])
     codes = front_end.sensor.codes(mosaic).astype(np.uint8 if source.code_bytes == 1 else np.uint16)
     return Vectors(codes, front_end.encode_int8(linear), labels, note)

@@ -17,6 +17,7 @@ import numpy as np
 
 from export.plan import binning
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.transform.binning import FACTORS
 from loggrad_tf.transform.frontend import FrontEnd
 from loggrad_tf.transform.sensor import MONO, Sensor
 
@@ -188,13 +189,13 @@ def describe(
     """The input of a network whose int8 tensor has this shape, scale and zero point.
 
     Args:
-      factor: k of the binning, one of :data:`export.plan.binning.FACTORS`.
+      factor: k of the binning, one of :data:`loggrad_tf.transform.binning.FACTORS`.
 
     Raises:
       LogGradError: the tensor is not the one that ``front_end`` fills, or nothing here may be binned.
     """
-    if factor not in binning.FACTORS:
-        raise LogGradError(f"--binning={factor}: choose one of {', '.join(map(str, binning.FACTORS))}")
+    if factor not in FACTORS:
+        raise LogGradError(f"--binning={factor}: choose one of {', '.join(map(str, FACTORS))}")
     height, width, channels = (1,) * (3 - len(shape)) + tuple(shape) if len(shape) > 1 else (1, 1, *shape)
     if front_end is None:
         if factor > 1:

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from export.plan import binning, nodes
+from export.plan import nodes
 from export.plan.input import Input, describe
 from export.plan.kernels import Choice
 from export.plan.plan import Plan
 from export.tflite.quant_graph import Op, QuantGraph, Scale, Tensor
 from firmware import project
+from loggrad_tf.transform.binning import FACTORS
 from loggrad_tf.transform.frontend import LEVELS, FrontEnd, fixed
 from loggrad_tf.transform.sensor import Sensor
 
@@ -124,7 +125,7 @@ def binnings() -> Iterator[tuple[Probe, Probe]]:
 
 def _binnings() -> Iterator[tuple[FrontEnd, int]]:
     for bits, black, white in ((8, 16, 250), (12, 64, 4000), (16, 0, 65535)):
-        for factor in binning.FACTORS[1:]:
+        for factor in FACTORS[1:]:
             yield fixed("loggrad_1p5", Sensor(bits, black, white)), factor
 
 

@@ -147,6 +147,8 @@ def test_flags_name_one_board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(tmp_path)
     assert boards.place(None, None) is None and boards.place("microbit", None) == "microbit"
     assert boards.place("mine", "all") == boards.place(str(board), None) == str(board)
+    assert boards.place("microbit", str(boards.BOARDS)) == "microbit"
+    assert boards.read(str(boards.BOARDS / "host")) is boards.read("host")
     for name, folder, message in (
         ("uno", None, "--board=uno: no such board; choose one of arduino-nano-33-ble, "),
         ("all/mine", None, "--board=all/mine: no such board; choose one of arduino-nano-33-ble, "),

@@ -87,6 +87,32 @@ def test_certificate_and_json(made: project.Project) -> None:
     assert certificate["mismatches"] == 0
 
 
+@pytest.mark.seconds
+def test_labelled_frames_make_a_confusion(made: project.Project) -> None:
+    """The board's classes beside the labels, in the certificate and on the screen; no labels, no table."""
+    assert verify.verify(made).confusion is None
+    vectors = run.load_vectors(made)
+    reference = verify.Reference(made.path / "model.tflite", made.input_tensor, made.output_tensor)
+    answers = [reference.label(reference.run(tensor)) for tensor in vectors.tensors]
+    labels = np.array([1 - min(answers[0], 1), answers[1]], np.int32)
+    fields = {field.name: getattr(vectors, field.name) for field in dataclasses.fields(vectors)}
+    np.savez(made.path / "vectors.npz", **(fields | {"labels": labels}))
+    result = door("verify", "--project", str(made.path), "--vectors=4")
+    assert result.returncode == 0, result.stderr
+    found = json.loads((made.path / "certificate.json").read_text())["confusion"]
+    counts = np.zeros((made.outputs, made.outputs), int)
+    np.add.at(counts, (labels, answers), 1)
+    assert found["counts"] == counts.tolist() and counts.trace() == 1
+    assert found["class_names"] == [f"class {index}" for index in range(made.outputs)]
+    assert "true, answer:" in result.stdout and "100.0%" in result.stdout
+
+
+def test_frames_without_labels_are_not_counted(made: project.Project) -> None:
+    found = verify.confusion(made, np.array([0, -1, 1, made.outputs]), [1, 1, 1, 0, 0, 0])
+    assert found is not None and np.array(found.counts).sum() == 2
+    assert found.counts[0][1] == found.counts[1][1] == 1
+
+
 def converse(made: project.Project, sent: bytes) -> list[str]:
     """What the program says to `sent`, checksums checked and taken off."""
     done = subprocess.run([str(made.elf)], input=sent, capture_output=True, timeout=10, check=False)

@@ -34,10 +34,9 @@ import OpenEXR
 import tifffile
 from PIL import Image
 
-from export.c import description
 from firmware import project as projects
 from firmware import run as firmware_run
-from loggrad_tf.data import dataset, folder, photo, prepared, raw, voc
+from loggrad_tf.data import dataset, description, folder, photo, prepared, raw, voc
 from loggrad_tf.data.request import DataReference
 from loggrad_tf.data.sources import Picture
 from loggrad_tf.errors import LogGradError

@@ -1,4 +1,4 @@
-"""Boards that bin: definition, mosaics made for gray frames, and whole projects, bit for bit."""
+"""Boards that bin: test frames, and whole projects, bit for bit."""
 
 import dataclasses
 import json
@@ -10,7 +10,6 @@ import pytest
 from export import firmware
 from export.c import vectors
 from export.firmware import Options
-from export.plan import binning
 from export.plan.input import MAX_SIDE, describe
 from export.predict import costs
 from firmware import build, channel, project, verify
@@ -18,6 +17,7 @@ from loggrad_tf.data import dataset
 from loggrad_tf.data.raw import RawImage, to_gray
 from loggrad_tf.data.request import Request
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.transform.binning import binned
 from loggrad_tf.transform.frontend import FORMATS, FrontEnd, fixed
 from loggrad_tf.transform.sensor import Sensor
 from tests.export.test_firmware import small, write_model
@@ -47,40 +47,6 @@ def mosaic(sensor: Sensor, rows: int, columns: int, seed: int = 0) -> np.ndarray
     return np.where(np.indices(wild.shape)[1] // 2 % 2, wild, flat).astype(np.uint16)
 
 
-def test_two_by_two_is_the_gray_of_photographs() -> None:
-    pixels = np.random.default_rng(1).integers(0, 65536, (3, 13, 18)).astype(np.uint16)
-    for image in pixels:
-        gray = to_gray(RawImage(image, Sensor(16, 0, 65535, "GRBG"), "GRBG", "")).pixels
-        assert np.array_equal(binning.binned(image, 2), gray)
-    assert np.array_equal(binning.binned(pixels, 2), np.stack([binning.binned(image, 2) for image in pixels]))
-    assert np.array_equal(binning.binned(pixels, 1), pixels)
-
-
-def test_four_by_four_is_rounded_once() -> None:
-    square = np.zeros((5, 7), np.uint16)
-    square[0, :4] = 2, 2, 2, 1
-    assert binning.binned(square, 4).tolist() == [[0]]  # 7 / 16; rounded twice it would be 1
-    square[3, 3] = 1
-    assert binning.binned(square, 4).tolist() == [[1]]
-
-
-@pytest.mark.parametrize("factor", [2, 4])
-@pytest.mark.parametrize("span", [1, 2, 3, 255, 3936, 65535])
-def test_a_mosaic_for_every_gray_frame(factor: int, span: int) -> None:
-    rng = np.random.default_rng(span)
-    gray = rng.integers(0, span + 1, (40, 30)).astype(np.uint16)
-    gray[:2], gray[2:4] = 0, span
-    made = binning.spread(gray, factor, span, rng)
-    assert made.dtype == np.uint16 and made.max() <= span
-    assert np.array_equal(binning.binned(made, factor), gray)
-    squares = made.reshape(40, factor, 30, factor).swapaxes(1, 2).reshape(40, 30, -1).astype(int)
-    off = squares.sum(-1) - factor**2 * gray.astype(int)
-    area = factor**2
-    assert (off.min(), off.max()) == (-(area // 2), area // 2 - 1)  # all sums that round to the pixel
-    if span > 3:
-        assert (np.ptp(squares, -1)[4:] > span // 4).mean() > 0.3
-
-
 def test_vectors_are_mosaics_of_the_gray_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     """A data set that is gray already: its frames come back by binning, and the labels with them."""
     pixels = np.random.default_rng(3).integers(0, SENSOR.span + 1, (5, 9, 11)).astype(np.uint16)
@@ -99,7 +65,7 @@ def test_vectors_are_mosaics_of_the_gray_frames(monkeypatch: pytest.MonkeyPatch)
     made = vectors.make(source, data, 5)
     assert made.frames.shape == (5, 18, 22) and made.frames.dtype == np.uint16
     assert made.frames.min() >= SENSOR.black and made.frames.max() <= SENSOR.white
-    gray = binning.binned(SENSOR.linearize(made.frames), 2)
+    gray = binned(SENSOR.linearize(made.frames), 2)
     assert np.array_equal(gray, pixels) and made.labels.tolist() == [0, 1, 2, 3, 4]
     assert made.note == "test images of gray"
     assert np.array_equal(made.tensors, fixed("loggrad_2p25", SENSOR).encode_int8(pixels))

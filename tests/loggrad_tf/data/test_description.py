@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from export import energy, firmware
-from export.c import description
 from export.firmware import Options
 from loggrad_tf import json_base
+from loggrad_tf.data import description
 from loggrad_tf.data.request import Request
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import fixed

@@ -1,0 +1,71 @@
+"""Photographs for an image: squared as in training, seen by the model's sensor, as the codes of a frame.
+
+RAW files and pictures both (:mod:`loggrad_tf.data.photo`); size, mode and fit are those of model.json.
+Refused are a project without a model.json, whose rows are those of the int8 tensor, and one that names no data.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from firmware.project import FirmwareError, Project
+from loggrad_tf.data import description, photo
+from loggrad_tf.data.request import Request
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.transform.binning import spread
+from loggrad_tf.transform.sensor import requantize
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Photo:
+    """A photograph as the board takes it.
+
+    Attributes:
+      codes: uint8 or uint16 (rows, codes a row), what :meth:`firmware.channel.Channel.classify` takes.
+      note: what became of it, a phrase.
+    """
+
+    path: Path
+    codes: np.ndarray
+    note: str
+
+
+def read(project: Project, paths: list[Path]) -> list[Photo]:
+    """The photographs at ``paths``, for the image of ``project``.
+
+    Raises:
+      FirmwareError: a photograph that cannot be read, or a project that has no front end to go through.
+    """
+    try:
+        found = description.read(project.path / "model.tflite", project.model_sha256)
+        if found is None:
+            raise FirmwareError(
+                f"--image: {project.path} has no {description.NAME}, so no front end that a photograph could"
+                " go through: leave --image out, or generate a project of a network that export.convert made"
+            )
+        if found.data is None:
+            raise FirmwareError(
+                f"--image: {project.path / description.NAME} names no data, so not how photographs become"
+                " square: convert the network again, and generate the project again"
+            )
+        return [_read(project, path, found, found.data) for path in paths]
+    except LogGradError as error:
+        raise FirmwareError(str(error)) from None
+
+
+def _read(project: Project, path: Path, found: description.Description, data: Request) -> Photo:
+    own, sensor = photo.read(path, size=data.size, mode=data.mode, fit=data.fit)
+    target = found.front_end.sensor
+    note = f"squared to {data.size}x{data.size} ({data.mode}, {data.fit})"
+    if sensor.span != target.span:
+        note += f", codes 0..{sensor.span} seen as 0..{target.span}"
+    pixels = requantize(own, sensor, target)
+    mosaic = spread(pixels, project.binning, target.span, np.random.default_rng(0))
+    if mosaic.shape != (project.rows, project.row_codes):
+        raise FirmwareError(
+            f"--image: {description.NAME} gives {mosaic.shape[0]}x{mosaic.shape[1]} codes, the image takes"
+            f" {project.rows}x{project.row_codes}: generate the project again"
+        )
+    kind = np.uint8 if project.code_bytes == 1 else np.uint16
+    return Photo(path, target.codes(mosaic).astype(kind), note)

@@ -1,0 +1,120 @@
+"""firmware.run --image: photographs, RAW and others, through the front end of a project."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from export import firmware
+from export.firmware import Options
+from firmware import photos, project, verify
+from loggrad_tf.data import photo
+from loggrad_tf.transform.binning import binned
+from loggrad_tf.transform.frontend import FrontEnd, fixed
+from loggrad_tf.transform.sensor import Sensor, requantize
+from tests.export.test_firmware import small, write_model
+from tests.firmware.test_verify import door
+from tests.support import archives
+
+SIZE = 10
+DATA = {"spec": "folder:/nowhere", "size": SIZE, "mode": "gray", "fit": "crop"}
+OWN = Sensor(12, 64, 4095)
+
+
+def generate(
+    folder: Path, front_end: FrontEnd, data: dict[str, object] | None = None, binning: int = 1
+) -> project.Project:
+    """A project of board host whose model.json says what photographs become."""
+    model = write_model(folder, small(front_end, SIZE, SIZE), front_end)
+    values = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(values | {"data": DATA if data is None else data}))
+    firmware.write(firmware.make(model, "host", Options(1, binning=binning)), folder / "p")
+    return project.load(folder / "p")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> list[Path]:
+    """A DNG and a PNG, neither of them square."""
+    archives.dng(tmp_path / "photos/a.dng")
+    colours = np.random.default_rng(0).integers(0, 256, (30, 44, 3), dtype=np.uint8)
+    Image.fromarray(colours).save(tmp_path / "photos/b.png")
+    return [tmp_path / "photos/a.dng", tmp_path / "photos/b.png"]
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4])
+@pytest.mark.parametrize("sensor", [OWN, Sensor(10, 16, 1000), Sensor(8, 3, 255)])
+def test_codes_come_back_as_the_pixels_of_training(
+    sensor: Sensor, factor: int, tmp_path: Path, pictures: list[Path]
+) -> None:
+    made = generate(tmp_path, fixed("loggrad_2p25", sensor), binning=factor)
+    for found, path in zip(photos.read(made, pictures), pictures, strict=True):
+        pixels, own = photo.read(path, size=SIZE, mode="gray", fit="crop")
+        assert found.codes.shape == (made.rows, made.row_codes) == (factor * SIZE, factor * SIZE)
+        assert found.codes.dtype == (np.uint8 if sensor.bits == 8 else np.uint16)
+        assert np.array_equal(binned(sensor.linearize(found.codes), factor), requantize(pixels, own, sensor))
+        assert found.note.startswith("squared to 10x10 (gray, crop)")
+        assert (f"codes 0..{own.span} seen as 0..{sensor.span}" in found.note) == (own.span != sensor.span)
+
+
+def test_a_mosaic_stays_one(tmp_path: Path, pictures: list[Path]) -> None:
+    sensor = Sensor(12, 64, 4095, "RGGB")
+    made = generate(tmp_path, fixed("loggrad_1p5", sensor), DATA | {"mode": "mosaic"})
+    (found,) = photos.read(made, pictures[:1])
+    pixels, _ = photo.read(pictures[0], size=SIZE, mode="mosaic", fit="crop")
+    assert np.array_equal(found.codes, pixels + 64)
+
+
+@pytest.mark.seconds
+def test_the_door_classifies_photographs(tmp_path: Path, pictures: list[Path]) -> None:
+    """As TFLite does behind the front end in NumPy."""
+    front_end = fixed("loggrad_2p25", Sensor(10, 16, 1000))
+    made = generate(tmp_path, front_end)
+    done = door("run", f"--project={made.path}", *(f"--image={path}" for path in pictures))
+    assert done.returncode == 0, done.stderr
+    reference = verify.Reference(made.path / "model.tflite")
+    *lines, last = done.stdout.splitlines()
+    for line, path in zip(lines, pictures, strict=True):
+        pixels, own = photo.read(path, size=SIZE, mode="gray", fit="crop")
+        scores = reference.run(front_end.encode_int8(requantize(pixels, own, front_end.sensor))[None])
+        name = made.class_name(reference.label(scores))
+        assert line == f"{path}: {name}, scores {' '.join(map(str, scores))}"
+    assert last.startswith("run: 2 photographs, squared to 10x10 (gray, crop), codes 0..")
+
+
+def test_a_project_without_a_front_end_is_told(tmp_path: Path, pictures: list[Path]) -> None:
+    made = generate(tmp_path, fixed("loggrad_2p25", OWN))
+    path = made.path / "model.json"
+    values = json.loads(path.read_text())
+    del values["data"]
+    path.write_text(json.dumps(values))
+    with pytest.raises(project.FirmwareError, match="model.json names no data, so not how photographs"):
+        photos.read(made, pictures)
+    path.unlink()
+    with pytest.raises(project.FirmwareError, match="has no model.json, so no front end that a photograph"):
+        photos.read(made, pictures)
+
+
+def test_what_gives_no_frame_is_one_line(tmp_path: Path, pictures: list[Path]) -> None:
+    made = generate(tmp_path, fixed("loggrad_2p25", OWN))
+    broken = tmp_path / "photos/broken.dng"
+    broken.write_bytes(b"II*\0 and then nothing")
+    for path in (broken, tmp_path / "photos/none.png"):
+        with pytest.raises(project.FirmwareError, match=re.escape(str(path))) as caught:
+            photos.read(made, [pictures[0], path])
+        assert "\n" not in str(caught.value)
+    values = json.loads((made.path / "model.json").read_text())
+    (made.path / "model.json").write_text(json.dumps(values | {"data": DATA | {"size": 12}}))
+    with pytest.raises(project.FirmwareError, match="gives 12x12 codes, the image takes 10x10: generate"):
+        photos.read(made, pictures)
+
+
+@pytest.mark.seconds
+def test_one_source_of_frames(tmp_path: Path, pictures: list[Path]) -> None:
+    made = generate(tmp_path, fixed("loggrad_2p25", OWN))
+    done = door("run", f"--project={made.path}", f"--image={pictures[0]}", "--camera=1")
+    assert done.returncode == 2 and "not allowed with argument" in done.stderr
+    done = door("run", f"--project={made.path}", f"--image={tmp_path / 'none.png'}")
+    assert done.returncode == 1 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
