@@ -19,6 +19,7 @@ REAL = [
     "netduinoplus2",
     "nrf52840-dk",
     "nucleo-f446re",
+    "nucleo-g474re",
     "nucleo-h743zi",
     "raspberry-pi-pico",
     "stm32vldiscovery",
