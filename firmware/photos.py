@@ -1,7 +1,7 @@
 """Photographs for an image: squared as in training, seen by the model's sensor, as the codes of a frame.
 
-RAW files and pictures both (:mod:`loggrad_tf.data.photo`); size, mode and fit are those of model.json.
-Refused are a project without a model.json, whose rows are those of the int8 tensor, and one that names no data.
+RAW files and pictures both (:mod:`loggrad_tf.data.photo`); size, mode and fit are those of model.json. A
+project without a model.json, whose rows are those of the int8 tensor, and one that names no data are refused.
 """
 
 import dataclasses
