@@ -81,7 +81,7 @@ def convert_bundle(
     quiet.import_tensorflow()
     from export.quantization import qat
     from models import bundle, keras_net, progress
-    from models.training.measure import evaluate
+    from models.training.measure import evaluate, guesses
 
     saved = bundle.load(directory)
     tuning = qat.Tuning(epochs=epochs, ternary_first=ternary_first) if epochs else None
@@ -104,6 +104,8 @@ def convert_bundle(
         accuracy[f"float_{split}"] = 1 - evaluate(model, data, front_end, split)
         for name, flatbuffer in flatbuffers.items():
             accuracy[f"{name}_{split}"] = _accuracy(flatbuffer, data, front_end, split)
+    if (warning := guesses(1 - accuracy["int8_test"], data, "test")) is not None:
+        print(f"warning: {warning}", file=sys.stderr)
     flatbuffer = flatbuffers["int8"]
     description = {
         "version": VERSION,

@@ -5,14 +5,17 @@
     python -m loggrad_tf.prepare --data prepared:DIR --size 96 --mode gray --check
 
 Prints the crops of each class in each split, the sensor and whose photographs they are, what was left out and
-why, and where the set is. With ``--check`` every crop is compared with the hash that its manifest has of it.
+why, and where the set is; warns of a set that is too small to train on. With ``--check`` every crop is
+compared with the hash that its manifest has of it.
 """
+
+import sys
 
 from absl import flags
 
 from loggrad_tf import cli
 from loggrad_tf.data import dataset, options, prepared
-from loggrad_tf.data.summary import reasons, table
+from loggrad_tf.data.summary import few, reasons, table
 
 flags.adopt_module_key_flags(options)
 _CHECK = flags.DEFINE_bool("check", False, "compare every crop, class and split with the set's manifest")
@@ -39,6 +42,8 @@ def main(argv: list[str]) -> None:
     print(f"sha256  {data.manifest_sha256}")
     if _CHECK.value:
         print(f"check   {len(data.pixels)} crops are those of the manifest")
+    if (warning := few(data)) is not None:
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 if __name__ == "__main__":

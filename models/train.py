@@ -4,12 +4,14 @@ Saves the network where ``export.convert --run DIR`` finds it, and prints its er
 validation and test. The defaults are the recipe that the hand-made baseline was measured with.
 """
 
+import sys
 from pathlib import Path
 
 from absl import flags
 
 from loggrad_tf import cli, files, quiet
 from loggrad_tf.data import dataset, options
+from loggrad_tf.data.summary import few
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend
 from models import bundle, progress, zoo
@@ -56,6 +58,8 @@ def main(argv: list[str]) -> None:
 
     bundle.check_replaceable(out)
     data = dataset.opened(options.request())
+    if (warning := few(data)) is not None:
+        print(f"warning: {warning}", file=sys.stderr)
     if FLAGS.thresholds == "fixed":
         front_end = frontend.fixed(FLAGS.input, data.sensor)
     else:
@@ -96,6 +100,8 @@ def main(argv: list[str]) -> None:
         f"{FLAGS.net} on {FLAGS.input}: validation error {metrics['val_error']:.2%}, test error"
         f" {metrics['test_error']:.2%} (always the largest class: {baseline:.2%}); saved in {FLAGS.out}"
     )
+    if (warning := measure.guesses(metrics["test_error"], data, "test")) is not None:
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 if __name__ == "__main__":

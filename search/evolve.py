@@ -20,6 +20,7 @@ from export.predict import footprint
 from loggrad_tf import cli
 from loggrad_tf.data import dataset
 from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.data.summary import few
 from loggrad_tf.errors import LogGradError
 from search.cost.objectives import best, overrun
 from search.record.history import Candidate, Record
@@ -27,12 +28,14 @@ from search.record.journal import writing
 from search.record.versions import versions
 from search.run import finalists, options, plots, rundir
 from search.run.config import Config, differences
-from search.run.progress import Progress, table
+from search.run.progress import Drawing, Progress, table
 from search.run.tensorboard import EventWriter
 from search.strategy.evolution import Evolution
+from search.strategy.floor import floor
 from search.strategy.proposal import build, propose, pruning_of, training_seed
 from search.workers.evaluator import Task
 from search.workers.pool import ONEDNN, THREADS
+from search.workers.supervisor import TIMED_OUT
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(options)
@@ -86,6 +89,48 @@ def _directory() -> tuple[Path, bool]:
     return Path(resume), True
 
 
+def _check_bounds(config: Config) -> None:
+    """Say what no network goes below, and find bounds that cannot be met, alone or together."""
+    settings = config.settings()
+    if settings.bounds.resources:
+        least = floor(settings)
+        print(f"no network of the space is below {least.text}", flush=True)
+        least.check(settings)
+    propose(settings, 0, [], [], Drawing(config.method.children))
+
+
+def _nothing_trained(directory: Path, config: Config, records: list[Record]) -> str:
+    """That no candidate was trained to its end, why, and what to change."""
+    failures = [r.outcome.failure for r in records if r.outcome.failure is not None]
+    slow = sum(_was_slow(r, config) for r in records)
+    idle = len(records) - len(failures) - slow
+    reasons = {
+        f"{len(failures)} failed": len(failures),
+        f"{idle} had learned nothing at a rung": idle,
+        f"{slow} learned slower than cheaper ones": slow,
+    }
+    counts = ", ".join(reason for reason, count in reasons.items() if count)
+    if len(failures) > idle + slow:
+        first = failures[0]
+        mend = "give a higher --timeout" if first.startswith(TIMED_OUT) else "mend that, or fewer --workers"
+        mend = f"the first: {first}: {mend}, and start anew with another --out"
+    else:
+        epochs = config.method.train.epochs
+        mend = (
+            f"train longer (--epochs={2 * epochs}) or without rungs (--rungs=none) with another --out, or go on"
+            f" with more candidates: --resume={directory} --rounds={2 * config.method.rounds}"
+        )
+    return f"no candidate of {len(records)} was trained to its end: {counts}; {mend}"
+
+
+def _was_slow(record: Record, config: Config) -> bool:
+    """Was it stopped because cheaper networks had learned faster? (Otherwise it had learned nothing.)"""
+    limits = dict(zip(config.method.rungs, record.candidate.limits, strict=False))
+    epochs = len(record.outcome.curve)
+    area, limit = record.area(epochs), limits.get(epochs)
+    return record.outcome.stopped and area is not None and limit is not None and area > limit
+
+
 def _finish(
     directory: Path, config: Config, data: DataSet, evolution: Evolution, front: rundir.Front
 ) -> None:
@@ -93,8 +138,7 @@ def _finish(
     open_pool = functools.partial(options.pool, config=config)
     chosen = best(front.members, bounds)
     if chosen is None:
-        reasons = [r.outcome.failure or "stopped at a rung" for r in records]
-        raise LogGradError(f"no candidate of {len(records)} was trained to its end; the first: {reasons[0]}")
+        raise LogGradError(_nothing_trained(directory, config, records))
     title = f"{config.input}, {config.data}, {len(records)} candidates, seed {config.seed}"
     with writing(directory):
         plots.write_csv(directory / "front.csv", front.members)
@@ -108,7 +152,7 @@ def _finish(
     print(f"{len(records)} candidates: {stopped} stopped early, {failed} failed (reasons in the journal);"
           f" weights of the front take {front.weight_bytes / 1e3:.0f} KB")  # fmt: skip
     if overrun(records[saved].costs, bounds) > 1:
-        print("no candidate is within all bounds; the best one exceeds them least")
+        print("no candidate keeps the bounds of all costs; the best one exceeds them least")
     print(sentence)
 
 
@@ -117,7 +161,7 @@ def _search(directory: Path, config: Config, data: DataSet) -> None:
     if journal.warning:
         print(f"warning: {journal.warning}", file=sys.stderr)
     settings, train = config.settings(), config.method.train
-    evolution = Evolution(settings, records)
+    evolution = Evolution(settings, records, Drawing(config.method.children))
     rundir.check_history(evolution, journal.path)
     rundir.remove_leftovers(directory)
     front = rundir.Front(directory, records, config.bounds)
@@ -165,8 +209,10 @@ def main(argv: list[str]) -> None:
             config, data = _resumed(directory)
         else:
             config, data = options.config()
-            propose(config.settings(), 0, [], [])  # impossible bounds leave no run behind
+            _check_bounds(config)  # impossible ones leave no run behind
             rundir.create(directory, config)
+        if (warning := few(data)) is not None:
+            print(f"warning: {warning}", file=sys.stderr)
         try:
             _search(directory, config, data)
         except KeyboardInterrupt:

@@ -6,10 +6,13 @@ ones that :mod:`export.firmware` predicts; latency and energy are estimates (:mo
 """
 
 import dataclasses
+from typing import Any
 
 from export import boards
-from export.plan.input import describe
+from export.plan.input import Input, describe
+from export.plan.plan import Plan
 from export.predict import costs, footprint, power
+from export.predict.footprint import Footprint
 from export.quantization.nominal import nominal
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
@@ -49,14 +52,7 @@ def deployed(graph: Graph, front_end: FrontEnd, board: str, binning: int = 1) ->
       LogGradError: no such board, a board without memory to count (host), an input that the front end
         does not fill, or more calls a frame than the C counts (:data:`export.plan.schedule.MAX_CALLS`).
     """
-    facts = boards.read(board)
-    if facts["ram"] is None or facts["flash"] is None:
-        raise LogGradError(f"board '{board}' has no memory to count: choose one with a microcontroller")
-    network = nominal(graph, front_end)
-    tensor = network.tensors[network.input]
-    source = describe(front_end, tensor.shape, tensor.scale, tensor.zero_point, binning)
-    made = footprint.plan(network, source, facts)
-    found = footprint.predict(made, source, facts)
+    facts, source, made, found = _planned(graph, front_end, board, binning)
     assert found.ram is not None and found.flash is not None
     instructions = sum(costs.predict(made, source, facts["core"]))
     return Deployed(
@@ -66,3 +62,28 @@ def deployed(graph: Graph, front_end: FrontEnd, board: str, binning: int = 1) ->
         latency=power.latency(instructions, facts).nominal,
         energy=power.energy(instructions, facts).nominal,
     )
+
+
+def fixed_ram(graph: Graph, front_end: FrontEnd, board: str) -> int:
+    """Bytes of the image's RAM that are no state of ``graph`` and its front end: stack and program.
+
+    Raises:
+      LogGradError: as :func:`deployed`.
+    """
+    found = _planned(graph, front_end, board, 1)[3]
+    assert found.ram is not None
+    return found.ram - found.state
+
+
+def _planned(
+    graph: Graph, front_end: FrontEnd, board: str, binning: int
+) -> tuple[dict[str, Any], Input, Plan, Footprint]:
+    """Facts of the board, the input, the plan of the network's C, and what its image takes."""
+    facts = boards.read(board)
+    if facts["ram"] is None or facts["flash"] is None:
+        raise LogGradError(f"board '{board}' has no memory to count: choose one with a microcontroller")
+    network = nominal(graph, front_end)
+    tensor = network.tensors[network.input]
+    source = describe(front_end, tensor.shape, tensor.scale, tensor.zero_point, binning)
+    made = footprint.plan(network, source, facts)
+    return facts, source, made, footprint.predict(made, source, facts)

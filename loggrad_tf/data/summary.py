@@ -1,4 +1,4 @@
-"""What is in a data set and what was left out of it, as lines of text."""
+"""What is in a data set, whether it is enough to train on, and what was left out of it, as lines of text."""
 
 import re
 from collections import Counter
@@ -7,6 +7,8 @@ from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.sources import SPLITS, Reject
 
 _MOST_REASONS = 12
+# Training crops below which networks learn little and errors on validation and test are mostly luck.
+FEW = 1000
 
 
 def table(data: DataSet) -> str:
@@ -19,6 +21,21 @@ def table(data: DataSet) -> str:
     rows.append(("all", *(str(count) for count in sums), str(sum(sums))))
     width = max(len(row[0]) for row in rows)
     return "\n".join(f"{row[0]:<{width}}" + "".join(f"{cell:>8}" for cell in row[1:]) for row in rows)
+
+
+def few(data: DataSet) -> str | None:
+    """What to warn of if there are fewer than :data:`FEW` crops to train on; None if there are enough.
+
+    Raises:
+      LogGradError: there are none.
+    """
+    count = len(data.labels_of("train"))
+    if count >= FEW:
+        return None
+    return (
+        f"{data.spec}: {count} crops to train on; below about {FEW:,} a network learns little, and its errors"
+        " are mostly luck: add photographs"
+    )
 
 
 def reasons(rejects: tuple[Reject, ...]) -> list[str]:

@@ -58,5 +58,23 @@ def measure(model: keras.Model, data: DataSet, front_end: FrontEnd, split: str) 
 
 def majority_error(data: DataSet, split: str) -> float:
     """The error of always answering the most frequent training class."""
-    counts = np.bincount(data.labels_of("train"), minlength=len(data.class_names))
-    return float(np.mean(data.labels_of(split) != counts.argmax()))
+    return float(np.mean(data.labels_of(split) != _largest(data)))
+
+
+def guesses(error: float, data: DataSet, split: str) -> str | None:
+    """What to warn of if a network of that error, 0..1, has learned nothing; None if it has.
+
+    It has, if its error is below that of always answering the most frequent training class.
+    """
+    least = majority_error(data, split)
+    if error < least:
+        return None
+    return (
+        f"{split} error {error:.2%}: no better than always answering {data.class_names[_largest(data)]}"
+        f" ({least:.2%}): train it longer, on more photographs, or take a larger network"
+    )
+
+
+def _largest(data: DataSet) -> int:
+    """The most frequent training class."""
+    return int(np.bincount(data.labels_of("train"), minlength=len(data.class_names)).argmax())

@@ -3,7 +3,8 @@
 import collections
 from collections.abc import Callable, Sequence
 
-from search.reporting.reading import ERROR, Run
+from search.cost.quantities import ERROR
+from search.reporting.reading import Run
 from search.reporting.svg import (
     BLUE,
     SERIES,

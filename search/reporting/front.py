@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from search.cost.objectives import Point
-from search.reporting.reading import COSTS, ERROR, QUANTITIES, Quantity, Run, resources
+from search.cost.quantities import COSTS, ERROR, QUANTITIES, Quantity, broken, verdict
+from search.reporting.reading import Run, resources
 from search.reporting.svg import (
     BLACK,
     BLUE,
@@ -224,7 +225,8 @@ def runs_table(runs: Sequence[Run], names: Sequence[str]) -> str:
             continue
         point = run.points[run.chosen]
         cells = "".join(f"<td>{q.text(value(point, q.name))}</td>" for q in (ERROR, *COSTS))
-        verdict = "yes" if run.within(run.chosen) else "no: the least over"
+        over = broken(run.reached(run.chosen), run.bounds)
+        verdict = f"no: {', '.join(over)}" if over else "yes"
         rows.append(
             f'<tr data-run="{nth}" data-index="{run.chosen}">{first}<th>#{run.chosen}</th>'
             f'<td class="words">{verdict}</td>{cells}</tr>'
@@ -280,11 +282,10 @@ def tiles(run: Run) -> str:
     ]
     if run.chosen is not None:
         point = run.points[run.chosen]
-        within = "chosen, within all bounds" if run.within(run.chosen) else "chosen, over a bound the least"
-        error, trained = point.error, "validation error"
-        if run.saved:
-            error, trained = run.saved.val_error, f"validation error after {run.saved.epochs} epochs"
-        found.append((f"{ERROR.text(error)} %", f"{trained} of #{run.chosen}: {within}"))
+        trained = f"validation error after {run.saved.epochs} epochs" if run.saved else "validation error"
+        reached = run.reached(run.chosen)
+        told = f"{trained} of #{run.chosen}: chosen, {verdict(reached, run.bounds)}"
+        found.append((f"{ERROR.text(reached.error)} %", told))
         if run.saved:
             found.append((f"{ERROR.text(run.saved.test_error)} %", "test error"))
         found += [(f"{q.text(value(point, q.name))} {q.unit}".strip(), q.label) for q in resources([run])]

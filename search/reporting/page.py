@@ -12,10 +12,11 @@ from pathlib import Path
 from export.c.text import filled
 from loggrad_tf.errors import LogGradError
 from search.cost import objectives
+from search.cost.quantities import ERROR, QUANTITIES
 from search.reporting import course as report_course
 from search.reporting import front as report_front
 from search.reporting import network as report_network
-from search.reporting.reading import ERROR, QUANTITIES, Run, command, labels, lineage, unlike_profile
+from search.reporting.reading import Run, command, labels, lineage, unlike_profile
 from search.reporting.svg import SERIES, escape
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -77,7 +78,7 @@ def bounds_text(run: Run) -> str:
     for name, bound in run.bounds.to_json().items():
         if bound is not None:
             q = QUANTITIES[name]
-            found.append(f"{q.label} {bound * q.scale:,.10g} {q.unit}".strip())
+            found.append(f"{q.label} {q.bound_text(bound)}")
     return "; ".join(found) or "none"
 
 
@@ -100,6 +101,7 @@ def _conditions(run: Run) -> str:
     depth = f", {config.bits} bits" if config.bits else ""
     facts = [
         ("input format", f"{config.input}, {config.mode}, {config.size} × {config.size}{depth}"),
+        ("pictures made square", config.fit),
         ("data set", config.data),
         ("manifest", config.manifest_sha256),
         ("classes", ", ".join(config.class_names)),

@@ -12,8 +12,9 @@ import numpy as np
 
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import write_whole
+from search.cost.quantities import ERROR
 from search.reporting.front import limits, lower_envelope, value
-from search.reporting.reading import ERROR, Run, labels, resources
+from search.reporting.reading import Run, labels, resources
 from search.reporting.svg import SERIES
 
 _MARKERS = {

@@ -15,8 +15,8 @@ from loggrad_tf import json_base
 from loggrad_tf.data.request import FITS
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.knob import text
-from search.cost.costs import RESOURCES
 from search.cost.objectives import BOUND_FLAGS, Bounds, Point, best, overrun, pareto_front
+from search.cost.quantities import COSTS, Quantity
 from search.record.history import Candidate, Record
 from search.record.journal import JOURNAL, TIMING
 from search.run import rundir
@@ -25,41 +25,6 @@ from search.run.profiles import PROFILES
 from search.strategy.method import METHOD_FLAGS
 from search.strategy.proposal import training_seed
 from search.workers.pool import ONEDNN
-
-
-@dataclasses.dataclass(frozen=True)
-class Quantity:
-    """How an objective is shown: ``label (unit)``, values times ``scale`` with so many decimals."""
-
-    name: str
-    label: str
-    unit: str
-    scale: float = 1.0
-    decimals: int = 0
-
-    @property
-    def title(self) -> str:
-        return f"{self.label} ({self.unit})" if self.unit else self.label
-
-    def text(self, value: float) -> str:
-        return f"{value * self.scale:,.{self.decimals}f}"
-
-
-ERROR = Quantity("error", "validation error", "%", 100, 2)
-QUANTITIES = {
-    q.name: q
-    for q in (
-        ERROR,
-        Quantity("peak_memory", "peak memory", "B"),
-        Quantity("size", "weights", "B"),
-        Quantity("macs", "multiply-accumulates", ""),
-        Quantity("ram", "RAM on the board", "B"),
-        Quantity("flash", "flash on the board", "B"),
-        Quantity("latency", "latency, estimated", "ms", 1e3, 1),
-        Quantity("energy", "energy, estimated", "mJ", 1e3, 3),
-    )
-}
-COSTS = tuple(QUANTITIES[name] for name in RESOURCES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,8 +95,15 @@ class Run:
     def finished(self) -> bool:
         return len(self.records) >= self.config.method.rounds
 
+    def reached(self, index: int) -> Point:
+        """Where a candidate trained in full lies; the saved one with the error of its last training."""
+        point = self.points[index]
+        if self.saved is None or index != self.saved.index:
+            return point
+        return Point(self.saved.val_error, point.costs)
+
     def within(self, index: int) -> bool:
-        """Are all costs of a candidate within their bounds?"""
+        """Are all costs of a candidate within their bounds? (The error is not asked.)"""
         return overrun(self.records[index].costs, self.bounds) <= 1
 
 
@@ -264,11 +236,15 @@ def lineage(records: tuple[Record, ...], index: int) -> list[int]:
     return chain
 
 
+# Flags that say how long networks are trained.
+_LENGTHS = ("rungs", "epochs", "final_epochs")
+
+
 def arguments(config: Config) -> list[str]:
     """The flags of :mod:`search.evolve` that ask for this search.
 
-    All bounds are named, since their defaults depend on other flags; of the method what differs from its
-    profile.
+    All bounds are named, since their defaults depend on other flags, and how long networks are trained, since
+    a profile's epochs depend on the data set; else of the method what differs from its profile.
     """
     found = {name: getattr(config, name) for name in ("data", "input", "mode", "bits", "size")}
     if config.profile == "faithful":
@@ -276,10 +252,9 @@ def arguments(config: Config) -> list[str]:
     else:
         found["profile"] = config.profile
     default = PROFILES[config.profile]
-    usual = dataclasses.replace(default, train=config.method.train).reached_rungs
     for flag in METHOD_FLAGS:
         given = flag.of(config.method)
-        if given != (usual if flag.name == "rungs" else flag.of(default)):
+        if flag.name in _LENGTHS or given != flag.of(default):
             found[flag.name] = given
     if config.fit != FITS[0]:
         found["fit"] = config.fit

@@ -33,6 +33,7 @@ from models.graph import Graph
 from models.pruning.channels import resized
 from models.recipe import TrainConfig
 from search.cost.objectives import ERROR, Bounds, Point, overrun, ranking
+from search.cost.quantities import verdict
 from search.record.history import Outcome, Record
 from search.run import rundir
 from search.run.config import Config
@@ -76,7 +77,12 @@ def finish_best(
     choice = _choose(directory, config, leader, finals, len(data.labels_of("val")))
     saved = _save(directory / BEST, choice, data)
     guessing = measure.majority_error(data, "test")
-    return choice.index, f"{_errors(choice, saved, guessing)}; saved in {directory / BEST}"
+    if (warning := measure.guesses(saved.metrics["test_error"], data, "test")) is not None:
+        print(f"warning: {warning}", file=sys.stderr)
+    reached = Point(saved.metrics[VAL_ERROR], records[choice.index].costs)
+    return choice.index, (
+        f"{_errors(choice, saved, guessing)}; {verdict(reached, config.bounds)}; saved in {directory / BEST}"
+    )
 
 
 @dataclasses.dataclass(frozen=True)

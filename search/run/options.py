@@ -20,7 +20,7 @@ from loggrad_tf.transform.frontend import FORMATS, check_format
 from search.cost.objectives import BOUND_FLAGS, Bounds
 from search.record.versions import versions
 from search.run.config import BOARD, Config, absolute_data, fit_front_end
-from search.run.profiles import ENERGY, PROFILES, default_bounds, in_short
+from search.run.profiles import ENERGY, PROFILES, default_bounds, for_images, in_short
 from search.strategy.method import METHOD_FLAGS, Method
 from search.workers.evaluator import EPOCH_LIMIT, TrainingSpec
 from search.workers.pool import ONEDNN, THREADS, Pool
@@ -139,8 +139,12 @@ def executor() -> str:
     return "".join(f" --{name}={FLAGS[name].value}" for name in given)
 
 
-def method() -> Method:
+def method(images: int | None = None) -> Method:
     """The method asked for: a profile, with the flags that were given.
+
+    Args:
+      images: to train on, which decide how long a profile trains; None if they are not known yet. A search
+        as muNAS did it trains as long as the paper whatever there is.
 
     Raises:
       LogGradError: a wrong value, or two that contradict each other.
@@ -149,10 +153,13 @@ def method() -> Method:
         raise LogGradError(f"--ray_address={FLAGS.ray_address}: give --executor=ray too")
     if FLAGS.faithful and FLAGS["profile"].present:
         raise LogGradError("--faithful and --profile name two sets of defaults: give one")
-    made = _given(PROFILES["faithful" if FLAGS.faithful else FLAGS.profile], METHOD_FLAGS)
+    profile = PROFILES["faithful" if FLAGS.faithful else FLAGS.profile]
+    if images is not None and not FLAGS.faithful:
+        profile = for_images(profile, images)
+    made = _given(profile, METHOD_FLAGS)
     if FLAGS.rungs is not None and made.rungs != made.reached_rungs:
         raise LogGradError(
-            f"--rungs={FLAGS.rungs}: the last one must lie below the {made.train.epochs} epochs"
+            f"--rungs={FLAGS.rungs}: the last one must lie below the {made.train.epochs} epochs; give --epochs"
         )
     return dataclasses.replace(made, rungs=made.reached_rungs)
 
@@ -183,10 +190,10 @@ def check() -> None:
 
 def config() -> tuple[Config, DataSet]:
     """The search asked for, and its data set, which is prepared on first use."""
-    made, limits = method(), bounds()
-    asked = data_options.request()
+    limits, asked = bounds(), data_options.request()
     spec = absolute_data(asked.spec)
     data = dataset.opened(dataclasses.replace(asked, spec=spec))
+    made = method(len(data.labels_of("train")))
     return Config(
         profile="faithful" if FLAGS.faithful else FLAGS.profile,
         data=spec,

@@ -3,12 +3,16 @@
 ``quick`` takes minutes on two cores. ``paper`` is the paper's appendix C.1 (2000 candidates of 80 epochs,
 pruning) with everything that makes it cheaper. ``faithful`` is the same as muNAS did it: whatever is drawn
 is trained to the end.
+
+Epochs and rungs of a profile are meant for :data:`loggrad_tf.data.summary.FEW` training images or more
+(:func:`for_images`).
 """
 
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from loggrad_tf.data.summary import FEW
 from loggrad_tf.knob import Flag, text
 from models.graph import SAME, VALID
 from models.recipe import TrainConfig
@@ -65,6 +69,27 @@ _QUICK = dataclasses.replace(
     finalists=3,
 )
 PROFILES = {"quick": _QUICK, "paper": _PAPER, "faithful": _FAITHFUL}
+
+
+def for_images(profile: Method, images: int) -> Method:
+    """A profile's method for a training split of so many images.
+
+    Of fewer than ``FEW``, epochs and rungs grow until a training, and each rung of it, has seen as many
+    images as of ``FEW``. After two epochs of three steps no network has learned anything, and all would be
+    stopped.
+    """
+    if images >= FEW:
+        return profile
+
+    def as_long(epochs: int) -> int:
+        return -(-epochs * FEW // images)
+
+    return dataclasses.replace(
+        profile,
+        rungs=tuple(as_long(rung) for rung in profile.rungs),
+        train=dataclasses.replace(profile.train, epochs=as_long(profile.train.epochs)),
+        final=dataclasses.replace(profile.final, epochs=as_long(profile.final.epochs)),
+    )
 
 
 def default_bounds(model: str, board: Mapping[str, Any] | None = None, energy: bool = False) -> Bounds:

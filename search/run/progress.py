@@ -1,5 +1,6 @@
-"""What a search says while it runs: a line a candidate, and the front from time to time."""
+"""What a search says while it runs: a line a candidate, the front from time to time, and long drawings."""
 
+import sys
 import time
 
 from search.cost.objectives import Bounds, Point, best, overrun
@@ -7,9 +8,12 @@ from search.record.history import Record
 from search.run.config import Config
 from search.run.plots import by_error
 from search.run.rundir import Front
+from search.strategy.proposal import MAX_REDRAWS
 
 # The front is shown so many times in one search, but not more often than each tenth candidate.
 TABLES = 10
+# Seconds after which a drawing is spoken of; each line comes as long after the last one as that did.
+PATIENCE = 5.0
 HEADINGS = {
     "peak_memory": "memory B",
     "size": "size B",
@@ -43,6 +47,32 @@ def table(front: dict[int, Point], bounds: Bounds, chosen: int | None) -> str:
         costs = "".join(f"{text_of(name, getattr(point.costs, name)):>13s}" for name in names)
         lines.append(f"{mark} {index:9d}  {point.error:9.2%}{costs}")
     return "\n".join(lines)
+
+
+class Drawing:
+    """Tells on stderr how far the drawing of a candidate is, if it takes longer than a few seconds."""
+
+    def __init__(self, wanted: int) -> None:
+        self._wanted, self._index = wanted, -1
+        self._begin, self._wait = 0.0, PATIENCE
+
+    def __call__(self, index: int, drawn: int, usable: int) -> None:
+        """A :data:`search.strategy.proposal.Watch`."""
+        if index != self._index:
+            self._index, self._begin, self._wait = index, time.monotonic(), PATIENCE
+        spent = time.monotonic() - self._begin
+        if drawn and spent >= self._wait:
+            self._wait = 2 * spent
+            most = left(spent / drawn * (MAX_REDRAWS - drawn))
+            time_left = (
+                f"about {left(spent / usable * (self._wanted - usable))}" if usable else f"at most {most}"
+            )
+            print(
+                f"candidate {index}: {drawn:,} networks drawn, of at most {MAX_REDRAWS:,}; {usable} of"
+                f" {self._wanted} that are wanted can be used; {time_left}",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 class Progress:

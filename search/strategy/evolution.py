@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from models.pruning.channels import resized
 from search.cost.costs import costs
 from search.record.history import Candidate, Outcome, Record
-from search.strategy.proposal import Settings, build, propose
+from search.strategy.proposal import Settings, Watch, build, propose, unwatched
 
 
 def seen_by(index: int, settings: Settings) -> int:
@@ -31,10 +31,15 @@ def record_of(candidate: Candidate, outcome: Outcome, settings: Settings) -> Rec
 
 
 class Evolution:
-    """The state of one search: its records so far and the outcomes not yet in order."""
+    """The state of one search: its records so far and the outcomes not yet in order.
 
-    def __init__(self, settings: Settings, records: list[Record]) -> None:
+    Args:
+      watch: see :func:`search.strategy.proposal.propose`.
+    """
+
+    def __init__(self, settings: Settings, records: list[Record], watch: Watch = unwatched) -> None:
         self.settings = settings
+        self._watch = watch
         self.records = list(records)
         self._candidates = [r.candidate for r in records]
         self._outcomes: dict[int, Outcome] = {}
@@ -49,7 +54,7 @@ class Evolution:
         seen = seen_by(index, settings)
         if index >= settings.method.rounds or len(self.records) < seen:
             return None
-        candidate = propose(settings, index, self.records[:seen], self._candidates)
+        candidate = propose(settings, index, self.records[:seen], self._candidates, self._watch)
         self._candidates.append(candidate)
         return candidate
 

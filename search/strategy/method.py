@@ -28,7 +28,8 @@ class Final(JsonBase):
     epochs: int = dataclasses.field(
         default=0,
         metadata=knob(
-            "Epochs to train the best networks from scratch at the end, if more than the search's.",
+            "Epochs to train the best networks from scratch at the end, if more than the search's; of few"
+            " images more, as --epochs.",
             flag="final_epochs",
             lower=0,
         ),
@@ -95,7 +96,7 @@ class Method(JsonBase):
     rungs: tuple[int, ...] = dataclasses.field(
         metadata=knob(
             "Epochs, separated by commas, at which trainings that learn slower than those of cheaper networks"
-            " end, or none.",
+            " end, or none; of few images later, as --epochs.",
             parse=rising,
         )
     )
@@ -120,7 +121,9 @@ class Method(JsonBase):
     )
     train: TrainConfig = dataclasses.field(
         metadata=parts(
-            epochs=Knob("Training epochs per candidate.", lower=1),
+            epochs=Knob(
+                "Training epochs per candidate; of fewer than 1,000 images in proportion more.", lower=1
+            ),
             fused_bn=Knob("Batch norm by fewer, longer operations than Keras' own."),
         )
     )

@@ -32,8 +32,9 @@ from loggrad_tf.errors import LogGradError
 from models.graph import Graph
 from models.pruning.channels import uniformly
 from models.recipe import Pruning
-from search.cost.costs import Costs, Target, costs, count
+from search.cost.costs import RESOURCES, Costs, Target, costs, count
 from search.cost.objectives import ERROR, Bounds, Point, draw_lambdas, fitness, overrun, pareto_front
+from search.cost.quantities import against
 from search.record.history import Candidate, Record
 from search.space import genotype as space
 from search.space.assembly import assemble
@@ -125,12 +126,27 @@ def over_bound(graph: Graph, settings: Settings) -> str | None:
     return None
 
 
-def propose(settings: Settings, index: int, visible: list[Record], earlier: list[Candidate]) -> Candidate:
+# Told of each network that is drawn: the candidate's index, how many were drawn for it, how many can be used.
+Watch = Callable[[int, int, int], None]
+
+
+def unwatched(index: int, drawn: int, usable: int) -> None:
+    """Nobody looks on."""
+
+
+def propose(
+    settings: Settings,
+    index: int,
+    visible: list[Record],
+    earlier: list[Candidate],
+    watch: Watch = unwatched,
+) -> Candidate:
     """Candidate ``index``.
 
     Args:
       visible: the records 0 .. index - lag in order, which is all it may learn from.
       earlier: the candidates 0 .. index - 1, finished or not; it must differ from them.
+      watch: is told how far the drawing is, and decides nothing.
     Raises:
       LogGradError: no network within ``max_overrun`` could be found.
     """
@@ -140,11 +156,14 @@ def propose(settings: Settings, index: int, visible: list[Record], earlier: list
     wanted = 1 if _is_start(index, settings) else settings.method.children
     drawn: list[_Draw] = []
     rejected: collections.Counter[str] = collections.Counter()
-    for _ in range(MAX_REDRAWS):
+    nearest: _Miss | None = None
+    for tried in range(MAX_REDRAWS):
+        watch(index, tried, len(drawn))
         draw = _draw(index, parents, earlier, settings, rng)
         found = (reason(draw.genotype) for reason in reasons)
         if (named := next((name for name in found if name is not None), None)) is not None:
             rejected[named] += 1
+            nearest = _nearer(nearest, draw.genotype, named, settings)
             continue
         drawn.append(draw)
         if len(drawn) == wanted:
@@ -152,8 +171,9 @@ def propose(settings: Settings, index: int, visible: list[Record], earlier: list
     if not drawn:
         counts = ", ".join(f"{name}: {n}" for name, n in sorted(rejected.items()))
         raise LogGradError(
-            f"none of {MAX_REDRAWS} networks drawn for candidate {index} can be used ({counts});"
-            " raise --max_overrun or the bounds, or end a search that goes on with --rounds"
+            f"none of {MAX_REDRAWS} networks drawn for candidate {index} can be used ({counts})"
+            f"{_told(nearest, settings)}; raise --max_overrun or the bounds, or end a search that goes on"
+            " with --rounds"
         )
     if len(drawn) > 1:
         rejected[CROWDED] = len(drawn) - 1
@@ -169,6 +189,37 @@ class _Draw:
     genotype: Genotype
     parent: int | None
     morph: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Miss:
+    """A network that cannot be used, and the first cost of it that is over its bound, with its value."""
+
+    genotype: Genotype
+    name: str
+    value: float
+
+
+def _nearer(nearest: _Miss | None, genotype: Genotype, reason: str, settings: Settings) -> _Miss | None:
+    """Of two networks over a bound the one that keeps more of them, or is less over the same; duplicates are
+    over none."""
+    if reason not in RESOURCES:
+        return nearest
+    [(_, value)] = count(expected(genotype, settings), settings.target, (reason,))
+    if nearest is not None:
+        older, newer = RESOURCES.index(nearest.name), RESOURCES.index(reason)
+        if (older, -nearest.value) >= (newer, -value):
+            return nearest
+    return _Miss(genotype, reason, value)
+
+
+def _told(nearest: _Miss | None, settings: Settings) -> str:
+    """What the nearest network takes of each bound, to go on with."""
+    if nearest is None:
+        return ""
+    bounds = settings.bounds
+    found = count(expected(nearest.genotype, settings), settings.target, tuple(bounds.resources))
+    return f"; the nearest has {against(found, bounds)}"
 
 
 def _is_start(index: int, settings: Settings) -> bool:

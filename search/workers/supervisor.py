@@ -32,6 +32,8 @@ RECYCLE_AFTER = 50
 START_LIMIT = 600.0
 TICK = 1.0
 _MOST_DEATHS = 2
+# How the failure of a task begins that took longer than the limit.
+TIMED_OUT = "timed out"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,7 +207,7 @@ class Supervisor(abc.ABC, Generic[W]):
 
     def _expired(self, job: Job) -> list[Finished]:
         """What becomes of a task that has taken longer than the limit."""
-        return [_finish(job, f"timed out after {self._timeout:g} s")]
+        return [_finish(job, f"{TIMED_OUT} after {self._timeout:g} s")]
 
     def _react(self, seat: _Seat[W], event: Event) -> list[Finished]:
         match event:

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.sources import Reject
-from loggrad_tf.data.summary import reasons
+from loggrad_tf.data.summary import FEW, few, reasons
 from loggrad_tf.data.views import colours, shown
+from loggrad_tf.transform.sensor import Sensor
 from tests.support import REPOSITORY
 from tests.support.archives import archive
 
@@ -36,6 +38,8 @@ def test_prepare_prints_the_table_and_the_rejects(tmp_path: Path) -> None:
     assert "12 bits, black 64, white 4095, RGGB" in done.stdout and "rejects 1" in done.stdout
     assert "camera  LogGrad frame, 12 bits, Bayer: 11 photographs" in done.stdout
     assert "2014_000002.dng" in done.stdout and str(tmp_path / "c") in done.stdout
+    [warning] = done.stderr.splitlines()
+    assert warning.startswith("warning: pascalraw:") and "5 crops to train on" in warning
 
 
 @pytest.mark.parametrize(
@@ -80,6 +84,16 @@ def test_colours_and_tones_for_the_eye() -> None:
     seen = colours(mosaic, "GRBG")
     assert seen.shape == (2, 3, 3) and np.allclose(seen, 1500)
     assert shown(np.array([[0, 1000], [4000, 4000]])).tolist() == [[0, 136], [255, 255]]
+
+
+@pytest.mark.parametrize(("images", "warned"), [(FEW - 1, True), (FEW, False)])
+def test_a_set_of_few_crops_is_named(images: int, warned: bool) -> None:
+    split = np.repeat(np.arange(3, dtype=np.uint8), (images, 20, 20))
+    labels, pixels = np.zeros(len(split), np.int32), np.zeros((len(split), 2, 2), np.uint16)
+    data = DataSet(pixels, labels, split, ("a", "b"), Sensor(12, 0, 4095), "gray", "folder:x", "0", Path("x"))
+    warning = few(data)
+    assert (warning is not None) == warned
+    assert warning is None or (f"folder:x: {images} crops to train on" in warning and "add" in warning)
 
 
 def test_rejects_are_grouped_by_kind() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from loggrad_tf.transform import frontend
 from models import keras_net
-from models.training.measure import evaluate, measure
+from models.training.measure import evaluate, guesses, majority_error, measure
 from tests.models.training.test_fit import stripes, tiny
 
 
@@ -31,3 +31,13 @@ def test_error_and_loss_are_those_of_keras(classes: int, units: int) -> None:
     assert error == np.mean(answers != labels) == evaluate(model, data, front_end, "val")
     model.set_weights([np.full_like(w, np.nan) for w in model.get_weights()])
     assert measure(model, data, front_end, "val") == (1.0, math.inf)
+
+
+def test_what_is_no_better_than_the_largest_class_is_named() -> None:
+    data = stripes(3, each=20)
+    least = majority_error(data, "test")
+    assert guesses(least - 0.01, data, "test") is None
+    for error in (least, 1.0):
+        warning = guesses(error, data, "test")
+        assert warning is not None and f"test error {error:.2%}: no better than always answering" in warning
+        assert f"({least:.2%})" in warning and "train it longer" in warning
