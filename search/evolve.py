@@ -117,8 +117,8 @@ def _nothing_trained(directory: Path, config: Config, records: list[Record]) -> 
     else:
         epochs = config.method.train.epochs
         mend = (
-            f"train longer (--epochs={2 * epochs}) or without rungs (--rungs=none) with another --out, or go on"
-            f" with more candidates: --resume={directory} --rounds={2 * config.method.rounds}"
+            f"train longer (--epochs={2 * epochs}) or without rungs (--rungs=none) with another --out, or go"
+            f" on with more candidates: --resume={directory} --rounds={2 * config.method.rounds}"
         )
     return f"no candidate of {len(records)} was trained to its end: {counts}; {mend}"
 

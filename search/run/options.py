@@ -159,7 +159,8 @@ def method(images: int | None = None) -> Method:
     made = _given(profile, METHOD_FLAGS)
     if FLAGS.rungs is not None and made.rungs != made.reached_rungs:
         raise LogGradError(
-            f"--rungs={FLAGS.rungs}: the last one must lie below the {made.train.epochs} epochs; give --epochs"
+            f"--rungs={FLAGS.rungs}: the last one must lie below the {made.train.epochs} epochs:"
+            " give smaller ones, or more --epochs"
         )
     return dataclasses.replace(made, rungs=made.reached_rungs)
 
