@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from loggrad_tf import arrays, files, json_base
+from loggrad_tf.confusion import Confusion
 from loggrad_tf.data.request import DataReference
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
@@ -47,6 +48,7 @@ class Description(JsonBase):
       seed: of that training.
       metrics: e.g. ``val_error``, ``test_error``.
       pruning: what took channels from it while it was trained, if anything did.
+      confusion: which classes it takes for which, on ``val`` and ``test``; None if nobody counted.
     """
 
     graph: Graph
@@ -57,6 +59,7 @@ class Description(JsonBase):
     seed: int
     metrics: dict[str, float]
     pruning: Pruning | None = None
+    confusion: dict[str, Confusion] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -28,14 +28,13 @@ from search.record.journal import writing
 from search.record.versions import versions
 from search.run import finalists, options, plots, rundir
 from search.run.config import Config, differences
-from search.run.progress import Drawing, Progress, table
+from search.run.progress import Drawing, Progress, nothing_trained, table
 from search.run.tensorboard import EventWriter
 from search.strategy.evolution import Evolution
 from search.strategy.floor import floor
 from search.strategy.proposal import build, propose, pruning_of, training_seed
 from search.workers.evaluator import Task
 from search.workers.pool import ONEDNN, THREADS
-from search.workers.supervisor import TIMED_OUT
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(options)
@@ -99,38 +98,6 @@ def _check_bounds(config: Config) -> None:
     propose(settings, 0, [], [], Drawing(config.method.children))
 
 
-def _nothing_trained(directory: Path, config: Config, records: list[Record]) -> str:
-    """That no candidate was trained to its end, why, and what to change."""
-    failures = [r.outcome.failure for r in records if r.outcome.failure is not None]
-    slow = sum(_was_slow(r, config) for r in records)
-    idle = len(records) - len(failures) - slow
-    reasons = {
-        f"{len(failures)} failed": len(failures),
-        f"{idle} had learned nothing at a rung": idle,
-        f"{slow} learned slower than cheaper ones": slow,
-    }
-    counts = ", ".join(reason for reason, count in reasons.items() if count)
-    if len(failures) > idle + slow:
-        first = failures[0]
-        mend = "give a higher --timeout" if first.startswith(TIMED_OUT) else "mend that, or fewer --workers"
-        mend = f"the first: {first}: {mend}, and start anew with another --out"
-    else:
-        epochs = config.method.train.epochs
-        mend = (
-            f"train longer (--epochs={2 * epochs}) or without rungs (--rungs=none) with another --out, or go"
-            f" on with more candidates: --resume={directory} --rounds={2 * config.method.rounds}"
-        )
-    return f"no candidate of {len(records)} was trained to its end: {counts}; {mend}"
-
-
-def _was_slow(record: Record, config: Config) -> bool:
-    """Was it stopped because cheaper networks had learned faster? (Otherwise it had learned nothing.)"""
-    limits = dict(zip(config.method.rungs, record.candidate.limits, strict=False))
-    epochs = len(record.outcome.curve)
-    area, limit = record.area(epochs), limits.get(epochs)
-    return record.outcome.stopped and area is not None and limit is not None and area > limit
-
-
 def _finish(
     directory: Path, config: Config, data: DataSet, evolution: Evolution, front: rundir.Front
 ) -> None:
@@ -138,7 +105,7 @@ def _finish(
     open_pool = functools.partial(options.pool, config=config)
     chosen = best(front.members, bounds)
     if chosen is None:
-        raise LogGradError(_nothing_trained(directory, config, records))
+        raise LogGradError(nothing_trained(directory, config, records))
     title = f"{config.input}, {config.data}, {len(records)} candidates, seed {config.seed}"
     with writing(directory):
         plots.write_csv(directory / "front.csv", front.members)

@@ -65,7 +65,7 @@ def deployed(graph: Graph, front_end: FrontEnd, board: str, binning: int = 1) ->
 
 
 def fixed_ram(graph: Graph, front_end: FrontEnd, board: str) -> int:
-    """Bytes of the image's RAM that are no state of ``graph`` and its front end: stack and program.
+    """Bytes of the image's RAM that are no state of ``graph`` and its front end: stack, program, its line.
 
     Raises:
       LogGradError: as :func:`deployed`.

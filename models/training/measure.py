@@ -1,10 +1,11 @@
-"""The float network on one split of a data set: its logits, classes, error and loss."""
+"""The float network on one split of a data set: its logits, classes, error, loss and confusions."""
 
 import math
 
 import keras
 import numpy as np
 
+from loggrad_tf.confusion import Confusion
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.transform.frontend import FrontEnd
 from loggrad_tf.transform.sensor import requantize
@@ -54,6 +55,13 @@ def measure(model: keras.Model, data: DataSet, front_end: FrontEnd, split: str) 
     # Cross-entropy = log sum exp - the right class' logit.
     losses = np.logaddexp.reduce(classes, axis=1) - classes[np.arange(len(labels)), labels]
     return float(np.mean(classify(scores) != labels)), float(losses.mean())
+
+
+def confusion(model: keras.Model, data: DataSet, front_end: FrontEnd, split: str) -> Confusion:
+    """Which classes the float network takes for which on one split; one that diverged answers nothing of
+    use."""
+    answers = classify(logits(model, data, front_end, split))
+    return Confusion.of(data.labels_of(split), answers, data.class_names)
 
 
 def majority_error(data: DataSet, split: str) -> float:

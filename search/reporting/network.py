@@ -15,6 +15,7 @@ from export.plan.nodes import macs as node_macs
 from export.plan.plan import Plan
 from export.predict import costs, footprint, pipeline, power
 from export.quantization.nominal import nominal
+from loggrad_tf.confusion import Confusion
 from models.graph import SAME, WEIGHTED, WINDOWED, Graph, Op, macs, weight_count
 from models.pruning.channels import resized
 from search.reporting.reading import Run
@@ -155,6 +156,28 @@ def _table(
     return (
         f'<table class="numbers bars"><thead><tr>{titles}</tr></thead><tbody>{"".join(rows)}</tbody>'
         f"<tfoot><tr>{ends}</tr></tfoot></table>"
+    )
+
+
+def confusion_table(split: str, counted: Confusion) -> str:
+    """True classes in rows, answers in columns, and the share of each class that is right."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in counted.class_names)
+    rows = []
+    classes = zip(counted.class_names, counted.counts, counted.recalls, strict=True)
+    for true, (name, row, recall) in enumerate(classes):
+        images = sum(row)
+        cells = "".join(
+            _bar(count, images, f"<b>{count:,}</b>" if answer == true else f"{count:,}")
+            for answer, count in enumerate(row)
+        )
+        share = f"{recall:.1%}" if images else "–"
+        rows.append(f'<tr><th class="words">{escape(name)}</th>{cells}<td>{share}</td></tr>')
+    count = len(counted.class_names)
+    total = f"{counted.accuracy:.1%}" if any(map(any, counted.counts)) else "–"
+    return (
+        f'<div class="wide"><table class="numbers bars"><caption>{escape(split)}</caption><thead><tr>'
+        f"<th>true class, answered as:</th>{head}<th>right</th></tr></thead><tbody>{''.join(rows)}</tbody>"
+        f'<tfoot><tr><th>all</th><td colspan="{count}"></td><td>{total}</td></tr></tfoot></table></div>'
     )
 
 

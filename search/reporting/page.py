@@ -21,6 +21,7 @@ from search.reporting.svg import SERIES, escape
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_RUNS = len(SERIES)
+_SPLITS = {"val": "Validation", "test": "Test"}
 
 
 def page(runs: Sequence[Run]) -> str:
@@ -246,9 +247,14 @@ def _kept(run: Run) -> str:
     if saved is None:
         return ""
     ranked = ERROR.text(run.points[saved.index].error)
+    tables = "".join(
+        report_network.confusion_table(_SPLITS.get(split, split), counted)
+        for split, counted in saved.confusion.items()
+    )
     return (
         f"<p>Kept after {saved.epochs} epochs of training: validation error {ERROR.text(saved.val_error)} %"
         f" ({ranked} % in the search), test error {ERROR.text(saved.test_error)} %.</p>"
+        + (f'<div class="confusions">{tables}</div>' if tables else "")
     )
 
 

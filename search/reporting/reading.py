@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from loggrad_tf import json_base
+from loggrad_tf.confusion import Confusion
 from loggrad_tf.data.request import FITS
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.knob import text
@@ -35,12 +36,14 @@ class Saved:
       index: of the candidate.
       epochs: of the training whose weights were kept.
       val_error, test_error: after it, 0..1.
+      confusion: which classes it takes for which, by split; empty if nobody counted.
     """
 
     index: int
     epochs: int
     val_error: float
     test_error: float
+    confusion: dict[str, Confusion]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -136,14 +139,16 @@ def _saved(path: Path, config: Config, records: tuple[Record, ...]) -> Saved | N
     try:
         data = json_base.read(path)
         metrics = data["metrics"]
-        found = [float(metrics[name]) for name in ("val_error", "test_error")]
+        val_error, test_error = (float(metrics[name]) for name in ("val_error", "test_error"))
         epochs, seed = int(data["train"]["epochs"]), data["seed"]
-    except (LogGradError, OSError, ArithmeticError, ValueError, TypeError, KeyError):
+        counted = data.get("confusion") or {}
+        confusion = {str(split): Confusion.from_json(table) for split, table in counted.items()}
+    except (LogGradError, OSError, ArithmeticError, ValueError, TypeError, KeyError, AttributeError):
         return None
     ranked = (r.candidate.index for r in records if r.ranked)
     repeats = range(config.method.final_seeds)
     index = next((i for i in ranked for k in repeats if training_seed(config.seed, i, k) == seed), None)
-    return None if index is None else Saved(index, epochs, *found)
+    return None if index is None else Saved(index, epochs, val_error, test_error, confusion)
 
 
 def _lines(path: Path) -> tuple[list[bytes], bytes]:

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from loggrad_tf.confusion import Confusion
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.request import DataReference
 from loggrad_tf.errors import LogGradError
@@ -211,7 +212,8 @@ def _save(place: Path, choice: _Choice, data: DataSet) -> Bundle:
     network = dataclasses.replace(choice.network, metrics=choice.network.metrics | errors)
     if not _is_saved(place, network):
         tested = network.metrics | _test_errors(choice, data)
-        bundle.save(place, dataclasses.replace(network, metrics=tested))
+        counted = _confusion(network, data)
+        bundle.save(place, dataclasses.replace(network, metrics=tested, confusion=counted))
     return bundle.load(place)
 
 
@@ -221,6 +223,13 @@ def _test_errors(choice: _Choice, data: DataSet) -> dict[str, float]:
 
     found = {one.seed: measure.evaluate(one.model(), data, one.front_end, "test") for one in choice.trainings}
     return {"test_error": found[choice.network.seed], "mean_test_error": sum(found.values()) / len(found)}
+
+
+def _confusion(network: Bundle, data: DataSet) -> dict[str, Confusion]:
+    from models.training import measure
+
+    model = network.model()
+    return {split: measure.confusion(model, data, network.front_end, split) for split in ("val", "test")}
 
 
 def _errors(choice: _Choice, saved: Bundle, guessing: float) -> str:
@@ -281,7 +290,7 @@ def _is_saved(place: Path, chosen: Bundle) -> bool:
     saved = _saved(place)
     if saved is None or "test_error" not in saved.metrics:
         return False
-    tested = dataclasses.replace(chosen, metrics=saved.metrics | chosen.metrics)
+    tested = dataclasses.replace(chosen, metrics=saved.metrics | chosen.metrics, confusion=saved.confusion)
     same = all(np.array_equal(a, b) for a, b in zip(saved.weights, tested.weights, strict=True))
     return same and dataclasses.replace(saved, weights=()) == dataclasses.replace(tested, weights=())
 

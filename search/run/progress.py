@@ -1,7 +1,9 @@
-"""What a search says while it runs: a line a candidate, the front from time to time, and long drawings."""
+"""What a search says while it runs: a line a candidate, the front from time to time, and long drawings; and
+what is wrong if it has trained nothing."""
 
 import sys
 import time
+from pathlib import Path
 
 from search.cost.objectives import Bounds, Point, best, overrun
 from search.record.history import Record
@@ -9,6 +11,7 @@ from search.run.config import Config
 from search.run.plots import by_error
 from search.run.rundir import Front
 from search.strategy.proposal import MAX_REDRAWS
+from search.workers.supervisor import TIMED_OUT
 
 # The front is shown so many times in one search, but not more often than each tenth candidate.
 TABLES = 10
@@ -63,13 +66,13 @@ class Drawing:
         spent = time.monotonic() - self._begin
         if drawn and spent >= self._wait:
             self._wait = 2 * spent
-            most = left(spent / drawn * (MAX_REDRAWS - drawn))
-            time_left = (
-                f"about {left(spent / usable * (self._wanted - usable))}" if usable else f"at most {most}"
-            )
+            pace, missing = spent / drawn, MAX_REDRAWS - drawn
+            if usable:
+                pace, missing = spent / usable, self._wanted - usable
             print(
                 f"candidate {index}: {drawn:,} networks drawn, of at most {MAX_REDRAWS:,}; {usable} of"
-                f" {self._wanted} that are wanted can be used; {time_left}",
+                f" {self._wanted} that are wanted can be used;"
+                f" {'about' if usable else 'at most'} {left(pace * missing)}",
                 file=sys.stderr,
                 flush=True,
             )
@@ -108,3 +111,35 @@ class Progress:
         loss = record.outcome.loss_text(before="  ")
         note = f"  stopped after {len(record.outcome.curve)} epochs" if record.outcome.stopped else ""
         return f"error {record.point.error:6.2%}{loss}  {costs}{note}"
+
+
+def nothing_trained(directory: Path, config: Config, records: list[Record]) -> str:
+    """That no candidate was trained to its end, why, and what to change."""
+    failures = [r.outcome.failure for r in records if r.outcome.failure is not None]
+    slow = sum(_was_slow(r, config) for r in records)
+    idle = len(records) - len(failures) - slow
+    reasons = {
+        f"{len(failures)} failed": len(failures),
+        f"{idle} had learned nothing at a rung": idle,
+        f"{slow} learned slower than cheaper ones": slow,
+    }
+    counts = ", ".join(reason for reason, count in reasons.items() if count)
+    if len(failures) > idle + slow:
+        first = failures[0]
+        mend = "give a higher --timeout" if first.startswith(TIMED_OUT) else "mend that, or fewer --workers"
+        mend = f"the first: {first}: {mend}, and start anew with another --out"
+    else:
+        epochs = config.method.train.epochs
+        mend = (
+            f"train longer (--epochs={2 * epochs}) or without rungs (--rungs=none) with another --out, or go"
+            f" on with more candidates: --resume={directory} --rounds={2 * config.method.rounds}"
+        )
+    return f"no candidate of {len(records)} was trained to its end: {counts}; {mend}"
+
+
+def _was_slow(record: Record, config: Config) -> bool:
+    """Was it stopped because cheaper networks had learned faster? (Otherwise it had learned nothing.)"""
+    limits = dict(zip(config.method.rungs, record.candidate.limits, strict=False))
+    epochs = len(record.outcome.curve)
+    area, limit = record.area(epochs), limits.get(epochs)
+    return record.outcome.stopped and area is not None and limit is not None and area > limit

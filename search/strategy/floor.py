@@ -55,7 +55,8 @@ class Floor:
 
     Attributes:
       least: by name, in the order of :data:`search.cost.costs.RESOURCES`.
-      fixed: bytes of its RAM that are stack and program, whatever the network; None if RAM is not bounded.
+      fixed: bytes of its RAM that are stack, program and the line of input that the program holds, whatever
+        the network; None if RAM is not bounded.
     """
 
     least: dict[str, float]
@@ -68,7 +69,7 @@ class Floor:
 
     def _one(self, name: str) -> str:
         q = QUANTITIES[name]
-        of_it = f" ({self.fixed:,} B of it stack and program)" if name == "ram" else ""
+        of_it = f" ({self.fixed:,} B of it stack, program and a line of input)" if name == "ram" else ""
         return f"{q.label} {q.text(self.least[name])} {q.unit}".rstrip() + of_it
 
     def check(self, settings: Settings) -> None:

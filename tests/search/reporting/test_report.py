@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from loggrad_tf.confusion import Confusion
 from loggrad_tf.errors import LogGradError
 from models.graph import WEIGHTED
 from models.pruning.channels import prunable
@@ -232,6 +233,23 @@ def test_kept_network_is_the_chosen_one(small: Path, repeat: int) -> None:
     page = re.sub("<[^>]*>", "", _page(small))
     assert "Kept after 40 epochs of training: validation error 12.34 % (" in page
     assert "12.34 %validation error after 40 epochs" in page and "23.45 %test error" in page
+    assert "over its bounds: validation error 12.34 of 5 %" in page and "within all bounds" not in page
+    assert "answered as" not in page, "a network that was saved before confusions were counted"
+    table = Confusion(SMALL.class_names, ((3, 0, 1), (0, 4, 0), (0, 0, 0))).to_json()
+    saved["confusion"] = {"val": table, "test": table}
+    (small / "best" / "network.json").write_text(json.dumps(saved))
+    _Elements(_page(small))
+    page = re.sub(" +", " ", re.sub("<[^>]*>", " ", _page(small)))
+    for split in ("Validation", "Test"):
+        assert (
+            f"{split} true class, answered as: bicycle car person right bicycle 3 0 1 75.0% car 0 4 0 100.0%"
+            " person 0 0 0 – all 87.5%"
+        ) in page.replace("\n", "")
+    saved["confusion"] = {"val": table | {"counts": [[1]]}}
+    (small / "best" / "network.json").write_text(json.dumps(saved))
+    assert reading.read(small).saved is None
+    del saved["confusion"]
+    (small / "best" / "network.json").write_text(json.dumps(saved))
     longer = dataclasses.replace(
         seeds, method=dataclasses.replace(seeds.method, rounds=SMALL.method.rounds + 1)
     )

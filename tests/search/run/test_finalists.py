@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from loggrad_tf.confusion import Confusion
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.errors import LogGradError
 from models import bundle, keras_net
@@ -108,9 +109,23 @@ def test_full_training_replaces_the_weights(
     for _ in range(2):
         sentence = _finish(directory, CONFIG, training, monkeypatch)
         assert f"after 40 epochs: validation error {error:.2%} (25.00% in the search), test" in sentence
+        assert "over its bounds: validation error" in sentence
     assert training.epochs == [40]  # the second time it is there already
     saved = bundle.load(directory / "best")
     assert _is(saved, TRAINED) and saved.train.epochs == 40 and saved.metrics["val_error"] == error
+    assert saved.confusion is not None and set(saved.confusion) == {"val", "test"}
+    assert saved.confusion["test"].accuracy == pytest.approx(1 - saved.metrics["test_error"])
+    answers = model_training.classify(model_training.logits(saved.model(), _data(), saved.front_end, "val"))
+    labels = _data().labels_of("val")
+    assert saved.confusion["val"] == Confusion.of(labels, answers, CONFIG.class_names)
+
+
+def test_a_network_that_guesses_is_warned_of(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All weights alike, it answers one class."""
+    _finish(directory, CONFIG, Training(Outcome(0.125, 0.1)), monkeypatch)
+    assert "warning: test error 66.67%: no better than always answering a (66.67%)" in capsys.readouterr().err
 
 
 def test_better_weights_of_the_search_are_kept(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -71,6 +72,27 @@ def test_impossible_bounds_end_with_an_error(monkeypatch: pytest.MonkeyPatch) ->
     settings = changed(PLAIN, max_overrun=1.0, bounds=Bounds(size=5))
     with pytest.raises(LogGradError, match=r"can be used \(.*size: 50.*raise --max_overrun or the bounds"):
         propose(settings, 0, [], [])
+    settings = changed(settings, bounds=Bounds(peak_memory=None, size=5_000, ram=3_000))
+    with pytest.raises(LogGradError, match="can be used") as caught:
+        propose(settings, 0, [], [])
+    told = re.search(
+        r"the nearest has multiply-accumulates ([\d,]+) of 1,000,000, weights ([\d,]+) of 5,000 B, RAM on the"
+        r" board ([\d,]+) of 3,000 B;",
+        str(caught.value),
+    )
+    assert told is not None
+    macs, size, ram = (int(text.replace(",", "")) for text in told.groups())
+    assert macs <= 1_000_000 and size <= 5_000 and 3_000 < ram < 6_000
+
+
+def test_whoever_watches_decides_nothing() -> None:
+    settings = changed(PLAIN, max_overrun=1.0, children=3)
+    seen: list[tuple[int, int, int]] = []
+    watched = propose(settings, 4, [], [], lambda *told: seen.append(told))
+    assert watched == propose(settings, 4, [], [])
+    rejected = sum(n for name, n in watched.rejected if name != proposal.CROWDED)
+    assert [drawn for _, drawn, _ in seen] == list(range(3 + rejected))
+    assert {index for index, _, _ in seen} == {4} and seen[0][2] == 0 and seen[-1][2] == 2
 
 
 def test_no_network_is_trained_twice() -> None:

@@ -1,0 +1,25 @@
+"""search.run.profiles: of few images a training is as long as of a thousand."""
+
+import pytest
+
+from loggrad_tf.data.summary import FEW
+from search.run.profiles import PROFILES, for_images
+
+
+@pytest.mark.parametrize("name", list(PROFILES))
+@pytest.mark.parametrize("images", [FEW, 1691, 10**6])
+def test_a_profile_is_meant_for_sets_that_are_not_small(name: str, images: int) -> None:
+    assert for_images(PROFILES[name], images) == PROFILES[name]
+
+
+def test_of_few_images_epochs_and_rungs_see_as_many() -> None:
+    quick = PROFILES["quick"]
+    few = for_images(quick, 212)
+    assert (few.train.epochs, few.rungs, few.final.epochs) == (38, (10, 19), 189)
+    for images in (1, 60, 212, 500, FEW - 1):
+        found = for_images(quick, images)
+        lengths = (*found.rungs, found.train.epochs, found.final.epochs)
+        usual = (*quick.rungs, quick.train.epochs, quick.final.epochs)
+        for epochs, before in zip(lengths, usual, strict=True):
+            assert 0 <= epochs * images - before * FEW < images
+        assert found.reached_rungs == found.rungs and found.final.shift == quick.final.shift
