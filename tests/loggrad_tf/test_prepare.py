@@ -90,7 +90,9 @@ def test_colours_and_tones_for_the_eye() -> None:
 def test_a_set_of_few_crops_is_named(images: int, warned: bool) -> None:
     split = np.repeat(np.arange(3, dtype=np.uint8), (images, 20, 20))
     labels, pixels = np.zeros(len(split), np.int32), np.zeros((len(split), 2, 2), np.uint16)
-    data = DataSet(pixels, labels, split, ("a", "b"), Sensor(12, 0, 4095), "gray", "folder:x", "0", Path("x"))
+    data = DataSet(
+        pixels, labels, split, ("a", "b"), Sensor(12, 0, 4095), "gray", "pad", "folder:x", "0", Path("x")
+    )
     warning = few(data)
     assert (warning is not None) == warned
     assert warning is None or (f"folder:x: {images} crops to train on" in warning and "add" in warning)
