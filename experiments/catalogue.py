@@ -3,6 +3,7 @@
 PROFILES = ("quick", "long", "paper")
 
 EXPERIMENTS = {
+    "fig01_pipeline": "Fig. 1: a photograph on its way, from the RAW codes to the class",
     "fig02_energy": "Fig. 2: energy of the stages from photosite to class",
     "fig03_illumination": "Fig. 3: log gradients do not see the illumination",
     "fig04_reconstruction": "Fig. 4 and 11: photographs reconstructed from their log gradients",
