@@ -140,14 +140,37 @@ def parsed(module: str, asked: list[list[str]]) -> tuple[list[list[str]], list[s
     return wrong, names
 
 
+@functools.cache
+def of_pages(module: str) -> tuple[list[str], list[str]]:
+    """What is wrong with the commands of all pages that name a door, and the names of its flags."""
+    asked = by_door().get(module, [("no page", [])])
+    wrong, names = parsed(module, [words for _, words in asked])
+    return [f"{page}: {words}: {why}" for (page, words), why in zip(asked, wrong, strict=True) if why], names
+
+
 @pytest.mark.seconds
 @pytest.mark.parametrize("module", sorted(by_door()))
 def test_commands_parse(module: str) -> None:
-    asked = by_door()[module]
-    wrong, names = parsed(module, [words for _, words in asked])
-    assert names or not any(words for _, words in asked)
-    faults = [f"{page}: {words}: {why}" for (page, words), why in zip(asked, wrong, strict=True) if why]
+    faults, names = of_pages(module)
     assert not faults, "\n".join(faults)
+    assert names or not any(words for _, words in by_door()[module])
+
+
+@functools.cache
+def flags_there_are() -> set[str]:
+    """Of all doors of ``loggrad`` and of all that pages name."""
+    modules = {module.removesuffix(".__main__") for module in loggrad.DOORS.values()} | set(by_door())
+    names = {name for module in modules for name in of_pages(module)[1]}
+    return names | {f"--no{name.removeprefix('--')}" for name in names} | {"--help"}
+
+
+@pytest.mark.seconds
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_flags_in_the_text_exist(page: str) -> None:
+    named = {
+        name for span in _SPAN.findall(prose(page)) for name in re.findall(r"(?<!\S)--[a-z][\w-]*", span)
+    }
+    assert named <= flags_there_are(), named - flags_there_are()
 
 
 @pytest.mark.seconds
