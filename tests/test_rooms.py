@@ -180,7 +180,13 @@ def test_what_docstrings_refer_to_exists(package: str) -> None:
     assert not stale, "; ".join(stale)
 
 
-@pytest.mark.parametrize("page", ["README.md", "WORKSPACE.md", "CONTRIBUTING.md", "experiments/RESULTS.md"])
+PAGES = [
+    *("README.md", "WORKSPACE.md", "CONTRIBUTING.md", "experiments/RESULTS.md"),
+    *(path.relative_to(REPOSITORY).as_posix() for path in sorted((REPOSITORY / "docs").glob("*.md"))),
+]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_what_pages_refer_to_exists(page: str) -> None:
     text = (REPOSITORY / page).read_text()
     missing = [one for one in re.findall(r"`(tests/[\w/.]+)`", text) if not (REPOSITORY / one).exists()]
