@@ -19,7 +19,7 @@ import pytest
 
 import loggrad
 import loggrad_tf
-from export import firmware
+from export import boards, firmware
 from loggrad_tf.data import synthetic
 from loggrad_tf.transform.frontend import fixed
 from loggrad_tf.transform.sensor import Sensor
@@ -286,6 +286,10 @@ def test_the_readme_is_one_screen_and_names_both_commands() -> None:
     assert len(readme) <= 8000
     for said in (b"make search", b"make test", b".venv", b"loggrad doctor", b", 0 mismatches"):
         assert said in readme
+
+
+def test_every_board_is_named() -> None:
+    assert {name for name in boards.names() if f"`{name}`" not in text("docs/firmware.md")} == set()
 
 
 def constant(path: str, name: str) -> str:
