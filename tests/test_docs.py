@@ -61,8 +61,9 @@ def joined(block: str) -> str:
 
 def door(words: list[str]) -> tuple[str, list[str]] | None:
     """The module of a command and its arguments; None where the words name no door of ours."""
-    if words[:2] == ["python", "-m"]:
+    if words[:2] == ["python", "-m"] and words[2] != "loggrad":
         return words[2], words[3:]
+    words = words[words.index("loggrad") :] if "loggrad" in words[:3] else words
     if words[0] == "loggrad" and words[1:2] not in ([], ["VERB"], ["--help"]):
         return loggrad.DOORS[words[1]].removesuffix(".__main__"), words[2:]
     return None
@@ -306,7 +307,10 @@ def test_the_changelog_names_the_versions_there_are() -> None:
         " ".join(released.split()),
     )
     version = loggrad_tf.__version__
-    model, project = constant("export/convert.py", "VERSION"), constant("export/firmware.py", "VERSION")
+    model, project = (
+        constant("export/quantization/conversion.py", "VERSION"),
+        constant("export/firmware.py", "VERSION"),
+    )
     assert said == [(version, model, constant("search/run/rundir.py", "FORMAT"), project)]
     assert f"\nversion: {version}\n" in text("CITATION.cff")
 
