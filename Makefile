@@ -12,18 +12,19 @@ FIGURES_OUT ?= runs/experiments
 FIGURES_FLAGS ?=
 PY := $(VENV)/bin/python
 
-.PHONY: help setup search figures check test test-tools test-all lint lock clean
+.PHONY: help setup search figures docs check test test-tools test-all lint lock clean
 
 help:
 	@echo "make search    search, convert, build and verify on the embedded data (RUN=$(RUN), BOARD=$(BOARD))"
 	@echo "make figures   the paper's figures and what it left open (DATA=$(DATA), PROFILE=$(PROFILE), FIGURES=$(FIGURES))"
+	@echo "make docs      the documentation as a site that needs no network: site/index.html"
 	@echo "make check     for every edit: lint, types and the fast tests, below two minutes"
 	@echo "make test      the tests, without the slow ones"
 	@echo "make test-all  all tests"
 	@echo "make lint      ruff and mypy"
 	@echo "make setup     only install: virtual environment in $(VENV), ARM tools by apt"
 	@echo "make lock      renew requirements.lock from pyproject.toml"
-	@echo "make clean     remove the virtual environment; runs/ stays"
+	@echo "make clean     remove the virtual environment and site/; runs/ stays"
 
 setup: $(VENV)/.installed
 	@PYTHON="$(PY)" sh firmware/install_tools.sh || true
@@ -45,6 +46,11 @@ search: setup
 
 figures: setup
 	"$(PY)" -m experiments --figure=$(FIGURES) --data="$(DATA)" --profile=$(PROFILE) --out="$(FIGURES_OUT)" $(FIGURES_FLAGS)
+
+# The variable leaves out what the theme's authors say of another program.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 "$(PY)" -m mkdocs build --strict --quiet
+	@echo "site/index.html: open it in a browser"
 
 PYTEST := "$(PY)" -m pytest -q -n logical --dist=loadscope
 
@@ -68,8 +74,8 @@ lint: setup
 	"$(PY)" -m mypy
 
 lock:
-	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra dev --extra docs --universal --python-version 3.11 --generate-hashes \
 		--no-header --no-annotate --quiet --output-file requirements.lock
 
 clean:
-	rm -rf "$(VENV)"
+	rm -rf "$(VENV)" site

@@ -68,8 +68,15 @@ class GradientQuantizer(_RawLayer):
       border: ``mirror`` keeps H x W; ``valid`` gives H-2 x W-2.
     """
 
-    def __init__(self, ratios: tuple[int, ...], shift: int = DEFAULT_SHIFT, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        ratios: tuple[int, ...],
+        shift: int = DEFAULT_SHIFT,
+        offset: int = 1,
+        border: str = "mirror",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(offset, border, **kwargs)
         self.ratios = tuple(int(k) for k in ratios)
         self.shift = int(shift)
         check_ratios(self.ratios, self.shift)

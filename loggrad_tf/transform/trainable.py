@@ -81,9 +81,11 @@ class TrainableQuantizer(LogGradient):
         width: float = WIDTH,
         gain: float = GAIN,
         shift: int = DEFAULT_SHIFT,
+        offset: int = 1,
+        border: str = "mirror",
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(offset, border, **kwargs)
         self.start = tuple(float(t) for t in thresholds)
         self.floor, self.width, self.gain, self.shift = float(floor), float(width), float(gain), int(shift)
         if not (self.floor >= 0 and self.width > 0 and self.gain > 0):
