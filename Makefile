@@ -49,7 +49,7 @@ figures: setup
 
 # The variable leaves out what the theme's authors say of another program.
 docs: setup
-	NO_MKDOCS_2_WARNING=1 "$(PY)" -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 "$(PY)" -m mkdocs build --strict
 	@echo "site/index.html: open it in a browser"
 
 PYTEST := "$(PY)" -m pytest -q -n logical --dist=loadscope

@@ -1,14 +1,12 @@
 """A Jupyter notebook, as it was run, as a page: its text, its code, and what each cell gave.
 
-Shown are text, errors' text and PNG pictures; of an output in several forms, the picture.
+Shown are text and PNG pictures, of an output in several forms the picture. Left out is what went to standard
+error, which is progress and its time.
 """
 
 import base64
 import json
-import re
 from typing import Any
-
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def _joined(text: str | list[str]) -> str:
@@ -20,18 +18,18 @@ def _fenced(text: str, language: str) -> str:
 
 
 def _plain(output: dict[str, Any]) -> str:
-    """The text of an output, empty if it has none."""
-    if output["output_type"] == "error":
-        return "\n".join(output["traceback"])
-    return _joined(output["text"] if "text" in output else output["data"].get("text/plain", ""))
+    """The text of an output, empty if it has none that is shown."""
+    if output["output_type"] == "stream":
+        return _joined(output["text"]) if output["name"] == "stdout" else ""
+    return _joined(output["data"].get("text/plain", ""))
 
 
 def page(name: str, text: str) -> tuple[str, dict[int, bytes]]:
     """Markdown, and the PNG files that it shows as ``STEM-NUMBER.png``, by number.
 
     Args:
-      name: of the notebook's file, for the link to it below the first heading.
-      text: what the file holds.
+      name: of the notebook's file.
+      text: what it holds.
     """
     stem = name.removesuffix(".ipynb")
     parts: list[str] = []
@@ -49,6 +47,6 @@ def page(name: str, text: str) -> tuple[str, dict[int, bytes]]:
                 number = len(pictures) + 1
                 pictures[number] = base64.b64decode(_joined(picture))
                 parts.append(f"![What the cell above draws]({stem}-{number}.png)\n")
-            elif shown := _COLOURS.sub("", _plain(output)):
+            elif shown := _plain(output):
                 parts.append(_fenced(shown, "text"))
     return "\n".join(parts), pictures
