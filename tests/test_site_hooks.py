@@ -33,6 +33,7 @@ KNOWN = {"index.md", "data.md", "architecture.md", "api/index.md", "tutorial.md"
         ("architecture.md", "![a](docs/pictures/a.png)", "![a](pictures/a.png)"),
         ("data.md", "[first](../README.md)", "[first](index.md)"),
         ("data.md", "[run it](tutorial.ipynb)", "[run it](tutorial.md)"),
+        ("tutorial.md", "[the notebook](tutorial.ipynb)", "[the notebook](tutorial.ipynb)"),
         ("data.md", "[`raw`](../loggrad_tf/data/raw.py)", "`raw`"),
         (
             "data.md",

@@ -68,6 +68,8 @@ def resolved(markdown: str, page: str, known: set[str]) -> str:
             return match[0]
         source, heading = _target(page, where)
         found = page_of(source)
+        if found == page:  # a notebook's page has the notebook
+            return match[0]
         if found in known:
             here = posixpath.relpath(found, posixpath.dirname(page) or ".")
             return f"{mark}[{text}]({here}{'#' + heading if heading else ''})"
