@@ -21,7 +21,7 @@ from loggrad_tf.errors import LogGradError
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("nets", ["2conv1fc", "dsmall", "resnet", "vww_96"], "Networks to measure.")
-flags.DEFINE_list("boards", ["mps2-an386", "mps3-an547"], "Boards of firmware/boards.")
+flags.DEFINE_list("targets", ["mps2-an386", "mps3-an547"], "Boards of firmware/boards.")
 flags.DEFINE_integer("frames", 16, "Frames per network and board.", lower_bound=1)
 flags.DEFINE_boolean("layers", True, "Compare every layer, not only the scores.")
 flags.DEFINE_string("vww", None, "The vww_96_int8.tflite of MLPerf Tiny; else ../shared/models is looked at.")
@@ -132,7 +132,7 @@ def main(argv: list[str]) -> None:
                 model = engine_nets.write(net, Path(work) / net)
             else:
                 raise LogGradError(f"--nets={net}: choose of {', '.join(engine_nets.NETWORKS)}, vww_96")
-            for board in FLAGS.boards:
+            for board in FLAGS.targets:
                 row = measure(net, board, model, Path(work) / f"{net}-{board}")
                 rows.append(row)
                 print(
