@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterable
 
-from search.cost.costs import RESOURCES, Costs
+from search.cost.costs import RESOURCES
 from search.cost.objectives import BOUND_FLAGS, Bounds, Point
 
 
@@ -67,13 +67,6 @@ def verdict(point: Point, bounds: Bounds) -> str:
 def broken(point: Point, bounds: Bounds) -> list[str]:
     """What lies over its bound, the error's first, in words."""
     return [QUANTITIES[name].label for name, _ in _split(point, bounds)[1]]
-
-
-def least_over(costs: Costs, bounds: Bounds) -> str:
-    """What of a network that was not trained lies over its bound: the flags that would have to rise."""
-    return ", ".join(
-        FLAG_OF[name] for name, bound in bounds.resources.items() if getattr(costs, name) > bound
-    )
 
 
 def _split(point: Point, bounds: Bounds) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:

@@ -93,7 +93,7 @@ class Floor:
 
 
 def floor(settings: Settings) -> Floor:
-    """What no network goes below, of the costs that are bounded; a third of a second at 96x96."""
+    """What no network goes below, of the costs that are bounded; a tenth of a second."""
     names = sorted(settings.bounds.resources, key=RESOURCES.index)
     graphs = [build(genotype, settings) for genotype in _narrowest()]
     least: dict[str, float] = {}

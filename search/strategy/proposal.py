@@ -34,7 +34,7 @@ from models.pruning.channels import uniformly
 from models.recipe import Pruning
 from search.cost.costs import RESOURCES, Costs, Target, costs, count
 from search.cost.objectives import ERROR, Bounds, Point, draw_lambdas, fitness, overrun, pareto_front
-from search.cost.quantities import against
+from search.cost.quantities import FLAG_OF, against
 from search.record.history import Candidate, Record
 from search.space import genotype as space
 from search.space.assembly import assemble
@@ -218,8 +218,9 @@ def _told(nearest: _Miss | None, settings: Settings) -> str:
     if nearest is None:
         return ""
     bounds = settings.bounds
-    found = count(expected(nearest.genotype, settings), settings.target, tuple(bounds.resources))
-    return f"; the nearest has {against(found, bounds)}"
+    found = list(count(expected(nearest.genotype, settings), settings.target, tuple(bounds.resources)))
+    over = " and ".join(FLAG_OF[name] for name, value in found if value > bounds.resources[name])
+    return f"; the nearest has {against(found, bounds)}, over {over}"
 
 
 def _is_start(index: int, settings: Settings) -> bool:

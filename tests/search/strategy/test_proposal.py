@@ -77,7 +77,7 @@ def test_impossible_bounds_end_with_an_error(monkeypatch: pytest.MonkeyPatch) ->
         propose(settings, 0, [], [])
     told = re.search(
         r"the nearest has multiply-accumulates ([\d,]+) of 1,000,000, weights ([\d,]+) of 5,000 B, RAM on the"
-        r" board ([\d,]+) of 3,000 B;",
+        r" board ([\d,]+) of 3,000 B, over --ram_bound; raise",
         str(caught.value),
     )
     assert told is not None
