@@ -36,6 +36,7 @@ from PIL import Image
 
 from firmware import project as projects
 from firmware import run as firmware_run
+from loggrad_tf.confusion import Confusion
 from loggrad_tf.data import dataset, description, folder, photo, prepared, raw, voc
 from loggrad_tf.data.request import DataReference
 from loggrad_tf.data.sources import Picture
@@ -87,6 +88,7 @@ def _make_bundle(place: Path) -> None:
         train=TrainConfig(),
         seed=3,
         metrics={"val_error": 0.25, "test_error": 0.5},
+        confusion={"test": Confusion(("a", "b", "c"), ((1, 2, 0), (0, 3, 0), (0, 0, 0)))},
         weights=tuple(weights),
     )
     place.rmdir()
