@@ -46,7 +46,7 @@ class Op(JsonBase):
       shape: output shape without the batch.
       kernel: window (rows, columns) of conv, depthwise and pools.
       stride: step (rows, columns) of the same.
-      padding: ``valid`` or ``same`` (conv and depthwise only).
+      padding: ``valid`` or ``same``; what pools pad counts for nothing.
       bn: a batch normalisation follows.
       relu: a ReLU follows (after the batch normalisation).
       name: unique within the graph; also names the layer in Keras and in the C.

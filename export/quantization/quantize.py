@@ -141,9 +141,9 @@ def _apply(
             x = tf.matmul(x, kernel)
         x = tf.nn.bias_add(x, biases[op.name])
     elif op.kind == "max_pool":
-        x = tf.nn.max_pool2d(x, op.kernel, op.stride, "VALID")
+        x = tf.nn.max_pool2d(x, op.kernel, op.stride, op.padding.upper())
     elif op.kind == "avg_pool":
-        x = tf.nn.avg_pool2d(x, op.kernel, op.stride, "VALID")
+        x = tf.nn.avg_pool2d(x, op.kernel, op.stride, op.padding.upper())
     elif op.kind == "global_avg":
         x = tf.reduce_mean(x, axis=[1, 2])
     elif op.kind == "flatten":

@@ -18,9 +18,11 @@ from export.tflite import graph as tflite_graph
 from export.tflite.quant_graph import QuantGraph
 from loggrad_tf.transform.frontend import FORMATS
 from models import keras_net
+from models.from_keras.network import read
 from models.graph import Graph, GraphBuilder
 from tests.models.test_graph import GRAPHS
 from tests.support import converted
+from tests.support.keras_models import MODELS, randomised
 
 BOARDS = ("mps2-an386", "stm32vldiscovery", "microbit", "mps3-an547")
 
@@ -70,6 +72,12 @@ def compare(graph: Graph, name: str, seed: int = 0) -> None:
             actual = dataclasses.replace(actual, flash=actual.flash + shared)
         assert shared >= 0 and expected == actual
         assert costs.predict(one, source, board["core"]) == costs.predict(other, source, board["core"])
+
+
+@pytest.mark.seconds
+@pytest.mark.parametrize("name", MODELS)
+def test_networks_that_were_keras_models(name: str) -> None:
+    compare(read(randomised(MODELS[name]())).graph, "loggrad_1p5")
 
 
 @pytest.mark.seconds

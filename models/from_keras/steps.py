@@ -1,0 +1,211 @@
+"""A Keras model's configuration -> steps in order of execution: models in models are laid out flat.
+
+The configuration is the one that a .keras file holds and ``keras.saving.serialize_keras_object`` gives, of a
+Functional or Sequential model. It may come from a stranger: every model and every layer with weights is
+visited once, so the work is bounded by the size of the configuration.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from loggrad_tf.errors import LogGradError
+from models.from_keras import layers
+from models.from_keras.layers import Source, Step
+
+MODELS = ("Functional", "Sequential")
+# Models in models.
+_DEEPEST = 16
+_TENSOR = "__keras_tensor__"
+# A call of a layer: its name, and which of its calls.
+_Node = tuple[str, int]
+
+
+def of(config: Any) -> tuple[Step, ...]:
+    """The steps of a model; the first is its input, the last its output.
+
+    Raises:
+      LogGradError: something that the graph has no word for, or a damaged configuration.
+    """
+    walk = _Walk()
+    output = walk.model(_fields(config), (), ())
+    if output != len(walk.steps) - 1:
+        raise LogGradError("the model's output is not what it computes last: damaged model")
+    return tuple(walk.steps)
+
+
+def is_model(entry: dict[str, Any]) -> bool:
+    """Is an entry of a configuration a model of layers?"""
+    return entry.get("class_name") in MODELS
+
+
+def _fields(entry: Any) -> dict[str, Any]:
+    if not isinstance(entry, dict) or not isinstance(entry.get("config"), dict):
+        raise LogGradError("a layer without a configuration: damaged model")
+    return entry
+
+
+def _name(entry: dict[str, Any]) -> str:
+    name = entry["config"].get("name")
+    if not isinstance(name, str):
+        raise LogGradError("a layer without a name: damaged model")
+    return name
+
+
+def _children(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    children = entry["config"].get("layers")
+    if not isinstance(children, list) or not children:
+        raise LogGradError("a model without layers: damaged, or never built")
+    return [_fields(child) for child in children]
+
+
+class _Walk:
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+        self._seen: set[tuple[str, ...]] = set()
+
+    def model(self, entry: dict[str, Any], path: tuple[str, ...], inputs: tuple[int, ...]) -> int:
+        """Lay out a model; returns the position of its output.
+
+        Args:
+          path: names of the models that it lies in, and its own; () for the outermost.
+          inputs: positions of what it is called with; () for the outermost.
+        """
+        source = Source(path or (str(entry["config"].get("name")),), str(entry.get("class_name")))
+        if not is_model(entry):
+            source.refuse("a model of its own class", "build it as a Functional or Sequential model")
+        if len(path) > _DEEPEST:
+            source.refuse(f"lies more than {_DEEPEST} models deep", "build it flat")
+        if entry["class_name"] == "Sequential":
+            return self._sequential(entry, path, inputs)
+        return self._functional(entry, source, path, inputs)
+
+    def _sequential(self, entry: dict[str, Any], path: tuple[str, ...], inputs: tuple[int, ...]) -> int:
+        children = _children(entry)
+        if children[0].get("class_name") == "InputLayer":
+            first = inputs[0] if inputs else self._input(children[0], path)
+            children = children[1:]
+        elif inputs:
+            first = inputs[0]
+        else:
+            raise LogGradError("a Sequential model without an Input: give it keras.Input(shape) first")
+        for child in children:
+            first = self._call(child, (*path, _name(child)), (first,))
+        return first
+
+    def _functional(
+        self, entry: dict[str, Any], source: Source, path: tuple[str, ...], inputs: tuple[int, ...]
+    ) -> int:
+        children = {_name(child): child for child in _children(entry)}
+        begins = list(_nodes(entry["config"].get("input_layers")))
+        ends = list(_nodes(entry["config"].get("output_layers")))
+        if len(begins) != 1 or len(inputs) > 1:
+            source.refuse(f"{max(len(begins), len(inputs))} inputs", "give it the pixels alone")
+        if len(ends) != 1:
+            source.refuse(f"{len(ends)} outputs", "give it the scores of the classes alone")
+        begin = begins[0]
+        if begin[0] not in children:
+            raise LogGradError(f"model '{source.path[-1]}' without its input: damaged model")
+        done = {begin: inputs[0] if inputs else self._input(children[begin[0]], path)}
+        # Depth first, without recursion; a node is open while what it reads is laid out.
+        stack, opened = [ends[0]], set[_Node]()
+        while stack:
+            node = stack[-1]
+            if node in done:
+                stack.pop()
+                continue
+            if node[0] not in children:
+                raise LogGradError(f"layer '{node[0][:80]}' is read, but not there: damaged model")
+            child = children[node[0]]
+            reads = self._reads(child, (*path, node[0]), node[1])
+            missing = [one for one in reads if one not in done]
+            if opened.intersection(missing):
+                raise LogGradError(f"layer '{node[0][:80]}' reads itself: damaged model")
+            if missing:
+                opened.add(node)
+                stack += reversed(missing)
+                continue
+            done[node] = self._call(child, (*path, node[0]), tuple(done[one] for one in reads))
+            stack.pop()
+        return done[ends[0]]
+
+    def _input(self, entry: dict[str, Any], path: tuple[str, ...]) -> int:
+        source = Source((*path, _name(entry)), str(entry.get("class_name")))
+        shape = entry["config"].get("batch_shape")
+        known = isinstance(shape, list | tuple) and all(isinstance(side, int) for side in shape[1:])
+        if not known or len(shape) != 4:
+            source.refuse(f"takes {str(shape)[:40]}", "give it keras.Input((size, size, 1))")
+        self.steps.append(Step("input", source, shape=tuple(shape[1:])))
+        return len(self.steps) - 1
+
+    def _call(self, entry: dict[str, Any], path: tuple[str, ...], inputs: tuple[int, ...]) -> int:
+        """Lay out one call of a layer or a model."""
+        source = Source(path, str(entry.get("class_name")))
+        if is_model(entry):
+            self._once(source)
+            return self.model(entry, path, inputs)
+        found = layers.read(source, entry.get("module"), entry.get("registered_name"), entry["config"])
+        if any(step.kind not in layers.SHAREABLE for step in found):
+            self._once(source)
+        for step in found:
+            if len(inputs) != 1 and step.kind != "add":
+                source.refuse(f"reads {len(inputs)} maps", "give it one")
+            self.steps.append(dataclasses.replace(step, inputs=inputs))
+            inputs = (len(self.steps) - 1,)
+        if len(inputs) != 1:
+            source.refuse(f"reads {len(inputs)} maps", "give it one")
+        return inputs[0]
+
+    def _once(self, source: Source) -> None:
+        if source.path in self._seen:
+            source.refuse("is called twice", "give every place a layer of its own")
+        self._seen.add(source.path)
+
+    def _reads(self, entry: dict[str, Any], path: tuple[str, ...], call: int) -> list[_Node]:
+        """What one call of a layer reads."""
+        source = Source(path, str(entry.get("class_name")))
+        calls = entry.get("inbound_nodes")
+        if not isinstance(calls, list) or not 0 <= call < len(calls) or not isinstance(calls[call], dict):
+            source.refuse("is read, but never called", "damaged model; save it anew with Keras 3")
+        args, named = calls[call].get("args"), calls[call].get("kwargs")
+        found: list[_Node] = []
+        if isinstance(named, dict):
+            # Who runs the model says whether it trains, whatever its calls say.
+            named = {key: value for key, value in named.items() if key != "training"}
+        for value in (*_leaves(args), *_leaves(named)):
+            if isinstance(value, dict):
+                found += _nodes(value["config"].get("keras_history"))
+            elif value not in (None, False):
+                source.refuse(f"is called with {str(value)[:40]}", "call it with maps alone")
+        return found
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """Tensors and constants of a call's arguments."""
+    stack = [value]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, list | tuple):
+            stack += reversed(one)
+        elif isinstance(one, dict) and not (
+            one.get("class_name") == _TENSOR and isinstance(one.get("config"), dict)
+        ):
+            stack += reversed(list(one.values()))
+        else:
+            yield one
+
+
+def _nodes(value: Any) -> Iterator[_Node]:
+    """Of ``[name, call, output]``, or a list or a dict of those: names and calls."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list | tuple):
+        raise LogGradError("a connection without its ends: damaged model")
+    if len(value) == 3 and isinstance(value[0], str):
+        name, call, output = value
+        if not isinstance(call, int) or output != 0:
+            raise LogGradError(f"layer '{name[:80]}': a connection of several outputs is not known")
+        yield name, call
+        return
+    for one in value:
+        yield from _nodes(one)
