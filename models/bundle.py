@@ -130,6 +130,22 @@ def _check_weights(graph: Graph, weights: tuple[np.ndarray, ...]) -> None:
         raise LogGradError("weights.npz holds other values than float32")
 
 
+def find(run: Path, flag: str) -> Path:
+    """RUN/best of a search run, or RUN itself if it is a saved network.
+
+    Raises:
+      LogGradError: there is none; names ``flag``.
+    """
+    if not run.is_dir():
+        raise LogGradError(f"--{flag}={run}: not a directory; give the one that search.evolve wrote")
+    for candidate in (run / "best", run):
+        if (candidate / "network.json").is_file():
+            return candidate
+    raise LogGradError(
+        f"--{flag}={run}: no finished network there (best/network.json); finish the search with --resume"
+    )
+
+
 def load(directory: Path) -> Bundle:
     """Read a bundle; a missing, foreign or damaged one is an error that says so."""
     description = directory / "network.json"

@@ -117,6 +117,14 @@ class FoldedWeights:
     biases: dict[str, np.ndarray]
 
 
+def with_weights(graph: Graph, weights: FoldedWeights) -> keras.Model:
+    """The Keras model of a graph without batch normalisations, with these weights."""
+    model = build(graph)
+    for name, kernel in weights.kernels.items():
+        model.get_layer(name).set_weights([kernel, weights.biases[name]])
+    return model
+
+
 def fold(graph: Graph, model: keras.Model) -> FoldedWeights:
     """Weights by op name, so that ``op(x) = kernel * x + bias`` includes its batch norm.
 

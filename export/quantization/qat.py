@@ -154,7 +154,7 @@ def train(
     pixels, labels = data.subset("train")
     steps = steps_per_epoch(len(pixels), config) * config.epochs
     pixels = requantize(pixels, data.sensor, front_end.sensor)
-    batches = training_batches(pixels, labels, len(data.class_names), front_end, config, seed)
+    batches = training_batches(pixels, labels, start.graph.output_units, front_end, config, seed)
     network = _RoundedNetwork(start, front_end)
     image = keras.Input(start.graph.input_shape, name="pixels")
     descent = Descent(

@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loggrad_tf import json_base
+from loggrad_tf import json_base, quiet
 from loggrad_tf.errors import LogGradError
 from models.from_keras import steps
 from models.from_keras.assembly import assemble
@@ -112,6 +112,7 @@ def _check_weights(weights: bytes) -> None:
 
 
 def _built(path: Path, config: dict[str, Any], weights: bytes) -> "keras.Model":
+    quiet.import_tensorflow()
     import keras
 
     # Registered when imported, as the file names them.

@@ -25,7 +25,7 @@ def steps_per_epoch(images: int, config: TrainConfig) -> int:
 def training_batches(
     pixels: np.ndarray,
     labels: np.ndarray,
-    classes: int,
+    units: int,
     front_end: FrontEnd,
     config: TrainConfig,
     seed: int,
@@ -37,12 +37,13 @@ def training_batches(
     compiled transform sees one shape.
 
     Args:
+      units: outputs of the network; one decides two classes.
       transform: of P (batch, H, W), in place of the front end's.
     """
     count = len(pixels)
     size = min(config.batch_size, count)
     memory = tf.constant(pixels)
-    targets = tf.constant(one_hot(labels, classes))
+    targets = tf.constant(one_hot(labels, units))
     encode = transform or _encoder(front_end)
     mosaic = front_end.sensor.cfa != MONO
 
@@ -61,11 +62,11 @@ def training_batches(
 _encoder = functools.lru_cache(maxsize=8)(ops.encoder)
 
 
-def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Training targets, float32: (N, classes), or (N, 1) of 0 and 1 for two classes."""
-    if classes == 2:
+def one_hot(labels: np.ndarray, units: int) -> np.ndarray:
+    """Training targets, float32: (N, units), or (N, 1) of 0 and 1 for one unit."""
+    if units == 1:
         return labels[:, None].astype(np.float32)
-    return np.eye(classes, dtype=np.float32)[labels]
+    return np.eye(units, dtype=np.float32)[labels]
 
 
 def augment(

@@ -82,7 +82,7 @@ def train(
     batches = training_batches(
         requantize(pixels, data.sensor, front_end.sensor),
         labels,
-        len(data.class_names),
+        graph.output_units,
         front_end,
         config,
         seed,

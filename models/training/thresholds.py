@@ -121,8 +121,8 @@ def train(
             config.label_smoothing,
         )
         order = seed if not numbers.start else 2**31 - 1 - seed
-        classes = len(data.class_names)
-        batches = training_batches(pixels, labels, classes, front_end, config, order, transform)
+        units = graph.output_units
+        batches = training_batches(pixels, labels, units, front_end, config, order, transform)
         return descent.epochs(batches, numbers, on_epoch=on_epoch)
 
     whole = keras.Model(raw, network(quantizer(raw)))

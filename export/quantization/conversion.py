@@ -1,0 +1,212 @@
+"""A trained network -> int8 flatbuffer and its description: of a saved network, or of a Keras model.
+
+From a notebook, behind a layer of levels::
+
+    data = dataset.load("folder:photos", size=96)
+    model = keras.Sequential([keras.Input((96, 96, 1)), GradientQuantizer((5500,)), ...])
+    model.fit(...)
+    write(Path("out"), convert_keras(model, data))
+
+Both go through the same graph, the same calibration and the same converter, so a board computes a Keras model
+as exactly as one of the search. With ``Settings(epochs=...)`` the network is fine-tuned as int8 computes
+it (:mod:`export.quantization.qat`). If it then does worse on validation than the network that this began
+with, the latter is kept; if as well, the trained one is, being what was asked for.
+"""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from export.quantization import accuracy, qat
+from export.quantization.settings import Settings
+from loggrad_tf import files
+from loggrad_tf.confusion import Confusion
+from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.transform import frontend
+from loggrad_tf.transform.frontend import FrontEnd
+from loggrad_tf.transform.sensor import requantize
+from models import keras_net, progress
+from models.bundle import Bundle
+from models.from_keras.network import Network, read
+from models.graph import Graph
+from models.recipe import TrainConfig
+from models.training.measure import evaluate
+
+VERSION = 1
+PACKAGES = ("tensorflow", "keras", "numpy", "ai-edge-litert")
+_DEFAULT = Settings()
+
+
+@dataclasses.dataclass(frozen=True)
+class Converted:
+    """A flatbuffer and its description, as written to disk."""
+
+    flatbuffer: bytes
+    description: dict[str, Any]
+
+    def confusion(self, split: str) -> Confusion:
+        """What the int8 network took ``val`` or ``test`` for."""
+        return Confusion.from_json(self.description["confusion"][split])
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A float network that is to be converted.
+
+    Attributes:
+      graph: the network.
+      model: its Keras form (:func:`models.keras_net.build`), trained.
+      front_end: what feeds it.
+      train: the batches and augmentation of its training, for quantised training.
+      seed: of its training; None if that is not known.
+    """
+
+    graph: Graph
+    model: keras.Model
+    front_end: FrontEnd
+    train: TrainConfig
+    seed: int | None
+
+
+def convert_bundle(saved: Bundle, data: DataSet, settings: Settings = _DEFAULT) -> Converted:
+    """Convert a saved network and measure it on validation and test.
+
+    Args:
+      data: the set that it was trained on.
+    """
+    trained = Trained(saved.graph, saved.model(), saved.front_end, saved.train, saved.seed)
+    return convert(trained, data, settings)
+
+
+def convert_keras(
+    model: keras.Model, data: DataSet, input_format: str | None = None, settings: Settings = _DEFAULT
+) -> Converted:
+    """Convert a Keras model and measure it on validation and test.
+
+    The model begins with a layer that makes levels or gradients of linear RAW pixels; or it takes what
+    :meth:`loggrad_tf.transform.frontend.FrontEnd.encode` gives, and ``input_format`` names the format, whose
+    thresholds are then fitted to the training images. Either way it is for the sensor of ``data``. Of its
+    training nothing is known, so quantised training augments nothing.
+
+    Args:
+      model: Functional or Sequential, see :mod:`models.from_keras.layers`; logits, softmax or one sigmoid.
+      data: the set that it was trained on, at the model's size.
+
+    Raises:
+      LogGradError: a layer that the board has no counterpart of; a model for other pictures or classes; a
+        format that is missing, or named though the model has a layer in front.
+    """
+    network = read(model)
+    side = data.pixels.shape[1]
+    if network.side != side:
+        raise LogGradError(
+            f"the model takes {network.side} x {network.side} pixels, the data set has {side} x {side}"
+        )
+    check_classes(network.graph, data)
+    front_end = _front_end(network, data, input_format)
+    float_model = keras_net.with_weights(network.graph, network.weights)
+    trained = Trained(network.graph, float_model, front_end, TrainConfig(), None)
+    return convert(trained, data, settings)
+
+
+def check_classes(graph: Graph, data: DataSet) -> None:
+    """Refuse outputs that are not one a class, or one for two classes."""
+    units, names = graph.output_units, data.class_names
+    if units != len(names) and (units, len(names)) != (1, 2):
+        raise LogGradError(
+            f"the model's outputs: {units}, the data set's classes: {len(names)} ({', '.join(names)}): end"
+            f" with Dense({len(names)})"
+        )
+
+
+def _front_end(network: Network, data: DataSet, input_format: str | None) -> FrontEnd:
+    found = network.front_end(data.sensor)
+    if found is None and input_format is None:
+        raise LogGradError(
+            "the model has no layer of levels in front: name what it takes with"
+            f" --input={', '.join(frontend.FORMATS)}"
+        )
+    if found is not None and input_format is not None:
+        raise LogGradError(
+            f"--input={input_format}: layer '{network.front.name}' makes its input; leave it out"
+        )
+    return found or frontend.fit(str(input_format), data.sensor, data.subset("train")[0])
+
+
+def convert(trained: Trained, data: DataSet, settings: Settings = _DEFAULT) -> Converted:
+    """Convert a float network and measure it on validation and test."""
+    graph, front_end = trained.graph, trained.front_end
+    pixels, _ = data.subset("train")
+    sample = requantize(
+        np.asarray(pixels[:: -(-len(pixels) // settings.calibration)]), data.sensor, front_end.sensor
+    )
+    weights, inputs = keras_net.fold(graph, trained.model), front_end.encode(sample)
+    plain = qat.convert(qat.quantized(graph, weights, inputs, qat.Tuning()), front_end)
+    flatbuffers, tuned = {"int8": plain}, None
+    if settings.epochs is not None:
+        tuning = qat.Tuning(epochs=settings.epochs, ternary_first=settings.ternary_first)
+        start = qat.quantized(graph, weights, inputs, tuning)
+        found, tuned = _tuned(start, trained, data, tuning)
+        flatbuffers = {"post_training": plain, "int8": found}
+    shares, confusion = {}, {}
+    for split in accuracy.SPLITS:
+        shares[f"float_{split}"] = 1 - evaluate(trained.model, data, front_end, split)
+        for name, flatbuffer in flatbuffers.items():
+            table = accuracy.of_int8(flatbuffer, data, front_end, split)
+            shares[f"{name}_{split}"] = table.accuracy
+            confusion[split] = table.to_json()  # the last one is that of int8
+    description = {
+        "version": VERSION,
+        "model_sha256": hashlib.sha256(flatbuffers["int8"]).hexdigest(),
+        "graph_sha256": graph.sha256(),
+        "front_end": front_end.to_json(),
+        "class_names": list(data.class_names),
+        "input_shape": list(graph.input_shape),
+        "input_scale": front_end.input_scale,
+        "input_zero_point": front_end.input_zero_point,
+        "data": data.reference.to_json(),
+        "quantised_training": tuned,
+        "accuracy": shares,
+        "confusion": confusion,
+        "seed": trained.seed,
+        "versions": _versions(),
+    }
+    return Converted(flatbuffers["int8"], description)
+
+
+def _tuned(
+    start: qat.Quantized, trained: Trained, data: DataSet, tuning: qat.Tuning
+) -> tuple[bytes, dict[str, Any]]:
+    """The flatbuffer after quantised training, or before it if that did better, and what became of it.
+
+    Returns:
+      What was done, ``kept``: the trained network is the one that is returned, and the accuracies of both on
+      validation, ``val_before`` and ``val_after``.
+    """
+    front_end = trained.front_end
+    show = progress.of_epochs("quantised training", tuning.epochs)
+    after = qat.train(start, data, front_end, qat.tuned(trained.train, tuning), trained.seed or 0, show)
+    both = {"before": qat.convert(start, front_end), "after": qat.convert(after, front_end)}
+    found = {when: accuracy.of_int8(made, data, front_end, "val").accuracy for when, made in both.items()}
+    kept = found["after"] >= found["before"]
+    record = {"kept": kept, "val_before": found["before"], "val_after": found["after"]}
+    return both["after" if kept else "before"], tuning.to_json() | record
+
+
+def write(directory: Path, converted: Converted) -> None:
+    """``model.tflite`` and ``model.json`` in ``directory``, each whole or not at all."""
+    text = json.dumps(converted.description, indent=1) + "\n"
+    files.write_whole(directory / "model.tflite", converted.flatbuffer)
+    files.write_whole(directory / "model.json", text.encode())
+
+
+def _versions() -> dict[str, str]:
+    return {"python": sys.version.split()[0], **{p: importlib.metadata.version(p) for p in PACKAGES}}
