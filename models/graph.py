@@ -93,6 +93,29 @@ def output_units(classes: int) -> int:
     return 1 if classes == 2 else classes
 
 
+def adapted(graph: Graph, side: int, classes: int) -> Graph:
+    """The same layers for square inputs of another side and another number of classes.
+
+    Raises:
+      LogGradError: a map that becomes empty, or other classes for a network that no dense layer ends.
+    """
+    units = output_units(classes)
+    ops: list[Op] = []
+    for position, op in enumerate(graph.ops):
+        if op.kind == "input":
+            shape: tuple[int, ...] | None = (side, side, op.shape[2])
+        else:
+            shape = _expected_shape(op, [ops[i].shape for i in op.inputs])
+        if position == len(graph.ops) - 1 and units != graph.output_units:
+            if op.kind != "dense":
+                raise LogGradError(
+                    f"op '{op.name}': the last one is no dense layer, so its classes are fixed"
+                )
+            shape = (units,)
+        ops.append(dataclasses.replace(op, shape=shape or op.shape))
+    return Graph(tuple(ops))
+
+
 def weight_shapes(graph: Graph, op: Op) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Shapes of (kernel, bias) in Keras layout: conv HWIO, depthwise HWC1, dense IO."""
     source = graph.ops[op.inputs[0]].shape

@@ -1,26 +1,44 @@
-"""``python -m models.train --net small_bn --input loggrad_1p5 --out DIR``: train one fixed network.
+"""``python -m models.train --net=small_bn --input=loggrad_1p5 --out=DIR``: train one network.
+
+``--net`` is a fixed network, whose defaults are the recipe that the hand-made baseline was measured with.
+``--like=RUN`` is the network of a search, or a saved one, trained anew from scratch: as wide as pruning left
+it, with its recipe, seed, input format, size, mode and sensor, on its data set as that is now, or on
+``--data``; flags that are given win. Its thresholds are fitted to the training images, and its last layer to the number
+of classes. On data that has not changed that is the very training of a search's finalist, bit for bit.
 
 Saves the network where ``export.convert --run DIR`` finds it, and prints its errors on
-validation and test. The defaults are the recipe that the hand-made baseline was measured with.
+validation and test, and what it takes for what.
 """
 
+import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 
 from loggrad_tf import cli, files, quiet
 from loggrad_tf.data import dataset, options
+from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.data.request import Request
 from loggrad_tf.data.summary import few
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend
+from loggrad_tf.transform.frontend import FrontEnd
+from loggrad_tf.transform.sensor import Sensor
 from models import bundle, progress, zoo
+from models.bundle import Bundle, Description
+from models.graph import Graph, adapted
 from models.pruning.channels import prunable
 from models.recipe import Pruning, TrainConfig
+from models.training.reproducible import start_tensorflow
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(options)
 flags.DEFINE_enum("net", "small_bn", list(zoo.NETWORKS), "Fixed network.")
+flags.DEFINE_string(
+    "like", None, "In place of --net: directory of a search run or of a saved network, to be trained anew."
+)
 flags.DEFINE_string("input", "loggrad_1p5", f"Input format: {', '.join(frontend.FORMATS)}.")
 flags.DEFINE_integer("epochs", 40, "Passes over the training images.", lower_bound=1)
 flags.DEFINE_integer("batch", 64, "Images per step.", lower_bound=1)
@@ -38,13 +56,86 @@ flags.DEFINE_integer("seed", 0, "Decides weights, order and augmentation.", lowe
 flags.DEFINE_string("out", None, "Directory for the trained network.")
 
 
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is to be trained, before the data set is known.
+
+    Attributes:
+      name: of the network, for people.
+      request: the data set.
+      format: of the input.
+      config: the recipe.
+      seed: decides weights, order and augmentation.
+      like: the network that is trained anew; None for a fixed one.
+    """
+
+    name: str
+    request: Request
+    format: str
+    config: TrainConfig
+    seed: int
+    like: Description | None
+
+    def graph(self, classes: int) -> Graph:
+        if self.like is None:
+            return zoo.NETWORKS[self.name](self.request.size, classes)
+        return adapted(self.like.graph, self.request.size, classes)
+
+    def sensor(self, data: DataSet) -> Sensor:
+        """What the network is trained for: the data set's sensor, or still that of the network before."""
+        if self.like is None:
+            return data.sensor
+        return dataclasses.replace(self.like.front_end.sensor, cfa=data.sensor.cfa)
+
+
+def _given(name: str, usual: Any) -> Any:
+    """A flag's value if it was given, else what is usual."""
+    return FLAGS[name].value if FLAGS[name].present else usual
+
+
+def _plan(like: Bundle | None) -> Plan:
+    """What the flags ask for, and ``like`` where they say nothing."""
+    if like is None:
+        config = TrainConfig(
+            epochs=FLAGS.epochs, batch_size=FLAGS.batch, schedule="cosine", flip=FLAGS.flip, shift=FLAGS.shift
+        )
+        return Plan(FLAGS.net, options.request(), FLAGS.input, config, FLAGS.seed, None)
+    data, train = like.data, like.train
+    request = Request(
+        spec=_given("data", data.spec),
+        size=_given("size", data.size),
+        mode=_given("mode", data.mode),
+        fit=_given("fit", data.fit),
+    )
+    config = dataclasses.replace(
+        train,
+        epochs=_given("epochs", train.epochs),
+        batch_size=_given("batch", train.batch_size),
+        flip=_given("flip", train.flip),
+        shift=_given("shift", train.shift),
+    )
+    format_ = _given("input", like.front_end.format)
+    return Plan(f"the network of {FLAGS.like}", request, format_, config, _given("seed", like.seed), like)
+
+
+def _front_end(plan: Plan, data: DataSet) -> FrontEnd:
+    sensor = plan.sensor(data)
+    if FLAGS.thresholds == "fixed":
+        return frontend.fixed(plan.format, sensor)
+    return frontend.fit(plan.format, sensor, data.subset("train")[0], data.sensor)
+
+
 def main(argv: list[str]) -> None:
     del argv
     if FLAGS.out is None:
         raise LogGradError("--out is missing: name a directory for the trained network")
-    frontend.check_format(FLAGS.input)
+    if FLAGS.like is not None and FLAGS["net"].present:
+        raise LogGradError("--net and --like name two networks: give one of them")
+    like = bundle.load(bundle.find(Path(FLAGS.like), "like")) if FLAGS.like is not None else None
+    plan = _plan(like)
+    frontend.check_format(plan.format)
     moving = FLAGS.thresholds == "trained"
-    if moving and (FLAGS.sparsity is not None or FLAGS.input not in frontend.LEVELS):
+    if moving and (FLAGS.sparsity is not None or plan.format not in frontend.LEVELS):
         raise LogGradError(
             f"--thresholds=trained: not with --sparsity, and only with --input={', '.join(frontend.LEVELS)}"
         )
@@ -52,52 +143,57 @@ def main(argv: list[str]) -> None:
     out = Path(FLAGS.out)
     files.check_place(out, "out")
     # TensorFlow takes seconds to load; wrong flags must not wait for it.
-    quiet.import_tensorflow()
+    if like is None:
+        quiet.import_tensorflow()
+    else:
+        start_tensorflow()
     from models.training import fit, measure
     from models.training import thresholds as threshold_training
 
     bundle.check_replaceable(out)
-    data = dataset.opened(options.request())
+    data = dataset.opened(plan.request)
     if (warning := few(data)) is not None:
         print(f"warning: {warning}", file=sys.stderr)
-    if FLAGS.thresholds == "fixed":
-        front_end = frontend.fixed(FLAGS.input, data.sensor)
-    else:
-        front_end = frontend.fit(FLAGS.input, data.sensor, data.subset("train")[0])
-    graph = zoo.NETWORKS[FLAGS.net](FLAGS.size, len(data.class_names))
-    config = TrainConfig(
-        epochs=FLAGS.epochs, batch_size=FLAGS.batch, schedule="cosine", flip=FLAGS.flip, shift=FLAGS.shift
-    )
-    show = progress.of_epochs(FLAGS.net, config.epochs)
+    front_end, graph = _front_end(plan, data), plan.graph(len(data.class_names))
+    show = progress.of_epochs(plan.name, plan.config.epochs)
     if moving:
         how = threshold_training.ThresholdConfig()
-        found = threshold_training.train(graph, data, front_end, config, how, FLAGS.seed, show)
+        found = threshold_training.train(graph, data, front_end, plan.config, how, plan.seed, show)
         result, front_end = found.trained, found.front_end
         print(" ".join(f"t{i} = {t:.3f}" for i, t in enumerate(front_end.thresholds, 1)))
     else:
-        result = fit.train(graph, data, front_end, config, FLAGS.seed, show, pruning)
-    metrics = {"val_error": result.val_error}
-    trained = bundle.Bundle(
+        result = fit.train(graph, data, front_end, plan.config, plan.seed, show, pruning)
+    trained = Bundle(
         graph=result.graph,
         front_end=front_end,
         class_names=data.class_names,
         weights=result.weights,
         data=data.reference,
-        train=config,
-        seed=FLAGS.seed,
-        metrics=metrics,
+        train=plan.config,
+        seed=plan.seed,
+        metrics={},
         pruning=pruning,
     )
-    metrics["test_error"] = measure.evaluate(trained.model(), data, front_end, "test")
-    bundle.save(out, trained)
+    model = trained.model()
+    metrics = {"val_error": result.val_error, "test_error": measure.evaluate(model, data, front_end, "test")}
+    confusion = {split: measure.confusion(model, data, front_end, split) for split in ("val", "test")}
+    bundle.save(out, dataclasses.replace(trained, metrics=metrics, confusion=confusion))
     if pruning is not None:
         before, after = (
             sum(group.channels for group in prunable(g, pruning.exempt_first)) for g in (graph, result.graph)
         )
         print(f"{after} of {before} prunable channels left")
+    _report(plan.name, bundle.load(out), data)
+
+
+def _report(name: str, saved: Bundle, data: DataSet) -> None:
+    from models.training import measure
+
+    metrics, confusion = saved.metrics, saved.confusion or {}
+    print(f"test:\n{confusion['test'].text()}")
     baseline = measure.majority_error(data, "test")
     print(
-        f"{FLAGS.net} on {FLAGS.input}: validation error {metrics['val_error']:.2%}, test error"
+        f"{name} on {saved.front_end.format}: validation error {metrics['val_error']:.2%}, test error"
         f" {metrics['test_error']:.2%} (always the largest class: {baseline:.2%}); saved in {FLAGS.out}"
     )
     if (warning := measure.guesses(metrics["test_error"], data, "test")) is not None:

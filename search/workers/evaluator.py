@@ -8,21 +8,20 @@ worker, whatever it trained before.
 import dataclasses
 import io
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from loggrad_tf import arrays, quiet
+from loggrad_tf import arrays
 from loggrad_tf.data import dataset
 from loggrad_tf.transform.frontend import FrontEnd
 from models.graph import WEIGHTED, Graph
 from models.recipe import Pruning, TrainConfig
+from models.training.reproducible import start_tensorflow
 from search.record.history import Outcome
 from search.record.journal import write_synced
-from search.workers.pool import ONEDNN, THREADS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,18 +92,6 @@ def save_weights(path: Path, weights: tuple[np.ndarray, ...]) -> None:
 
 def load_weights(path: Path) -> tuple[np.ndarray, ...]:
     return tuple(arrays.load_archive(path, "restore it from a copy").values())
-
-
-def start_tensorflow() -> None:
-    """Import TensorFlow for reproducible work: one thread, deterministic operations."""
-    os.environ.setdefault(ONEDNN, "1")
-    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # the processes share a GPU, if there is one
-    quiet.import_tensorflow()
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(THREADS)
-    tf.config.threading.set_inter_op_parallelism_threads(THREADS)
-    tf.config.experimental.enable_op_determinism()
 
 
 def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:

@@ -21,13 +21,12 @@ from typing import Any, Self
 
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import DiskFull, is_full
+from models.training.reproducible import ONEDNN, THREADS
 from search.record.history import Outcome, failed
 from search.workers.supervisor import Died, Done, Event, Finished, Ready, Refused, Supervisor
 
 __all__ = ["ONEDNN", "THREADS", "Evaluate", "Finished", "Pool", "Setup", "one_line"]
 
-THREADS = 1
-ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 # A killed process that has not ended after so many seconds hangs in the kernel; it is left behind.
 _EXIT_LIMIT = 10.0
 _OOM_SCORE = 500

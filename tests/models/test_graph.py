@@ -9,7 +9,7 @@ import pytest
 from export.quantization import quantize
 from loggrad_tf.errors import LogGradError
 from models import keras_net, zoo
-from models.graph import WEIGHTED, Graph, GraphBuilder, Op, macs, weight_count
+from models.graph import WEIGHTED, Graph, GraphBuilder, Op, adapted, macs, weight_count
 
 
 def every_kind(classes: int = 3) -> Graph:
@@ -123,3 +123,19 @@ def test_a_diverged_network_is_not_folded() -> None:
     model.set_weights([np.full_like(w, np.nan) for w in model.get_weights()])
     with pytest.raises(LogGradError, match="the training diverged"):
         keras_net.fold(graph, model)
+
+
+def test_adapted_to_another_size_and_other_classes() -> None:
+    for net in (zoo.small_bn, zoo.two_conv_one_fc):
+        assert adapted(net(96, 3), 96, 3) == net(96, 3)
+        assert adapted(net(96, 3), 64, 2) == net(64, 2)
+        assert adapted(net(64, 2), 96, 5) == net(96, 5)
+    graph = every_kind()
+    assert adapted(adapted(graph, 41, 2), 33, 3).ops[-1] == graph.ops[-1]
+    with pytest.raises(LogGradError, match="empty output"):
+        adapted(graph, 8, 3)
+    b = GraphBuilder()
+    averaged = b.build(b.global_avg(b.conv(b.input(8, 8, 1), 3, 3)))
+    assert adapted(averaged, 10, 3).input_shape == (10, 10, 1)
+    with pytest.raises(LogGradError, match="op 'global_avg_2': the last one is no dense layer"):
+        adapted(averaged, 8, 4)

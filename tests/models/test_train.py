@@ -1,0 +1,126 @@
+"""A network that was found is trained anew: the same training on the same data, another on other data."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from loggrad_tf.data import dataset
+from loggrad_tf.transform import frontend
+from loggrad_tf.transform.sensor import Sensor
+from models import bundle
+from models.bundle import Bundle
+from models.recipe import TrainConfig
+from tests.models.training.test_fit import tiny
+from tests.support import REPOSITORY
+
+SIZE, SEED = 16, 5
+RECIPE = TrainConfig(
+    epochs=3, batch_size=8, learning_rate=0.02, schedule="cosine", label_smoothing=0.1, flip=True, shift=2
+)
+# As a search trains its finalists, in a process of its own.
+WORKER = """
+import sys
+from pathlib import Path
+from loggrad_tf import json_base
+from models.bundle import Description
+from search.workers.evaluator import Task, TrainingSpec, open_evaluator
+data, found, weights = map(Path, sys.argv[1:])
+saved = Description.from_json(json_base.read(found))
+spec = TrainingSpec(data, saved.front_end, saved.train, weights, ())
+print(open_evaluator(spec)(Task(0, saved.graph, saved.seed)).val_error)
+"""
+
+
+def draw(folder: Path, name: str, count: int = 24) -> None:
+    noise = np.random.default_rng(len(name))
+    (folder / name).mkdir(parents=True)
+    for i in range(count):
+        stripes = np.arange(32)[:, None, None] % len(name) < len(name) // 2
+        picture = noise.integers(0, 120, (32, 32, 3)) + 100 * stripes
+        Image.fromarray(picture.astype(np.uint8)).save(folder / name / f"{i:02d}.png")
+
+
+def run(folder: Path, module: str, *words: str) -> "subprocess.CompletedProcess[str]":
+    environment = os.environ | {"LOGGRAD_CACHE": str(folder / "cache")}
+    command = [sys.executable, "-m", module, *words]
+    return subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
+
+
+@pytest.fixture
+def finalist(tmp_path: Path) -> Bundle:
+    """What a search for a sensor of eight bits leaves, in tmp_path/run/best."""
+    for name in ("fine", "coarse"):
+        draw(tmp_path / "pictures", name)
+    data = dataset.load(f"folder:{tmp_path / 'pictures'}", size=SIZE, cache=tmp_path / "cache")
+    sensor = Sensor(8, 0, 255)
+    front_end = frontend.fit("loggrad_2p25", sensor, data.subset("train")[0], data.sensor)
+    found = bundle.Description(tiny(1), front_end, data.class_names, data.reference, RECIPE, SEED, {})
+    (tmp_path / "found.json").write_text(json.dumps(found.to_json()))
+    (tmp_path / "weights").mkdir()
+    command = [sys.executable, "-c", WORKER, data.path, tmp_path / "found.json", tmp_path / "weights"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    with np.load(tmp_path / "weights" / "00000.npz") as arrays:
+        weights = tuple(arrays[name] for name in sorted(arrays))
+    made = Bundle(**vars(found), weights=weights)
+    bundle.save(tmp_path / "run" / "best", made)
+    return made
+
+
+@pytest.mark.seconds
+def test_a_network_is_trained_anew(finalist: Bundle, tmp_path: Path) -> None:
+    like = f"--like={tmp_path / 'run'}"
+    done = run(tmp_path, "models.train", like, f"--out={tmp_path / 'same'}")
+    assert done.returncode == 0, done.stderr
+    same = bundle.load(tmp_path / "same")
+    assert (same.graph, same.front_end, same.train, same.seed) == (
+        finalist.graph, finalist.front_end, finalist.train, finalist.seed,
+    )  # fmt: skip
+    assert same.data == finalist.data and same.confusion is not None
+    for one, other in zip(same.weights, finalist.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert (
+        "true, answer:" in done.stdout and f"the network of {tmp_path / 'run'} on loggrad_2p25" in done.stdout
+    )
+
+    # The set has grown by a class: what was trained before is of another set.
+    draw(tmp_path / "pictures", "third")
+    done = run(tmp_path, "export.convert", f"--run={tmp_path / 'run'}")
+    again = f"train it anew: python -m models.train --like={tmp_path / 'run'} --out=DIR"
+    assert done.returncode == 1 and "has changed since this network was trained" in done.stderr
+    assert again in done.stderr and done.stderr.count("\n") == 1
+    shutil.move(tmp_path / "pictures", tmp_path / "moved")
+    words = [f"--data=folder:{tmp_path / 'moved'}", "--epochs=2", "--noflip", f"--out={tmp_path / 'new'}"]
+    done = run(tmp_path, "models.train", like, *words)
+    assert done.returncode == 0, done.stderr
+    new = bundle.load(tmp_path / "new")
+    assert new.class_names == ("coarse", "fine", "third") and new.graph.output_units == 3
+    assert new.graph.ops[:-1] == finalist.graph.ops[:-1]
+    assert (new.train.epochs, new.train.flip, new.train.shift) == (2, False, RECIPE.shift)
+    assert (
+        new.front_end.sensor == finalist.front_end.sensor
+        and new.front_end.ratios != finalist.front_end.ratios
+    )
+    done = run(tmp_path, "export.convert", f"--run={tmp_path / 'new'}")
+    assert done.returncode == 0, done.stderr
+    assert "third" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--net=small_bn", "--like=a"], "--net and --like name two networks: give one of them"),
+        (["--like=gone"], "--like=gone: not a directory"),
+        (["--like=."], "--like=.: no finished network there"),
+    ],
+)
+def test_wrong_words_are_one_line(words: list[str], reason: str, tmp_path: Path) -> None:
+    done = run(tmp_path, "models.train", *words, f"--out={tmp_path / 'out'}")
+    assert done.returncode == 1 and reason in done.stderr and done.stderr.count("\n") == 1
