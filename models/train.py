@@ -3,8 +3,9 @@
 ``--net`` is a fixed network, whose defaults are the recipe that the hand-made baseline was measured with.
 ``--like=RUN`` is the network of a search, or a saved one, trained anew from scratch: as wide as pruning left
 it, with its recipe, seed, input format, size, mode and sensor, on its data set as that is now, or on
-``--data``; flags that are given win. Its thresholds are fitted to the training images, and its last layer to the number
-of classes. On data that has not changed that is the very training of a search's finalist, bit for bit.
+``--data``; flags that are given win. Its thresholds are fitted to the training images, and its last layer to
+the number of classes. On data that has not changed that is the very training of a search's finalist, bit for
+bit.
 
 Saves the network where ``export.convert --run DIR`` finds it, and prints its errors on
 validation and test, and what it takes for what.
