@@ -127,7 +127,7 @@ def _built(path: Path, config: dict[str, Any], weights: bytes) -> "keras.Model":
             model.load_weights(file)
     except Exception as error:
         # Keras has no exception of its own for what may be wrong with a file.
-        reason = " ".join(str(error).split())[:200]
+        reason = " ".join(str(error).rpartition("Exception encountered:")[2].split())[:200]
         raise LogGradError(f"{path}: damaged, Keras cannot build it ({reason}): {_REMEDY}") from None
     return model
 

@@ -126,7 +126,8 @@ def _normalisation(layers: tuple[Source, ...], model: keras.Model) -> tuple[np.n
         layer = _layer(model, source)
         epsilon = BN_EPSILON if isinstance(layer, FusedBatchNorm) else layer.epsilon
         mean, variance = (np.asarray(w, np.float64) for w in (layer.moving_mean, layer.moving_variance))
-        one = 1 / np.sqrt(variance + epsilon)
+        with np.errstate(invalid="ignore", divide="ignore"):  # what is not finite is refused later
+            one = 1 / np.sqrt(variance + epsilon)
         if layer.gamma is not None:
             one = one * np.asarray(layer.gamma, np.float64)
         beta = np.asarray(layer.beta, np.float64) if layer.beta is not None else 0.0

@@ -10,7 +10,7 @@ from keras import layers
 from loggrad_tf import GradientQuantizer, LogGradient, TrainableQuantizer
 from models.batch_norm import FusedBatchNorm
 
-Side = 13
+SIDE = 13
 
 
 def randomised(model: keras.Model, seed: int = 0) -> keras.Model:
@@ -30,11 +30,11 @@ def randomised(model: keras.Model, seed: int = 0) -> keras.Model:
 
 
 def _sequence(*parts: Any) -> keras.Model:
-    return keras.Sequential([keras.Input((Side, Side, 1)), *parts])
+    return keras.Sequential([keras.Input((SIDE, SIDE, 1)), *parts])
 
 
 def _functional(body: Callable[[Any], Any]) -> keras.Model:
-    pixels = keras.Input((Side, Side, 1))
+    pixels = keras.Input((SIDE, SIDE, 1))
     return keras.Model(pixels, body(pixels))
 
 
@@ -57,10 +57,10 @@ def _operators(x: Any) -> Any:
 
 def _nested(x: Any) -> Any:
     block = layers.Conv2D(4, 3, strides=2)
-    inside = keras.Input((Side, Side, 1))
+    inside = keras.Input((SIDE, SIDE, 1))
     y = layers.SeparableConv2D(6, 3, padding="same", activation="relu")(block(inside))
     inner = keras.Model(inside, layers.MaxPooling2D(2)(y))
-    outer = keras.Sequential([keras.Input((Side, Side, 1)), inner, layers.GlobalMaxPooling2D()])
+    outer = keras.Sequential([keras.Input((SIDE, SIDE, 1)), inner, layers.GlobalMaxPooling2D()])
     return layers.Dense(1, activation="sigmoid")(outer(x))
 
 
@@ -172,7 +172,7 @@ FRONTS: dict[str, Callable[[], keras.layers.Layer]] = {
 }
 
 
-def behind(front: keras.layers.Layer, side: int = Side) -> keras.Model:
+def behind(front: keras.layers.Layer, side: int = SIDE) -> keras.Model:
     """A network of three classes behind a front layer."""
     pixels = keras.Input((side, side, 1), dtype="uint16", name="raw")
     x = layers.Conv2D(4, 3, use_bias=False)(front(layers.RandomFlip("horizontal")(pixels)))

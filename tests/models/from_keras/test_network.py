@@ -10,7 +10,7 @@ from models import keras_net
 from models.from_keras.network import read
 from tests.models.test_graph import GRAPHS
 from tests.support import converted
-from tests.support.keras_models import FRONTS, MODELS, Side, behind, randomised
+from tests.support.keras_models import FRONTS, MODELS, SIDE, behind, randomised
 
 SENSOR = Sensor(12, 0, 4095)
 
@@ -29,11 +29,11 @@ def without_decision(model: keras.Model) -> keras.Model:
 def test_reads_what_the_model_computes(name: str) -> None:
     model = randomised(MODELS[name]())
     found = read(model)
-    inputs = np.random.default_rng(1).normal(0, 1, (5, Side, Side, 1)).astype(np.float32)
+    inputs = np.random.default_rng(1).normal(0, 1, (5, SIDE, SIDE, 1)).astype(np.float32)
     wanted = np.asarray(without_decision(model)(inputs, training=False))
     assert np.ptp(wanted) > 0.01
     np.testing.assert_allclose(quantize.forward(found.graph, found.weights, inputs), wanted, atol=2e-5)
-    assert found.front_end(SENSOR) is None and found.side == Side
+    assert found.front_end(SENSOR) is None and found.side == SIDE
 
 
 @pytest.mark.parametrize("name", FRONTS)
@@ -42,7 +42,7 @@ def test_a_layer_in_front_is_the_front_end(name: str) -> None:
     found = read(model)
     front_end = found.front_end(SENSOR)
     assert front_end is not None and front_end.format == name
-    pixels = np.random.default_rng(2).integers(0, 4096, (5, Side, Side)).astype(np.uint16)
+    pixels = np.random.default_rng(2).integers(0, 4096, (5, SIDE, SIDE)).astype(np.uint16)
     wanted = np.asarray(without_decision(model)(pixels[..., None], training=False))
     outputs = quantize.forward(found.graph, found.weights, front_end.encode(pixels))
     np.testing.assert_allclose(outputs, wanted, atol=2e-5)
