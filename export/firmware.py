@@ -346,7 +346,9 @@ def main(argv: list[str]) -> None:
     print(f"input     {project.source.text}")
     print(f"vectors   {project.note}")
     print(f"predicted {project.engine.footprint.text}")
-    print(f"project   {out}: next, python -m firmware.verify --project={shlex.quote(FLAGS.out)}")
+    facts = boards.read(board)
+    step = "verify" if facts["qemu"] or facts["core"] == "host" else "flash"
+    print(f"project   {out}: next, python -m firmware.{step} --project={shlex.quote(FLAGS.out)}")
 
 
 if __name__ == "__main__":

@@ -93,7 +93,7 @@ def _check_bounds(config: Config) -> None:
     settings = config.settings()
     if settings.bounds.resources:
         least = floor(settings)
-        print(f"no network of the space is below {least.text}", flush=True)
+        print(f"every network takes at least: {least.text}", flush=True)
         least.check(settings)
     propose(settings, 0, [], [], Drawing(config.method.children))
 
