@@ -91,13 +91,22 @@ class Bench:
         for name, text in emit.emit(planned, source, (), "", STAMP).items():
             (self.work / "src" / name).write_text(text)
         made = probes.project_of(self.work, self.board, planned, source)
-        build.build(made, self.serial)
-        flash = build.sizes(made).flash
+        try:
+            build.build(made, self.serial)
+            flash = build.sizes(made).flash
+            listing = _listing(made)
+        except project.FirmwareError as error:
+            raise LogGradError(self._where_it_lies(str(error))) from error
         assert flash is not None
-        listing = _listing(made)
         variables = sum(size for kind, _, size in listing if kind in "bBdD")
         program = memory.program_bytes(memory.state_bytes(planned, source), source)
         return Image(flash - memory.data_bytes(planned, source), _symbols(listing), variables - program)
+
+    def _where_it_lies(self, reason: str) -> str:
+        """What a build says, of the board's own files and not of the copy, which is gone when it is read."""
+        said = reason.partition(" (all of it: ")[0]
+        copy = rf"\S*/boards/{re.escape(self.board['name'])}/"
+        return re.sub(copy, lambda _: f"{self.board['folder']}/", said)
 
     def planned(self, graph: QuantGraph, source: Input, choice: Choice | None = None) -> Plan:
         return plan(graph, self.board["core"], source.levels, choice)

@@ -226,6 +226,19 @@ def test_the_page_from_template_to_image(tmp_path: Path) -> None:
 
 @pytest.mark.qemu
 @pytest.mark.seconds
+def test_code_that_does_not_compile_is_named_where_it_lies(tmp_path: Path) -> None:
+    board = from_page(tmp_path / "myboards")
+    code = (board / "board.c").read_text()
+    (board / "board.c").write_text(code.replace("uart_drain", "uart_flush"))
+    refused = door("export.code_sizes", f"--boards={tmp_path / 'myboards'}", f"--board={board.name}")
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert refused.stderr.startswith(f"error: build failed: {board / 'board.c'}:")
+    assert "uart_flush" in refused.stderr and "/build" not in refused.stderr
+    assert not (board / "code_sizes.json").exists()
+
+
+@pytest.mark.qemu
+@pytest.mark.seconds
 def test_measuring_a_board_of_the_checkout_changes_its_entry_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
