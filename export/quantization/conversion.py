@@ -101,7 +101,7 @@ def convert_keras(
       data: the set that it was trained on, at the model's size.
 
     Raises:
-      LogGradError: a layer that the board has no counterpart of; a model for other pictures or classes; a
+      LogGradError: a layer that cannot be converted; a model for other pictures or classes; a
         format that is missing, or named though the model has a layer in front.
     """
     network = read(model)

@@ -315,7 +315,7 @@ _INSTEAD = {
 }
 _KNOWN = (
     "build it of Conv2D, DepthwiseConv2D, SeparableConv2D, Dense, BatchNormalization, ReLU, pooling, Flatten,"
-    " Add and dropout"
+    " Add, ZeroPadding2D and dropout"
 )
 
 
@@ -337,5 +337,5 @@ def read(source: Source, module: Any, registered: Any, config: Any) -> list[Step
     elif isinstance(module, str):
         reader = OPERATION_READERS.get((module, source.cls))
     if reader is None:
-        source.refuse("has no counterpart on the board", _INSTEAD.get(source.cls, _KNOWN))
+        source.refuse("cannot be converted", _INSTEAD.get(source.cls, _KNOWN))
     return reader(options)

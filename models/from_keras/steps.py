@@ -176,6 +176,8 @@ class _Walk:
             if isinstance(value, dict):
                 found += _nodes(value["config"].get("keras_history"))
             elif value not in (None, False):
+                if not is_model(entry):  # a class that is not known says that, whatever it is called with
+                    layers.read(source, entry.get("module"), entry.get("registered_name"), entry["config"])
                 source.refuse(f"is called with {str(value)[:40]}", "call it with maps alone")
         return found
 

@@ -144,13 +144,13 @@ def _bent_initialiser(config: Any) -> None:
 
 
 CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "code": (_code, r"'pool' \(Lambda\): has no counterpart on the board: no code is run from a file"),
+    "code": (_code, r"'pool' \(Lambda\): cannot be converted: no code is run from a file"),
     "other module": (lambda c: layer(c, "pool").update(module="os", class_name="system"), r"\(system\)"),
     "module of an operation": (
         lambda c: layer(c, "pool").update(module="keras.src.ops.numpy", class_name="Load"),
         r"\(Load\)",
     ),
-    "registered": (lambda c: layer(c, "pool").update(registered_name="evil>MaxPooling2D"), "no counterpart"),
+    "registered": (lambda c: layer(c, "pool").update(registered_name="evil>MaxPooling2D"), "be converted"),
     "doubling": (_doubling, "is called twice: give every place"),
     "circle": (_circle, "layer 'pool' reads itself: damaged"),
     "reads nothing": (lambda c: layer(c, "pool").update(inbound_nodes=[]), "is read, but never called"),

@@ -76,7 +76,7 @@ REFUSED: dict[str, tuple[Callable[[], keras.Model], str]] = {
     ),
     "activation layer": (
         lambda: ending(layers.LeakyReLU(name="leak")),
-        r"layer 'leak' \(LeakyReLU\): has no counterpart on the board: train it with ReLU",
+        r"layer 'leak' \(LeakyReLU\): cannot be converted: train it with ReLU",
     ),
     "ReLU6": (lambda: ending(layers.ReLU(6.0, name="six")), r"'six' \(ReLU\): max_value is 6.0: train"),
     "slope": (lambda: ending(layers.ReLU(negative_slope=0.1)), "negative_slope is 0.1: train it with ReLU"),
@@ -85,11 +85,11 @@ REFUSED: dict[str, tuple[Callable[[], keras.Model], str]] = {
     "multiplier": (lambda: ending(layers.DepthwiseConv2D(3, depth_multiplier=2)), "multiplier is 2: follow"),
     "concatenation": (
         lambda: functional(lambda x: layers.Dense(3)(layers.Flatten()(layers.Concatenate()([x, x])))),
-        r"\(Concatenate\): has no counterpart on the board: join branches with Add",
+        r"\(Concatenate\): cannot be converted: join branches with Add",
     ),
     "lambda": (lambda: ending(layers.Lambda(lambda x: x, name="code")), r"'code' \(Lambda\).*no code is run"),
     "scale": (lambda: ending(layers.Rescaling(2.0)), r"\(Rescaling\).*leave it out: the input"),
-    "class of its own": (lambda: ending(OwnLayer(name="mine")), r"'mine' \(OwnLayer\): has no counterpart"),
+    "class of its own": (lambda: ending(OwnLayer(name="mine")), r"'mine' \(OwnLayer\): cannot be converted"),
     "model of its own class": (OwnModel, r"\(OwnModel\): a model of its own class: build it as a Functional"),
     "never built": (lambda: keras.Sequential([layers.Dense(3)]), "a Sequential model without an Input"),
     "layer twice": (lambda: functional(_twice), r"'shared' \(Conv2D\): is called twice: give every"),
@@ -105,6 +105,10 @@ REFUSED: dict[str, tuple[Callable[[], keras.Model], str]] = {
     "number added": (
         lambda: functional(lambda x: layers.Dense(3)(layers.Flatten()(x + 1.0))),
         r"\(Add\): is called with 1.0: call it with maps alone",
+    ),
+    "number multiplied": (
+        lambda: functional(lambda x: layers.Dense(3)(layers.Flatten()(x * 0.5))),
+        r"\(Multiply\): cannot be converted: leave it out",
     ),
     "vectors added": (lambda: functional(_vectors), r"'sum' \(Add\): reads \(3,\): give it a map"),
     "broadcast": (lambda: functional(_broadcast), r"'sum' \(Add\): adds .*: give it two or more maps"),
