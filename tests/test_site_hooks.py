@@ -50,6 +50,13 @@ def test_a_link_of_the_repository_holds_in_the_site(
     assert hook.resolved(link, page, KNOWN) == there
 
 
+@pytest.mark.parametrize("hook", ["pages"], indirect=True)
+def test_inline_code_is_broken_between_words_only(hook: ModuleType) -> None:
+    html = "<p>a-b <code>run --flag=&lt;x&gt; now</code></p><pre><span></span><code>run --flag\n</code></pre>"
+    word = '<span class="word">--flag=&lt;x&gt;</span>'
+    assert hook.unbroken(html) == html.replace("--flag=&lt;x&gt;", word)
+
+
 @pytest.mark.parametrize("hook", ["notebook"], indirect=True)
 def test_a_notebook_shows_what_its_cells_gave(hook: ModuleType) -> None:
     picture = base64.b64encode(b"PNG").decode()

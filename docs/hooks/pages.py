@@ -3,6 +3,7 @@
 A link is written as it holds in the repository. Here it is made to hold in the site: to a page, if the
 file is one (:data:`ELSEWHERE`); to the picture, which is taken along; and what is no page, such as a source
 file, becomes its text. A link to what is not in the repository either is left to ``mkdocs --strict``.
+Inline code is broken between words only.
 """
 
 import posixpath
@@ -27,6 +28,8 @@ ELSEWHERE = {
 PICTURES = (".png", ".svg", ".jpg")
 _SOURCE_OF = {page: source for source, page in ELSEWHERE.items()}
 _FENCE = re.compile(r"^( *)(```+).*?^\1\2 *$", re.MULTILINE | re.DOTALL)
+_INLINE_CODE = re.compile(r"(?<!<pre><span></span>)(?<!<pre>)<code>([^<]+)</code>")
+_HYPHENED = re.compile(r"\S*-\S*")
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
 
 
@@ -111,3 +114,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     return resolved(markdown, page.file.src_uri, set(files.src_uris))
+
+
+def unbroken(html: str) -> str:
+    """A page in whose inline code no line ends after a hyphen, as between ``--`` and ``flag=value``."""
+
+    def code(match: re.Match[str]) -> str:
+        return "<code>" + _HYPHENED.sub(r'<span class="word">\g<0></span>', match[1]) + "</code>"
+
+    return _INLINE_CODE.sub(code, html)
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    return unbroken(html)
