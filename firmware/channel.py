@@ -394,8 +394,8 @@ def command(project: Project) -> list[str]:
     qemu = project.board["qemu"]
     if qemu is None:
         raise FirmwareError(
-            f"board {project.board['name']} is not emulated: flash it with firmware.flash, then give --port; or"
-            " generate the project for a board that QEMU has, such as mps2-an386"
+            f"board {project.board['name']} is not emulated: flash it with firmware.flash, then give --port;"
+            " or generate the project for a board that QEMU has, such as mps2-an386"
         )
     return [
         projects.tool("qemu-system-arm"),
