@@ -72,39 +72,47 @@ def _parts(path: Path) -> tuple[dict[str, Any], bytes]:
 
 
 def _part(archive: zipfile.ZipFile, name: str) -> bytes:
-    """One part of the archive. What it unpacks to is never more than its directory says."""
+    """One part of the archive. No more of it is unpacked than its directory says."""
     try:
-        size = archive.getinfo(name).file_size
+        info = archive.getinfo(name)
     except KeyError:
         raise LogGradError(f"{name} is missing in it: {_REMEDY}") from None
-    if size > _MOST[name]:
-        raise LogGradError(f"{name} has {size} bytes, a network for a board at most {_MOST[name]}")
-    return archive.read(name)
+    if info.file_size > _MOST[name]:
+        raise LogGradError(f"{name} has {info.file_size} bytes, a network for a board at most {_MOST[name]}")
+    # The other methods unpack without end whatever is asked for, and so does read() of all there is.
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise LogGradError(f"{name} is packed in another way than Keras does: {_REMEDY}")
+    with archive.open(info) as part:
+        return part.read(info.file_size + 1)
 
 
 def _check_weights(weights: bytes) -> None:
     """Refuse arrays that lie elsewhere, or unpack to more than a file of weights may have."""
     import h5py  # type: ignore[import-untyped]  # Keras needs it too
 
-    total, elsewhere = 0, False
+    total, wrong = 0, ""
 
     def visit(name: str, link: Any) -> bool | None:
         """True ends the visit; an exception would be lost in h5py."""
-        nonlocal total, elsewhere
+        nonlocal total, wrong
         item = file[name] if isinstance(link, h5py.HardLink) else None
-        elsewhere = item is None
-        if isinstance(item, h5py.Dataset):
-            elsewhere = bool(item.external) or item.is_virtual
+        if item is None:
+            wrong = "refers to another file"
+        elif isinstance(item, h5py.Dataset):
+            if item.external or item.is_virtual:
+                wrong = "refers to another file"
+            elif item.dtype.kind not in "biuf":
+                wrong = "has arrays of other things than numbers"
             total += item.size * item.dtype.itemsize
-        return elsewhere or None
+        return True if wrong else None
 
     try:
         with h5py.File(io.BytesIO(weights)) as file:
             file.visititems_links(visit)
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, SystemError) as error:
         raise LogGradError(f"{_WEIGHTS} is damaged ({str(error).splitlines()[0]}): {_REMEDY}") from None
-    if elsewhere:
-        raise LogGradError(f"{_WEIGHTS} refers to another file: {_REMEDY}")
+    if wrong:
+        raise LogGradError(f"{_WEIGHTS} {wrong}: {_REMEDY}")
     if total > _MOST[_WEIGHTS]:
         raise LogGradError(
             f"{_WEIGHTS} unpacks to {total} bytes, a network for a board to at most {_MOST[_WEIGHTS]}"
@@ -142,5 +150,6 @@ def _known(entry: dict[str, Any]) -> dict[str, Any]:
     else:
         # Initialisers, regularisers, constraints, precision: the weights are read, and are float32 here.
         kept = {key: value for key, value in config.items() if not isinstance(value, dict) and key != "dtype"}
-    known = ("module", "class_name", "registered_name", "name", "inbound_nodes")
-    return {key: entry[key] for key in known if key in entry} | place | {"config": kept}
+    known = ("module", "class_name", "registered_name", "inbound_nodes")
+    name = {"name": config["name"]}  # by which calls refer to it, whatever the entry says
+    return {key: entry[key] for key in known if key in entry} | place | name | {"config": kept}

@@ -19,6 +19,7 @@ from loggrad_tf.errors import LogGradError
 from models.from_keras.layers import (
     BATCH_NORM,
     DECISION,
+    ENTRY,
     FRONT,
     GLOBAL_MAX,
     PAD,
@@ -135,6 +136,8 @@ class _Assembler:
         # Nobody else reads what this step reads.
         sole = self._reads[step.inputs[0]] == 1
         value = values[0] if sole else dataclasses.replace(values[0], relu_at=None)
+        if step.kind == ENTRY:
+            return self._entry(step, value)
         if step.kind in ("conv", "depthwise"):
             return self._convolution(step, value)
         if value.padding is not None:
@@ -156,13 +159,33 @@ class _Assembler:
 
     def _input(self, step: Step) -> _Value:
         height, width, channels = step.shape
-        if height != width or channels != 1 or height < 1:
+        if height is None or height != width or channels != 1 or height < 1:
             step.source.refuse(f"takes {step.shape}", "give it square pictures in gray, (size, size, 1)")
         self._side = height
-        return _Value(self._append("input", (), step.shape, step.source))
+        return _Value(self._append("input", (), (height, height, 1), step.source))
+
+    def _entry(self, step: Step, value: _Value) -> _Value:
+        """What a model in a model is called with, which is what it was built for."""
+        given = self._padded(value)
+        if len(step.shape) != len(given) or any(
+            side not in (None, one) for side, one in zip(step.shape, given, strict=True)
+        ):
+            step.source.refuse(f"takes {step.shape}, and is given {given}", "build the model anew")
+        return value
+
+    def _padded(self, value: _Value) -> tuple[int, ...]:
+        """The shape of a value with the zeros round it."""
+        shape = self._ops[value.op].shape
+        if value.padding is None:
+            return shape
+        sides = zip(shape, value.padding[0], strict=False)
+        return *(side + first + last for side, (first, last) in sides), *shape[2:]
 
     def _gradient(self, step: Step, value: _Value) -> _Value:
-        if self._steps[step.inputs[0]].kind != "input" or self._reads[step.inputs[0]] != 1:
+        place = step.inputs[0]
+        while self._steps[place].kind == ENTRY and self._reads[place] == 1:
+            (place,) = self._steps[place].inputs
+        if self._steps[place].kind != "input" or self._reads[place] != 1:
             step.source.refuse("stands inside the network", "let it alone read the model's input")
         self._front = step.source
         if step.padding == VALID:
@@ -233,12 +256,10 @@ class _Assembler:
     def _add(self, step: Step, values: list[_Value]) -> _Value:
         whole = set()
         for value in values:
-            (top, bottom), (left, right) = value.padding[0] if value.padding else ((0, 0), (0, 0))
-            height, width, channels = self._map(step, value)
-            if top or left:
-                assert value.padding is not None
+            self._map(step, value)
+            if value.padding is not None and any(first for first, _ in value.padding[0]):
                 value.padding[1].refuse("zeros at the top or left of a sum", "put them bottom and right")
-            whole.add((height + bottom, width + right, channels))
+            whole.add(self._padded(value))
         plain = [self._normalised(value) for value in values]
         shapes = [self._ops[value.op].shape for value in plain]
         if len(values) < 2 or len(whole) != 1:

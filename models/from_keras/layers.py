@@ -15,8 +15,9 @@ from typing import Any, NoReturn
 from loggrad_tf.errors import LogGradError
 from models.graph import SAME, VALID
 
-# Kinds of steps that are no kinds of ops.
+# Kinds of steps that are no kinds of ops; an entry is the input of a model in a model.
 BATCH_NORM, RELU, PAD, GLOBAL_MAX, FRONT, DECISION = "bn", "relu", "pad", "global_max", "front", "decision"
+ENTRY = "entry"
 # Steps without weights: their layer may be called more than once.
 SHAREABLE = (RELU, PAD, GLOBAL_MAX, DECISION, "max_pool", "avg_pool", "global_avg", "flatten", "add")
 # Of a window, a stride or a width; more than any board holds.
@@ -50,7 +51,7 @@ class Step:
       kind: a kind of op (:data:`models.graph.KINDS`), or one of this module's.
       source: the layer that it comes from.
       inputs: positions of earlier steps.
-      shape: of an input, (H, W, C).
+      shape: of an input, (H, W, C); of an entry, with None for any number.
       channels: filters or units.
       kernel, stride, padding: of windows.
       part: the attribute of the layer that is the kernel; of a decision, ``softmax`` or ``sigmoid``.
@@ -61,7 +62,7 @@ class Step:
     kind: str
     source: Source
     inputs: tuple[int, ...] = ()
-    shape: tuple[int, ...] = ()
+    shape: tuple[int | None, ...] = ()
     channels: int = 0
     kernel: Pair = (1, 1)
     stride: Pair = (1, 1)

@@ -2,7 +2,8 @@
 
 The configuration is the one that a .keras file holds and ``keras.saving.serialize_keras_object`` gives, of a
 Functional or Sequential model. It may come from a stranger: every model and every layer with weights is
-visited once, so the work is bounded by the size of the configuration.
+visited once, so the work is bounded by the size of the configuration; and there is no layer and no call of
+one that was not visited, so that whoever builds the model of the configuration builds what was read.
 """
 
 import dataclasses
@@ -14,8 +15,8 @@ from models.from_keras import layers
 from models.from_keras.layers import Source, Step
 
 MODELS = ("Functional", "Sequential")
-# Models in models.
-_DEEPEST = 16
+# Models in models, and steps of all of them.
+_DEEPEST, _LONGEST = 16, 2**10
 _TENSOR = "__keras_tensor__"
 # A call of a layer: its name, and which of its calls.
 _Node = tuple[str, int]
@@ -56,7 +57,9 @@ def _children(entry: dict[str, Any]) -> list[dict[str, Any]]:
     children = entry["config"].get("layers")
     if not isinstance(children, list) or not children:
         raise LogGradError("a model without layers: damaged, or never built")
-    return [_fields(child) for child in children]
+    if len({_name(_fields(child)) for child in children}) < len(children):
+        raise LogGradError("two layers of one name: damaged model")
+    return children
 
 
 class _Walk:
@@ -83,7 +86,7 @@ class _Walk:
     def _sequential(self, entry: dict[str, Any], path: tuple[str, ...], inputs: tuple[int, ...]) -> int:
         children = _children(entry)
         if children[0].get("class_name") == "InputLayer":
-            first = inputs[0] if inputs else self._input(children[0], path)
+            first = self._input(children[0], path, inputs)
             children = children[1:]
         elif inputs:
             first = inputs[0]
@@ -106,7 +109,7 @@ class _Walk:
         begin = begins[0]
         if begin[0] not in children:
             raise LogGradError(f"model '{source.path[-1]}' without its input: damaged model")
-        done = {begin: inputs[0] if inputs else self._input(children[begin[0]], path)}
+        done = {begin: self._input(children[begin[0]], path, inputs)}
         # Depth first, without recursion; a node is open while what it reads is laid out.
         stack, opened = [ends[0]], set[_Node]()
         while stack:
@@ -127,15 +130,33 @@ class _Walk:
                 continue
             done[node] = self._call(child, (*path, node[0]), tuple(done[one] for one in reads))
             stack.pop()
+        seen = {name for name, _ in done}
+        for name, child in children.items():
+            calls = len(child["inbound_nodes"]) if name in seen and name != begin[0] else 1
+            if not all((name, call) in done for call in range(calls)):
+                unused = Source((*path, name), str(child.get("class_name")))
+                unused.refuse("the model's output does not come from it", "leave it out")
         return done[ends[0]]
 
-    def _input(self, entry: dict[str, Any], path: tuple[str, ...]) -> int:
+    def _input(self, entry: dict[str, Any], path: tuple[str, ...], inputs: tuple[int, ...]) -> int:
+        """The input of a model: of the outermost its pixels, of another what it is called with."""
         source = Source((*path, _name(entry)), str(entry.get("class_name")))
+        its_class = entry.get("module"), entry.get("class_name"), entry.get("registered_name")
+        if its_class != ("keras.layers", "InputLayer", None) or entry.get("inbound_nodes"):
+            source.refuse("is no input", "begin the model with keras.Input(shape)")
         shape = entry["config"].get("batch_shape")
-        known = isinstance(shape, list | tuple) and all(isinstance(side, int) for side in shape[1:])
-        if not known or len(shape) != 4:
+        if not isinstance(shape, list | tuple) or not all(_is_side(side) for side in shape):
             source.refuse(f"takes {str(shape)[:40]}", "give it keras.Input((size, size, 1))")
-        self.steps.append(Step("input", source, shape=tuple(shape[1:])))
+        if not inputs and (len(shape) != 4 or None in shape[1:]):
+            source.refuse(f"takes {str(shape)[:40]}", "give it keras.Input((size, size, 1))")
+        return self._append(Step(layers.ENTRY if inputs else "input", source, inputs, tuple(shape[1:])))
+
+    def _append(self, step: Step) -> int:
+        if len(self.steps) == _LONGEST:
+            raise LogGradError(
+                f"a model of more than {_LONGEST} steps: no board computes it; use fewer layers"
+            )
+        self.steps.append(step)
         return len(self.steps) - 1
 
     def _call(self, entry: dict[str, Any], path: tuple[str, ...], inputs: tuple[int, ...]) -> int:
@@ -150,8 +171,7 @@ class _Walk:
         for step in found:
             if len(inputs) != 1 and step.kind != "add":
                 source.refuse(f"reads {len(inputs)} maps", "give it one")
-            self.steps.append(dataclasses.replace(step, inputs=inputs))
-            inputs = (len(self.steps) - 1,)
+            inputs = (self._append(dataclasses.replace(step, inputs=inputs)),)
         if len(inputs) != 1:
             source.refuse(f"reads {len(inputs)} maps", "give it one")
         return inputs[0]
@@ -171,7 +191,7 @@ class _Walk:
         found: list[_Node] = []
         if isinstance(named, dict):
             # Who runs the model says whether it trains, whatever its calls say.
-            named = {key: value for key, value in named.items() if key != "training"}
+            named = {k: v for k, v in named.items() if k != "training" or not isinstance(v, bool)}
         for value in (*_leaves(args), *_leaves(named)):
             if isinstance(value, dict):
                 found += _nodes(value["config"].get("keras_history"))
@@ -180,6 +200,10 @@ class _Walk:
                     layers.read(source, entry.get("module"), entry.get("registered_name"), entry["config"])
                 source.refuse(f"is called with {str(value)[:40]}", "call it with maps alone")
         return found
+
+
+def _is_side(value: Any) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool))
 
 
 def _leaves(value: Any) -> Iterator[Any]:
@@ -199,15 +223,17 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 def _nodes(value: Any) -> Iterator[_Node]:
     """Of ``[name, call, output]``, or a list or a dict of those: names and calls."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if not isinstance(value, list | tuple):
-        raise LogGradError("a connection without its ends: damaged model")
-    if len(value) == 3 and isinstance(value[0], str):
-        name, call, output = value
-        if not isinstance(call, int) or output != 0:
-            raise LogGradError(f"layer '{name[:80]}': a connection of several outputs is not known")
-        yield name, call
-        return
-    for one in value:
-        yield from _nodes(one)
+    stack = [value]
+    while stack:
+        one = stack.pop()
+        if isinstance(one, dict):
+            one = list(one.values())
+        if not isinstance(one, list | tuple):
+            raise LogGradError("a connection without its ends: damaged model")
+        if len(one) == 3 and isinstance(one[0], str):
+            name, call, output = one
+            if not isinstance(call, int) or output != 0:
+                raise LogGradError(f"layer '{name[:80]}': a connection of several outputs is not known")
+            yield name, call
+        else:
+            stack += reversed(one)

@@ -4,6 +4,7 @@ import copy
 import io
 import json
 import time
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -135,6 +136,47 @@ def _circle(config: Any) -> None:
     layer(config, "pool")["inbound_nodes"] = [node("pool")]
 
 
+def _dense(name: str, units: int, reads: str) -> dict[str, Any]:
+    return {
+        "module": "keras.layers",
+        "class_name": "Dense",
+        "registered_name": None,
+        "name": name,
+        "config": {"name": name, "units": units},
+        "inbound_nodes": [node(reads)],
+    }
+
+
+def _beside(config: Any) -> None:
+    config["config"]["layers"].append(_dense("aside", 2**31, "pixels"))
+
+
+def _one_name(config: Any) -> None:
+    config["config"]["layers"].insert(0, _dense("pool", 2**31, "pixels"))
+
+
+def _object_in_a_call(config: Any) -> None:
+    layer(config, "pool")["inbound_nodes"][0]["kwargs"] = {"training": _dense("evil", 3, "pixels")}
+
+
+def _second_call(config: Any) -> None:
+    layer(config, "pool")["inbound_nodes"].append(node("pixels"))
+
+
+def _inner_input(config: Any) -> None:
+    """Whoever builds the inner model first makes its layers for maps of this size."""
+    layer(config, "block")["config"]["layers"][0]["config"]["batch_shape"] = [None, 2**15, 2**15, 1]
+
+
+def _long(config: Any) -> None:
+    last = layer(config, "last")
+    for place in range(1100):
+        name = f"relu{place}"
+        one = _dense(name, 3, last["name"]) | {"class_name": "ReLU", "config": {"name": name}}
+        config["config"]["layers"].append(last := one)
+    config["config"]["output_layers"] = ["relu1099", 0, 0]
+
+
 def _bent_initialiser(config: Any) -> None:
     layer(config, "last")["config"]["kernel_initializer"] = {
         "module": "os",
@@ -169,6 +211,23 @@ CHANGES: dict[str, tuple[Callable[[Any], Any], str]] = {
         lambda c: layer(c, "pixels")["config"].update(batch_shape=[None, 2**15, 2**15, 1]),
         "no board",
     ),
+    "beside the network": (_beside, r"'aside' \(Dense\): the model's output does not come from it: leave"),
+    "one name": (_one_name, "two layers of one name: damaged model"),
+    "object in a call": (_object_in_a_call, r"'pool' \(MaxPooling2D\): is called with keras.layers: call it"),
+    "call beside the network": (_second_call, r"'pool' .*: the model's output does not come from it"),
+    "input of another class": (
+        lambda c: layer(c, "pixels").update(class_name="RandomFlip"),
+        r"'pixels' \(RandomFlip\): is no input: begin the model with keras.Input",
+    ),
+    "input that is called": (
+        lambda c: layer(c, "pixels").update(inbound_nodes=[node("last")]),
+        r"'pixels' \(InputLayer\): is no input",
+    ),
+    "input of an inner model": (
+        _inner_input,
+        r"takes \(32768, 32768, 1\), and is given \(12, 12, 1\): build the model anew",
+    ),
+    "many layers": (_long, "a model of more than 1024 steps: no board computes it"),
     "other weights": (lambda c: layer(c, "last")["config"].update(units=4), "Keras cannot build it"),
 }
 
@@ -209,6 +268,9 @@ def test_strange_weights_are_one_line(tmp_path: Path) -> None:
         "unpacks to 1073741824 bytes": h5(
             lambda f: f.create_dataset("a", (2**28,), "f4", compression="gzip", chunks=(2**20,))
         ),
+        "has arrays of other things than numbers": h5(
+            lambda f: f.create_dataset("a", (2**20,), h5py.string_dtype())
+        ),
         "is damaged": b"\x89HDF\r\n\x1a\n" + bytes(100),
         "Keras cannot build it": h5(lambda f: f.create_group("layers")),
     }
@@ -232,6 +294,20 @@ def test_what_is_no_archive_is_one_line(tmp_path: Path) -> None:
     refused(write(net, parts | {CONFIG: b" " * 5 * 2**20}), "config.json has 5242880 bytes")
     refused(write(net, parts | {METADATA: b'{"keras_version": "2.15.0"}'}), "written by Keras 2.15.0")
     refused(write(net, parts | {METADATA: b"3"}), "written by Keras None")
+
+
+def test_parts_that_unpack_to_more_than_they_say_take_no_memory(tmp_path: Path) -> None:
+    said, found = 60, 2**28
+    path = write(tmp_path / "net.keras", saved(tmp_path) | {METADATA: bytes(found)})
+    data = path.read_bytes()
+    path.write_bytes(data.replace(found.to_bytes(4, "little"), said.to_bytes(4, "little")))
+    tracemalloc.start()
+    refused(path, "damaged")
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as file:
+        file.writestr(CONFIG, b"{}")
+    refused(path, "config.json is packed in another way than Keras does: save the model anew")
 
 
 @pytest.mark.seconds

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from export.quantization import quantize
+from loggrad_tf import GradientQuantizer
 from loggrad_tf.transform.sensor import Sensor
 from models import keras_net
 from models.from_keras.network import read
@@ -63,3 +64,11 @@ def test_networks_of_this_project_are_read_back(name: str) -> None:
     wanted = np.asarray(model(inputs, training=False))
     np.testing.assert_allclose(outputs, wanted, rtol=1e-3, atol=1e-4)
     assert sorted(op.kind for op in found.graph.ops) == sorted(op.kind for op in graph.ops)
+
+
+def test_a_layer_in_front_may_begin_a_model_in_the_model() -> None:
+    levels = GradientQuantizer((5500,))
+    inner = keras.Sequential([keras.Input((SIDE, SIDE, 1)), levels, keras.layers.Conv2D(2, 3)])
+    pixels = keras.Input((SIDE, SIDE, 1))
+    found = read(keras.Model(pixels, keras.layers.Dense(3)(keras.layers.Flatten()(inner(pixels)))))
+    assert found.front is levels
