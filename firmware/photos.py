@@ -1,20 +1,23 @@
 """Photographs for an image: squared as in training, seen by the model's sensor, as the codes of a frame.
 
-RAW files and pictures both (:mod:`loggrad_tf.data.photo`); size, mode and fit are those of model.json. A
-project without a model.json, whose rows are those of the int8 tensor, and one that names no data are refused.
+RAW files and pictures both (:mod:`loggrad_tf.data.photo`), each within the limits of one picture
+(:mod:`loggrad_tf.data.limits`); size, mode and fit are those of model.json. A project without a model.json,
+whose rows are those of the int8 tensor, and one that names no data are refused.
 """
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import numpy as np
 
 from firmware.project import FirmwareError, Project
-from loggrad_tf.data import description, photo
+from loggrad_tf import parallel
+from loggrad_tf.data import description, limits, photo
 from loggrad_tf.data.request import Request
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.binning import spread
-from loggrad_tf.transform.sensor import requantize
+from loggrad_tf.transform.sensor import Sensor, requantize
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,14 +52,27 @@ def read(project: Project, paths: list[Path]) -> list[Photo]:
                 f"--image: {project.path / description.NAME} names no data, so not how photographs become"
                 " square: convert the network again, and generate the project again"
             )
-        return [_read(project, path, found, found.data) for path in paths]
+        data = found.data
+        read_one = functools.partial(photo.read, size=data.size, mode=data.mode, fit=data.fit)
+        squared = parallel.run(read_one, paths, "reading", limits=limits.PICTURE)
+        return [
+            _as_codes(project, path, one, found.front_end.sensor, data)
+            for path, one in zip(paths, squared, strict=True)
+        ]
     except LogGradError as error:
         raise FirmwareError(str(error)) from None
 
 
-def _read(project: Project, path: Path, found: description.Description, data: Request) -> Photo:
-    own, sensor = photo.read(path, size=data.size, mode=data.mode, fit=data.fit)
-    target = found.front_end.sensor
+def _as_codes(
+    project: Project,
+    path: Path,
+    squared: tuple[np.ndarray, Sensor] | LogGradError,
+    target: Sensor,
+    data: Request,
+) -> Photo:
+    if isinstance(squared, LogGradError):
+        raise squared
+    own, sensor = squared
     note = f"squared to {data.size}x{data.size} ({data.mode}, {data.fit})"
     if sensor.span != target.span:
         note += f", codes 0..{sensor.span} seen as 0..{target.span}"

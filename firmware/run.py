@@ -109,7 +109,7 @@ def _classified(board: channel.Channel, photos: "list[Photo]") -> str:
     for one in photos:
         _print(board, str(one.path), board.classify(one.codes), "")
     notes = "; ".join(dict.fromkeys(one.note for one in photos))
-    return f"run: {len(photos)} photographs, {notes}"
+    return f"run: {len(photos)} photograph{'' if len(photos) == 1 else 's'}, {notes}"
 
 
 def _frames(board: channel.Channel) -> str:

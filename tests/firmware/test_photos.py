@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from PIL import Image
 from export import firmware
 from export.firmware import Options
 from firmware import photos, project, verify
-from loggrad_tf.data import photo
+from loggrad_tf.data import limits, photo
+from loggrad_tf.parallel import Limits
 from loggrad_tf.transform.binning import binned
 from loggrad_tf.transform.frontend import FrontEnd, fixed
 from loggrad_tf.transform.sensor import Sensor, requantize
@@ -112,9 +114,26 @@ def test_what_gives_no_frame_is_one_line(tmp_path: Path, pictures: list[Path]) -
 
 
 @pytest.mark.seconds
+def test_a_photograph_that_hangs_its_decoder_is_one_line(
+    tmp_path: Path, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = generate(tmp_path, fixed("loggrad_2p25", OWN))
+    monkeypatch.setattr(limits, "PICTURE", Limits(seconds=3, memory=2**31))
+    monkeypatch.setattr(photos.photo, "read", _hangs)
+    with pytest.raises(project.FirmwareError, match="b.png: it took longer than 3 s: the decoder hangs"):
+        photos.read(made, pictures[1:])
+
+
+def _hangs(path: Path, **_: object) -> None:
+    time.sleep(100)
+
+
+@pytest.mark.seconds
 def test_one_source_of_frames(tmp_path: Path, pictures: list[Path]) -> None:
     made = generate(tmp_path, fixed("loggrad_2p25", OWN))
     done = door("run", f"--project={made.path}", f"--image={pictures[0]}", "--camera=1")
     assert done.returncode == 2 and "not allowed with argument" in done.stderr
+    done = door("run", f"--project={made.path}", f"--image={pictures[0]}")
+    assert "\nrun: 1 photograph, " in done.stdout
     done = door("run", f"--project={made.path}", f"--image={tmp_path / 'none.png'}")
     assert done.returncode == 1 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
