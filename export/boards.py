@@ -51,7 +51,7 @@ def place(board: str | None, folder: str | None) -> str | None:
     if folder is None:
         if board is not None and board not in names() and not Path(board).is_absolute():
             raise LogGradError(f"--board={board}: no such board; choose one of {', '.join(names())}")
-        return board
+        return None if board is None else _called(Path(board))
     where = Path(folder).expanduser().resolve()
     there = _names(where)
     if not there:
@@ -61,7 +61,12 @@ def place(board: str | None, folder: str | None) -> str | None:
     if board not in there:
         given = "--board is missing" if board is None else f"--board={board}: no such board"
         raise LogGradError(f"{given}; --boards={folder} has {', '.join(there)}")
-    return board if where == BOARDS else str(where / board)
+    return _called(where / board)
+
+
+def _called(folder: Path) -> str:
+    """A board's name if it is ours, else its absolute path."""
+    return folder.name if folder.parent in (BOARDS, Path()) else str(folder)
 
 
 @functools.cache

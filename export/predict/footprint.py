@@ -155,7 +155,7 @@ def _measured(folder: str) -> BoardSizes:
     elif name in sizes["boards"]:
         found = BoardSizes.from_json({"stamp": sizes["stamp"], "channels": sizes["boards"][name]})
     core = kernels.measured_core(board["core"])
-    if found is None or board["channel"] not in found.channels or core not in sizes["cores"]:
+    if found is None or not found.channels.keys() >= board["statics"].keys() or core not in sizes["cores"]:
         raise LogGradError(f"board {name}: no code sizes; {command}")
     return found
 
