@@ -138,7 +138,7 @@ def sheet(data: DataSet, name: str, rows: int, columns: int) -> Image.Image:
             for crop in data.pixels[chosen]
         ]
         caption = f"{class_name}: {train} train, {val} val, {test} test"
-        blocks.append(([caption], _grid(pairs, columns)))
+        blocks.append(([caption], _grid(pairs, columns) if pairs else None))
     return _page(blocks)
 
 

@@ -1,5 +1,6 @@
 """What a preview shows of each input format, of a set, of one photograph and of a whole frame."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -100,3 +101,11 @@ def test_a_sheet_has_pairs_of_each_class(tmp_path: Path, mode: str) -> None:
     left, top = views._GAP + 96 + views._GAP, 3 * views._LINE
     assert np.array_equal(sheet[top : top + 96 : 3, left : left + 96 : 3, 0], first)
     assert sheet.shape[0] == 4 * views._LINE + 2 * (2 * 96 + 2 + views._GAP) + views._GAP
+
+
+@pytest.mark.seconds
+def test_a_class_of_a_prepared_set_may_have_no_crop(tmp_path: Path) -> None:
+    data = dataset.load(f"folder:{pictures(tmp_path / 'p', 5)}", size=32, cache=tmp_path / "c")
+    more = dataclasses.replace(data, class_names=(*data.class_names, "spoon"))
+    less, sheet = (np.asarray(views.sheet(one, "loggrad_1p5", 1, 2)) for one in (data, more))
+    assert sheet.shape[0] == less.shape[0] + views._LINE
