@@ -77,10 +77,12 @@ def read(model: keras.Model) -> Network:
     kernels, biases = {}, {}
     for op in assembly.graph.ops:
         if op.kind in WEIGHTED:
-            kernel, bias = _weights(assembly.graph, op, assembly.recipes[op.name], model)
+            both = _weights(assembly.graph, op, assembly.recipes[op.name], model)
+            with np.errstate(over="ignore"):
+                kernel, bias = (values.astype(np.float32) for values in both)
             if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
                 raise LogGradError(f"op '{op.name}' has weights that are not finite: the training diverged")
-            kernels[op.name], biases[op.name] = kernel.astype(np.float32), bias.astype(np.float32)
+            kernels[op.name], biases[op.name] = kernel, bias
     front = _layer(model, assembly.front) if assembly.front else None
     return Network(assembly.graph, FoldedWeights(kernels, biases), front, assembly.side)
 
@@ -109,8 +111,8 @@ def _weights(graph: Graph, op: Op, recipe: Recipe, model: keras.Model) -> tuple[
         inputs = shape[0] if op.kind == "dense" else shape[2]
         gain, shift = (np.tile(values, inputs // len(values)) for values in (gain, shift))
         over = (0, 1) if op.kind == "depthwise" else tuple(range(kernel.ndim - 1))
-        moved = kernel * (shift[:, None])
-        bias = bias + (moved.sum(axis=over)[:, 0] if op.kind == "depthwise" else moved.sum(axis=over))
+        moved = (kernel * shift[:, None]).sum(axis=over)
+        bias = bias + (moved[:, 0] if op.kind == "depthwise" else moved)
         kernel = kernel * gain[:, None]
     if recipe.after:
         gain, shift = _normalisation(recipe.after, model)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from export.quantization import quantize
-from loggrad_tf import GradientQuantizer
+from loggrad_tf import GradientQuantizer, LogGradError
 from loggrad_tf.transform.sensor import Sensor
 from models import keras_net
 from models.from_keras.network import read
@@ -72,3 +72,14 @@ def test_a_layer_in_front_may_begin_a_model_in_the_model() -> None:
     pixels = keras.Input((SIDE, SIDE, 1))
     found = read(keras.Model(pixels, keras.layers.Dense(3)(keras.layers.Flatten()(inner(pixels)))))
     assert found.front is levels
+
+
+def test_weights_that_float32_cannot_hold_are_refused() -> None:
+    norm = keras.layers.BatchNormalization(epsilon=0.0)
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2, use_bias=False), norm]
+    )
+    norm.moving_variance.assign([1e-38, 1])
+    model.layers[1].kernel.assign(np.full((16, 2), 1e30))
+    with pytest.raises(LogGradError, match="op 'dense_2' has weights that are not finite"):
+        read(model)
