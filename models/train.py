@@ -177,7 +177,7 @@ def main(argv: list[str]) -> None:
     )
     model = trained.model()
     metrics = {"val_error": result.val_error, "test_error": measure.evaluate(model, data, front_end, "test")}
-    confusion = {split: measure.confusion(model, data, front_end, split) for split in ("val", "test")}
+    confusion = measure.confusions(model, data, front_end)
     bundle.save(out, dataclasses.replace(trained, metrics=metrics, confusion=confusion))
     if pruning is not None:
         before, after = (

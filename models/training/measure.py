@@ -57,11 +57,14 @@ def measure(model: keras.Model, data: DataSet, front_end: FrontEnd, split: str) 
     return float(np.mean(classify(scores) != labels)), float(losses.mean())
 
 
-def confusion(model: keras.Model, data: DataSet, front_end: FrontEnd, split: str) -> Confusion:
-    """Which classes the float network takes for which on one split; one that diverged answers nothing of
-    use."""
-    answers = classify(logits(model, data, front_end, split))
-    return Confusion.of(data.labels_of(split), answers, data.class_names)
+def confusions(model: keras.Model, data: DataSet, front_end: FrontEnd) -> dict[str, Confusion]:
+    """Which classes the float network takes for which on ``val`` and ``test``; one that diverged answers
+    nothing of use."""
+    answers = {split: classify(logits(model, data, front_end, split)) for split in ("val", "test")}
+    return {
+        split: Confusion.of(data.labels_of(split), given, data.class_names)
+        for split, given in answers.items()
+    }
 
 
 def majority_error(data: DataSet, split: str) -> float:

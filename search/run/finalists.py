@@ -24,7 +24,6 @@ from pathlib import Path
 
 import numpy as np
 
-from loggrad_tf.confusion import Confusion
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.request import DataReference
 from loggrad_tf.errors import LogGradError
@@ -208,11 +207,13 @@ def _choose(
 
 def _save(place: Path, choice: _Choice, data: DataSet) -> Bundle:
     """The chosen network as it lies in ``place``, tested; it is tested once."""
+    from models.training import measure
+
     errors = {"mean_val_error": _mean(choice.trainings)}
     network = dataclasses.replace(choice.network, metrics=choice.network.metrics | errors)
     if not _is_saved(place, network):
         tested = network.metrics | _test_errors(choice, data)
-        counted = _confusion(network, data)
+        counted = measure.confusions(network.model(), data, network.front_end)
         bundle.save(place, dataclasses.replace(network, metrics=tested, confusion=counted))
     return bundle.load(place)
 
@@ -223,13 +224,6 @@ def _test_errors(choice: _Choice, data: DataSet) -> dict[str, float]:
 
     found = {one.seed: measure.evaluate(one.model(), data, one.front_end, "test") for one in choice.trainings}
     return {"test_error": found[choice.network.seed], "mean_test_error": sum(found.values()) / len(found)}
-
-
-def _confusion(network: Bundle, data: DataSet) -> dict[str, Confusion]:
-    from models.training import measure
-
-    model = network.model()
-    return {split: measure.confusion(model, data, network.front_end, split) for split in ("val", "test")}
 
 
 def _errors(choice: _Choice, saved: Bundle, guessing: float) -> str:
