@@ -146,7 +146,7 @@ def main(argv: list[str]) -> None:
         )
     settings = Settings(FLAGS.calibration, FLAGS.qat, FLAGS.ternary_first)
     source = Path(FLAGS.run if FLAGS.keras is None else FLAGS.keras)
-    usual = source / "export" if FLAGS.keras is None else source.with_name(f"{source.stem}_export")
+    usual = source / "export" if FLAGS.keras is None else source.parent / f"{source.stem}_export"
     out = Path(FLAGS.out) if FLAGS.out else usual
     if source.exists():
         files.check_place(out / "model.tflite", "out")
