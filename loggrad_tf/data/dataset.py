@@ -140,7 +140,8 @@ def opened(request: Request, cache: Path | None = None) -> DataSet:
         raise LogGradError(f"data set '{spec}': write synthetic, pascalraw:DIR, folder:DIR or prepared:DIR")
     if fit != FITS[0] and (source is None or any(picture.boxes for picture in source.pictures)):
         raise LogGradError(
-            f"--fit={fit}: only whole pictures of folder:DIR are fitted, {spec} has boxes: leave it out"
+            f"--fit={fit}: only whole pictures of folder:DIR are fitted, {spec} has boxes: give"
+            f" --fit={FITS[0]}"
         )
     key = _hash([VERSION, kind, size, mode, fit, listing])
     path = cache / "sets" / f"{kind}-{size}-{mode}-{key[:16]}"

@@ -126,7 +126,7 @@ def test_boxes_cut_raw_files_as_they_cut_an_archive(tmp_path: Path) -> None:
     cut = photo.cut(picture, 36, "gray", "stretch")
     assert isinstance(cut.crops[0], np.ndarray) and "longer side of 16 pixels" in str(cut.crops[1])
     assert cut.sensor == Sensor(12, 64, 4095)
-    with pytest.raises(LogGradError, match=f"folder:{tmp_path} has boxes: leave it out"):
+    with pytest.raises(LogGradError, match=f"folder:{tmp_path} has boxes: give --fit=stretch"):
         dataset.load(f"folder:{tmp_path}", size=32, fit="pad", cache=tmp_path / "cache")
     Image.new("RGB", (40, 40)).save(tmp_path / "JPEGImages/a.jpg")
     with pytest.raises(LogGradError, match="RAW files and pictures in one set"):
