@@ -76,10 +76,11 @@ def for_images(profile: Method, images: int) -> Method:
 
     Of fewer than ``FEW``, epochs and rungs grow until a training, and each rung of it, has seen as many
     images as of ``FEW``. After two epochs of three steps no network has learned anything, and all would be
-    stopped.
+    stopped. Fewer than a batch are one step an epoch, as a batch is, and have no more epochs than that.
     """
     if images >= FEW:
         return profile
+    images = max(images, min(profile.train.batch_size, FEW))
 
     def as_long(epochs: int) -> int:
         return -(-epochs * FEW // images)

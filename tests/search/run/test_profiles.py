@@ -16,10 +16,17 @@ def test_of_few_images_epochs_and_rungs_see_as_many() -> None:
     quick = PROFILES["quick"]
     few = for_images(quick, 212)
     assert (few.train.epochs, few.rungs, few.final.epochs) == (38, (10, 19), 189)
-    for images in (1, 60, 212, 500, FEW - 1):
+    for images in (quick.train.batch_size, 212, 500, FEW - 1):
         found = for_images(quick, images)
         lengths = (*found.rungs, found.train.epochs, found.final.epochs)
         usual = (*quick.rungs, quick.train.epochs, quick.final.epochs)
         for epochs, before in zip(lengths, usual, strict=True):
             assert 0 <= epochs * images - before * FEW < images
         assert found.reached_rungs == found.rungs and found.final.shift == quick.final.shift
+
+
+def test_of_fewer_than_a_batch_there_are_as_many_steps_as_of_one() -> None:
+    quick = PROFILES["quick"]
+    batch = quick.train.batch_size
+    assert for_images(quick, 9) == for_images(quick, 1) == for_images(quick, batch)
+    assert for_images(quick, batch + 1).train.epochs < for_images(quick, 9).train.epochs == 125
