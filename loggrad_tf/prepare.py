@@ -15,7 +15,7 @@ from absl import flags
 
 from loggrad_tf import cli
 from loggrad_tf.data import dataset, options, prepared
-from loggrad_tf.data.summary import few, reasons, table
+from loggrad_tf.data.summary import doubts, reasons, table
 
 flags.adopt_module_key_flags(options)
 _CHECK = flags.DEFINE_bool("check", False, "compare every crop, class and split with the set's manifest")
@@ -42,7 +42,7 @@ def main(argv: list[str]) -> None:
     print(f"sha256  {data.manifest_sha256}")
     if _CHECK.value:
         print(f"check   {len(data.pixels)} crops are those of the manifest")
-    if (warning := few(data)) is not None:
+    for warning in doubts(data):
         print(f"warning: {warning}", file=sys.stderr)
 
 

@@ -22,7 +22,7 @@ from loggrad_tf import cli, files, quiet
 from loggrad_tf.data import dataset, options
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.request import Request
-from loggrad_tf.data.summary import few
+from loggrad_tf.data.summary import doubts
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend
 from loggrad_tf.transform.frontend import FrontEnd
@@ -153,7 +153,7 @@ def main(argv: list[str]) -> None:
 
     bundle.check_replaceable(out)
     data = dataset.opened(plan.request)
-    if (warning := few(data)) is not None:
+    for warning in doubts(data):
         print(f"warning: {warning}", file=sys.stderr)
     front_end, graph = _front_end(plan, data), plan.graph(len(data.class_names))
     show = progress.of_epochs(plan.name, plan.config.epochs)

@@ -20,7 +20,7 @@ from export.predict import footprint
 from loggrad_tf import cli
 from loggrad_tf.data import dataset
 from loggrad_tf.data.dataset import DataSet
-from loggrad_tf.data.summary import few
+from loggrad_tf.data.summary import doubts
 from loggrad_tf.errors import LogGradError
 from search.cost.objectives import best, overrun
 from search.record.history import Candidate, Record
@@ -178,7 +178,7 @@ def main(argv: list[str]) -> None:
             config, data = options.config()
             _check_bounds(config)  # impossible ones leave no run behind
             rundir.create(directory, config)
-        if (warning := few(data)) is not None:
+        for warning in doubts(data):
             print(f"warning: {warning}", file=sys.stderr)
         try:
             _search(directory, config, data)

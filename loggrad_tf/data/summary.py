@@ -23,19 +23,26 @@ def table(data: DataSet) -> str:
     return "\n".join(f"{row[0]:<{width}}" + "".join(f"{cell:>8}" for cell in row[1:]) for row in rows)
 
 
-def few(data: DataSet) -> str | None:
-    """What to warn of if there are fewer than :data:`FEW` crops to train on; None if there are enough.
+def doubts(data: DataSet) -> list[str]:
+    """What to warn of: fewer than :data:`FEW` crops to train on, and classes that a split has none of.
 
     Raises:
-      LogGradError: there are none.
+      LogGradError: there are none to train on.
     """
+    found: list[str] = []
     count = len(data.labels_of("train"))
-    if count >= FEW:
-        return None
-    return (
-        f"{data.spec}: {count} crops to train on; below about {FEW:,} a network learns little, and its errors"
-        " are mostly luck: add photographs"
-    )
+    if count < FEW:
+        found.append(
+            f"{data.spec}: {count} crops to train on; below about {FEW:,} a network learns little, and its"
+            " errors are mostly luck: add photographs"
+        )
+    for name, row in zip(data.class_names, data.counts().tolist(), strict=True):
+        if missing := [split for split, there in zip(SPLITS, row, strict=True) if not there]:
+            found.append(
+                f"{data.spec}: no crop of {name} in {' and '.join(missing)}: add photographs of it, or give"
+                " the splits in a manifest.csv"
+            )
+    return found
 
 
 def reasons(rejects: tuple[Reject, ...]) -> list[str]:

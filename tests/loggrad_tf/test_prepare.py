@@ -11,7 +11,7 @@ from PIL import Image
 
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.sources import Reject
-from loggrad_tf.data.summary import FEW, few, reasons
+from loggrad_tf.data.summary import FEW, doubts, reasons
 from loggrad_tf.data.views import colours, shown
 from loggrad_tf.transform.sensor import Sensor
 from tests.support import REPOSITORY
@@ -86,16 +86,27 @@ def test_colours_and_tones_for_the_eye() -> None:
     assert shown(np.array([[0, 1000], [4000, 4000]])).tolist() == [[0, 136], [255, 255]]
 
 
+def _set(labels: np.ndarray, split: np.ndarray) -> DataSet:
+    pixels = np.zeros((len(split), 2, 2), np.uint16)
+    return DataSet(
+        pixels, labels, split, ("a", "b"), Sensor(12, 0, 4095), "gray", "pad", "folder:x", "0", Path("x")
+    )
+
+
 @pytest.mark.parametrize(("images", "warned"), [(FEW - 1, True), (FEW, False)])
 def test_a_set_of_few_crops_is_named(images: int, warned: bool) -> None:
     split = np.repeat(np.arange(3, dtype=np.uint8), (images, 20, 20))
-    labels, pixels = np.zeros(len(split), np.int32), np.zeros((len(split), 2, 2), np.uint16)
-    data = DataSet(
-        pixels, labels, split, ("a", "b"), Sensor(12, 0, 4095), "gray", "pad", "folder:x", "0", Path("x")
-    )
-    warning = few(data)
-    assert (warning is not None) == warned
-    assert warning is None or (f"folder:x: {images} crops to train on" in warning and "add" in warning)
+    warnings = doubts(_set(np.arange(len(split), dtype=np.int32) % 2, split))
+    assert len(warnings) == warned
+    assert all(f"folder:x: {images} crops to train on" in warning and "add" in warning for warning in warnings)
+
+
+def test_a_class_that_a_split_has_none_of_is_named() -> None:
+    split = np.repeat(np.arange(3, dtype=np.uint8), (FEW, 20, 20))
+    labels = np.zeros(len(split), np.int32)
+    labels[0] = 1
+    (warning,) = doubts(_set(labels, split))
+    assert warning.startswith("folder:x: no crop of b in val and test: ")
 
 
 def test_rejects_are_grouped_by_kind() -> None:
