@@ -127,10 +127,21 @@ def _plan_classes(folder: Path) -> Source:
     pictures: list[Picture] = []
     rejects: list[Reject] = []
     names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    loose = _images(folder)[0]
+    if loose and not names:
+        raise LogGradError(
+            f"{folder}: no class folders, as {loose[0].name} lies in it directly: put every photograph into a"
+            " folder with the name of its class"
+        )
+    rejects += [Reject(path.name, -1, "in no class folder") for path in loose]
     for label in names:
         good, other = _images(folder / label)
         if not good:
-            raise LogGradError(f"{folder / label}: no picture in it: fill the class or remove its folder")
+            inside = next((path for path in other if path.is_dir()), None)
+            also = f"; if {inside.name} is a class, give folder:{folder / label}" if inside else ""
+            raise LogGradError(
+                f"{folder / label}: no picture in it: fill the class or remove its folder{also}"
+            )
         rejects += [Reject(f"{label}/{path.name}", -1, reason) for path, reason in other.items()]
         for path in good:
             name = f"{label}/{path.name}"

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from loggrad_tf.data import folder, imitation, photo
-from loggrad_tf.data.sources import Picture, assign
+from loggrad_tf.data.sources import Picture, Reject, assign
 from loggrad_tf.data.voc import Annotation, Object, write_voc
 from loggrad_tf.errors import LogGradError
 from tests.support.archives import linear_rgb, pictures
@@ -110,10 +110,23 @@ def test_unusable_folders_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "one/saucer").mkdir()
     with pytest.raises(LogGradError, match=r"saucer: no picture in it"):
         folder.plan(tmp_path / "one")
+    (tmp_path / "one/saucer/deep").mkdir()
+    with pytest.raises(LogGradError, match=r"saucer: no picture in it: .*; if deep is a class, give folder:"):
+        folder.plan(tmp_path / "one")
+    (tmp_path / "flat").mkdir()
+    Image.new("RGB", (30, 30)).save(tmp_path / "flat/a.png")
+    with pytest.raises(LogGradError, match=r"flat: no class folders, as a\.png lies in it directly"):
+        folder.plan(tmp_path / "flat")
     (tmp_path / "single/cup").mkdir(parents=True)
     Image.new("RGB", (30, 30)).save(tmp_path / "single/cup/a.png")
     with pytest.raises(LogGradError, match="1 class in it"):
         folder.plan(tmp_path / "single")
+
+
+def test_a_picture_beside_the_class_folders_is_rejected(tmp_path: Path) -> None:
+    pictures(tmp_path, 1)
+    Image.new("RGB", (30, 30)).save(tmp_path / "loose.png")
+    assert folder.plan(tmp_path).rejects == (Reject("loose.png", -1, "in no class folder"),)
 
 
 def test_pictures_that_cannot_be_decoded_are_refused(tmp_path: Path) -> None:
