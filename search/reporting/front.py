@@ -272,8 +272,8 @@ def _short(cost: float) -> float:
 
 
 def tiles(run: Run) -> str:
-    """The few numbers that matter most, large."""
-    done, asked = len(run.records), run.config.method.rounds
+    """The few numbers that matter most, large, and which bounds the chosen network keeps."""
+    done, asked, kept = len(run.records), run.config.method.rounds, ""
     found = [
         (f"{done:,} / {asked:,}", "candidates" if run.finished else "candidates so far"),
         (f"{len(run.points):,}", "trained in full"),
@@ -284,10 +284,10 @@ def tiles(run: Run) -> str:
         point = run.points[run.chosen]
         trained = f"validation error after {run.saved.epochs} epochs" if run.saved else "validation error"
         reached = run.reached(run.chosen)
-        told = f"{trained} of #{run.chosen}: chosen, {verdict(reached, run.bounds)}"
-        found.append((f"{ERROR.text(reached.error)} %", told))
+        found.append((f"{ERROR.text(reached.error)} %", f"{trained} of #{run.chosen}, the chosen one"))
+        kept = f"<p>#{run.chosen} is {escape(verdict(reached, run.bounds))}.</p>"
         if run.saved:
             found.append((f"{ERROR.text(run.saved.test_error)} %", "test error"))
         found += [(f"{q.text(value(point, q.name))} {q.unit}".strip(), q.label) for q in resources([run])]
     cells = "".join(f"<div><b>{escape(big)}</b><span>{escape(small)}</span></div>" for big, small in found)
-    return f'<div class="tiles">{cells}</div>'
+    return f'<div class="tiles">{cells}</div>{kept}'

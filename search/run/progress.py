@@ -91,11 +91,11 @@ class Progress:
         bounds, rounds = self._config.bounds, self._config.method.rounds
         done = record.candidate.index + 1
         chosen = best(self._front.members, bounds)
-        leader = f"best {self._front.points[chosen].error:.2%} (#{chosen})" if chosen is not None else ""
+        leader = f"best {self._front.points[chosen].error:.2%} (#{chosen}) | " if chosen is not None else ""
         pace = (time.monotonic() - self._begin) / (done - self._before)
         print(
             f"[{done:{len(str(rounds))}}/{rounds}] {self._result(record)}  {seconds:5.1f} s | {leader}"
-            f" | {3600 / pace:.0f}/h, {left(pace * (rounds - done))}",
+            f"{3600 / pace:.0f}/h, {left(pace * (rounds - done))}",
             flush=True,
         )
         if done < rounds and done % max(rounds // TABLES, 10) == 0 and self._front.members:
