@@ -119,7 +119,7 @@ def _show(converted: "Converted", data: DataSet, place: Path) -> None:
     for split, label in labels.items():
         found = [accuracy[f"{name}_{split}"] for name in names]
         shares = "".join(f" {share:15.2%}" for share in found)
-        print(f"{label:12s}{shares} {100 * (found[-1] - found[0]):+7.2f} points")
+        print(f"{label:12s}{shares} {100 * (found[-1] - found[0]):+z7.2f} points")
     if tuned is not None and not tuned["kept"]:
         print(
             f"quantised training ended at {tuned['val_after']:.2%} on validation and began at"
