@@ -5,6 +5,7 @@
 is at fault, 130 interrupted. A traceback means a defect of this program.
 """
 
+import re
 import sys
 from collections.abc import Callable
 
@@ -12,6 +13,9 @@ from absl import app, flags
 
 from loggrad_tf import files
 from loggrad_tf.errors import LogGradError
+
+# What absl says of a flag that must be given and was not.
+_MISSING = re.compile(r"flag --(\w+)=None: Flag --\1 must have a value other than None")
 
 
 def _parse(argv: list[str]) -> list[str]:
@@ -22,6 +26,8 @@ def _parse(argv: list[str]) -> list[str]:
         positional = flags.FLAGS(argv)
     except flags.Error as error:
         reason = " ".join(str(error).split())
+        if (missing := _MISSING.match(reason)) is not None:
+            reason = f"--{missing[1]} is missing"
         _fail(2, f"{reason} (see --help)")
     if len(positional) > 1:
         _fail(2, f"unexpected argument '{positional[1]}': write values as --flag=value (see --help)")

@@ -48,6 +48,13 @@ class Confusion(JsonBase):
         return float(np.trace(table) / table.sum()) if table.any() else float("nan")
 
     @property
+    def largest(self) -> tuple[str, float]:
+        """The class with the most images, and its share of all, which always answering it would reach."""
+        sizes = np.array(self.counts).sum(axis=1)
+        most = int(sizes.argmax())
+        return self.class_names[most], float(sizes[most] / sizes.sum()) if sizes.any() else float("nan")
+
+    @property
     def recalls(self) -> tuple[float, ...]:
         """Share of each class that was answered rightly; not a number for a class without images."""
         return tuple(

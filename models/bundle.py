@@ -84,7 +84,13 @@ def check_replaceable(directory: Path) -> None:
     """Raise unless ``directory`` is missing, empty or a bundle."""
     if not directory.exists():
         return
-    if not directory.is_dir() or not {p.name for p in directory.iterdir()} <= set(FILES):
+    others = {p.name for p in directory.iterdir()} - set(FILES) if directory.is_dir() else set()
+    if others and (directory / FILES[0]).is_file():
+        raise LogGradError(
+            f"{directory}: holds {', '.join(sorted(others))} beside its saved network: choose another name,"
+            " or move that away"
+        )
+    if others or not directory.is_dir():
         raise LogGradError(f"{directory}: exists and is no saved network; choose another name")
 
 

@@ -173,11 +173,16 @@ def confusion_table(split: str, counted: Confusion) -> str:
         share = f"{recall:.1%}" if images else "–"
         rows.append(f'<tr><th class="words">{escape(name)}</th>{cells}<td>{share}</td></tr>')
     count = len(counted.class_names)
-    total = f"{counted.accuracy:.1%}" if any(map(any, counted.counts)) else "–"
+    largest, most = counted.largest
+    known = any(map(any, counted.counts))
+    feet = ""
+    for name, value in (("all", counted.accuracy), (f"always answering {largest}", most)):
+        text = f"{value:.1%}" if known else "–"
+        feet += f'<tr><th>{escape(name)}</th><td colspan="{count}"></td><td>{text}</td></tr>'
     return (
         f'<div class="wide"><table class="numbers bars"><caption>{escape(split)}</caption><thead><tr>'
         f"<th>true class, answered as:</th>{head}<th>right</th></tr></thead><tbody>{''.join(rows)}</tbody>"
-        f'<tfoot><tr><th>all</th><td colspan="{count}"></td><td>{total}</td></tr></tfoot></table></div>'
+        f"<tfoot>{feet}</tfoot></table></div>"
     )
 
 

@@ -37,7 +37,7 @@ def write_png(path: Path, runs: Sequence[Run]) -> None:
     # The figure's own canvas, not pyplot: no display, no global state.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import EngFormatter, PercentFormatter
+    from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter, PercentFormatter
 
     if not any(run.points for run in runs):
         raise LogGradError(
@@ -70,7 +70,9 @@ def write_png(path: Path, runs: Sequence[Run]) -> None:
         for bound, colour in limits(runs, ERROR.name):
             panel.axhline(bound, c=colour, ls="--", lw=1)
         panel.set_xlabel(cost.title)
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
         panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+        panel.xaxis.set_minor_formatter(NullFormatter())
         panel.grid(alpha=0.25)
     axes[0].set_ylabel("validation error")
     axes[0].set_ylim(bottom=0)

@@ -74,6 +74,8 @@ def test_preview_draws_crops_and_raw_files(tmp_path: Path) -> None:
             assert sheet.height == 2 * 17 + side[1] + 4 and sheet.width >= 2 * side[0] + 2
     done = _run("preview", f"--out={out}", cache=tmp_path)
     assert done.returncode == 1 and "give either --data or --raw" in done.stderr
+    done = _run("preview", "--data=synthetic", cache=tmp_path)
+    assert done.returncode == 2 and done.stderr == "error: --out is missing (see --help)\n"
 
 
 def test_colours_and_tones_for_the_eye() -> None:

@@ -52,3 +52,7 @@ def test_bundle_round_trip_and_damage(tmp_path: Path) -> None:
     (tmp_path / "precious" / "thesis.txt").write_text("unsaved")
     with pytest.raises(LogGradError, match="is no saved network; choose another name"):
         bundle.save(tmp_path / "precious", saved)
+    bundle.save(tmp_path / "net", saved)
+    (tmp_path / "net" / "export").mkdir()
+    with pytest.raises(LogGradError, match="holds export beside its saved network: choose another name"):
+        bundle.save(tmp_path / "net", saved)

@@ -61,11 +61,11 @@ def write(path: Path, parts: dict[str, bytes]) -> Path:
 
 
 def refused(path: Path, reason: str) -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(LogGradError, match=reason) as caught:
         read(archive.load(path))
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-    assert time.monotonic() - begin < 10
+    assert time.process_time() - begin < 10
 
 
 def layer(config: Any, name: str) -> Any:
