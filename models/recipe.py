@@ -86,6 +86,10 @@ class TrainConfig(JsonBase):
         return self.learning_rate
 
 
+# What the fixed networks are trained with, and the hand-made baseline was measured with.
+BASELINE = TrainConfig(epochs=40, batch_size=64, schedule="cosine", flip=True, shift=4)
+
+
 @dataclasses.dataclass(frozen=True)
 class Pruning(JsonBase):
     """How much to prune, and when: the cubic schedule of Zhu & Gupta (2017).

@@ -31,7 +31,7 @@ from models import bundle, progress, zoo
 from models.bundle import Bundle, Description
 from models.graph import Graph, adapted
 from models.pruning.channels import prunable
-from models.recipe import Pruning, TrainConfig
+from models.recipe import BASELINE, Pruning, TrainConfig
 from models.training.reproducible import start_tensorflow
 
 FLAGS = flags.FLAGS
@@ -41,10 +41,10 @@ flags.DEFINE_string(
     "like", None, "In place of --net: directory of a search run or of a saved network, to be trained anew."
 )
 flags.DEFINE_string("input", "loggrad_1p5", f"Input format: {', '.join(frontend.FORMATS)}.")
-flags.DEFINE_integer("epochs", 40, "Passes over the training images.", lower_bound=1)
-flags.DEFINE_integer("batch", 64, "Images per step.", lower_bound=1)
-flags.DEFINE_integer("shift", 4, "Augmentation: largest shift in pixels.", lower_bound=0)
-flags.DEFINE_bool("flip", True, "Augmentation: mirror half of the images.")
+flags.DEFINE_integer("epochs", BASELINE.epochs, "Passes over the training images.", lower_bound=1)
+flags.DEFINE_integer("batch", BASELINE.batch_size, "Images per step.", lower_bound=1)
+flags.DEFINE_integer("shift", BASELINE.shift, "Augmentation: largest shift in pixels.", lower_bound=0)
+flags.DEFINE_bool("flip", BASELINE.flip, "Augmentation: mirror half of the images.")
 flags.DEFINE_enum(
     "thresholds",
     "quantile",
@@ -97,8 +97,8 @@ def _given(name: str, usual: Any) -> Any:
 def _plan(like: Bundle | None) -> Plan:
     """What the flags ask for, and ``like`` where they say nothing."""
     if like is None:
-        config = TrainConfig(
-            epochs=FLAGS.epochs, batch_size=FLAGS.batch, schedule="cosine", flip=FLAGS.flip, shift=FLAGS.shift
+        config = dataclasses.replace(
+            BASELINE, epochs=FLAGS.epochs, batch_size=FLAGS.batch, flip=FLAGS.flip, shift=FLAGS.shift
         )
         return Plan(FLAGS.net, options.request(), FLAGS.input, config, FLAGS.seed, None)
     data, train = like.data, like.train
