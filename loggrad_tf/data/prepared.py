@@ -141,6 +141,20 @@ class DataSet:
         np.add.at(table, (self.labels, self.split), 1)
         return table
 
+    def groups(self) -> tuple[str, ...]:
+        """The photograph of each crop, in the order of the arrays: crops of one are not independent.
+
+        Raises:
+          LogGradError: the manifest is damaged.
+        """
+        manifest = self.path / "manifest.csv"
+        found = tuple(line["source"] for line in _lines(manifest, COLUMNS))
+        if len(found) != len(self.labels):
+            raise LogGradError(
+                f"{manifest}: damaged ({len(found)} crops, {len(self.labels)} in the set): {REMEDY}"
+            )
+        return found
+
     def rejects(self) -> tuple[Reject, ...]:
         """What was left out, and why.
 

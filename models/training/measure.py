@@ -51,10 +51,20 @@ def measure(model: keras.Model, data: DataSet, front_end: FrontEnd, split: str) 
     scores = logits(model, data, front_end, split).astype(np.float64)
     if not np.isfinite(scores).all():
         return 1.0, math.inf
+    return float(np.mean(classify(scores) != labels)), float(cross_entropies(scores, labels).mean())
+
+
+def cross_entropies(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Cross-entropy of each image in nats, float64 (N,).
+
+    Args:
+      scores: finite logits, float64 (N, units).
+      labels: integers (N,).
+    """
     classes = scores if scores.shape[1] > 1 else np.concatenate([np.zeros_like(scores), scores], axis=1)
     # Cross-entropy = log sum exp - the right class' logit.
-    losses = np.logaddexp.reduce(classes, axis=1) - classes[np.arange(len(labels)), labels]
-    return float(np.mean(classify(scores) != labels)), float(losses.mean())
+    right: np.ndarray = classes[np.arange(len(labels)), labels]
+    return np.logaddexp.reduce(classes, axis=1) - right
 
 
 def confusions(model: keras.Model, data: DataSet, front_end: FrontEnd) -> dict[str, Confusion]:

@@ -134,6 +134,17 @@ def test_checking_sees_it(data: DataSet, damage: Callable[[Path], None], reason:
     assert "\n" not in str(caught.value)
 
 
+def test_groups_are_the_photographs_of_the_manifest(data: DataSet) -> None:
+    manifest = data.path / "manifest.csv"
+    lines = manifest.read_text().splitlines(keepends=True)
+    column = lines[0].split(",").index("source")
+    assert data.groups() == tuple(line.split(",")[column] for line in lines[1:])
+    assert len(set(data.groups())) == 4  # of each stem, in both classes
+    manifest.write_text("".join(lines[:-1]))
+    with pytest.raises(LogGradError, match=rf"{manifest}: damaged \(7 crops, 8 in the set\)"):
+        data.groups()
+
+
 @pytest.mark.seconds
 def test_the_door_checks(data: DataSet) -> None:
     def run() -> subprocess.CompletedProcess[str]:
