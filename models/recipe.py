@@ -1,11 +1,12 @@
 """How a network is trained and pruned, as values: nothing here needs Keras, so a search can hold it without.
 
 The paper's schedule (appendix C.1) is :class:`TrainConfig`'s default: SGDW, learning rate 0.03, momentum 0.9,
-weight decay 1e-4, batches of 128, 80 epochs.
+weight decay 1e-4, batches of 128, 80 epochs. Recipes for other ends have names, :data:`RECIPES`.
 """
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Self
 
 from loggrad_tf.errors import LogGradError
@@ -41,6 +42,8 @@ class TrainConfig(JsonBase):
       fused_bn: batch normalisation by :class:`models.batch_norm.FusedBatchNorm`, else by Keras' own
         layer, which does the same more slowly.
       initializer: ``glorot`` or ``fan_in``, see :data:`INITIALIZERS`.
+      cutout: side in pixels of a square of zeros in half of the encoded images, 0 for none: see
+        :func:`models.training.batches.cut_out`.
     """
 
     epochs: int = 80
@@ -55,6 +58,7 @@ class TrainConfig(JsonBase):
     fused_bn: bool = True
     optimizer: str = "sgd"
     initializer: str = GLOROT
+    cutout: int = 0
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0:
@@ -69,6 +73,8 @@ class TrainConfig(JsonBase):
             )
         if self.shift < 0:
             raise LogGradError(f"shift {self.shift}: give a number of pixels, 0 for none")
+        if self.cutout < 0:
+            raise LogGradError(f"cutout {self.cutout}: give the side of a square in pixels, 0 for none")
         if self.schedule not in SCHEDULES:
             raise LogGradError(f"schedule '{self.schedule}': choose one of {', '.join(SCHEDULES)}")
         if self.optimizer not in OPTIMIZERS:
@@ -88,6 +94,28 @@ class TrainConfig(JsonBase):
 
 # What the fixed networks are trained with, and the hand-made baseline was measured with.
 BASELINE = TrainConfig(epochs=40, batch_size=64, schedule="cosine", flip=True, shift=4)
+
+
+def _quick(side: int) -> TrainConfig:
+    return BASELINE
+
+
+def _long(side: int) -> TrainConfig:
+    return dataclasses.replace(
+        BASELINE, epochs=300, label_smoothing=0.1, shift=min(8, side - 1), cutout=cutout_of(side)
+    )
+
+
+# By name: side of the images in pixels -> how to train. ``long`` trains a small network out.
+RECIPES: dict[str, Callable[[int], TrainConfig]] = {"quick": _quick, "long": _long}
+# Epochs from which a small network learns its training images by heart, unless squares are cut out of them.
+# Shorter trainings gain nothing by that.
+OVERFITTING = 200
+
+
+def cutout_of(side: int) -> int:
+    """The side of the square to cut out of images of that side: a quarter."""
+    return side // 4
 
 
 @dataclasses.dataclass(frozen=True)

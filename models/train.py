@@ -1,6 +1,7 @@
 """``python -m models.train --net=small_bn --input=loggrad_1p5 --out=DIR``: train one network.
 
-``--net`` is a fixed network, whose defaults are the recipe that the hand-made baseline was measured with.
+``--net`` is a fixed network. ``--recipe=quick`` is what the hand-made baseline was measured with; ``long``
+trains it out: 300 epochs, with label smoothing, larger shifts, and squares cut out of the network's input.
 ``--like=RUN`` is the network of a search, or a saved one, trained anew from scratch: as wide as pruning left
 it, with its recipe, seed, input format, size, mode and sensor, on its data set as that is now, or on
 ``--data``; flags that are given win. Its thresholds are fitted to the training images, and its last layer to
@@ -31,7 +32,7 @@ from models import bundle, progress, zoo
 from models.bundle import Bundle, Description
 from models.graph import Graph, adapted
 from models.pruning.channels import prunable
-from models.recipe import BASELINE, Pruning, TrainConfig
+from models.recipe import RECIPES, Pruning, TrainConfig
 from models.training.reproducible import start_tensorflow
 
 FLAGS = flags.FLAGS
@@ -41,10 +42,11 @@ flags.DEFINE_string(
     "like", None, "In place of --net: directory of a search run or of a saved network, to be trained anew."
 )
 flags.DEFINE_string("input", "loggrad_1p5", f"Input format: {', '.join(frontend.FORMATS)}.")
-flags.DEFINE_integer("epochs", BASELINE.epochs, "Passes over the training images.", lower_bound=1)
-flags.DEFINE_integer("batch", BASELINE.batch_size, "Images per step.", lower_bound=1)
-flags.DEFINE_integer("shift", BASELINE.shift, "Augmentation: largest shift in pixels.", lower_bound=0)
-flags.DEFINE_bool("flip", BASELINE.flip, "Augmentation: mirror half of the images.")
+flags.DEFINE_enum("recipe", "quick", list(RECIPES), "How to train, where the flags marked * do not say.")
+flags.DEFINE_integer("epochs", None, "* Passes over the training images [40; long 300].", lower_bound=1)
+flags.DEFINE_integer("batch", None, "* Images per step [64].", lower_bound=1)
+flags.DEFINE_integer("shift", None, "* Augmentation: largest shift in pixels [4; long 8].", lower_bound=0)
+flags.DEFINE_bool("flip", None, "* Augmentation: mirror half of the images [true].")
 flags.DEFINE_enum(
     "thresholds",
     "quantile",
@@ -94,13 +96,24 @@ def _given(name: str, usual: Any) -> Any:
     return FLAGS[name].value if FLAGS[name].present else usual
 
 
+def _recipe(usual: TrainConfig) -> TrainConfig:
+    """``usual``, with what the flags say in place of what it holds."""
+    return dataclasses.replace(
+        usual,
+        epochs=_given("epochs", usual.epochs),
+        batch_size=_given("batch", usual.batch_size),
+        flip=_given("flip", usual.flip),
+        shift=_given("shift", usual.shift),
+    )
+
+
 def _plan(like: Bundle | None) -> Plan:
     """What the flags ask for, and ``like`` where they say nothing."""
     if like is None:
-        config = dataclasses.replace(
-            BASELINE, epochs=FLAGS.epochs, batch_size=FLAGS.batch, flip=FLAGS.flip, shift=FLAGS.shift
+        request = options.request()
+        return Plan(
+            FLAGS.net, request, FLAGS.input, _recipe(RECIPES[FLAGS.recipe](request.size)), FLAGS.seed, None
         )
-        return Plan(FLAGS.net, options.request(), FLAGS.input, config, FLAGS.seed, None)
     data, train = like.data, like.train
     request = Request(
         spec=_given("data", data.spec),
@@ -108,13 +121,7 @@ def _plan(like: Bundle | None) -> Plan:
         mode=_given("mode", data.mode),
         fit=_given("fit", data.fit),
     )
-    config = dataclasses.replace(
-        train,
-        epochs=_given("epochs", train.epochs),
-        batch_size=_given("batch", train.batch_size),
-        flip=_given("flip", train.flip),
-        shift=_given("shift", train.shift),
-    )
+    config = _recipe(RECIPES[FLAGS.recipe](request.size) if FLAGS["recipe"].present else train)
     format_ = _given("input", like.front_end.format)
     return Plan(f"the network of {FLAGS.like}", request, format_, config, _given("seed", like.seed), like)
 

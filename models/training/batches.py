@@ -2,7 +2,8 @@
 
 Pixels stay linear RAW until the batch is drawn; flips and shifts act on the RAW, and the
 transform runs behind them, because a mirrored scene is not the mirrored level map (where
-the scene has h + v, its mirror image has -h + v).
+the scene has h + v, its mirror image has -h + v). What is cut out is cut out of the network's input, behind
+the transform: a hole in the RAW would have edges.
 """
 
 import functools
@@ -38,19 +39,20 @@ def training_batches(
 
     Args:
       units: outputs of the network; one decides two classes.
-      transform: of P (batch, H, W), in place of the front end's.
+      transform: of P (batch, H, W), in place of the front end's; nothing is cut out of what it gives.
     """
     count = len(pixels)
     size = min(config.batch_size, count)
     memory = tf.constant(pixels)
     targets = tf.constant(one_hot(labels, units))
     encode = transform or _encoder(front_end)
+    cutout = config.cutout if transform is None else 0
     mosaic = front_end.sensor.cfa != MONO
 
     @tf.autograph.experimental.do_not_convert
     def batch(indices: tf.Tensor, randomness: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         images = augment(tf.gather(memory, indices), randomness, config.flip, config.shift, mosaic)
-        return encode(images), tf.gather(targets, indices)
+        return cut_out(encode(images), randomness, cutout), tf.gather(targets, indices)
 
     order = tf.data.Dataset.range(count).shuffle(count, seed=seed, reshuffle_each_iteration=True)
     seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
@@ -105,6 +107,36 @@ def augment(
     # NumPy copies pixels an order of magnitude faster than TensorFlow gathers them.
     moved = tf.numpy_function(_take, [pixels, rows, columns], pixels.dtype, stateful=False)
     return tf.ensure_shape(moved, pixels.shape)
+
+
+def cut_out(images: tf.Tensor, randomness: tf.Tensor, side: int) -> tf.Tensor:
+    """A square of zeros in images that are encoded, in each with probability 1/2.
+
+    Zero is "no gradient" for levels and ``loggrad_fp``, and black for jpeg8 and raw16. The first row and
+    column are uniform from -side/2 to the image's size - side/2, that one excluded, so squares at the border
+    are cut off (DeVries and Taylor 2017).
+
+    Args:
+      images: (batch, H, W, C), floating point.
+      randomness: two int64 that decide everything.
+      side: of the square in pixels; 0 leaves the images as they are.
+    """
+    if not side:
+        return images
+    count, height, width = (tf.shape(images)[axis] for axis in range(3))
+    rows = _stretch(randomness + 2, count, height, side)[:, :, tf.newaxis]
+    columns = _stretch(randomness + 3, count, width, side)[:, tf.newaxis, :]
+    cut = tf.random.stateless_uniform([count, 1, 1], randomness + 4) < 0.5
+    return tf.where((rows & columns & cut)[..., tf.newaxis], tf.zeros([], images.dtype), images)
+
+
+def _stretch(randomness: tf.Tensor, count: tf.Tensor, size: tf.Tensor, side: int) -> tf.Tensor:
+    """Which of ``size`` rows, or columns, a square of each of ``count`` images covers: bool (count, size)."""
+    first = tf.random.stateless_uniform(
+        [count, 1], randomness, minval=-(side // 2), maxval=size - side // 2, dtype=tf.int32
+    )
+    places = tf.range(size)[tf.newaxis]
+    return (first <= places) & (places < first + side)
 
 
 def _mirrored(places: tf.Tensor, size: int) -> tf.Tensor:

@@ -108,7 +108,7 @@ def begin(graph: Graph, data: DataSet, config: TrainConfig, seed: int) -> None:
     """What comes before any training: checks, TensorFlow's options, and all seeds.
 
     Raises:
-      LogGradError: a network of other outputs than ``data`` needs, or a shift beyond the image.
+      LogGradError: a network of other outputs than ``data`` needs, or a shift or cutout beyond the image.
     """
     if graph.output_units != output_units(len(data.class_names)):
         raise LogGradError(
@@ -117,6 +117,8 @@ def begin(graph: Graph, data: DataSet, config: TrainConfig, seed: int) -> None:
         )
     if config.shift >= min(graph.input_shape[:2]):
         raise LogGradError(f"shift {config.shift} is not below the image side {min(graph.input_shape[:2])}")
+    if config.cutout > min(graph.input_shape[:2]):
+        raise LogGradError(f"cutout {config.cutout} is beyond the image side {min(graph.input_shape[:2])}")
     # TensorFlow's remapper fuses a convolution with the addition of a padded map into a oneDNN
     # kernel that crashes the process (2.21), and its fusions do not speed up training.
     tf.config.optimizer.set_experimental_options({"remapping": False})

@@ -22,7 +22,7 @@ class Final(JsonBase):
 
     Attributes:
       epochs: of the training in full, if more than the search's.
-      label_smoothing, shift: of :class:`models.recipe.TrainConfig`.
+      label_smoothing, shift, cutout: of :class:`models.recipe.TrainConfig`.
     """
 
     epochs: int = dataclasses.field(
@@ -36,6 +36,7 @@ class Final(JsonBase):
     )
     label_smoothing: float | None = None
     shift: int | None = None
+    cutout: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What is changed, and the epochs."""
@@ -48,7 +49,7 @@ class Final(JsonBase):
 
 
 # No flag gives these, and journals of searches that were begun before there was a choice do not name them.
-_UNNAMED = ("optimizer", "initializer")
+_UNNAMED = ("optimizer", "initializer", "cutout")
 
 
 @dataclasses.dataclass(frozen=True)

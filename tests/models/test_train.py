@@ -1,5 +1,6 @@
 """A network that was found is trained anew: the same training on the same data, another on other data."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ from loggrad_tf.transform import frontend
 from loggrad_tf.transform.sensor import Sensor
 from models import bundle
 from models.bundle import Bundle
-from models.recipe import TrainConfig
+from models.recipe import RECIPES, TrainConfig
 from tests.models.training.test_fit import tiny
 from tests.support import REPOSITORY
 
@@ -108,6 +109,15 @@ def test_a_network_is_trained_anew(finalist: Bundle, tmp_path: Path) -> None:
         new.front_end.sensor == finalist.front_end.sensor
         and new.front_end.ratios != finalist.front_end.ratios
     )
+    words = [
+        f"--data=folder:{tmp_path / 'moved'}",
+        "--recipe=long",
+        "--epochs=2",
+        f"--out={tmp_path / 'long'}",
+    ]
+    done = run(tmp_path, "models.train", like, *words)
+    assert done.returncode == 0, done.stderr
+    assert bundle.load(tmp_path / "long").train == dataclasses.replace(RECIPES["long"](SIZE), epochs=2)
     done = run(tmp_path, "export.convert", f"--run={tmp_path / 'new'}")
     assert done.returncode == 0, done.stderr
     assert "third" in done.stdout

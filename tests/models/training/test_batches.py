@@ -1,11 +1,15 @@
-"""models.training.batches: what is augmented is the RAW, not its levels."""
+"""models.training.batches: what is augmented is the RAW, not its levels; what is cut out is their square."""
+
+import dataclasses
+import hashlib
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from loggrad_tf.transform import frontend
 from models.recipe import TrainConfig
-from models.training.batches import augment, training_batches
+from models.training.batches import augment, cut_out, training_batches
 from tests.models.training.test_fit import stripes
 
 
@@ -62,3 +66,71 @@ def test_the_transform_follows_the_mirror() -> None:
     flipped_levels = {front_end.encode(image)[:, ::-1].tobytes() for image in pixels}
     assert flipped_levels - allowed
     np.testing.assert_array_equal(np.sum(targets, axis=1), 1)
+
+
+@pytest.mark.parametrize(("height", "width", "side"), [(6, 6, 2), (5, 8, 3)])
+def test_a_square_of_zeros_is_cut_out_of_half_of_the_images(height: int, width: int, side: int) -> None:
+    ones = tf.ones([4000, height, width, 1])
+    randomness = tf.constant([3, 5], tf.int64)
+    images = cut_out(ones, randomness, side).numpy()
+    np.testing.assert_array_equal(images, cut_out(ones, randomness, side))
+    assert set(np.unique(images)) == {0.0, 1.0}
+    corners = {}
+    for top in range(-(side // 2), height - side // 2):
+        for left in range(-(side // 2), width - side // 2):
+            square = np.ones((height, width), np.float32)
+            square[max(top, 0) : top + side, max(left, 0) : left + side] = 0
+            corners[square.tobytes()] = 0
+    assert len(corners) == height * width
+    whole = 0
+    for image in images:
+        if image.all():
+            whole += 1
+        else:
+            corners[image.tobytes()] += 1
+    assert whole == pytest.approx(2000, abs=160)  # five standard deviations
+    assert min(corners.values()) > 0 and sum(corners.values()) == 4000 - whole
+    expected = (4000 - whole) / len(corners)
+    assert max(abs(n - expected) for n in corners.values()) < 5.5 * expected**0.5
+
+
+def _batches(config: TrainConfig, name: str = "loggrad_2p25") -> list[tuple[np.ndarray, np.ndarray]]:
+    data = stripes(each=20)
+    pixels, labels = data.subset("train")
+    front_end = frontend.fixed(name, data.sensor)
+    drawn = training_batches(pixels, labels, 3, front_end, config, 7)
+    return [(x.numpy(), y.numpy()) for _ in range(2) for x, y in drawn]
+
+
+def test_batches_are_those_of_before_without_cutout() -> None:
+    digest = hashlib.sha256()
+    for images, labels in _batches(TrainConfig(batch_size=12, flip=True, shift=3)):
+        digest.update(images.tobytes() + labels.tobytes())
+    assert digest.hexdigest()[:16] == "58bebb3a7f1da2a7"
+
+
+@pytest.mark.parametrize("name", ["loggrad_2p25", "jpeg8"])
+def test_cutout_changes_nothing_but_the_square(name: str) -> None:
+    config = TrainConfig(batch_size=12, flip=True, shift=3)
+    before, after = _batches(config, name), _batches(dataclasses.replace(config, cutout=6), name)
+    again = _batches(dataclasses.replace(config, cutout=6), name)
+    changed = 0
+    for (old, labels), (new, same), (repeated, _) in zip(before, after, again, strict=True):
+        np.testing.assert_array_equal(labels, same)
+        np.testing.assert_array_equal(new, repeated)
+        assert ((old == new) | (new == 0)).all()
+        changed += int((old != new).any(axis=(1, 2, 3)).sum())
+    assert 0.25 < changed / (12 * len(before)) < 0.75
+    assert len({new.tobytes() for new, _ in after}) == len(after)
+
+
+def test_nothing_is_cut_out_of_another_transform() -> None:
+    data = stripes(each=20)
+    pixels, labels = data.subset("train")
+    front_end = frontend.fixed("loggrad_1p5", data.sensor)
+    config = TrainConfig(batch_size=len(pixels), cutout=8)
+    raw = training_batches(pixels, labels, 3, front_end, config, 0, lambda p: tf.cast(p, tf.float32))
+    images, _ = next(iter(raw))
+    assert sorted(x.tobytes() for x in images.numpy()) == sorted(
+        x.astype(np.float32).tobytes() for x in pixels
+    )

@@ -105,6 +105,13 @@ def test_a_shift_beyond_the_image_is_refused() -> None:
         fit.train(tiny(), data, frontend.fixed("loggrad_1p5", data.sensor), config, 0)
 
 
+def test_a_cutout_beyond_the_image_is_refused() -> None:
+    data = stripes()
+    config = TrainConfig(epochs=1, cutout=17)
+    with pytest.raises(LogGradError, match="cutout 17 is beyond the image side 16"):
+        fit.train(tiny(), data, frontend.fixed("loggrad_1p5", data.sensor), config, 0)
+
+
 @pytest.mark.seconds
 def test_the_door_saves_a_pruned_network(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
