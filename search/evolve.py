@@ -112,13 +112,15 @@ def _finish(
         saved, sentence = finalists.finish_best(directory, config, front, records, data, open_pool)
         plots.write_png(directory / "front.png", front.points, front.members, bounds, saved, title)
     best_folder = directory / finalists.BEST
-    print(f"\nFront of {len(front.points)} candidates (* saved in {best_folder}, ! over a bound):")
-    print(table(front.members | {saved: front.points[saved]}, bounds, saved))
+    shown = front.members if saved is None else front.members | {saved: front.points[saved]}
+    marks = "! over a bound" if saved is None else f"* saved in {best_folder}, ! over a bound"
+    print(f"\nFront of {len(front.points)} candidates ({marks}):")
+    print(table(shown, bounds, saved))
     failed = sum(r.outcome.failure is not None for r in records)
     stopped = sum(r.outcome.stopped for r in records)
     print(f"{len(records)} candidates: {stopped} stopped early, {failed} failed (reasons in the journal);"
           f" weights of the front take {front.weight_bytes / 1e3:.0f} KB")  # fmt: skip
-    if overrun(records[saved].costs, bounds) > 1:
+    if overrun(records[chosen if saved is None else saved].costs, bounds) > 1:
         print("no candidate keeps the bounds of all costs; the best one exceeds them least")
     print(sentence)
 

@@ -35,6 +35,7 @@ from search.reporting.svg import (
     span,
     stairs,
 )
+from search.run import rival
 
 WIDTH, HEIGHT = 400, 310
 LEFT, RIGHT, TOP, BOTTOM = 62, 388, 12, 262
@@ -273,7 +274,7 @@ def _short(cost: float) -> float:
 
 def tiles(run: Run) -> str:
     """The few numbers that matter most, large, and which bounds the chosen network keeps."""
-    done, asked, kept = len(run.records), run.config.method.rounds, ""
+    done, asked, bounds = len(run.records), run.config.method.rounds, ""
     found = [
         (f"{done:,} / {asked:,}", "candidates" if run.finished else "candidates so far"),
         (f"{len(run.points):,}", "trained in full"),
@@ -282,12 +283,16 @@ def tiles(run: Run) -> str:
     ]
     if run.chosen is not None:
         point = run.points[run.chosen]
-        trained = f"validation error after {run.saved.epochs} epochs" if run.saved else "validation error"
+        saved = run.saved
+        kept = saved is not None and saved.index is not None
+        trained = f"validation error after {saved.epochs} epochs" if saved and kept else "validation error"
         reached = run.reached(run.chosen)
-        found.append((f"{ERROR.text(reached.error)} %", f"{trained} of #{run.chosen}, the chosen one"))
-        kept = f"<p>#{run.chosen} is {escape(verdict(reached, run.bounds))}.</p>"
-        if run.saved:
-            found.append((f"{ERROR.text(run.saved.test_error)} %", "test error"))
+        part = "the chosen one" if kept or saved is None else "the best found"
+        found.append((f"{ERROR.text(reached.error)} %", f"{trained} of #{run.chosen}, {part}"))
+        bounds = f"<p>#{run.chosen} is {escape(verdict(reached, run.bounds))}.</p>"
+        if saved:
+            of = "" if kept else f" of the hand-made {rival.NAME}, which is kept"
+            found.append((f"{ERROR.text(saved.test_error)} %", f"test error{of}"))
         found += [(f"{q.text(value(point, q.name))} {q.unit}".strip(), q.label) for q in resources([run])]
     cells = "".join(f"<div><b>{escape(big)}</b><span>{escape(small)}</span></div>" for big, small in found)
-    return f'<div class="tiles">{cells}</div>{kept}'
+    return f'<div class="tiles">{cells}</div>{bounds}'

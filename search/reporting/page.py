@@ -16,8 +16,9 @@ from search.cost.quantities import ERROR, QUANTITIES
 from search.reporting import course as report_course
 from search.reporting import front as report_front
 from search.reporting import network as report_network
-from search.reporting.reading import Run, command, labels, lineage, unlike_profile
+from search.reporting.reading import Run, Saved, command, labels, lineage, unlike_profile
 from search.reporting.svg import SERIES, escape
+from search.run import rival
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_RUNS = len(SERIES)
@@ -185,7 +186,8 @@ def _single(run: Run) -> str:
             )
         )
     if run.chosen is not None:
-        parts.append(_section(f"The chosen network, #{run.chosen}", _network(run, run.chosen)))
+        part = "chosen network" if run.saved is None or run.saved.index is not None else "best network found"
+        parts.append(_section(f"The {part}, #{run.chosen}", _network(run, run.chosen)))
     learned = report_course.learning(run)
     if learned:
         title = "Training of the front's members"
@@ -246,15 +248,36 @@ def _kept(run: Run) -> str:
     saved = run.saved
     if saved is None:
         return ""
-    ranked = ERROR.text(run.points[saved.index].error)
+    ranked, who = "", "Kept"
+    if saved.index is None:
+        who = f"Nothing found is better on validation than the hand-made {rival.NAME}, which is kept"
+    else:
+        ranked = f" ({ERROR.text(run.points[saved.index].error)} % in the search)"
     tables = "".join(
         report_network.confusion_table(_SPLITS.get(split, split), counted)
         for split, counted in saved.confusion.items()
     )
     return (
-        f"<p>Kept after {saved.epochs} epochs of training: validation error {ERROR.text(saved.val_error)} %"
-        f" ({ranked} % in the search), test error {ERROR.text(saved.test_error)} %.</p>"
+        f"<p>{who} after {saved.epochs} epochs of training: validation error {ERROR.text(saved.val_error)} %"
+        f"{ranked}, test error {ERROR.text(saved.test_error)} %.</p>"
+        + _beside(saved)
         + (f'<div class="confusions">{tables}</div>' if tables else "")
+    )
+
+
+def _beside(saved: Saved) -> str:
+    """What was found beside the hand-made network, if one competed."""
+    if saved.beside is None:
+        return ""
+    made = f"hand-made {rival.NAME}, trained alike"
+    names = ("best found", made) if saved.index is not None else (made, "best found")
+    rows = "".join(
+        f'<tr><th class="words">{escape(name)}</th><td>{ERROR.text(val)}</td><td>{ERROR.text(test)}</td></tr>'
+        for name, (val, test) in zip(names, (saved.means, saved.beside), strict=True)
+    )
+    return (
+        '<table class="numbers"><thead><tr><th>finalist</th><th>validation error %</th><th>test error %</th>'
+        f"</tr></thead><tbody>{rows}</tbody></table><p>Means over the seeds of the last trainings.</p>"
     )
 
 

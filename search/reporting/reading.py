@@ -20,9 +20,9 @@ from search.cost.objectives import BOUND_FLAGS, Bounds, Point, best, overrun, pa
 from search.cost.quantities import COSTS, Quantity
 from search.record.history import Candidate, Record
 from search.record.journal import JOURNAL, TIMING
-from search.run import rundir
+from search.run import rival, rundir
 from search.run.config import BOARD, Config
-from search.run.profiles import PROFILES
+from search.run.profiles import PROFILES, trained_out
 from search.strategy.method import METHOD_FLAGS
 from search.strategy.proposal import training_seed
 from search.workers.pool import ONEDNN
@@ -33,17 +33,22 @@ class Saved:
     """What a finished search has kept in DIR/best.
 
     Attributes:
-      index: of the candidate.
+      index: of the candidate; None: it is the hand-made network, :mod:`search.run.rival`.
       epochs: of the training whose weights were kept.
       val_error, test_error: after it, 0..1.
       confusion: which classes it takes for which, by split; empty if nobody counted.
+      means: validation and test error, over all seeds that it was trained with.
+      beside: those of the hand-made network, or of the best one found if that one is kept; None if there is
+        none.
     """
 
-    index: int
+    index: int | None
     epochs: int
     val_error: float
     test_error: float
     confusion: dict[str, Confusion]
+    means: tuple[float, float]
+    beside: tuple[float, float] | None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -91,8 +96,13 @@ class Run:
 
     @functools.cached_property
     def chosen(self) -> int | None:
-        """The candidate to deploy: the one that was kept, before that the best; None if there is none."""
-        return self.saved.index if self.saved else best(self.front, self.bounds)
+        """The candidate to deploy: the one that was kept, before that the best; None if there is none.
+
+        If the hand-made network was kept, it is the best one that was found.
+        """
+        if self.saved is not None and self.saved.index is not None:
+            return self.saved.index
+        return best(self.front, self.bounds)
 
     @property
     def finished(self) -> bool:
@@ -135,20 +145,30 @@ def read(directory: Path) -> Run:
 
 
 def _saved(path: Path, config: Config, records: tuple[Record, ...]) -> Saved | None:
-    """The candidate of a saved network, which its seed tells; None if the file is missing or foreign."""
+    """A saved network, whose seed tells what it is; None if the file is missing or foreign."""
     try:
         data = json_base.read(path)
         metrics = data["metrics"]
         val_error, test_error = (float(metrics[name]) for name in ("val_error", "test_error"))
+        means = (
+            float(metrics.get("mean_val_error", val_error)),
+            float(metrics.get("mean_test_error", test_error)),
+        )
+        beside = None
+        if "beside_val_error" in metrics:
+            beside = float(metrics["beside_val_error"]), float(metrics["beside_test_error"])
         epochs, seed = int(data["train"]["epochs"]), data["seed"]
         counted = data.get("confusion") or {}
         confusion = {str(split): Confusion.from_json(table) for split, table in counted.items()}
     except (LogGradError, OSError, ArithmeticError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    ranked = (r.candidate.index for r in records if r.ranked)
+    trained = (*(r.candidate.index for r in records if r.ranked), rival.INDEX)
     repeats = range(config.method.final_seeds)
-    index = next((i for i in ranked for k in repeats if training_seed(config.seed, i, k) == seed), None)
-    return None if index is None else Saved(index, epochs, val_error, test_error, confusion)
+    index = next((i for i in trained for k in repeats if training_seed(config.seed, i, k) == seed), None)
+    if index is None:
+        return None
+    candidate = None if index == rival.INDEX else index
+    return Saved(candidate, epochs, val_error, test_error, confusion, means, beside)
 
 
 def _lines(path: Path) -> tuple[list[bytes], bytes]:
@@ -282,6 +302,8 @@ def unlike_profile(config: Config) -> list[str]:
     """Training settings that no flag gives and that this version's profile has otherwise."""
     given = {flag.path for flag in METHOD_FLAGS}
     default = PROFILES[config.profile]
+    as_long = dataclasses.replace(default.final, epochs=config.method.final.epochs)
+    default = trained_out(config.profile, dataclasses.replace(default, final=as_long), config.size)
     return [
         f"{prefix}{field.name}"
         for prefix, part in (("", "train"), ("final ", "final"))

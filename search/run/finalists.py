@@ -5,13 +5,17 @@ training is longer than the search's, the ``finalists`` best candidates within t
 trained from scratch with its recipe, each with ``final_seeds`` seeds, pruned ones as small as
 pruning left them. Of those whose mean error is above that of the search's best candidate by at most
 two standard errors (the least error of many is partly luck, so equal is not asked for) the one of
-least mean validation error is chosen, or loss, if the search ranks by that, and its best weights are
-saved. If there is none, or no training in full, the weights of that candidate are saved.
+least mean validation loss is chosen, which tells networks apart that err alike on a few hundred
+images, and its best weights are saved. The profiles of the paper choose by the mean error, unless the
+search ranks by loss. If there is none, or no training in full, the weights of that candidate are saved.
 
-This is the only place of a search that reads the test split, for the chosen network alone, with each
-seed that it was trained with in full. Each
-trained finalist is a saved network in DIR/finalists, CANDIDATE_REPEAT, so an interrupted ending
-goes on.
+Beside the finalists a network made by hand is trained alike (:mod:`search.run.rival`). Where what was
+chosen is no better on validation, or breaks bounds, the hand-made one is saved in its place, and that
+is said.
+
+This is the only place of a search that reads the test split, for the chosen network and the one that it is
+compared with, with each seed that they were trained with in full. Each trained network is a saved one in
+DIR/finalists, CANDIDATE_REPEAT or NAME_REPEAT, so an interrupted ending goes on.
 """
 
 import dataclasses
@@ -32,11 +36,13 @@ from models.bundle import Bundle
 from models.graph import Graph
 from models.pruning.channels import resized
 from models.recipe import TrainConfig
+from search.cost.costs import Costs
 from search.cost.objectives import ERROR, Bounds, Point, overrun, ranking
 from search.cost.quantities import verdict
 from search.record.history import Outcome, Record
-from search.run import rundir
+from search.run import rival, rundir
 from search.run.config import Config
+from search.run.profiles import PLAIN
 from search.strategy.proposal import build, standings, training_seed
 from search.workers.evaluator import (
     Task,
@@ -66,38 +72,85 @@ def finish_best(
     records: list[Record],
     data: DataSet,
     open_pool: OpenPool,
-) -> tuple[int, str]:
-    """Write DIR/best; returns the candidate's index and the sentence that reports its errors."""
+) -> tuple[int | None, str]:
+    """Write DIR/best; returns the candidate's index, None for the hand-made network, and the sentences that
+    report its errors."""
     start_tensorflow()
     from models.training import measure
 
     leader = records[ranking(front.members, config.bounds)[0]]
     wanted = _worth_training(config, leader, records)
-    finals = _finalists(directory, config, wanted, data, open_pool)
-    choice = _choose(directory, config, leader, finals, len(data.labels_of("val")))
-    saved = _save(directory / BEST, choice, data)
+    finals = _finalists(directory, config, _entrants(config, wanted), data, open_pool)
+    choice, beside = _choose(directory, config, leader, finals, len(data.labels_of("val")))
+    saved = _save(directory / BEST, choice, beside, data)
     guessing = measure.majority_error(data, "test")
     if (warning := measure.guesses(saved.metrics["test_error"], data, "test")) is not None:
         print(f"warning: {warning}", file=sys.stderr)
-    reached = Point(saved.metrics[VAL_ERROR], records[choice.index].costs)
-    return choice.index, (
+    reached = Point(saved.metrics[VAL_ERROR], choice.entrant.costs)
+    sentence = (
         f"{_errors(choice, saved, guessing)}; {verdict(reached, config.bounds)}; saved in {directory / BEST}"
     )
+    if beside is not None:
+        sentence += f"\n{_comparison(choice, beside, saved)}"
+    return choice.entrant.candidate, sentence
+
+
+@dataclasses.dataclass(frozen=True)
+class _Entrant:
+    """A network that is trained in full.
+
+    Attributes:
+      index: a candidate's, or :data:`search.run.rival.INDEX`; its seeds are drawn by it.
+      name: for people.
+      folder: of its trainings, before their numbers.
+      graph, costs: what is trained.
+      searched: a candidate's validation error in the search.
+    """
+
+    index: int
+    name: str
+    folder: str
+    graph: Graph
+    costs: Costs
+    searched: float | None
+
+    @property
+    def candidate(self) -> int | None:
+        return None if self.index == rival.INDEX else self.index
+
+
+def _candidate(record: Record, config: Config) -> _Entrant:
+    index = record.candidate.index
+    name, graph = f"candidate {index}", network(record, config)
+    return _Entrant(index, name, f"{index:05d}", graph, record.costs, record.outcome.val_error)
+
+
+def _entrants(config: Config, wanted: list[Record]) -> list[_Entrant]:
+    """The candidates that are wanted, and the hand-made network beside them, if there is to be one."""
+    entrants = [_candidate(record, config) for record in wanted]
+    if entrants and config.profile not in PLAIN:
+        made = rival.hand_made(config)
+        if made is None:
+            print(f"no hand-made network is trained beside them: {rival.NAME} does not fit the bounds")
+        else:
+            name = f"hand-made {rival.NAME} ({made.widths})"
+            entrants.append(_Entrant(rival.INDEX, name, rival.NAME, made.graph, made.costs, None))
+    return entrants
 
 
 @dataclasses.dataclass(frozen=True)
 class _Choice:
-    """The network to save.
+    """The network to save, or the one beside it.
 
     Attributes:
-      index: of its candidate.
+      entrant: what it is.
       network: the training of it that is saved.
       trainings: all that decided for it, which are tested with it.
       in_full: it was trained in full; otherwise it has the search's weights.
       passed_over: epochs and least mean error of trainings in full that were not good enough.
     """
 
-    index: int
+    entrant: _Entrant
     network: Bundle
     trainings: tuple[Bundle, ...]
     in_full: bool
@@ -123,57 +176,65 @@ def _as_good(points: dict[int, Point], leader: int, bounds: Bounds) -> dict[int,
 def _finalists(
     directory: Path,
     config: Config,
-    wanted: list[Record],
+    entrants: list[_Entrant],
     data: DataSet,
     open_pool: OpenPool,
-) -> dict[int, list[Bundle]]:
-    """The networks that could be trained in full with every seed, by index; what is on the disk is kept."""
+) -> dict[_Entrant, list[Bundle]]:
+    """Those that could be trained in full with every seed; what is on the disk is kept."""
     full = config.method.final.of(config.method.train)
-    found: dict[int, list[Bundle]] = {}
-    for repeat in range(config.method.final_seeds if wanted else 0):
-        for index, trained in _trained(directory, config, wanted, data, full, repeat, open_pool):
-            found.setdefault(index, []).append(trained)
-    return {i: trained for i, trained in found.items() if len(trained) == config.method.final_seeds}
+    found: dict[_Entrant, list[Bundle]] = {}
+    for repeat in range(config.method.final_seeds if entrants else 0):
+        for entrant, trained in _trained(directory, config, entrants, data, full, repeat, open_pool):
+            found.setdefault(entrant, []).append(trained)
+    return {one: trained for one, trained in found.items() if len(trained) == config.method.final_seeds}
 
 
 def _trained(
     directory: Path,
     config: Config,
-    wanted: list[Record],
+    entrants: list[_Entrant],
     data: DataSet,
     full: TrainConfig,
     repeat: int,
     open_pool: OpenPool,
-) -> Iterator[tuple[int, Bundle]]:
-    """One training in full of each candidate that is wanted."""
+) -> Iterator[tuple[_Entrant, Bundle]]:
+    """One training in full of each entrant."""
     tasks: list[Task] = []
-    place = {r.candidate.index: directory / FINALISTS / f"{r.candidate.index:05d}_{repeat}" for r in wanted}
-    for record in wanted:
-        index = record.candidate.index
-        task = Task(index, network(record, config), training_seed(config.seed, index, repeat))
-        saved = _saved(place[index])
+    by_index = {one.index: one for one in entrants}
+    place = {one.index: directory / FINALISTS / f"{one.folder}_{repeat}" for one in entrants}
+    for one in entrants:
+        seed = training_seed(config.seed, one.index, repeat)
+        task = Task(one.index, one.graph, seed, name="" if one.candidate is not None else one.name)
+        saved = _saved(place[one.index])
         if saved is not None and (saved.graph, saved.seed, saved.train) == (task.graph, task.seed, full):
-            yield index, saved
+            yield one, saved
         else:
             tasks.append(task)
     if not tasks:
         return
     again = f", {repeat + 1} of {config.method.final_seeds}" if config.method.final_seeds > 1 else ""
-    print(f"training {len(tasks)} of the best candidates for {full.epochs} epochs{again}", flush=True)
-    records = {record.candidate.index: record for record in wanted}
+    made = " and ".join(one.name for one in entrants if one.candidate is None)
+    best = sum(by_index[task.index].candidate is not None for task in tasks)
+    found = f"{best} of the best candidates" if best else ""
+    beside = made if best < len(tasks) else ""
+    print(
+        f"training {' and '.join(part for part in (found, beside) if part)} for {full.epochs} epochs{again}",
+        flush=True,
+    )
     spec = dataclasses.replace(config.training(data.path, Path()), train=full, rungs=())
     for index, outcome, weights in train_in_full(spec, tasks, config.workers, open_pool):
+        entrant = by_index[index]
         if outcome.val_error is None or weights is None:
-            print(f"warning: candidate {index} in full: {outcome.failure}", file=sys.stderr)
+            print(f"warning: {entrant.name} in full: {outcome.failure}", file=sys.stderr)
             continue
         print(
-            f"candidate {index} after {full.epochs} epochs: validation error {outcome.val_error:.2%}"
+            f"{entrant.name} after {full.epochs} epochs: validation error {outcome.val_error:.2%}"
             f"{outcome.loss_text()}",
             flush=True,
         )
-        made = _bundle(config, records[index], weights, full, outcome, repeat)
-        bundle.save(place[index], made)
-        yield index, made
+        trained = _bundle(config, entrant, weights, full, outcome, repeat)
+        bundle.save(place[index], trained)
+        yield entrant, trained
 
 
 def _mean(trained: Sequence[Bundle], metric: str = VAL_ERROR) -> float:
@@ -181,56 +242,100 @@ def _mean(trained: Sequence[Bundle], metric: str = VAL_ERROR) -> float:
 
 
 def _choose(
-    directory: Path, config: Config, leader: Record, finals: dict[int, list[Bundle]], images: int
-) -> _Choice:
-    """The best finalist that is as good as the search's best candidate, or that one; see the module's head.
+    directory: Path, config: Config, leader: Record, finals: dict[_Entrant, list[Bundle]], images: int
+) -> tuple[_Choice, _Choice | None]:
+    """What is saved, and what it is compared with: the best of the search and the hand-made network, if there
+    is one, the better one on validation first.
 
     Args:
       images: that errors on validation were measured on.
     """
-    index, ranked = leader.candidate.index, leader.outcome.val_error
+    by_loss = config.method.rank_by != ERROR or config.profile not in PLAIN
+    found = _best_found(directory, config, leader, finals, images, by_loss)
+    made = next((one for one in finals if one.candidate is None), None)
+    if made is None:
+        return found, None
+    other = _in_full(made, finals[made], by_loss)
+    fits = overrun(found.entrant.costs, config.bounds) <= 1
+    if fits and _judged(found.trainings, by_loss) < _judged(other.trainings, by_loss):
+        return found, other
+    return other, found
+
+
+def _best_found(
+    directory: Path,
+    config: Config,
+    leader: Record,
+    finals: dict[_Entrant, list[Bundle]],
+    images: int,
+    by_loss: bool,
+) -> _Choice:
+    """The best finalist that is as good as the search's best candidate, or that one: the module's head."""
+    ranked = leader.outcome.val_error
     assert ranked is not None
     most = ranked + 2 * _standard_error(ranked, images)
-    good = [i for i in finals if _mean(finals[i]) <= most]
+    candidates = [one for one in finals if one.candidate is not None]
+    good = [one for one in candidates if _mean(finals[one]) <= most]
     if good:
-        metric = VAL_ERROR if config.method.rank_by == ERROR else VAL_LOSS
-        best = min(good, key=lambda i: (_mean(finals[i], metric), i))
-        network = min(finals[best], key=lambda one: one.metrics.get(metric, math.inf))
-        return _Choice(best, network, tuple(finals[best]), in_full=True)
-    kept = _bundle(config, leader, _kept_weights(directory, index), config.method.train, leader.outcome)
+        best = min(good, key=lambda one: (_judged(finals[one], by_loss), one.index))
+        return _in_full(best, finals[best], by_loss)
+    entrant, weights = _candidate(leader, config), _kept_weights(directory, leader.candidate.index)
+    kept = _bundle(config, entrant, weights, config.method.train, leader.outcome)
     passed_over = None
-    if finals:
+    if candidates:
         epochs = config.method.final.of(config.method.train).epochs
-        passed_over = epochs, min(_mean(trained) for trained in finals.values())
-    return _Choice(index, kept, (kept,), in_full=False, passed_over=passed_over)
+        passed_over = epochs, min(_mean(finals[one]) for one in candidates)
+    return _Choice(entrant, kept, (kept,), in_full=False, passed_over=passed_over)
 
 
-def _save(place: Path, choice: _Choice, data: DataSet) -> Bundle:
-    """The chosen network as it lies in ``place``, tested; it is tested once."""
+def _in_full(entrant: _Entrant, trained: list[Bundle], by_loss: bool) -> _Choice:
+    """With the best of its trainings."""
+    return _Choice(
+        entrant, min(trained, key=lambda one: _judged([one], by_loss)), tuple(trained), in_full=True
+    )
+
+
+def _judged(trained: Sequence[Bundle], by_loss: bool) -> tuple[float, ...]:
+    """The least is the best: mean loss on validation, then error; or the error alone."""
+    error = _mean(trained)
+    return (_mean(trained, VAL_LOSS), error) if by_loss else (error,)
+
+
+def _save(place: Path, choice: _Choice, beside: _Choice | None, data: DataSet) -> Bundle:
+    """The chosen network as it lies in ``place``, tested; it and the one beside it are tested once."""
     from models.training import measure
 
     errors = {"mean_val_error": _mean(choice.trainings)}
+    if beside is not None:
+        errors["beside_val_error"] = _mean(beside.trainings)
     network = dataclasses.replace(choice.network, metrics=choice.network.metrics | errors)
     if not _is_saved(place, network):
-        tested = network.metrics | _test_errors(choice, data)
+        tested = network.metrics | _test_errors(choice, beside, data)
         counted = measure.confusions(network.model(), data, network.front_end)
         bundle.save(place, dataclasses.replace(network, metrics=tested, confusion=counted))
     return bundle.load(place)
 
 
-def _test_errors(choice: _Choice, data: DataSet) -> dict[str, float]:
-    """On the test split: of the chosen network, and the mean over its trainings."""
+def _test_errors(choice: _Choice, beside: _Choice | None, data: DataSet) -> dict[str, float]:
+    """On the test split: of the chosen network, the mean over its trainings, and that of those beside it."""
     from models.training import measure
 
-    found = {one.seed: measure.evaluate(one.model(), data, one.front_end, "test") for one in choice.trainings}
-    return {"test_error": found[choice.network.seed], "mean_test_error": sum(found.values()) / len(found)}
+    def tested(one: _Choice) -> dict[int, float]:
+        return {net.seed: measure.evaluate(net.model(), data, net.front_end, "test") for net in one.trainings}
+
+    found = tested(choice)
+    errors = {"test_error": found[choice.network.seed], "mean_test_error": sum(found.values()) / len(found)}
+    if beside is not None:
+        errors["beside_test_error"] = sum(tested(beside).values()) / len(beside.trainings)
+    return errors
 
 
 def _errors(choice: _Choice, saved: Bundle, guessing: float) -> str:
     """The errors of what was saved, in words; ``guessing``: the test error of the largest class."""
     metrics, others, mean_test = saved.metrics, "", ""
     if choice.in_full:
-        others = f" ({metrics['search_val_error']:.2%} in the search)"
+        searched = choice.entrant.searched
+        others = f" ({searched:.2%} in the search)" if searched is not None else ""
         if (count := len(choice.trainings)) > 1:
             others = f", mean of {count} seeds {metrics['mean_val_error']:.2%}{others}"
             mean_test = f", mean {metrics['mean_test_error']:.2%}"
@@ -238,37 +343,53 @@ def _errors(choice: _Choice, saved: Bundle, guessing: float) -> str:
         epochs, least = choice.passed_over
         others = f" (the search's weights; {epochs} epochs gave {least:.2%})"
     return (
-        f"best: candidate {choice.index} after {saved.train.epochs} epochs: validation error"
+        f"best: {choice.entrant.name} after {saved.train.epochs} epochs: validation error"
         f" {metrics['val_error']:.2%}{others}, test error {metrics['test_error']:.2%}{mean_test}"
         f" (always the largest class: {guessing:.2%})"
     )
 
 
+def _comparison(choice: _Choice, beside: _Choice, saved: Bundle) -> str:
+    """The best of the search beside the hand-made network, in words; means over seeds."""
+
+    def told(one: _Choice, val_error: float, test_error: float) -> str:
+        seeds = f"{count} seeds" if (count := len(one.trainings)) > 1 else "one seed"
+        trained = f"{one.network.train.epochs} epochs, {seeds}"
+        loss = _mean(one.trainings, VAL_LOSS)
+        nats = f", {loss:.3f} nats" if math.isfinite(loss) else ""
+        return f"validation error {val_error:.2%}{nats}, test error {test_error:.2%} ({trained})"
+
+    metrics = saved.metrics
+    best = told(choice, metrics["mean_val_error"], metrics["mean_test_error"])
+    other = told(beside, metrics["beside_val_error"], metrics["beside_test_error"])
+    if choice.entrant.candidate is None:
+        return (
+            "nothing found within the bounds is better on validation than the"
+            f" {choice.entrant.name}, which is saved: {best}; {beside.entrant.name}: {other}"
+        )
+    return f"{choice.entrant.name}: {best}; the {beside.entrant.name}, trained alike: {other}"
+
+
 def _bundle(
     config: Config,
-    record: Record,
+    entrant: _Entrant,
     weights: Weights,
     train: TrainConfig,
     outcome: Outcome,
     repeat: int = 0,
 ) -> Bundle:
-    ranked = record.outcome.val_error
-    assert ranked is not None and outcome.val_error is not None
+    assert outcome.val_error is not None
+    searched = {} if entrant.searched is None else {"search_val_error": entrant.searched}
     losses = {} if outcome.val_loss is None else {VAL_LOSS: outcome.val_loss}
     return bundle.Bundle(
-        graph=network(record, config),
+        graph=entrant.graph,
         front_end=config.settings().target.front_end,
         class_names=config.class_names,
         weights=weights,
         data=DataReference(**vars(config.request), manifest_sha256=config.manifest_sha256),
         train=train,
-        seed=training_seed(config.seed, record.candidate.index, repeat),
-        metrics={
-            "search_val_error": ranked,
-            VAL_ERROR: outcome.val_error,
-            **losses,
-            **record.costs.to_json(),
-        },
+        seed=training_seed(config.seed, entrant.index, repeat),
+        metrics={**searched, VAL_ERROR: outcome.val_error, **losses, **entrant.costs.to_json()},
     )
 
 

@@ -20,7 +20,7 @@ from loggrad_tf.transform.frontend import FORMATS, check_format
 from search.cost.objectives import BOUND_FLAGS, Bounds
 from search.record.versions import versions
 from search.run.config import BOARD, Config, absolute_data, fit_front_end
-from search.run.profiles import ENERGY, PROFILES, default_bounds, for_images, in_short
+from search.run.profiles import ENERGY, PROFILES, default_bounds, for_images, in_short, trained_out
 from search.strategy.method import METHOD_FLAGS, Method
 from search.workers.evaluator import EPOCH_LIMIT, TrainingSpec
 from search.workers.pool import ONEDNN, THREADS, Pool
@@ -153,10 +153,11 @@ def method(images: int | None = None) -> Method:
         raise LogGradError(f"--ray_address={FLAGS.ray_address}: give --executor=ray too")
     if FLAGS.faithful and FLAGS["profile"].present:
         raise LogGradError("--faithful and --profile name two sets of defaults: give one")
-    profile = PROFILES["faithful" if FLAGS.faithful else FLAGS.profile]
+    name = "faithful" if FLAGS.faithful else FLAGS.profile
+    profile = PROFILES[name]
     if images is not None and not FLAGS.faithful:
         profile = for_images(profile, images)
-    made = _given(profile, METHOD_FLAGS)
+    made = trained_out(name, _given(profile, METHOD_FLAGS), FLAGS.size)
     if FLAGS.rungs is not None and made.rungs != made.reached_rungs:
         raise LogGradError(
             f"--rungs={FLAGS.rungs}: the last one must lie below the {made.train.epochs} epochs:"
@@ -231,4 +232,6 @@ def again(stored: Config) -> Config:
         limits = dataclasses.replace(limits, energy=(limits.energy or ENERGY) if FLAGS.energy else None)
     changes["bounds"] = _given(limits, BOUND_FLAGS)
     changes["method"] = _given(stored.method, METHOD_FLAGS)
+    if FLAGS.final_epochs is not None:
+        changes["method"] = trained_out(stored.profile, changes["method"], stored.size)
     return dataclasses.replace(stored, **changes)

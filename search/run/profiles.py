@@ -15,7 +15,7 @@ from typing import Any
 from loggrad_tf.data.summary import FEW
 from loggrad_tf.knob import Flag, text
 from models.graph import SAME, VALID
-from models.recipe import TrainConfig
+from models.recipe import OVERFITTING, TrainConfig, cutout_of
 from search.cost.objectives import ERROR, Bounds
 from search.strategy.method import METHOD_FLAGS, Final, Method
 
@@ -69,6 +69,9 @@ _QUICK = dataclasses.replace(
     finalists=3,
 )
 PROFILES = {"quick": _QUICK, "paper": _PAPER, "faithful": _FAITHFUL}
+# Those that end as the paper's searches do: no hand-made network competes with what is found, and finalists
+# are judged by what the search ranks by.
+PLAIN = ("paper", "faithful")
 
 
 def for_images(profile: Method, images: int) -> Method:
@@ -91,6 +94,19 @@ def for_images(profile: Method, images: int) -> Method:
         train=dataclasses.replace(profile.train, epochs=as_long(profile.train.epochs)),
         final=dataclasses.replace(profile.final, epochs=as_long(profile.final.epochs)),
     )
+
+
+def trained_out(name: str, method: Method, size: int) -> Method:
+    """``method`` of profile ``name``; finalists that train so long that they would overfit have squares cut
+    out of their inputs.
+
+    Args:
+      size: side of the networks' input.
+    """
+    if name in PLAIN:
+        return method
+    cutout = cutout_of(size) if method.final.epochs >= OVERFITTING else None
+    return dataclasses.replace(method, final=dataclasses.replace(method.final, cutout=cutout))
 
 
 def default_bounds(model: str, board: Mapping[str, Any] | None = None, energy: bool = False) -> Bounds:

@@ -57,6 +57,7 @@ class Task:
       seed: of its training.
       pruning: what becomes of its channels; None: all stay.
       limits: epoch -> sum of the training losses so far, above which training ends.
+      name: what a line of progress calls it; empty: the label of all and its index.
     """
 
     index: int
@@ -64,6 +65,7 @@ class Task:
     seed: int
     pruning: Pruning | None = None
     limits: tuple[tuple[int, float], ...] = ()
+    name: str = ""
 
 
 # Seconds after which an epoch hangs for sure.
@@ -107,7 +109,8 @@ def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
 
     def evaluate(task: Task) -> Outcome:
         keras.backend.clear_session()
-        show = progress.of_epochs(f"{spec.label} {task.index}", spec.train.epochs) if spec.label else None
+        name = task.name or f"{spec.label} {task.index}"
+        show = progress.of_epochs(name, spec.train.epochs) if spec.label else None
         limits = dict(task.limits)
         areas = [0.0]
 

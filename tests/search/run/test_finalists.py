@@ -1,6 +1,7 @@
 """search.run.finalists: which weights become the best network; the training itself is a stand-in."""
 
 import dataclasses
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -12,12 +13,13 @@ import pytest
 from loggrad_tf.confusion import Confusion
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.errors import LogGradError
-from models import bundle, keras_net
+from models import bundle, keras_net, zoo
 from models.pruning.channels import resized
 from models.training import measure as model_training
+from search.cost.costs import costs
 from search.cost.objectives import Bounds
 from search.record.history import Outcome, Record
-from search.run import finalists, rundir
+from search.run import finalists, rival, rundir
 from search.run.config import Config
 from search.run.finalists import OpenPool
 from search.run.profiles import PROFILES
@@ -28,8 +30,9 @@ from search.workers.evaluator import Task, TrainingSpec, save_weights, weights_p
 from search.workers.trainers import trainers
 from tests.support.search_cases import SENSOR, TARGET
 
+# How paper ends: no network made by hand competes, and the error decides.
 CONFIG = Config(
-    profile="quick", data="synthetic", input="loggrad_1p5", mode="gray", bits=0, size=16, seed=1, workers=1,
+    profile="paper", data="synthetic", input="loggrad_1p5", mode="gray", bits=0, size=16, seed=1, workers=1,
     bounds=Bounds(), board="mps2-an386",
     method=dataclasses.replace(
         PROFILES["quick"], rounds=1, population=1, sample=1, pruning=True
@@ -280,6 +283,143 @@ def test_seeds_decide_by_their_mean(directory: Path, monkeypatch: pytest.MonkeyP
     tested = [model_training.evaluate(one.model(), _data(), one.front_end, "test") for one in saved]
     metrics = bundle.load(directory / "best").metrics
     assert metrics["test_error"] == tested[1] and metrics["mean_test_error"] == sum(tested) / 2
+
+
+HAND_MADE = dataclasses.replace(CONFIG, profile="quick", bounds=Bounds(macs=20_000))
+
+
+def _two(errors: Sequence[float] = (0.25, 0.25), macs: int = 9) -> list[Record]:
+    settings = CONFIG.settings()
+    records = [
+        record_of(propose(settings, k, [], []), Outcome(error, 0.2), settings)
+        for k, error in enumerate(errors)
+    ]
+    small = {"size": 9, "ram": 9, "peak_memory": 9, "macs": macs}
+    return [dataclasses.replace(r, costs=dataclasses.replace(r.costs, **small)) for r in records]
+
+
+def test_the_hand_made_network_is_narrowed_until_it_fits() -> None:
+    target = CONFIG.settings().target
+    whole = rival.hand_made(dataclasses.replace(HAND_MADE, bounds=Bounds()))
+    assert whole is not None and whole.widths == "8-10-16-32"
+    assert whole.graph == zoo.small_bn(16, 3) and whole.costs == costs(whole.graph, target)
+    narrow = rival.hand_made(HAND_MADE)
+    assert narrow is not None and 15_000 < narrow.costs.macs <= 20_000 < whole.costs.macs
+    kinds = [(op.kind, op.shape[:-1]) for op in narrow.graph.ops]
+    assert kinds == [(op.kind, op.shape[:-1]) for op in whole.graph.ops]
+    assert rival.hand_made(dataclasses.replace(HAND_MADE, bounds=Bounds(macs=100))) is None
+    for profile in ("paper", "faithful"):
+        assert rival.hand_made(dataclasses.replace(HAND_MADE, profile=profile)) is None
+
+
+@pytest.mark.seconds
+def test_the_hand_made_network_competes(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trained alike, with the same recipe and as many seeds; what was found is better and is saved."""
+    method = dataclasses.replace(CONFIG.method, finalists=1, final_seeds=2)
+    config = dataclasses.replace(HAND_MADE, method=method)
+    training = Finalists({0: 0.125, rival.INDEX: 0.25}, {0: 0.5, rival.INDEX: 0.75})
+    tested, evaluate = list[float](), model_training.evaluate
+
+    def watched(*arguments: Any) -> float:
+        assert arguments[-1] == "test"
+        tested.append(float(arguments[0].get_weights()[0].flat[0]))
+        return evaluate(*arguments)
+
+    monkeypatch.setattr(model_training, "evaluate", watched)
+    for _ in range(2):
+        first, second = _finish(directory, config, training, monkeypatch, _two()).split("\n")
+        assert first.startswith("best: candidate 0 after 40 epochs: validation error 12.50%, mean of 2 seeds")
+        made = rival.hand_made(config)
+        assert made is not None
+        assert re.fullmatch(
+            r"candidate 0: validation error 12\.50%, 0\.500 nats, test error [\d.]+% \(40 epochs, 2 seeds\);"
+            rf" the hand-made small_bn \({made.widths}\), trained alike: validation error 25\.00%,"
+            r" 0\.750 nats, test error [\d.]+% \(40 epochs, 2 seeds\)",
+            second,
+        )
+    assert training.asked == [0, rival.INDEX] * 2  # the second time all is there
+    assert tested == [0.125, 0.125, 0.25, 0.25]
+    folders = sorted(path.name for path in (directory / "finalists").iterdir())
+    assert folders == ["00000_0", "00000_1", "small_bn_0", "small_bn_1"]
+    found, made_by_hand = (
+        bundle.load(directory / "finalists" / f"{name}_1") for name in ("00000", "small_bn")
+    )
+    assert found.train == made_by_hand.train and made_by_hand.graph == made.graph
+    assert "search_val_error" not in made_by_hand.metrics and made_by_hand.metrics["macs"] == made.costs.macs
+    assert len({bundle.load(directory / "finalists" / name).seed for name in folders}) == 4
+    metrics = bundle.load(directory / "best").metrics
+    assert (metrics["mean_val_error"], metrics["beside_val_error"]) == (0.125, 0.25)
+
+
+@pytest.mark.seconds
+@pytest.mark.parametrize(
+    ("errors", "losses", "macs", "found_is_saved"),
+    [
+        ((0.125, 0.25), (0.5, 0.5), 9, True),  # of equal losses the less error
+        ((0.25, 0.25), (0.5, 0.5), 9, False),  # no better is not better
+        ((0.25, 0.125), (0.5, 0.75), 9, True),  # the loss decides
+        ((0.125, 0.25), (0.75, 0.5), 9, False),
+        ((0.125, 0.25), (0.5, 0.75), 20_001, False),  # over a bound
+        ((0.9, 0.25), (0.1, 0.75), 9, True),  # not good enough: the search's weights, of 12.5 %, compete
+        ((0.9, 0.0625), (0.1, 0.05), 9, False),
+    ],
+)
+def test_what_is_no_better_than_the_hand_made_network_is_not_saved(
+    directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    errors: tuple[float, float],
+    losses: tuple[float, float],
+    macs: int,
+    found_is_saved: bool,
+) -> None:
+    [record] = _two((0.125,), macs)
+    outcome = dataclasses.replace(record.outcome, val_loss=0.25)
+    record = dataclasses.replace(record, outcome=outcome)
+    whole = build(record.candidate.genotype, CONFIG.settings())
+    save_weights(weights_path(directory / rundir.WEIGHTS, 0), tuple(keras_net.build(whole).get_weights()))
+    training = Finalists(
+        dict(zip((0, rival.INDEX), errors, strict=True)), dict(zip((0, rival.INDEX), losses, strict=True))
+    )
+    sentence = _finish(directory, HAND_MADE, training, monkeypatch, [record])
+    saved = bundle.load(directory / "best")
+    assert ("search_val_error" in saved.metrics) == found_is_saved
+    assert ("nothing found within the bounds is better on validation" in sentence) != found_is_saved
+    if not found_is_saved:
+        assert sentence.startswith("best: hand-made small_bn (")
+        assert "; candidate 0: validation error" in sentence
+        assert saved.metrics["val_error"] == errors[1] and "within all bounds" not in sentence
+        made = rival.hand_made(HAND_MADE)
+        assert made is not None and saved.graph == made.graph
+
+
+@pytest.mark.seconds
+def test_an_interrupted_ending_trains_what_is_missing(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def crash(spec: TrainingSpec, tasks: list[Task], workers: int, _: OpenPool) -> Trained:
+        for task in tasks:
+            assert bool(task.name) == (task.index == rival.INDEX)
+            yield from Finalists({0: 0.125, 1: 0.25}).__call__(spec, [t for t in (task,) if not t.name], 1, _)
+            if task.name:
+                yield task.index, Outcome(None, None, "worker was killed by SIGKILL"), None
+
+    sentence = _finish(directory, HAND_MADE, crash, monkeypatch, _two())
+    captured = capsys.readouterr()
+    assert "hand-made small_bn" in captured.out and "in full: worker was killed by SIGKILL" in captured.err
+    assert sentence.startswith("best: candidate 0 ") and "\n" not in sentence
+    training = Finalists({rival.INDEX: 0.0625})
+    sentence = _finish(directory, HAND_MADE, training, monkeypatch, _two())
+    assert training.asked == [rival.INDEX] and sentence.startswith("best: hand-made small_bn (")
+
+
+def test_bounds_that_no_hand_made_network_keeps(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = dataclasses.replace(HAND_MADE, bounds=Bounds(macs=100))
+    training = Finalists({0: 0.125, 1: 0.25})
+    assert "\n" not in _finish(directory, config, training, monkeypatch, _two())
+    assert training.asked == [0, 1]
+    assert "small_bn does not fit the bounds" in capsys.readouterr().out
 
 
 def test_missing_weights_are_named(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
