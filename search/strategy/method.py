@@ -130,9 +130,7 @@ class Method(JsonBase):
     )
     final: Final
     finalists: int = dataclasses.field(
-        metadata=knob(
-            "So many are trained for --final_epochs; the best by --rank_by on validation is saved.", lower=1
-        )
+        metadata=knob("So many are trained for --final_epochs; the best on validation is saved.", lower=1)
     )
     final_seeds: int = dataclasses.field(
         metadata=knob("Seeds that each of them is trained with; their mean chooses the network.", lower=1)

@@ -204,7 +204,9 @@ def test_killed_search_goes_on_as_if_nothing_had_happened(
         np.testing.assert_array_equal(a, b)
     rows = [json.loads(line) for line in (whole / "journal.jsonl").read_text().splitlines()[1:]]
     errors = {row["val_error"] for row in rows}
-    assert saved[0].metrics["search_val_error"] in errors and len(rows) == 6
+    finals = [bundle.load(path) for path in sorted((whole / "finalists").glob("0*"))]
+    assert finals and all(one.metrics["search_val_error"] in errors for one in finals) and len(rows) == 6
+    assert (whole / "finalists" / "small_bn_0").is_dir() and "beside_test_error" in saved[0].metrics
 
     short = tmp_path / "short"
     done = _evolve(cache, data, *TINY, "--rounds=4", f"--out={short}")

@@ -73,6 +73,7 @@ def _configs() -> list[Config]:
             ),
         ),
         replace(CONFIG, fit="pad"),
+        replace(CONFIG, method=replace(quick, final=replace(quick.final, epochs=300, cutout=12))),
         replace(CONFIG, method=replace(quick, train=replace(quick.train, epochs=80), rungs=(20, 40))),
         replace(CONFIG, data='folder:/tmp/it\'s a "set"', seed=12, workers=5),
     ]
@@ -108,3 +109,6 @@ def test_training_that_no_flag_gives_is_named() -> None:
     final = dataclasses.replace(CONFIG.method.final, shift=1, epochs=50)
     config = dataclasses.replace(CONFIG, method=dataclasses.replace(CONFIG.method, train=train, final=final))
     assert reading.unlike_profile(config) == ["momentum", "final shift"]
+    final = dataclasses.replace(CONFIG.method.final, epochs=300)  # as before squares were cut out
+    config = dataclasses.replace(CONFIG, method=dataclasses.replace(CONFIG.method, final=final))
+    assert reading.unlike_profile(config) == ["final cutout"]

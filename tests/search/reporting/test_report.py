@@ -30,7 +30,7 @@ from search.reporting import png as report_png
 from search.reporting import reading
 from search.reporting.network import drawing, lanes_of, munas_table, rows_of
 from search.reporting.svg import SERIES, Axis
-from search.run import rundir
+from search.run import rival, rundir
 from search.strategy.evolution import record_of
 from search.strategy.proposal import build, training_seed
 from tests.support import REPOSITORY
@@ -257,6 +257,33 @@ def test_kept_network_is_the_chosen_one(small: Path, repeat: int) -> None:
     rundir.write_config(small, seeds)
     (small / "best" / "network.json").write_text("{torn")
     assert reading.read(small).saved is None
+
+
+@pytest.mark.seconds
+@pytest.mark.parametrize("hand_made", [False, True])
+def test_the_hand_made_network_has_a_row(small: Path, hand_made: bool) -> None:
+    run = reading.read(small)
+    assert run.chosen is not None
+    (small / "best").mkdir()
+    seed = training_seed(SMALL.seed, rival.INDEX if hand_made else run.chosen, 0)
+    metrics = {"val_error": 0.12, "test_error": 0.23, "mean_val_error": 0.13, "mean_test_error": 0.24}
+    saved: dict[str, Any] = {"seed": seed, "train": {"epochs": 40}, "metrics": metrics}
+    metrics |= {"beside_val_error": 0.14, "beside_test_error": 0.25}
+    (small / "best" / "network.json").write_text(json.dumps(saved))
+    kept = reading.read(small)
+    assert kept.chosen == run.chosen and kept.saved is not None
+    assert kept.saved.index == (None if hand_made else run.chosen)
+    page = _page(small)
+    _Elements(page)
+    page = re.sub(" +", " ", re.sub("<[^>]*>", " ", page))
+    names = ["best found", "hand-made small_bn, trained alike"]
+    first, second = names[::-1] if hand_made else names
+    assert f"{first} 13.00 24.00 {second} 14.00 25.00" in page
+    told = "Nothing found is better on validation than the hand-made small_bn, which is kept"
+    assert (told in page) == hand_made
+    assert ("best network found" in page) == hand_made and ("chosen network" in page) != hand_made
+    assert ("test error of the hand-made small_bn" in page) == hand_made
+    assert ("12.00 % validation error after 40 epochs of" in page) != hand_made
 
 
 @pytest.mark.parametrize("tail", [b'{"event":"candi', b'{"event":"candidate","ind\n'])

@@ -144,6 +144,20 @@ def test_a_board_of_ones_own_bounds_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.seconds
+def test_squares_are_cut_out_in_long_finals() -> None:
+    found = ask(
+        "", "--final_epochs=300", "--final_epochs=300 --size=48", "--profile=paper --final_epochs=300",
+        "--faithful --final_epochs=300",
+    )  # fmt: skip
+    usual = {"label_smoothing": 0.1, "shift": 8}
+    assert [method["final"] for method, _ in found] == [
+        {"epochs": 40, **usual},
+        {"epochs": 300, **usual, "cutout": 24}, {"epochs": 300, **usual, "cutout": 12},
+        {"epochs": 300}, {"epochs": 300},
+    ]  # fmt: skip
+
+
+@pytest.mark.seconds
 def test_rungs_of_a_profile_lie_below_its_epochs() -> None:
     [short, _], wrong = ask("--epochs=3", "--epochs=3 --rungs=1,3")
     assert short["rungs"] == [2]

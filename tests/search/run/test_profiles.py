@@ -1,9 +1,14 @@
-"""search.run.profiles: of few images a training is as long as of a thousand."""
+"""search.run.profiles: of few images a training is as long as of a thousand; long ones are kept from
+overfitting."""
+
+import dataclasses
 
 import pytest
 
 from loggrad_tf.data.summary import FEW
-from search.run.profiles import PROFILES, for_images
+from models.recipe import OVERFITTING, RECIPES
+from search.run.profiles import PROFILES, for_images, trained_out
+from search.strategy.method import Method
 
 
 @pytest.mark.parametrize("name", list(PROFILES))
@@ -30,3 +35,23 @@ def test_of_fewer_than_a_batch_there_are_as_many_steps_as_of_one() -> None:
     batch = quick.train.batch_size
     assert for_images(quick, 9) == for_images(quick, 1) == for_images(quick, batch)
     assert for_images(quick, batch + 1).train.epochs < for_images(quick, 9).train.epochs == 125
+
+
+def _with_final(name: str, epochs: int) -> Method:
+    profile = PROFILES[name]
+    return dataclasses.replace(profile, final=dataclasses.replace(profile.final, epochs=epochs))
+
+
+def test_finals_trained_out_are_trained_by_the_long_recipe() -> None:
+    for size in (48, 96):
+        long = RECIPES["long"](size)
+        found = trained_out("quick", _with_final("quick", long.epochs), size)
+        assert found.final.of(found.train) == long
+    brief = _with_final("quick", OVERFITTING - 1)
+    assert trained_out("quick", brief, 96) == brief
+    longest = trained_out("quick", _with_final("quick", OVERFITTING), 96)
+    assert longest.final.cutout == 24
+    shortened = dataclasses.replace(longest, final=dataclasses.replace(longest.final, epochs=40))
+    assert trained_out("quick", shortened, 96).final.cutout is None
+    for name in ("paper", "faithful"):
+        assert trained_out(name, _with_final(name, 300), 96).final.cutout is None
