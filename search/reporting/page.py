@@ -250,7 +250,10 @@ def _kept(run: Run) -> str:
         return ""
     ranked, who = "", "Kept"
     if saved.index is None:
-        who = f"Nothing found is better on validation than the hand-made {rival.NAME}, which is kept"
+        who = (
+            "Nothing found within the bounds is better on validation than the hand-made"
+            f" {rival.NAME}, which is kept"
+        )
     else:
         ranked = f" ({ERROR.text(run.points[saved.index].error)} % in the search)"
     tables = "".join(

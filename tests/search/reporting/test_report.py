@@ -279,7 +279,9 @@ def test_the_hand_made_network_has_a_row(small: Path, hand_made: bool) -> None:
     names = ["best found", "hand-made small_bn, trained alike"]
     first, second = names[::-1] if hand_made else names
     assert f"{first} 13.00 24.00 {second} 14.00 25.00" in page
-    told = "Nothing found is better on validation than the hand-made small_bn, which is kept"
+    told = (
+        "Nothing found within the bounds is better on validation than the hand-made small_bn, which is kept"
+    )
     assert (told in page) == hand_made
     assert ("best network found" in page) == hand_made and ("chosen network" in page) != hand_made
     assert ("test error of the hand-made small_bn" in page) == hand_made
