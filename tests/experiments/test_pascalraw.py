@@ -60,7 +60,7 @@ def test_a_photograph_of_the_real_size_is_cut_where_its_boxes_are(real_lists: Pa
     assert picture.frame == (600, 400)
     (box,) = picture.boxes
     for mode in ("gray", "mosaic"):
-        crop = pascalraw.cut(picture, 96, mode).crops[0]
+        crop = pascalraw.cut(picture, 96, mode, "stretch").crops[0]
         assert isinstance(crop, np.ndarray)
         # The square about the box, shifted into the frame; the middle of the slope is its mean.
         side = max((box.xmax - box.xmin + 1) / 600 * WIDTH, (box.ymax - box.ymin + 1) / 400 * HEIGHT)

@@ -43,7 +43,7 @@ def test_a_made_set_is_its_own_source(tmp_path: Path) -> None:
     assert made.spec == f"prepared:{tmp_path / 'made'}" != data.spec
     again = load(made.spec, size=size)
     assert (again.spec, again.manifest_sha256) == (made.spec, made.manifest_sha256)
-    with pytest.raises(LogGradError, match=f"asked for at size 8, mode gray: give --size={size} --mode=gray"):
+    with pytest.raises(LogGradError, match=f"size 8, mode gray, fit stretch: give --size={size} --mode=gray"):
         load(made.spec, size=8)
     sets.write(tmp_path / "again", made, np.arange(4), made.split[:4])
     twice = open_prepared(tmp_path / "again")
