@@ -27,7 +27,7 @@ from search.cost.costs import RESOURCES
 from search.cost.objectives import overrun
 from search.record.history import Record
 from search.run.config import Config
-from search.space.mutation import Morph
+from search.space.morph import sort_of
 
 DIRECTORY = "tensorboard"
 CURVES, SESSIONS = 50, 500
@@ -39,12 +39,8 @@ def hyperparameters(record: Record, config: Config) -> dict[str, float | str]:
     genotype = record.candidate.genotype
     return {
         "sparsity": genotype.sparsity or 0.0,
-        "blocks": float(len(genotype.blocks)),
-        "branches": float(sum(block.branch for block in genotype.blocks)),
-        "layers": float(sum(len(block.layers) for block in genotype.blocks)),
-        "dense": float(len(genotype.dense)),
-        "first_filters": float(genotype.blocks[0].layers[0].filters),
-        "morph": Morph(record.candidate.morph.split("; ")[0], lambda _: genotype).sort,
+        **{name: float(amount) for name, amount in genotype.made_of.items()},
+        "morph": sort_of(record.candidate.morph.split("; ")[0]),
         "input": config.input,
     }
 

@@ -13,12 +13,12 @@ layer. They do not reach the network.
 """
 
 import dataclasses
-from typing import TypeVar
 
 import numpy as np
 
-from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
+from search.space.draws import between, chance, pick, random_sparsity
+from search.space.network import Network, require, require_sparsity
 
 CONV, POINTWISE, DEPTHWISE = "conv", "pointwise", "depthwise"
 KINDS = (CONV, POINTWISE, DEPTHWISE)
@@ -28,9 +28,6 @@ POOL_SIZES = (2, 4, 6)
 MIN_FILTERS, MAX_FILTERS = 1, 128
 MIN_UNITS, MAX_UNITS = 10, 256
 MAX_BLOCKS, MAX_LAYERS, MAX_DENSE = 10, 3, 3
-MIN_SPARSITY, MAX_SPARSITY = 0.1, 0.85
-
-Drawn = TypeVar("Drawn")
 
 P_BRANCH = 0.5
 P_STRIDE = 0.5
@@ -38,11 +35,6 @@ P_PREPOOL = 0.25
 P_BN = 0.5
 P_RELU = 0.9
 P_POOLING = 0.9
-
-
-def _require(holds: bool, what: str) -> None:
-    if not holds:
-        raise LogGradError(f"genotype outside the search space: {what}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,9 +58,9 @@ class Layer(JsonBase):
     relu: bool
 
     def __post_init__(self) -> None:
-        _require(self.kind in KINDS, f"layer kind '{self.kind}', not one of {', '.join(KINDS)}")
-        _require(self.kernel in KERNELS, f"kernel {self.kernel}, not one of {KERNELS}")
-        _require(MIN_FILTERS <= self.filters <= MAX_FILTERS, f"{self.filters} filters, not 1 to 128")
+        require(self.kind in KINDS, f"layer kind '{self.kind}', not one of {', '.join(KINDS)}")
+        require(self.kernel in KERNELS, f"kernel {self.kernel}, not one of {KERNELS}")
+        require(MIN_FILTERS <= self.filters <= MAX_FILTERS, f"{self.filters} filters, not 1 to 128")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +71,7 @@ class Block(JsonBase):
     layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
-        _require(1 <= len(self.layers) <= MAX_LAYERS, f"{len(self.layers)} layers in a block, not 1 to 3")
+        require(1 <= len(self.layers) <= MAX_LAYERS, f"{len(self.layers)} layers in a block, not 1 to 3")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,12 +82,12 @@ class Pooling(JsonBase):
     size: int
 
     def __post_init__(self) -> None:
-        _require(self.kind in POOL_KINDS, f"final pooling '{self.kind}', not avg or max")
-        _require(self.size in POOL_SIZES, f"final pooling of {self.size}, not one of {POOL_SIZES}")
+        require(self.kind in POOL_KINDS, f"final pooling '{self.kind}', not avg or max")
+        require(self.size in POOL_SIZES, f"final pooling of {self.size}, not one of {POOL_SIZES}")
 
 
 @dataclasses.dataclass(frozen=True)
-class Genotype(JsonBase):
+class Genotype(Network):
     """A point of the search space.
 
     Attributes:
@@ -111,58 +103,51 @@ class Genotype(JsonBase):
     sparsity: float | None = None
 
     def __post_init__(self) -> None:
-        _require(1 <= len(self.blocks) <= MAX_BLOCKS, f"{len(self.blocks)} blocks, not 1 to 10")
-        _require(not self.blocks[0].branch, "block 0 is a branch; it must be serial")
-        _require(1 <= len(self.dense) <= MAX_DENSE, f"{len(self.dense)} dense layers, not 1 to 3")
+        require(1 <= len(self.blocks) <= MAX_BLOCKS, f"{len(self.blocks)} blocks, not 1 to 10")
+        require(not self.blocks[0].branch, "block 0 is a branch; it must be serial")
+        require(1 <= len(self.dense) <= MAX_DENSE, f"{len(self.dense)} dense layers, not 1 to 3")
         for units in self.dense:
-            _require(MIN_UNITS <= units <= MAX_UNITS, f"{units} dense units, not 10 to 256")
-        if self.sparsity is not None:
-            within = MIN_SPARSITY <= self.sparsity <= MAX_SPARSITY
-            _require(within, f"sparsity {self.sparsity}, not 0.1 to 0.85")
+            require(MIN_UNITS <= units <= MAX_UNITS, f"{units} dense units, not 10 to 256")
+        require_sparsity(self.sparsity)
 
-
-def _between(rng: np.random.Generator, low: int, high: int) -> int:
-    return int(rng.integers(low, high, endpoint=True))
-
-
-def _pick(rng: np.random.Generator, choices: tuple[Drawn, ...]) -> Drawn:
-    return choices[int(rng.integers(len(choices)))]
-
-
-def _chance(rng: np.random.Generator, probability: float) -> bool:
-    return bool(rng.random() < probability)
+    @property
+    def made_of(self) -> dict[str, int]:
+        """See :class:`search.space.network.Network`."""
+        return {
+            "blocks": len(self.blocks),
+            "branches": sum(block.branch for block in self.blocks),
+            "layers": sum(len(block.layers) for block in self.blocks),
+            "dense": len(self.dense),
+            "first_filters": self.blocks[0].layers[0].filters,
+        }
 
 
 def random_layer(rng: np.random.Generator) -> Layer:
     """A layer: kind, kernel and filters uniform, switches with the probabilities above."""
     return Layer(
-        kind=_pick(rng, KINDS),
-        kernel=_pick(rng, KERNELS),
-        filters=_between(rng, MIN_FILTERS, MAX_FILTERS),
-        strided=_chance(rng, P_STRIDE),
-        prepool=_chance(rng, P_PREPOOL),
-        bn=_chance(rng, P_BN),
-        relu=_chance(rng, P_RELU),
+        kind=pick(rng, KINDS),
+        kernel=pick(rng, KERNELS),
+        filters=between(rng, MIN_FILTERS, MAX_FILTERS),
+        strided=chance(rng, P_STRIDE),
+        prepool=chance(rng, P_PREPOOL),
+        bn=chance(rng, P_BN),
+        relu=chance(rng, P_RELU),
     )
 
 
 def random_block(rng: np.random.Generator, *, first: bool) -> Block:
     """A block of 1-3 random layers; the first of a network is serial, others either."""
-    branch = not first and _chance(rng, P_BRANCH)
-    layers = tuple(random_layer(rng) for _ in range(_between(rng, 1, MAX_LAYERS)))
+    branch = not first and chance(rng, P_BRANCH)
+    layers = tuple(random_layer(rng) for _ in range(between(rng, 1, MAX_LAYERS)))
     return Block(branch, layers)
 
 
 def random_pooling(rng: np.random.Generator) -> Pooling:
-    return Pooling(_pick(rng, POOL_KINDS), _pick(rng, POOL_SIZES))
+    return Pooling(pick(rng, POOL_KINDS), pick(rng, POOL_SIZES))
 
 
 def random_units(rng: np.random.Generator) -> int:
-    return _between(rng, MIN_UNITS, MAX_UNITS)
-
-
-def random_sparsity(rng: np.random.Generator) -> float:
-    return float(rng.uniform(MIN_SPARSITY, MAX_SPARSITY))
+    return between(rng, MIN_UNITS, MAX_UNITS)
 
 
 def random_genotype(rng: np.random.Generator, pruned: bool = False) -> Genotype:
@@ -171,11 +156,11 @@ def random_genotype(rng: np.random.Generator, pruned: bool = False) -> Genotype:
     Args:
       pruned: draw a sparsity too, uniform over its range.
     """
-    count = _between(rng, 1, MAX_BLOCKS)
+    count = between(rng, 1, MAX_BLOCKS)
     return Genotype(
         blocks=tuple(random_block(rng, first=i == 0) for i in range(count)),
-        pooling=random_pooling(rng) if _chance(rng, P_POOLING) else None,
-        dense=tuple(random_units(rng) for _ in range(_between(rng, 1, MAX_DENSE))),
+        pooling=random_pooling(rng) if chance(rng, P_POOLING) else None,
+        dense=tuple(random_units(rng) for _ in range(between(rng, 1, MAX_DENSE))),
         sparsity=random_sparsity(rng) if pruned else None,
     )
 

@@ -17,17 +17,17 @@ and a child may be several steps away.
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from models.graph import Graph
 from search.space import genotype as space
+from search.space.draws import moved_sparsity
 from search.space.genotype import Genotype, Layer
+from search.space.morph import Morph, any_of, fixed, inserted, one_by_sort, replaced
 
 STEPS = (-5, -3, -1, 1, 3, 5)
-SPARSITY_STEP = 0.05
 # Varied steps.
 FACTORS = (0.5, 0.71, 1.41, 2.0)
 P_ANOTHER, MOST_STEPS = 0.5, 4
@@ -36,84 +36,58 @@ Layers = tuple[Layer, ...]
 ChangeLayers = Callable[[np.random.Generator], Layers]
 
 
-@dataclasses.dataclass(frozen=True)
-class Morph:
-    """One applicable step: what it is called and how it changes the genotype."""
-
-    name: str
-    apply: Callable[[np.random.Generator], Genotype]
-
-    @property
-    def sort(self) -> str:
-        """The name without its place and amount."""
-        first, *others = self.name.rsplit(": ", 1)[-1].split()
-        return f"{first} {others[0]}" if first in ("add", "remove", "flip", "scale") else first
-
-
-def _fixed(name: str, child: Genotype) -> Morph:
-    return Morph(name, lambda _: child)
-
-
-def _replaced(items: Sequence[Any], i: int, *new: Any) -> tuple[Any, ...]:
-    return (*items[:i], *new, *items[i + 1 :])
-
-
-def _inserted(items: Sequence[Any], i: int, new: Any) -> tuple[Any, ...]:
-    return (*items[:i], new, *items[i:])
-
-
-def morphs(genotype: Genotype) -> list[Morph]:
+def morphs(genotype: Genotype) -> list[Morph[Genotype]]:
     """Every step that applies to ``genotype``, in a fixed order."""
     return [*_block_morphs(genotype), *_pooling_morphs(genotype), *_dense_morphs(genotype)]
 
 
-def scalings(genotype: Genotype) -> list[Morph]:
+def scalings(genotype: Genotype) -> list[Morph[Genotype]]:
     """Steps that change widths by factors: of one layer, one dense layer, or all."""
     replace, found = dataclasses.replace, []
     for factor in FACTORS:
-        found.append(_fixed(f"scale all x{factor}", space.scaled(genotype, factor)))
+        found.append(fixed(f"scale all x{factor}", space.scaled(genotype, factor)))
         for i, block in enumerate(genotype.blocks):
             for j, layer in enumerate(block.layers):
                 if layer.kind != space.DEPTHWISE:
-                    layers = _replaced(block.layers, j, space.scaled_layer(layer, factor))
-                    blocks = _replaced(genotype.blocks, i, replace(block, layers=layers))
+                    layers = replaced(block.layers, j, space.scaled_layer(layer, factor))
+                    blocks = replaced(genotype.blocks, i, replace(block, layers=layers))
                     name = f"block {i}: layer {j}: scale filters x{factor}"
-                    found.append(_fixed(name, replace(genotype, blocks=blocks)))
+                    found.append(fixed(name, replace(genotype, blocks=blocks)))
         for i, units in enumerate(genotype.dense):
-            dense = _replaced(genotype.dense, i, space.scaled_units(units, factor))
-            found.append(_fixed(f"dense {i}: scale units x{factor}", replace(genotype, dense=dense)))
+            dense = replaced(genotype.dense, i, space.scaled_units(units, factor))
+            found.append(fixed(f"dense {i}: scale units x{factor}", replace(genotype, dense=dense)))
     return found
 
 
 def _add_block(genotype: Genotype, i: int, rng: np.random.Generator) -> Genotype:
     new = space.random_block(rng, first=i == 0)
-    return dataclasses.replace(genotype, blocks=_inserted(genotype.blocks, i, new))
+    return dataclasses.replace(genotype, blocks=inserted(genotype.blocks, i, new))
 
 
 def _change_layers(genotype: Genotype, i: int, change: ChangeLayers, rng: np.random.Generator) -> Genotype:
     block = dataclasses.replace(genotype.blocks[i], layers=change(rng))
-    return dataclasses.replace(genotype, blocks=_replaced(genotype.blocks, i, block))
+    return dataclasses.replace(genotype, blocks=replaced(genotype.blocks, i, block))
 
 
-def _block_morphs(genotype: Genotype) -> Iterator[Morph]:
+def _block_morphs(genotype: Genotype) -> Iterator[Morph[Genotype]]:
     blocks, replace = genotype.blocks, dataclasses.replace
     if len(blocks) < space.MAX_BLOCKS:
         for i in range(len(blocks) + 1):
             yield Morph(f"add block {i}", functools.partial(_add_block, genotype, i))
     if len(blocks) > 1:
         for i in range(len(blocks)):
-            first, *rest = _replaced(blocks, i)
-            yield _fixed(f"remove block {i}", replace(genotype, blocks=(replace(first, branch=False), *rest)))
+            first, *rest = replaced(blocks, i)
+            yield fixed(f"remove block {i}", replace(genotype, blocks=(replace(first, branch=False), *rest)))
     for i, block in enumerate(blocks):
         if i > 0:
             flipped = replace(block, branch=not block.branch)
-            yield _fixed(f"block {i}: flip branch", replace(genotype, blocks=_replaced(blocks, i, flipped)))
+            yield fixed(f"block {i}: flip branch", replace(genotype, blocks=replaced(blocks, i, flipped)))
         for name, change in _layers_morphs(block.layers):
             yield Morph(f"block {i}: {name}", functools.partial(_change_layers, genotype, i, change))
 
 
 def _add_layer(layers: Layers, j: int, rng: np.random.Generator) -> Layers:
-    return _inserted(layers, j, space.random_layer(rng))
+    return inserted(layers, j, space.random_layer(rng))
 
 
 def _put(layers: Layers, _: np.random.Generator) -> Layers:
@@ -126,10 +100,10 @@ def _layers_morphs(layers: Layers) -> Iterator[tuple[str, ChangeLayers]]:
             yield f"add layer {j}", functools.partial(_add_layer, layers, j)
     if len(layers) > 1:
         for j in range(len(layers)):
-            yield f"remove layer {j}", functools.partial(_put, _replaced(layers, j))
+            yield f"remove layer {j}", functools.partial(_put, replaced(layers, j))
     for j, layer in enumerate(layers):
         for name, changed in _layer_morphs(layer):
-            yield f"layer {j}: {name}", functools.partial(_put, _replaced(layers, j, changed))
+            yield f"layer {j}: {name}", functools.partial(_put, replaced(layers, j, changed))
 
 
 def _layer_morphs(layer: Layer) -> Iterator[tuple[str, Layer]]:
@@ -156,36 +130,36 @@ def _add_pooling(genotype: Genotype, rng: np.random.Generator) -> Genotype:
     return dataclasses.replace(genotype, pooling=space.random_pooling(rng))
 
 
-def _pooling_morphs(genotype: Genotype) -> Iterator[Morph]:
+def _pooling_morphs(genotype: Genotype) -> Iterator[Morph[Genotype]]:
     replace, pooling = dataclasses.replace, genotype.pooling
     if pooling is None:
         yield Morph("pooling on", functools.partial(_add_pooling, genotype))
         return
-    yield _fixed("pooling off", replace(genotype, pooling=None))
+    yield fixed("pooling off", replace(genotype, pooling=None))
     for kind in space.POOL_KINDS:
         if kind != pooling.kind:
-            yield _fixed(f"pooling {kind}", replace(genotype, pooling=replace(pooling, kind=kind)))
+            yield fixed(f"pooling {kind}", replace(genotype, pooling=replace(pooling, kind=kind)))
     for size in space.POOL_SIZES:
         if size != pooling.size:
-            yield _fixed(f"pooling {size}", replace(genotype, pooling=replace(pooling, size=size)))
+            yield fixed(f"pooling {size}", replace(genotype, pooling=replace(pooling, size=size)))
 
 
 def _add_dense(genotype: Genotype, i: int, rng: np.random.Generator) -> Genotype:
-    return dataclasses.replace(genotype, dense=_inserted(genotype.dense, i, space.random_units(rng)))
+    return dataclasses.replace(genotype, dense=inserted(genotype.dense, i, space.random_units(rng)))
 
 
-def _dense_morphs(genotype: Genotype) -> Iterator[Morph]:
+def _dense_morphs(genotype: Genotype) -> Iterator[Morph[Genotype]]:
     dense, replace = genotype.dense, dataclasses.replace
     if len(dense) < space.MAX_DENSE:
         for i in range(len(dense) + 1):
             yield Morph(f"add dense {i}", functools.partial(_add_dense, genotype, i))
     for i, units in enumerate(dense):
         if len(dense) > 1:
-            yield _fixed(f"remove dense {i}", replace(genotype, dense=_replaced(dense, i)))
+            yield fixed(f"remove dense {i}", replace(genotype, dense=replaced(dense, i)))
         for step in STEPS:
             if space.MIN_UNITS <= units + step <= space.MAX_UNITS:
-                new = _replaced(dense, i, units + step)
-                yield _fixed(f"dense {i}: units {step:+d}", replace(genotype, dense=new))
+                new = replaced(dense, i, units + step)
+                yield fixed(f"dense {i}: units {step:+d}", replace(genotype, dense=new))
 
 
 def mutate(
@@ -205,7 +179,7 @@ def mutate(
     before, names = assembled(genotype), []
     child = genotype
     while True:  # ends: the units of a dense layer can always be changed, and always show
-        morph = _varied(child, rng) if varied else _any(morphs(child), rng)
+        morph = one_by_sort([*morphs(child), *scalings(child)], rng) if varied else any_of(morphs(child), rng)
         moved = morph.apply(rng)
         if assembled(moved) == assembled(child):
             continue
@@ -214,20 +188,4 @@ def mutate(
         enough = not varied or len(names) >= MOST_STEPS or rng.random() >= P_ANOTHER
         if enough and assembled(child) != before:
             break
-    if child.sparsity is not None:
-        moved_sparsity = child.sparsity + SPARSITY_STEP * float(rng.standard_normal())
-        limited = min(max(moved_sparsity, space.MIN_SPARSITY), space.MAX_SPARSITY)
-        child = dataclasses.replace(child, sparsity=limited)
-    return child, "; ".join(names)
-
-
-def _any(steps: list[Morph], rng: np.random.Generator) -> Morph:
-    return steps[int(rng.integers(len(steps)))]
-
-
-def _varied(genotype: Genotype, rng: np.random.Generator) -> Morph:
-    """A sort of step, then one of its sort, each equally likely."""
-    sorts: dict[str, list[Morph]] = {}
-    for morph in [*morphs(genotype), *scalings(genotype)]:
-        sorts.setdefault(morph.sort, []).append(morph)
-    return _any(list(sorts.values())[int(rng.integers(len(sorts)))], rng)
+    return dataclasses.replace(child, sparsity=moved_sparsity(child.sparsity, rng)), "; ".join(names)

@@ -1,52 +1,15 @@
 """What no network of the space can go below, so that bounds that cannot be met are refused before a draw.
 
-A cost is least at one of a few networks of one channel and the narrowest dense layer: a layer that reads the
-input and steps or pools as far as it can, or a chain of such layers, which leaves the fewest weights. That
-random networks, as narrow, are never below them is tested, not proved.
+It is the least that one of the space's narrowest networks has (:mod:`search.space.floors`).
 """
 
 import dataclasses
-import functools
 
 from export.predict.deployed import fixed_ram
 from loggrad_tf.errors import LogGradError
 from search.cost.costs import RESOURCES, count
 from search.cost.quantities import FLAG_OF, QUANTITIES
-from search.space.genotype import (
-    CONV,
-    MAX_LAYERS,
-    MIN_FILTERS,
-    MIN_UNITS,
-    POINTWISE,
-    Block,
-    Genotype,
-    Layer,
-    Pooling,
-)
 from search.strategy.proposal import Settings, build
-
-_LAST = 6
-_CHAINS = (2, 3, 4, 5)
-
-
-def _network(layers: tuple[Layer, ...], pool: str | None) -> Genotype:
-    blocks = tuple(Block(False, layers[i : i + MAX_LAYERS]) for i in range(0, len(layers), MAX_LAYERS))
-    return Genotype(blocks, Pooling(pool, _LAST) if pool else None, (MIN_UNITS,))
-
-
-def _narrowest() -> tuple[Genotype, ...]:
-    """The networks one of which has the least of each cost."""
-    layer = functools.partial(Layer, filters=MIN_FILTERS, bn=False, relu=True)
-    point, pooled = (layer(POINTWISE, 3, strided=False, prepool=pool) for pool in (False, True))
-    stepped = [layer(CONV, 3, strided=True, prepool=pool) for pool in (False, True)]
-    return (
-        _network((point,), None),
-        _network((pooled,), "avg"),
-        *(_network((conv,), pool) for conv in stepped for pool in (None, "avg", "max")),
-        _network((layer(CONV, 7, strided=True, prepool=False),), None),
-        _network((stepped[1],) * 2, "max"),
-        *(_network((pooled,) * depth, "avg") for depth in _CHAINS),
-    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +58,7 @@ class Floor:
 def floor(settings: Settings) -> Floor:
     """What no network goes below, of the costs that are bounded; a tenth of a second."""
     names = sorted(settings.bounds.resources, key=RESOURCES.index)
-    graphs = [build(genotype, settings) for genotype in _narrowest()]
+    graphs = [build(genotype, settings) for genotype in settings.method.drawn_from.narrowest]
     least: dict[str, float] = {}
     fixed = None
     for graph in graphs:

@@ -13,7 +13,7 @@ from models.graph import SAME, VALID
 from models.recipe import TrainConfig
 from search.cost.costs import MODELS
 from search.cost.objectives import ERROR, LOSS
-from search.space.starts import STARTS
+from search.space.spaces import MUNAS, SPACES, START_NAMES, MunasSpace, Space, StagedSpace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,22 +101,23 @@ class Method(JsonBase):
             parse=rising,
         )
     )
-    varied: bool = dataclasses.field(metadata=knob("Larger and more varied steps."))
+    varied: bool = dataclasses.field(metadata=knob("Larger and more varied steps, in muNAS' space."))
     always_bn: bool = dataclasses.field(
         metadata=knob(
-            "Batch norm behind every layer, whatever the genotype says: on the board it is part of the"
-            " convolution and costs nothing."
+            "Batch norm behind every layer of muNAS' space, whatever the genotype says: on the board it is"
+            " part of the convolution and costs nothing."
         )
     )
     padding: str = dataclasses.field(
         metadata=knob(
-            "Convolutions without zero padding, or with what keeps a map's size.", choices=(VALID, SAME)
+            "Convolutions of muNAS' space without zero padding, or with what keeps a map's size.",
+            choices=(VALID, SAME),
         )
     )
     start: str = dataclasses.field(
         metadata=knob(
             "Begin with this network and its morphs in place of random networks.",
-            choices=(NONE, *STARTS),
+            choices=(NONE, *START_NAMES),
             parse=named,
         )
     )
@@ -135,14 +136,30 @@ class Method(JsonBase):
     final_seeds: int = dataclasses.field(
         metadata=knob("Seeds that each of them is trained with; their mean chooses the network.", lower=1)
     )
+    space: str = dataclasses.field(
+        default=MUNAS,
+        metadata=knob(
+            "Draw from stages as people make them, scaled to the bounds, or from muNAS' space.",
+            choices=SPACES,
+        ),
+    )
 
     def to_json(self) -> dict[str, Any]:
-        """Fields by name; of ``train`` what no flag gives only where it is not the default."""
+        """Fields by name; what journals of before do not name only where it is not the default."""
         found, usual = super().to_json(), TrainConfig()
+        if self.space == MUNAS:
+            del found["space"]
         for name in _UNNAMED:
             if getattr(self.train, name) == getattr(usual, name):
                 del found["train"][name]
         return found
+
+    @property
+    def drawn_from(self) -> Space[Any]:
+        """Its space."""
+        if self.space == MUNAS:
+            return MunasSpace(self.padding, self.always_bn, self.varied)
+        return StagedSpace()
 
     @property
     def reached_rungs(self) -> tuple[int, ...]:

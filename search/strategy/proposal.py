@@ -24,7 +24,7 @@ import collections
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -36,16 +36,11 @@ from search.cost.costs import RESOURCES, Costs, Target, costs, count
 from search.cost.objectives import ERROR, Bounds, Point, draw_lambdas, fitness, overrun, pareto_front
 from search.cost.quantities import FLAG_OF, against
 from search.record.history import Candidate, Record
-from search.space import genotype as space
-from search.space.assembly import assemble
-from search.space.genotype import Genotype, random_genotype
-from search.space.mutation import mutate
-from search.space.starts import STARTS
+from search.space.draws import random_sparsity
+from search.space.network import Network
 from search.strategy.method import Method
 
 MAX_REDRAWS = 2_000
-MAX_REPAIRS = 24
-NARROWING = 0.71
 # A network to begin with is narrowed in finer steps, down to a tenth.
 FINE_NARROWING, MAX_NARROWINGS = 0.95, 45
 RANDOM, START, NARROWED_START = "random", "start", "start, narrowed"
@@ -96,34 +91,36 @@ def training_seed(seed: int, index: int, repeat: int = 0) -> int:
 
 
 @functools.lru_cache(maxsize=4096)
-def build(genotype: Genotype, settings: Settings) -> Graph:
+def build(genotype: Network, settings: Settings) -> Graph:
     """The network of ``genotype`` in this search, before any pruning."""
-    drawn = space.normalised(genotype) if settings.method.always_bn else genotype
-    return assemble(drawn, settings.input_shape, settings.classes, settings.method.padding)
+    return settings.method.drawn_from.assemble(genotype, settings.input_shape, settings.classes)
 
 
-def expected(genotype: Genotype, settings: Settings) -> Graph:
+def expected(genotype: Network, settings: Settings) -> Graph:
     """The network that is left after pruning, if every layer lost its share."""
     graph = build(genotype, settings)
     return graph if genotype.sparsity is None else uniformly(graph, genotype.sparsity)
 
 
-def pruning_of(genotype: Genotype, schedule: str) -> Pruning | None:
+def pruning_of(genotype: Network, schedule: str) -> Pruning | None:
     """How its training prunes; None: not at all. A rate that falls to zero asks for an early start."""
     if genotype.sparsity is None:
         return None
     return Pruning.early(genotype.sparsity) if schedule == "cosine" else Pruning(genotype.sparsity)
 
 
-def over_bound(graph: Graph, settings: Settings) -> str | None:
-    """The first cost, the cheap ones first, that is too far above its bound; None if all fit."""
+def shares(graph: Graph, settings: Settings) -> Iterator[tuple[str, float]]:
+    """Each bounded cost, the cheap ones first, as a share of the most that is allowed; none if all is."""
     if settings.method.max_overrun is None:
-        return None
+        return
     bounds = settings.bounds.resources
     for name, value in count(graph, settings.target, tuple(bounds)):
-        if value > settings.method.max_overrun * bounds[name]:
-            return name
-    return None
+        yield name, value / (settings.method.max_overrun * bounds[name])
+
+
+def over_bound(graph: Graph, settings: Settings) -> str | None:
+    """The first cost, the cheap ones first, that is too far above its bound; None if all fit."""
+    return next((name for name, share in shares(graph, settings) if share > 1), None)
 
 
 # Told of each network that is drawn: the candidate's index, how many were drawn for it, how many can be used.
@@ -186,7 +183,7 @@ def propose(
 class _Draw:
     """A network that may become a candidate, and where it comes from, as :class:`Candidate` has it."""
 
-    genotype: Genotype
+    genotype: Network
     parent: int | None
     morph: str
 
@@ -195,12 +192,12 @@ class _Draw:
 class _Miss:
     """A network that cannot be used, and the first cost of it that is over its bound, with its value."""
 
-    genotype: Genotype
+    genotype: Network
     name: str
     value: float
 
 
-def _nearer(nearest: _Miss | None, genotype: Genotype, reason: str, settings: Settings) -> _Miss | None:
+def _nearer(nearest: _Miss | None, genotype: Network, reason: str, settings: Settings) -> _Miss | None:
     """Of two networks over a bound the one that keeps more of them, or is less over the same; duplicates are
     over none."""
     if reason not in RESOURCES:
@@ -232,6 +229,11 @@ def _draw(
     index: int, parents: list[Record], earlier: list[Candidate], settings: Settings, rng: np.random.Generator
 ) -> _Draw:
     """One network: the one to begin with, a random one, or a morph of a parent."""
+    space = settings.method.drawn_from
+
+    def allowed(genotype: Network) -> Iterator[tuple[str, float]]:
+        return shares(expected(genotype, settings), settings)
+
     if _is_start(index, settings):
         wanted = _start(settings, rng)
         genotype = _narrowed(wanted, settings)
@@ -241,14 +243,14 @@ def _draw(
     elif settings.method.start:
         parent = earlier[0]
     else:
-        return _Draw(_repaired(random_genotype(rng, settings.method.pruning), settings, rng), None, RANDOM)
-    genotype, morph = mutate(parent.genotype, rng, lambda g: build(g, settings), settings.method.varied)
+        return _Draw(space.draw(rng, settings.method.pruning, allowed), None, RANDOM)
+    genotype, morph = space.child(parent.genotype, rng, lambda g: build(g, settings), allowed)
     return _Draw(genotype, parent.index, morph)
 
 
-def _reasons(earlier: list[Candidate], settings: Settings) -> list[Callable[[Genotype], str | None]]:
+def _reasons(earlier: list[Candidate], settings: Settings) -> list[Callable[[Network], str | None]]:
     """What may speak against training a network: each names its reason, or finds none."""
-    reasons: list[Callable[[Genotype], str | None]] = [lambda g: over_bound(expected(g, settings), settings)]
+    reasons: list[Callable[[Network], str | None]] = [lambda g: over_bound(expected(g, settings), settings)]
     if settings.method.unique:
         tried = {_identity(c.genotype, settings) for c in earlier}
         reasons.append(lambda g: DUPLICATE if _identity(g, settings) in tried else None)
@@ -299,7 +301,7 @@ def standing(record: Record, settings: Settings) -> Point | None:
     return Point(min(share * worst, 1.0), point.costs)
 
 
-def _identity(genotype: Genotype, settings: Settings) -> tuple[Graph, Graph]:
+def _identity(genotype: Network, settings: Settings) -> tuple[Graph, Graph]:
     """Sparsities that leave networks of the same widths are one."""
     return build(genotype, settings), expected(genotype, settings)
 
@@ -317,56 +319,20 @@ def _tournament(parents: list[Record], settings: Settings, rng: np.random.Genera
     return max(drawn, key=score).candidate
 
 
-def _start(settings: Settings, rng: np.random.Generator) -> Genotype:
+def _start(settings: Settings, rng: np.random.Generator) -> Network:
     """The network to begin with; if the search prunes, with a sparsity."""
-    network = STARTS[settings.method.start]
-    return (
-        dataclasses.replace(network, sparsity=space.random_sparsity(rng))
-        if settings.method.pruning
-        else network
-    )
+    network = settings.method.drawn_from.starts[settings.method.start]
+    return dataclasses.replace(network, sparsity=random_sparsity(rng)) if settings.method.pruning else network
 
 
-def _narrowed(genotype: Genotype, settings: Settings) -> Genotype:
+def _narrowed(genotype: Network, settings: Settings) -> Network:
     """The network with all its widths so much smaller that it fits, if it must."""
-    tried = (space.scaled(genotype, FINE_NARROWING**k) for k in range(MAX_NARROWINGS + 1))
+    scaled = settings.method.drawn_from.scaled
+    tried = (scaled(genotype, FINE_NARROWING**k) for k in range(MAX_NARROWINGS + 1))
     return next((g for g in tried if over_bound(expected(g, settings), settings) is None), genotype)
 
 
-def _repaired(genotype: Genotype, settings: Settings, rng: np.random.Generator) -> Genotype:
-    """The random network, narrowed or sampled down if it must fit and does not."""
-    for _ in range(MAX_REPAIRS if settings.method.max_overrun is not None else 0):
-        reason = over_bound(expected(genotype, settings), settings)
-        if reason is None:
-            break
-        places = [] if reason == "size" else _full_steps(genotype)
-        if places and rng.random() < 0.5:
-            genotype = _with_step(genotype, places[0])
-        else:
-            genotype = space.scaled(genotype, NARROWING)
-    return genotype
-
-
-def _full_steps(genotype: Genotype) -> list[tuple[int, int]]:
-    """Places (block, layer) on the main path that do not sample down, first to last."""
-    return [
-        (i, j)
-        for i, block in enumerate(genotype.blocks)
-        for j, layer in enumerate(block.layers)
-        if not block.branch and layer.kind != space.POINTWISE and not layer.strided
-    ]
-
-
-def _with_step(genotype: Genotype, place: tuple[int, int]) -> Genotype:
-    i, j = place
-    blocks = list(genotype.blocks)
-    layers = list(blocks[i].layers)
-    layers[j] = dataclasses.replace(layers[j], strided=True)
-    blocks[i] = dataclasses.replace(blocks[i], layers=tuple(layers))
-    return dataclasses.replace(genotype, blocks=tuple(blocks))
-
-
-def _sparsest(genotypes: list[Genotype], visible: list[Record], settings: Settings) -> int:
+def _sparsest(genotypes: list[Network], visible: list[Record], settings: Settings) -> int:
     """Which of them lies where the front has fewest members, by costs alone."""
     if len(genotypes) == 1:
         return 0

@@ -54,7 +54,7 @@ def test_only_bounded_costs_are_counted_and_stack_and_program_are_told_apart() -
     assert floors.floor(larger).fixed == found.fixed + 2 * 32, "a line of codes"
     fixed = f"{found.fixed:,} B of it stack, program and a line of input"
     assert f"RAM on the board {found.least['ram']:,} B ({fixed})" in found.text
-    point = build(floors._narrowest()[0], settings)
+    point = build(narrowest()[0], settings)
     assert deployed(point, settings.target.front_end, settings.target.board).ram == found.least["ram"]
 
 

@@ -15,6 +15,7 @@ from search.record.history import Candidate, Outcome, Record
 from search.space import genotype as space
 from search.space.genotype import random_genotype
 from search.space.mutation import mutate
+from search.space.network import MAX_SPARSITY, MIN_SPARSITY
 from search.space.starts import STARTS
 from search.strategy import proposal
 from search.strategy.proposal import Settings, build, expected, over_bound, propose
@@ -255,7 +256,7 @@ def test_a_network_to_begin_with_is_pruned_like_any() -> None:
     first = propose(settings, 0, [], [])
     second = propose(settings, 1, [], [first])
     found = [c.genotype.sparsity for c in (first, second)]
-    assert all(s is not None and space.MIN_SPARSITY <= s <= space.MAX_SPARSITY for s in found)
+    assert all(s is not None and MIN_SPARSITY <= s <= MAX_SPARSITY for s in found)
     assert found[0] != found[1] and first.genotype.blocks == STARTS["small_bn"].blocks
 
 

@@ -1,0 +1,131 @@
+"""The search spaces by one interface: what a search needs to know of the one it draws from."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from models.graph import VALID, Graph
+from search.space import assembly, filling, floors, mutation, staged, staged_morphs, starts
+from search.space import genotype as munas
+from search.space.filling import Shares
+from search.space.genotype import Genotype
+from search.space.network import Network
+from search.space.staged import Staged
+
+MUNAS, STAGED = "munas", "staged"
+SPACES = (MUNAS, STAGED)
+# Networks made by hand that a search may begin with, points of both spaces.
+START_NAMES = tuple(name for name in starts.STARTS if name in staged.STARTS)
+
+Of = TypeVar("Of", bound=Network)
+
+
+class Space(Protocol[Of]):
+    """Networks to draw from.
+
+    Attributes:
+      starts: networks made by hand, by name.
+      narrowest: networks one of which has the least of each cost.
+    """
+
+    @property
+    def starts(self) -> dict[str, Of]: ...
+
+    @property
+    def narrowest(self) -> tuple[Of, ...]: ...
+
+    def draw(self, rng: np.random.Generator, pruned: bool, shares: Shares[Of]) -> Of:
+        """A random network, made to fit as far as that goes; with a sparsity if ``pruned``."""
+
+    def child(
+        self,
+        parent: Of,
+        rng: np.random.Generator,
+        assembled: Callable[[Of], Graph],
+        shares: Shares[Of],
+    ) -> tuple[Of, str]:
+        """A network a few steps away that differs once it is ``assembled``, and the names of the steps."""
+
+    def scaled(self, genotype: Of, factor: float) -> Of:
+        """All widths times ``factor``, within the space."""
+
+    def assemble(self, genotype: Of, input_shape: tuple[int, int, int], classes: int) -> Graph:
+        """The network for maps of ``input_shape`` (H, W, C) and ``classes`` >= 2."""
+
+
+@dataclasses.dataclass(frozen=True)
+class MunasSpace:
+    """muNAS' space (:mod:`search.space.genotype`).
+
+    Attributes:
+      padding: of all convolutions, ``valid`` or ``same``.
+      always_bn: batch norm behind every layer, whatever the genotype says.
+      varied: larger and more varied steps, see :mod:`search.space.mutation`.
+    """
+
+    padding: str = VALID
+    always_bn: bool = False
+    varied: bool = False
+
+    @property
+    def starts(self) -> dict[str, Genotype]:
+        return starts.STARTS
+
+    @property
+    def narrowest(self) -> tuple[Genotype, ...]:
+        return floors.narrowest()
+
+    def draw(self, rng: np.random.Generator, pruned: bool, shares: Shares[Genotype]) -> Genotype:
+        return filling.repaired(munas.random_genotype(rng, pruned), shares, rng)
+
+    def child(
+        self,
+        parent: Genotype,
+        rng: np.random.Generator,
+        assembled: Callable[[Genotype], Graph],
+        shares: Shares[Genotype],
+    ) -> tuple[Genotype, str]:
+        del shares  # a child that is over a bound is drawn anew
+        return mutation.mutate(parent, rng, assembled, self.varied)
+
+    def scaled(self, genotype: Genotype, factor: float) -> Genotype:
+        return munas.scaled(genotype, factor)
+
+    def assemble(self, genotype: Genotype, input_shape: tuple[int, int, int], classes: int) -> Graph:
+        drawn = munas.normalised(genotype) if self.always_bn else genotype
+        return assembly.assemble(drawn, input_shape, classes, self.padding)
+
+
+@dataclasses.dataclass(frozen=True)
+class StagedSpace:
+    """The staged space (:mod:`search.space.staged`)."""
+
+    @property
+    def starts(self) -> dict[str, Staged]:
+        return staged.STARTS
+
+    @property
+    def narrowest(self) -> tuple[Staged, ...]:
+        return floors.narrowest_staged()
+
+    def draw(self, rng: np.random.Generator, pruned: bool, shares: Shares[Staged]) -> Staged:
+        return filling.filled(staged.random_staged(rng, pruned), shares, rng)
+
+    def child(
+        self,
+        parent: Staged,
+        rng: np.random.Generator,
+        assembled: Callable[[Staged], Graph],
+        shares: Shares[Staged],
+    ) -> tuple[Staged, str]:
+        fitted = functools.partial(filling.fitted, shares=shares)
+        return staged_morphs.mutate(parent, rng, assembled, fitted)
+
+    def scaled(self, genotype: Staged, factor: float) -> Staged:
+        return staged.scaled(genotype, factor)
+
+    def assemble(self, genotype: Staged, input_shape: tuple[int, int, int], classes: int) -> Graph:
+        return staged.assemble(genotype, input_shape, classes)
