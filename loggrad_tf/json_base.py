@@ -5,7 +5,8 @@ what its JSON may hold. A key that is unknown or missing and a value of another 
 the class and the key, so a damaged file is never half believed.
 
 Understood annotations: bool, int, float, str, None and unions with it, ``tuple[X, ...]``, ``tuple[X, Y]``,
-``dict[str, X]``, ``Any``, other dataclasses. Tuples are lists in JSON.
+``dict[str, X]``, ``Any``, other dataclasses, unions of those. Tuples are lists in JSON; an object is of that
+dataclass of a union which has most of its keys, the first one of equals.
 """
 
 import dataclasses
@@ -105,7 +106,7 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
         if value is None and type(None) in arguments:
             return None
         kinds = [kind for kind in arguments if kind is not type(None)]
-        return _typed(value, kinds[0], where)
+        return _typed(value, _nearest(kinds, value), where)
     if origin is tuple:
         return _tuple(value, arguments, where)
     if origin is dict:
@@ -126,6 +127,13 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise LogGradError(f"{where} is {_shown(value)}, a number of at most 64 bits is needed")
     return value
+
+
+def _nearest(kinds: list[Any], value: Any) -> Any:
+    """The kind that ``value`` is to be: of several dataclasses the one that has most of its keys."""
+    if len(kinds) == 1 or not isinstance(value, dict):
+        return kinds[0]
+    return max(kinds, key=lambda kind: len(set(_hints(kind)) & set(value)))
 
 
 def _nested(cls: Any, value: Any, where: str) -> Any:

@@ -17,6 +17,8 @@ from search.cost.munas import Resources, resources
 
 # Cheapest to count first.
 RESOURCES = ("macs", "size", "peak_memory", "ram", "flash", "latency", "energy")
+# Of those, counted in no time.
+EXACT = ("macs", "size")
 MODELS = ("deployed", "munas")
 _OF_BOARD = tuple(field.name for field in dataclasses.fields(Deployed))
 

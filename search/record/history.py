@@ -7,7 +7,7 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 from search.cost.costs import Costs
 from search.cost.objectives import Point
-from search.space.network import Network
+from search.space.spaces import AnyGenotype
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Candidate(JsonBase):
     """
 
     index: int
-    genotype: Network
+    genotype: AnyGenotype
     parent: int | None
     morph: str
     rejected: tuple[tuple[str, int], ...] = ()

@@ -4,7 +4,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from search.space.network import MAX_SPARSITY, MIN_SPARSITY
+from search.space.limits import MAX_SPARSITY, MIN_SPARSITY
 
 Drawn = TypeVar("Drawn")
 SPARSITY_STEP = 0.05

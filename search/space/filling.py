@@ -6,9 +6,8 @@ draw is scaled to 60-100 % of the bound that is tightest for it, and a child onl
 """
 
 import dataclasses
-import itertools
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -17,17 +16,24 @@ from search.space import staged
 from search.space.genotype import Genotype
 from search.space.staged import Staged
 
-Of = TypeVar("Of")
-# Names of costs, and each as a share of what the bounds allow; nothing if nothing is forbidden.
-Shares = Callable[[Of], Iterator[tuple[str, float]]]
+Of = TypeVar("Of", contravariant=True)
+
+
+class Shares(Protocol[Of]):
+    """Names of costs, and each as a share of what the bounds allow; nothing if nothing is forbidden."""
+
+    def __call__(self, genotype: Of, exact: bool = False) -> Iterator[tuple[str, float]]:
+        """Of a network; ``exact``: only of multiply-accumulates and weights, which take no time."""
+        ...
+
 
 MAX_REPAIRS = 24
 NARROWING = 0.71
 LEAST_SHARE = 0.6
-# Counted in no time; so they are what the factor is sought by.
-EXACT = ("macs", "size")
+# Of the factor of all widths, and how often their span of octaves is halved.
 LARGEST, SMALLEST, HALVINGS = 4.0, 1 / 64, 9
-SLIMMING = 0.92
+# A step down, and the share of the bound that it is aimed at.
+STEEPEST, SLIMMING, AIMED = 0.3, 0.95, 0.96
 
 
 def repaired(genotype: Genotype, shares: Shares[Genotype], rng: np.random.Generator) -> Genotype:
@@ -66,9 +72,9 @@ def _with_step(genotype: Genotype, place: tuple[int, int]) -> Genotype:
 def filled(genotype: Staged, shares: Shares[Staged], rng: np.random.Generator) -> Staged:
     """A staged draw with all widths times the factor that gives it its part of the tightest bound."""
     part = float(rng.uniform(LEAST_SHARE, 1.0))
-    if next(shares(genotype), None) is None:
-        return genotype
-    return _slimmed(_widest(genotype, shares, part), shares)
+    if next(shares(genotype, exact=True), None) is not None:
+        genotype = _widest(genotype, shares, part)
+    return _slimmed(genotype, shares)
 
 
 def fitted(genotype: Staged, shares: Shares[Staged]) -> Staged:
@@ -81,9 +87,8 @@ def fitted(genotype: Staged, shares: Shares[Staged]) -> Staged:
 
 
 def _exact(genotype: Staged, shares: Shares[Staged]) -> float:
-    """The largest share of those counted in no time; 0 if none of them is bounded."""
-    counted = itertools.takewhile(lambda found: found[0] in EXACT, shares(genotype))
-    return max((share for _, share in counted), default=0.0)
+    """The largest share of those that take no time; 0 if none of them is bounded."""
+    return max((share for _, share in shares(genotype, exact=True)), default=0.0)
 
 
 def _widest(genotype: Staged, shares: Shares[Staged], part: float, largest: float = LARGEST) -> Staged:
@@ -103,13 +108,20 @@ def _widest(genotype: Staged, shares: Shares[Staged], part: float, largest: floa
 def _slimmed(genotype: Staged, shares: Shares[Staged]) -> Staged:
     """Step by step down until what takes longer to count fits too, as far as that goes.
 
-    Costs grow with the square of the widths at most, so a step by the root of the share never goes far below.
+    RAM is nearly a constant and a multiple of the widths, so from the second step on the line through the
+    last two tells where it ends.
     """
     factor, tried = 1.0, genotype
+    earlier: tuple[float, float] | None = None
     for _ in range(MAX_REPAIRS):
-        over = next((share for _, share in shares(tried) if share > 1), None)
-        if over is None:
+        share = max((share for _, share in shares(tried)), default=0.0)
+        if share <= 1:
             break
-        factor *= min(over**-0.5, SLIMMING)
+        target = factor / share
+        if earlier is not None and earlier[1] > share:
+            slope = (earlier[1] - share) / (earlier[0] - factor)
+            target = factor - (share - AIMED) / slope
+        earlier = factor, share
+        factor = min(max(target, STEEPEST * factor), SLIMMING * factor)
         tried = staged.scaled(genotype, factor)
     return tried

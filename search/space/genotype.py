@@ -18,7 +18,7 @@ import numpy as np
 
 from loggrad_tf.json_base import JsonBase
 from search.space.draws import between, chance, pick, random_sparsity
-from search.space.network import Network, require, require_sparsity
+from search.space.limits import require, require_sparsity
 
 CONV, POINTWISE, DEPTHWISE = "conv", "pointwise", "depthwise"
 KINDS = (CONV, POINTWISE, DEPTHWISE)
@@ -87,7 +87,7 @@ class Pooling(JsonBase):
 
 
 @dataclasses.dataclass(frozen=True)
-class Genotype(Network):
+class Genotype(JsonBase):
     """A point of the search space.
 
     Attributes:
@@ -112,7 +112,7 @@ class Genotype(Network):
 
     @property
     def made_of(self) -> dict[str, int]:
-        """See :class:`search.space.network.Network`."""
+        """How many of what it has, by which people compare networks."""
         return {
             "blocks": len(self.blocks),
             "branches": sum(block.branch for block in self.blocks),

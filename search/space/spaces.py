@@ -12,7 +12,6 @@ from search.space import assembly, filling, floors, mutation, staged, staged_mor
 from search.space import genotype as munas
 from search.space.filling import Shares
 from search.space.genotype import Genotype
-from search.space.network import Network
 from search.space.staged import Staged
 
 MUNAS, STAGED = "munas", "staged"
@@ -20,7 +19,9 @@ SPACES = (MUNAS, STAGED)
 # Networks made by hand that a search may begin with, points of both spaces.
 START_NAMES = tuple(name for name in starts.STARTS if name in staged.STARTS)
 
-Of = TypeVar("Of", bound=Network)
+# A point of any space; JSON tells them apart by their keys.
+AnyGenotype = Genotype | Staged
+Of = TypeVar("Of")
 
 
 class Space(Protocol[Of]):

@@ -23,7 +23,7 @@ import numpy as np
 from loggrad_tf.json_base import JsonBase
 from models.graph import SAME, VALID, Graph, GraphBuilder, output_units
 from search.space.draws import between, chance, pick, random_sparsity
-from search.space.network import Network, require, require_sparsity
+from search.space.limits import require, require_sparsity
 
 CONV, SEPARABLE, INVERTED = "conv", "separable", "inverted"
 KINDS = (CONV, SEPARABLE, INVERTED)
@@ -91,7 +91,7 @@ class Stage(JsonBase):
 
 
 @dataclasses.dataclass(frozen=True)
-class Staged(Network):
+class Staged(JsonBase):
     """A point of the staged space.
 
     Attributes:
@@ -119,7 +119,7 @@ class Staged(Network):
 
     @property
     def made_of(self) -> dict[str, int]:
-        """See :class:`search.space.network.Network`."""
+        """How many of what it has, by which people compare networks."""
         blocks = [block for stage in self.stages for block in stage.blocks]
         return {
             "stages": len(self.stages),

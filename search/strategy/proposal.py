@@ -32,12 +32,12 @@ from loggrad_tf.errors import LogGradError
 from models.graph import Graph
 from models.pruning.channels import uniformly
 from models.recipe import Pruning
-from search.cost.costs import RESOURCES, Costs, Target, costs, count
+from search.cost.costs import EXACT, RESOURCES, Costs, Target, costs, count
 from search.cost.objectives import ERROR, Bounds, Point, draw_lambdas, fitness, overrun, pareto_front
 from search.cost.quantities import FLAG_OF, against
 from search.record.history import Candidate, Record
 from search.space.draws import random_sparsity
-from search.space.network import Network
+from search.space.spaces import AnyGenotype
 from search.strategy.method import Method
 
 MAX_REDRAWS = 2_000
@@ -91,30 +91,35 @@ def training_seed(seed: int, index: int, repeat: int = 0) -> int:
 
 
 @functools.lru_cache(maxsize=4096)
-def build(genotype: Network, settings: Settings) -> Graph:
+def build(genotype: AnyGenotype, settings: Settings) -> Graph:
     """The network of ``genotype`` in this search, before any pruning."""
     return settings.method.drawn_from.assemble(genotype, settings.input_shape, settings.classes)
 
 
-def expected(genotype: Network, settings: Settings) -> Graph:
+def expected(genotype: AnyGenotype, settings: Settings) -> Graph:
     """The network that is left after pruning, if every layer lost its share."""
     graph = build(genotype, settings)
     return graph if genotype.sparsity is None else uniformly(graph, genotype.sparsity)
 
 
-def pruning_of(genotype: Network, schedule: str) -> Pruning | None:
+def pruning_of(genotype: AnyGenotype, schedule: str) -> Pruning | None:
     """How its training prunes; None: not at all. A rate that falls to zero asks for an early start."""
     if genotype.sparsity is None:
         return None
     return Pruning.early(genotype.sparsity) if schedule == "cosine" else Pruning(genotype.sparsity)
 
 
-def shares(graph: Graph, settings: Settings) -> Iterator[tuple[str, float]]:
-    """Each bounded cost, the cheap ones first, as a share of the most that is allowed; none if all is."""
+def shares(graph: Graph, settings: Settings, exact: bool = False) -> Iterator[tuple[str, float]]:
+    """Each bounded cost, the cheap ones first, as a share of the most that is allowed; none if all is.
+
+    Args:
+      exact: only those that are counted in no time.
+    """
     if settings.method.max_overrun is None:
         return
     bounds = settings.bounds.resources
-    for name, value in count(graph, settings.target, tuple(bounds)):
+    names = tuple(name for name in bounds if name in EXACT or not exact)
+    for name, value in count(graph, settings.target, names):
         yield name, value / (settings.method.max_overrun * bounds[name])
 
 
@@ -123,6 +128,7 @@ def over_bound(graph: Graph, settings: Settings) -> str | None:
     return next((name for name, share in shares(graph, settings) if share > 1), None)
 
 
+_Reason = Callable[[AnyGenotype], str | None]
 # Told of each network that is drawn: the candidate's index, how many were drawn for it, how many can be used.
 Watch = Callable[[int, int, int], None]
 
@@ -183,7 +189,7 @@ def propose(
 class _Draw:
     """A network that may become a candidate, and where it comes from, as :class:`Candidate` has it."""
 
-    genotype: Network
+    genotype: AnyGenotype
     parent: int | None
     morph: str
 
@@ -192,12 +198,12 @@ class _Draw:
 class _Miss:
     """A network that cannot be used, and the first cost of it that is over its bound, with its value."""
 
-    genotype: Network
+    genotype: AnyGenotype
     name: str
     value: float
 
 
-def _nearer(nearest: _Miss | None, genotype: Network, reason: str, settings: Settings) -> _Miss | None:
+def _nearer(nearest: _Miss | None, genotype: AnyGenotype, reason: str, settings: Settings) -> _Miss | None:
     """Of two networks over a bound the one that keeps more of them, or is less over the same; duplicates are
     over none."""
     if reason not in RESOURCES:
@@ -231,8 +237,8 @@ def _draw(
     """One network: the one to begin with, a random one, or a morph of a parent."""
     space = settings.method.drawn_from
 
-    def allowed(genotype: Network) -> Iterator[tuple[str, float]]:
-        return shares(expected(genotype, settings), settings)
+    def allowed(genotype: AnyGenotype, exact: bool = False) -> Iterator[tuple[str, float]]:
+        return shares(expected(genotype, settings), settings, exact)
 
     if _is_start(index, settings):
         wanted = _start(settings, rng)
@@ -248,9 +254,9 @@ def _draw(
     return _Draw(genotype, parent.index, morph)
 
 
-def _reasons(earlier: list[Candidate], settings: Settings) -> list[Callable[[Network], str | None]]:
+def _reasons(earlier: list[Candidate], settings: Settings) -> list[_Reason]:
     """What may speak against training a network: each names its reason, or finds none."""
-    reasons: list[Callable[[Network], str | None]] = [lambda g: over_bound(expected(g, settings), settings)]
+    reasons: list[_Reason] = [lambda g: over_bound(expected(g, settings), settings)]
     if settings.method.unique:
         tried = {_identity(c.genotype, settings) for c in earlier}
         reasons.append(lambda g: DUPLICATE if _identity(g, settings) in tried else None)
@@ -301,7 +307,7 @@ def standing(record: Record, settings: Settings) -> Point | None:
     return Point(min(share * worst, 1.0), point.costs)
 
 
-def _identity(genotype: Network, settings: Settings) -> tuple[Graph, Graph]:
+def _identity(genotype: AnyGenotype, settings: Settings) -> tuple[Graph, Graph]:
     """Sparsities that leave networks of the same widths are one."""
     return build(genotype, settings), expected(genotype, settings)
 
@@ -319,20 +325,20 @@ def _tournament(parents: list[Record], settings: Settings, rng: np.random.Genera
     return max(drawn, key=score).candidate
 
 
-def _start(settings: Settings, rng: np.random.Generator) -> Network:
+def _start(settings: Settings, rng: np.random.Generator) -> AnyGenotype:
     """The network to begin with; if the search prunes, with a sparsity."""
     network = settings.method.drawn_from.starts[settings.method.start]
     return dataclasses.replace(network, sparsity=random_sparsity(rng)) if settings.method.pruning else network
 
 
-def _narrowed(genotype: Network, settings: Settings) -> Network:
+def _narrowed(genotype: AnyGenotype, settings: Settings) -> AnyGenotype:
     """The network with all its widths so much smaller that it fits, if it must."""
     scaled = settings.method.drawn_from.scaled
     tried = (scaled(genotype, FINE_NARROWING**k) for k in range(MAX_NARROWINGS + 1))
     return next((g for g in tried if over_bound(expected(g, settings), settings) is None), genotype)
 
 
-def _sparsest(genotypes: list[Network], visible: list[Record], settings: Settings) -> int:
+def _sparsest(genotypes: list[AnyGenotype], visible: list[Record], settings: Settings) -> int:
     """Which of them lies where the front has fewest members, by costs alone."""
     if len(genotypes) == 1:
         return 0

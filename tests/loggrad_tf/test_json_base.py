@@ -120,3 +120,28 @@ def test_a_file_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.Monkey
     path.write_text("[1, 2, 3, 4, 5]")
     with pytest.raises(LogGradError, match=f"{path}: damaged: 15 bytes, at most 10 are read"):
         json_base.read(path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Other(JsonBase):
+    length: int
+    flag: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Either(JsonBase):
+    one: Inner | Other | None
+
+
+def test_a_union_of_dataclasses_is_told_apart_by_keys() -> None:
+    for value in (Either(Inner("a", True)), Either(Other(3, True)), Either(Other(3)), Either(None)):
+        assert Either.from_json(json.loads(json.dumps(value.to_json()))) == value
+    for damaged, reason in (
+        ({"length": 3, "width": 4}, "Other: unknown key 'width'"),
+        ({"length": "3"}, "Other: length is '3', an integer is needed"),
+        ({"length": 3, "name": "a"}, "Inner: unknown key 'length'"),
+        ({}, "Inner: key 'name' is missing"),
+        ([], "Inner: a list in place of an object"),
+    ):
+        with pytest.raises(LogGradError, match=f"^Either: one: {reason}"):
+            Either.from_json({"one": damaged})

@@ -11,6 +11,8 @@ from loggrad_tf.transform import frontend
 from search.cost.costs import RESOURCES, Target, costs
 from search.cost.objectives import Bounds
 from search.space import genotype as space
+from search.space import staged
+from search.space.floors import narrowest
 from search.strategy import floor as floors
 from search.strategy.proposal import Settings, build
 from tests.support import search_cases
@@ -40,6 +42,21 @@ def test_no_network_is_below_it(side: int, format: str, board: str, padding: str
         drawn = space.random_genotype(rng)
         if k % 4:
             drawn = dataclasses.replace(space.scaled(drawn, 1e-3), dense=(space.MIN_UNITS,))
+        counted = costs(build(drawn, settings), settings.target)
+        for name, least in found.least.items():
+            assert getattr(counted, name) >= least, (name, drawn)
+
+
+@pytest.mark.seconds
+@pytest.mark.parametrize(
+    ("side", "format", "board"), [(48, "loggrad_1p5", "mps2-an386"), (32, "raw16", "microbit")]
+)
+def test_no_staged_network_is_below_it(side: int, format: str, board: str) -> None:
+    settings = changed(_settings(side, format, board, "same"), space="staged")
+    found = floors.floor(settings)
+    rng = np.random.default_rng(0)
+    for k in range(30):
+        drawn = staged.scaled(staged.random_staged(rng), 0.1 if k % 4 == 0 else 1e-3)
         counted = costs(build(drawn, settings), settings.target)
         for name, least in found.least.items():
             assert getattr(counted, name) >= least, (name, drawn)

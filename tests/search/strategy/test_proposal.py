@@ -14,8 +14,8 @@ from search.cost.objectives import Bounds, overrun, pareto_front
 from search.record.history import Candidate, Outcome, Record
 from search.space import genotype as space
 from search.space.genotype import random_genotype
+from search.space.limits import MAX_SPARSITY, MIN_SPARSITY
 from search.space.mutation import mutate
-from search.space.network import MAX_SPARSITY, MIN_SPARSITY
 from search.space.starts import STARTS
 from search.strategy import proposal
 from search.strategy.proposal import Settings, build, expected, over_bound, propose
