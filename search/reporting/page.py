@@ -19,6 +19,8 @@ from search.reporting import network as report_network
 from search.reporting.reading import Run, Saved, command, labels, lineage, unlike_profile
 from search.reporting.svg import SERIES, escape
 from search.run import rival
+from search.space.spaces import MUNAS
+from search.strategy.method import Method
 
 TEMPLATES = Path(__file__).parent / "templates"
 MOST_RUNS = len(SERIES)
@@ -84,6 +86,10 @@ def bounds_text(run: Run) -> str:
     return "; ".join(found) or "none"
 
 
+def _space_text(method: Method) -> str:
+    return f"{method.padding} padding" if method.space == MUNAS else f"{method.space} space"
+
+
 def _method_text(run: Run) -> str:
     method = run.config.method
     overrun = "not enforced" if method.max_overrun is None else f"{method.max_overrun:g} × bound at most"
@@ -94,7 +100,7 @@ def _method_text(run: Run) -> str:
         f"{parents}, tournaments of {method.sample},"
         f" {method.train.epochs} epochs a candidate, {rungs},"
         f" {method.children} drawn for each trained, costs before training {overrun},"
-        f" {method.padding} padding, {'with' if method.pruning else 'without'} pruning"
+        f" {_space_text(method)}, {'with' if method.pruning else 'without'} pruning"
     )
 
 

@@ -14,14 +14,15 @@ from loggrad_tf.data import dataset
 from loggrad_tf.data import options as data_options
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.knob import Flag
+from loggrad_tf.knob import Flag, text
 from loggrad_tf.parallel import processors
 from loggrad_tf.transform.frontend import FORMATS, check_format
 from search.cost.objectives import BOUND_FLAGS, Bounds
 from search.record.versions import versions
 from search.run.config import BOARD, Config, absolute_data, fit_front_end
 from search.run.profiles import ENERGY, PROFILES, default_bounds, for_images, in_short, trained_out
-from search.strategy.method import METHOD_FLAGS, Method
+from search.space.spaces import MUNAS
+from search.strategy.method import METHOD_FLAGS, OF_MUNAS, Method
 from search.workers.evaluator import EPOCH_LIMIT, TrainingSpec
 from search.workers.pool import ONEDNN, THREADS, Pool
 from search.workers.ray_pool import RayPool
@@ -158,6 +159,13 @@ def method(images: int | None = None) -> Method:
     if images is not None and not FLAGS.faithful:
         profile = for_images(profile, images)
     made = trained_out(name, _given(profile, METHOD_FLAGS), FLAGS.size)
+    if made.space != MUNAS:
+        for flag in METHOD_FLAGS:
+            if flag.name in OF_MUNAS and flag.of(made) != flag.of(profile):
+                raise LogGradError(
+                    f"--{flag.name}={text(flag.of(made))}: only muNAS' space has the choice: leave it out, or"
+                    f" give --space={MUNAS}"
+                )
     if FLAGS.rungs is not None and made.rungs != made.reached_rungs:
         raise LogGradError(
             f"--rungs={FLAGS.rungs}: the last one must lie below the {made.train.epochs} epochs:"

@@ -7,6 +7,7 @@ values that belong together are the profiles of :mod:`search.run.profiles`.
 import dataclasses
 from typing import Any
 
+from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 from loggrad_tf.knob import NONE, Knob, flags_of, knob, named, parts, positive, rising
 from models.graph import SAME, VALID
@@ -50,6 +51,9 @@ class Final(JsonBase):
 
 # No flag gives these, and journals of searches that were begun before there was a choice do not name them.
 _UNNAMED = ("optimizer", "initializer", "cutout")
+
+# Knobs of muNAS' space; networks of the staged one all have batch norm and the same padding.
+OF_MUNAS = ("varied", "always_bn", "padding")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,6 +147,10 @@ class Method(JsonBase):
             choices=SPACES,
         ),
     )
+
+    def __post_init__(self) -> None:
+        if self.space not in SPACES:
+            raise LogGradError(f"space '{self.space}', not one of {', '.join(SPACES)}")
 
     def to_json(self) -> dict[str, Any]:
         """Fields by name; what journals of before do not name only where it is not the default."""

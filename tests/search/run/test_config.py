@@ -1,5 +1,6 @@
 """search.run.config: searches of before are read and written as they were."""
 
+import dataclasses
 import hashlib
 import json
 
@@ -37,6 +38,16 @@ def test_a_stored_method_is_read_and_written_as_it_was() -> None:
 def test_another_optimizer_is_written_down() -> None:
     adam = Method.from_json(STORED | {"train": TRAIN | {"optimizer": "adam"}})
     assert adam.to_json()["train"] == TRAIN | {"optimizer": "adam"}
+
+
+def test_a_search_of_before_drew_from_munas_space() -> None:
+    """Its config.json names no space, and is written without one."""
+    assert Method.from_json(STORED).space == "munas" and "space" not in CONFIG.history()["method"]
+    staged = dataclasses.replace(CONFIG, method=dataclasses.replace(CONFIG.method, space="staged"))
+    assert staged.history()["method"]["space"] == "staged"
+    assert Config.from_json(json.loads(json.dumps(staged.to_json()))) == staged
+    with pytest.raises(LogGradError, match="space 'nowhere', not one of munas, staged"):
+        Method.from_json(STORED | {"space": "nowhere"})
 
 
 def test_the_history_keeps_its_hash() -> None:

@@ -162,3 +162,16 @@ def test_rungs_of_a_profile_lie_below_its_epochs() -> None:
     [short, _], wrong = ask("--epochs=3", "--epochs=3 --rungs=1,3")
     assert short["rungs"] == [2]
     assert "below the 3 epochs" in wrong
+
+
+@pytest.mark.seconds
+def test_knobs_of_munas_space_are_refused_in_the_other() -> None:
+    given = ("--padding=valid", "--always_bn", "--novaried")
+    wrong = ask(*(f"--space=staged {flag}" for flag in given))
+    assert wrong == [
+        f"--{shown}: only muNAS' space has the choice: leave it out, or give --space=munas"
+        for shown in ("padding=valid", "always_bn=true", "varied=false")
+    ]
+    assert all(method["padding"] == "valid" for method, _ in ask("--space=munas --padding=valid"))
+    [[method, _]] = ask("--space=staged")
+    assert method["space"] == "staged"

@@ -3,19 +3,22 @@
 import collections
 import dataclasses
 import re
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 from loggrad_tf.errors import LogGradError
+from models.graph import Graph
 from models.zoo import small_bn
-from search.cost.costs import RESOURCES, costs, count
+from search.cost.costs import RESOURCES, Target, costs, count
 from search.cost.objectives import Bounds, overrun, pareto_front
 from search.record.history import Candidate, Outcome, Record
 from search.space import genotype as space
 from search.space.genotype import random_genotype
 from search.space.limits import MAX_SPARSITY, MIN_SPARSITY
 from search.space.mutation import mutate
+from search.space.staged import DRAWN_STEM, Staged
 from search.space.starts import STARTS
 from search.strategy import proposal
 from search.strategy.proposal import Settings, build, expected, over_bound, propose
@@ -293,3 +296,61 @@ def test_parents_are_judged_by_their_loss_if_asked() -> None:
     guessing = 2 / 3
     expected_errors = [*(loss / np.log(3) * guessing for loss in (0.6, 0.4)), 1.0, 1.5 / np.log(3) * guessing]
     assert [p.error for p in by_loss if p] == pytest.approx(expected_errors)
+
+
+STAGED = changed(
+    PLAIN, space="staged", max_overrun=1.0, unique=True, bounds=DEPLOYED, input_shape=(48, 48, 1), sample=3
+)
+
+
+@pytest.mark.seconds
+@pytest.mark.parametrize("pruning", [False, True])
+def test_staged_networks_take_most_of_what_they_may_and_no_more(pruning: bool) -> None:
+    settings = changed(STAGED, pruning=pruning)
+    records: list[Record] = []
+    for k in range(20):
+        earlier = [r.candidate for r in records]
+        candidate = propose(settings, k, records, earlier)
+        assert candidate == propose(settings, k, records, earlier)
+        genotype = candidate.genotype
+        assert isinstance(genotype, Staged) and (genotype.sparsity is not None) == pruning
+        found = costs(expected(genotype, settings), TARGET)
+        share = overrun(found, DEPLOYED)
+        assert share <= 1 and (share > 0.5 or candidate.parent is not None), (k, found)
+        records.append(Record(candidate, Outcome(0.5 - k / 100, 0.5), found))
+    assert [r.candidate.parent is None for r in records] == [k < 10 for k in range(20)]
+    assert len({build(r.candidate.genotype, settings) for r in records}) == 20
+
+
+@pytest.mark.seconds
+def test_a_draw_counts_ram_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes a hundred times as long as multiply-accumulates and weights do."""
+    counted: list[tuple[str, ...]] = []
+
+    def watched(graph: Graph, target: Target, names: tuple[str, ...]) -> Iterator[tuple[str, float]]:
+        counted.append(names)
+        return count(graph, target, names)
+
+    monkeypatch.setattr(proposal, "count", watched)
+    for k in range(20):
+        propose(STAGED, k, [], [])
+    assert {names for names in counted if "ram" not in names} == {("size", "macs")}
+    # Once by who makes it fit, once more of what the first has remembered.
+    assert sum("ram" in names for names in counted) < 20 * 4
+
+
+def test_a_staged_search_may_begin_with_a_network() -> None:
+    settings = changed(STAGED, start="small_bn", input_shape=(96, 96, 1), bounds=Bounds(peak_memory=None))
+    first = propose(settings, 0, [], [])
+    assert first.morph == "start" and build(first.genotype, settings) == small_bn(96, 3)
+    second = propose(settings, 1, [], [first])
+    assert second.parent == 0 and build(second.genotype, settings) != small_bn(96, 3)
+    tight = changed(settings, bounds=Bounds(peak_memory=None, macs=4e5, size=5000))
+    narrowed = propose(tight, 0, [], [])
+    assert narrowed.morph == "start, narrowed"
+    assert over_bound(build(narrowed.genotype, tight), tight) is None
+
+
+def test_without_max_overrun_staged_networks_are_as_they_are_drawn() -> None:
+    candidate = propose(changed(STAGED, max_overrun=None), 0, [], [])
+    assert isinstance(candidate.genotype, Staged) and candidate.genotype.stem.width == DRAWN_STEM
