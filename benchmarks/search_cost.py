@@ -119,8 +119,8 @@ class Scale:
     def flags(self) -> tuple[str, ...]:
         return (
             f"--size={self.size}", f"--epochs={self.epochs}", f"--population={self.population}",
-            f"--sample={self.sample}", "--final_epochs=0", "--resources=munas", "--padding=valid",
-            "--rounds=100000", "--workers=1",
+            f"--sample={self.sample}", "--final_epochs=0", "--resources=munas",
+            "--space=munas", "--padding=valid", "--rounds=100000", "--workers=1",
         )  # fmt: skip
 
 

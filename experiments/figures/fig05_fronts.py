@@ -68,7 +68,7 @@ class Scale:
         return (
             self.base, f"--size={self.size}", f"--epochs={self.epochs}",
             f"--rounds={self.rounds}", f"--population={self.population}", f"--sample={self.sample}",
-            "--resources=munas", "--padding=valid", "--final_epochs=0", *self.more,
+            "--space=munas", "--resources=munas", "--padding=valid", "--final_epochs=0", *self.more,
         )  # fmt: skip
 
 

@@ -34,11 +34,12 @@ MIN_HIDDEN, MAX_HIDDEN = 10, 128
 MIN_STAGES, MAX_STAGES, MAX_BLOCKS = 2, 4, 3
 MAX_FLAT = 36
 
-P_HIDDEN, P_RESIDUAL, P_POOL, P_STEM_STRIDE = 0.25, 0.5, 0.5, 0.75
-# Of a stage; of a block's kinds.
-P_BLOCKS = (0.6, 0.3, 0.1)
-P_KINDS = (0.5, 0.25, 0.25)
-DRAWN_STEM, MAX_GROWTH = 32, 2.0
+P_HIDDEN, P_RESIDUAL, P_POOL, P_STEM_STRIDE = 0.25, 0.5, 0.5, 0.9
+# Of one, two and three blocks in a stage, and of a block's kinds. Few weights are spent best on convolutions,
+# and on stages that grow.
+P_BLOCKS = (0.7, 0.25, 0.05)
+P_KINDS = (0.6, 0.2, 0.2)
+DRAWN_STEM, MIN_GROWTH, MAX_GROWTH = 32, 1.2, 2.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,7 +170,7 @@ def scaled(genotype: Staged, factor: float) -> Staged:
 
 
 def random_block(rng: np.random.Generator) -> Block:
-    """A block: convolutions twice as often as each other kind."""
+    """A block: convolutions three times as often as each other kind."""
     kind = KINDS[int(rng.choice(len(KINDS), p=P_KINDS))]
     return Block(kind, pick(rng, KERNELS), pick(rng, EXPANSIONS), chance(rng, P_RESIDUAL))
 
@@ -177,7 +178,7 @@ def random_block(rng: np.random.Generator) -> Block:
 def random_staged(rng: np.random.Generator, pruned: bool = False) -> Staged:
     """A network whose widths are right in proportion only: :mod:`search.space.filling` makes them fit.
 
-    Each stage is once to twice as wide as what is before it.
+    Each stage is 1.2 to 2.2 times as wide as what is before it.
 
     Args:
       pruned: draw a sparsity too, uniform over its range.
@@ -185,7 +186,7 @@ def random_staged(rng: np.random.Generator, pruned: bool = False) -> Staged:
     stem = Stem(pick(rng, STEM_KERNELS), 2 if chance(rng, P_STEM_STRIDE) else 1, DRAWN_STEM)
     width, stages = float(DRAWN_STEM), []
     for _ in range(between(rng, MIN_STAGES, MAX_STAGES)):
-        width *= float(rng.uniform(1.0, MAX_GROWTH))
+        width *= float(rng.uniform(MIN_GROWTH, MAX_GROWTH))
         count = 1 + int(rng.choice(MAX_BLOCKS, p=P_BLOCKS))
         blocks = tuple(random_block(rng) for _ in range(count))
         stages.append(Stage(chance(rng, P_POOL), scaled_width(1, width), blocks))

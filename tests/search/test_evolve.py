@@ -149,7 +149,7 @@ def test_data_is_named_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyP
 TINY = (
     "--size=24", "--rounds=6", "--population=3", "--sample=2", "--epochs=4", "--workers=2",
     "--input=loggrad_1p5", "--final_epochs=5", "--pruning", "--rungs=2", "--children=2", "--always_bn",
-    "--padding=same", "--rank_by=loss",
+    "--padding=same", "--rank_by=loss", "--space=munas",
 )  # fmt: skip
 
 

@@ -43,6 +43,7 @@ print(json.dumps(same))
 def _configs() -> list[Config]:
     quick, paper, faithful = (PROFILES[name] for name in ("quick", "paper", "faithful"))
     replace = dataclasses.replace
+    staged, quick = quick, replace(quick, space="munas")
     brief = replace(quick.train, epochs=3)
     return [
         CONFIG,
@@ -72,6 +73,8 @@ def _configs() -> list[Config]:
                 padding="same",
             ),
         ),
+        replace(CONFIG, method=staged),
+        replace(CONFIG, method=replace(staged, rounds=7, start="small_bn")),
         replace(CONFIG, fit="pad"),
         replace(CONFIG, method=replace(quick, final=replace(quick.final, epochs=300, cutout=12))),
         replace(CONFIG, method=replace(quick, train=replace(quick.train, epochs=80), rungs=(20, 40))),

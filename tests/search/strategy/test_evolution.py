@@ -28,6 +28,8 @@ CHEAPER = changed(
     pruning=True,
 )
 
+STAGED = changed(CHEAPER, space="staged")
+
 
 def evaluate(candidate: Candidate, settings: Settings = SETTINGS) -> Outcome:
     return trained(candidate, resources(build(candidate.genotype, settings)).size)
@@ -46,9 +48,9 @@ def run(settings: Settings, *, order: int, records: tuple[Record, ...] = ()) -> 
     return evolution.records
 
 
-@pytest.fixture(scope="module", params=["muNAS", "cheaper"])
+@pytest.fixture(scope="module", params=["muNAS", "cheaper", "staged"])
 def settings(request: pytest.FixtureRequest) -> Settings:
-    return {"muNAS": SETTINGS, "cheaper": CHEAPER}[request.param]
+    return {"muNAS": SETTINGS, "cheaper": CHEAPER, "staged": STAGED}[request.param]
 
 
 @pytest.fixture(scope="module")
