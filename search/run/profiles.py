@@ -1,8 +1,8 @@
 """Profiles: values of all knobs that belong together.
 
-``quick`` takes minutes on two cores. ``paper`` is the paper's appendix C.1 (2000
-candidates of 80 epochs, pruning) with everything that makes it cheaper. ``faithful`` is the
-same as muNAS did it: whatever is drawn is trained to the end.
+``quick`` takes minutes on two cores. ``paper`` is the paper's appendix C.1 (2000 candidates of 80 epochs,
+pruning) with everything that makes it cheaper. ``faithful`` is the same as muNAS did it: whatever is drawn
+is trained to the end.
 
 Epochs and rungs of a profile are meant for :data:`loggrad_tf.data.summary.FEW` training images or more
 (:func:`for_images`).
