@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -103,10 +104,11 @@ def _batches(config: TrainConfig, name: str = "loggrad_2p25") -> list[tuple[np.n
 
 
 def test_batches_are_those_of_before_without_cutout() -> None:
+    keras.utils.set_random_seed(5)  # as a training begins, whatever ran before
     digest = hashlib.sha256()
     for images, labels in _batches(TrainConfig(batch_size=12, flip=True, shift=3)):
         digest.update(images.tobytes() + labels.tobytes())
-    assert digest.hexdigest()[:16] == "58bebb3a7f1da2a7"
+    assert digest.hexdigest()[:16] == "32a77f84ce0a893a"
 
 
 @pytest.mark.parametrize("name", ["loggrad_2p25", "jpeg8"])
