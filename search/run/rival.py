@@ -14,7 +14,7 @@ from search.cost.costs import Costs, costs
 from search.cost.objectives import overrun
 from search.run.config import Config
 from search.run.profiles import PLAIN
-from search.strategy.proposal import FINE_NARROWING, MAX_NARROWINGS
+from search.strategy.proposal import NARROWINGS
 
 NAME = "small_bn"
 # In place of a candidate's, which are far smaller: its seeds are drawn by it.
@@ -46,8 +46,8 @@ def hand_made(config: Config) -> Rival | None:
         return None
     whole = zoo.NETWORKS[NAME](config.size, len(config.class_names))
     target = config.settings().target
-    for step in range(MAX_NARROWINGS + 1):
-        graph = _narrowed(whole, FINE_NARROWING**step)
+    for factor in NARROWINGS:
+        graph = _narrowed(whole, factor)
         found = costs(graph, target)
         if overrun(found, config.bounds) <= 1:
             return Rival(graph, found)

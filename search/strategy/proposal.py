@@ -41,8 +41,8 @@ from search.space.spaces import AnyGenotype
 from search.strategy.method import Method
 
 MAX_REDRAWS = 2_000
-# A network to begin with is narrowed in finer steps, down to a tenth.
-FINE_NARROWING, MAX_NARROWINGS = 0.95, 45
+# A network to begin with is narrowed in fine steps, down to a tenth.
+NARROWINGS = tuple(0.95**step for step in range(46))
 RANDOM, START, NARROWED_START = "random", "start", "start, narrowed"
 # Why a draw is dropped, besides the cost that is over its bound.
 DUPLICATE, CROWDED = "duplicate", "crowded"
@@ -334,7 +334,7 @@ def _start(settings: Settings, rng: np.random.Generator) -> AnyGenotype:
 def _narrowed(genotype: AnyGenotype, settings: Settings) -> AnyGenotype:
     """The network with all its widths so much smaller that it fits, if it must."""
     scaled = settings.method.drawn_from.scaled
-    tried = (scaled(genotype, FINE_NARROWING**k) for k in range(MAX_NARROWINGS + 1))
+    tried = (scaled(genotype, factor) for factor in NARROWINGS)
     return next((g for g in tried if over_bound(expected(g, settings), settings) is None), genotype)
 
 
