@@ -22,6 +22,9 @@ def _parse(argv: list[str]) -> list[str]:
     if "--help" in argv[1:] or "-h" in argv[1:]:
         app.usage(shorthelp=True, writeto_stdout=True)
         sys.exit(0)
+    if "--helpfull" in argv[1:]:
+        app.usage(shorthelp=False, writeto_stdout=True)
+        sys.exit(0)
     try:
         positional = flags.FLAGS(argv)
     except flags.Error as error:
@@ -50,7 +53,7 @@ def _describe(error: OSError) -> str:
 def run(main: Callable[[list[str]], int | None]) -> None:
     """Parse the flags, run ``main`` and exit with its code.
 
-    ``--help`` prints the flags of the calling module only, and is no error.
+    ``--help`` prints the flags that the calling module shows, ``--helpfull`` all; neither is an error.
     """
 
     def guarded(argv: list[str]) -> int | None:

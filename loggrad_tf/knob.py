@@ -32,6 +32,7 @@ class Knob:
       choices: the only texts that it takes; empty: any.
       parse: text -> value of a field that is no integer, switch or text; raises ValueError, which says what
         to give instead.
+      rare: few need it: ``--helpfull`` shows it, ``--help`` does not.
     """
 
     help: str
@@ -39,6 +40,7 @@ class Knob:
     lower: int | None = None
     choices: tuple[str, ...] = ()
     parse: Callable[[str], Any] | None = None
+    rare: bool = False
 
 
 def knob(help: str, **more: Any) -> dict[str, Any]:

@@ -96,13 +96,17 @@ class TrainConfig(JsonBase):
 BASELINE = TrainConfig(epochs=40, batch_size=64, schedule="cosine", flip=True, shift=4)
 
 
+# Epochs after which a small network has learned what it can from a few thousand images.
+LONGEST = 300
+
+
 def _quick(side: int) -> TrainConfig:
     return BASELINE
 
 
 def _long(side: int) -> TrainConfig:
     return dataclasses.replace(
-        BASELINE, epochs=300, label_smoothing=0.1, shift=min(8, side - 1), cutout=cutout_of(side)
+        BASELINE, epochs=LONGEST, label_smoothing=0.1, shift=min(8, side - 1), cutout=cutout_of(side)
     )
 
 

@@ -1,16 +1,18 @@
 """``python -m search.evolve --input loggrad_1p5``: search networks for one input format.
 
-Ageing evolution over the muNAS space under soft bounds on error, memory, size and MACs.
-Writes a run directory (search/run/rundir.py), prints the front and saves the best network in
-DIR/best. Selection looks at the validation split only; the test split is read for the network
-that is saved, and for no other. A run that was stopped, by Ctrl-C or kill -9, goes on with --resume and has
-the history it would have had.
+Random networks, then ageing evolution, under soft bounds on error, memory, size and MACs; then the best ones
+trained out, beside one made by hand. ``--budget=10m`` is the time for all of it. Writes a run directory
+(search/run/rundir.py), prints the front and saves the best network in DIR/best. Selection looks at the
+validation split only; the test split is read for the network that is saved and the one that it is compared
+with. A run that was stopped, by Ctrl-C or kill -9, goes on with --resume and has the history it would have
+had. ``--helpfull`` shows the flags that few need, too.
 """
 
 import contextlib
 import functools
 import os
 import sys
+import time
 from pathlib import Path
 
 from absl import flags
@@ -28,7 +30,9 @@ from search.record.journal import writing
 from search.record.versions import versions
 from search.run import finalists, options, plots, rundir
 from search.run.config import Config, differences
-from search.run.progress import Drawing, Progress, nothing_trained, table
+from search.run.profiles import longest
+from search.run.progress import Drawing, Progress, foresight, left, nothing_trained, table
+from search.run.schedule import OPEN, Clock, Division, Schedule, decided
 from search.run.tensorboard import EventWriter
 from search.strategy.evolution import Evolution
 from search.strategy.floor import floor
@@ -37,7 +41,8 @@ from search.workers.evaluator import Task
 from search.workers.pool import ONEDNN, THREADS
 
 FLAGS = flags.FLAGS
-flags.adopt_module_key_flags(options)
+for _name in options.SHOWN:
+    flags.declare_key_flag(_name)
 
 
 def _resumed(directory: Path) -> tuple[Config, DataSet]:
@@ -120,21 +125,32 @@ def _finish(
     stopped = sum(r.outcome.stopped for r in records)
     print(f"{len(records)} candidates: {stopped} stopped early, {failed} failed (reasons in the journal);"
           f" weights of the front take {front.weight_bytes / 1e3:.0f} KB")  # fmt: skip
+    if told := foresight(records, config.method.rungs):
+        print(told)
     if overrun(records[chosen if saved is None else saved].costs, bounds) > 1:
         print("no candidate keeps the bounds of all costs; the best one exceeds them least")
     print(sentence)
 
 
-def _search(directory: Path, config: Config, data: DataSet) -> None:
+def _search(directory: Path, config: Config, data: DataSet, begin: float) -> None:
+    """Args:
+    begin: :func:`time.monotonic` when the command began.
+    """
     journal, records = rundir.open_journal(directory)
     if journal.warning:
         print(f"warning: {journal.warning}", file=sys.stderr)
+    clock, division = Clock(directory, begin), None
+    if config.budget is not None:
+        if (schedule := decided(journal.records, config.budget)) is not None:
+            config = _settled(directory, config, schedule)
+        else:
+            division = Division(config, clock, longest(len(data.labels_of("train"))), directory)
     settings, train = config.settings(), config.method.train
     evolution = Evolution(settings, records, Drawing(config.method.children))
     rundir.check_history(evolution, journal.path)
     rundir.remove_leftovers(directory)
     front = rundir.Front(directory, records, config.bounds)
-    progress = Progress(config, front, len(records))
+    progress = Progress(config, front, len(records), clock)
 
     def task_of(candidate: Candidate) -> Task:
         limits = zip(settings.method.rungs, candidate.limits, strict=True)
@@ -147,9 +163,11 @@ def _search(directory: Path, config: Config, data: DataSet) -> None:
         )
 
     if not evolution.finished:
+        to_go = f"{settings.method.rounds - len(records)} candidates to go"
+        if division is not None:
+            to_go = left(division.left)
         print(
-            f"{settings.method.rounds - len(records)} candidates to go, {train.epochs} epochs each,"
-            f" {config.workers} workers, in {directory}",
+            f"{to_go}, {train.epochs} epochs a candidate, {config.workers} workers, in {directory}",
             flush=True,
         )
         spec = config.training(data.path, directory / rundir.WEIGHTS)
@@ -158,15 +176,38 @@ def _search(directory: Path, config: Config, data: DataSet) -> None:
         def show(record: Record, seconds: float) -> None:
             progress.show(record, seconds)
             events.add(record, seconds, front.members)
+            if division is not None:
+                division.add(record, seconds)
+
+        def enough() -> bool:
+            nonlocal config
+            if division is None or config.method.rounds != OPEN:
+                return False
+            schedule = division.decide(evolution.records, evolution.proposed)
+            if schedule is None:
+                return False
+            journal.append(schedule.to_json())
+            config = _settled(directory, config, schedule)
+            print(f"{schedule.text}; {left(division.left)}", flush=True)
+            return True
 
         with contextlib.closing(events), options.pool(config.workers, spec, config) as pool:
-            rundir.drive(evolution, journal, pool, task_of, show)
+            rundir.drive(evolution, journal, pool, task_of, show, clock, enough)
     journal.close()
     _finish(directory, config, data, evolution, front)
 
 
+def _settled(directory: Path, config: Config, schedule: Schedule) -> Config:
+    """The search with what was decided, in its config.json too."""
+    settled = schedule.of(config)
+    if settled != config:
+        rundir.write_config(directory, settled)
+    return settled
+
+
 def main(argv: list[str]) -> None:
     del argv
+    begin = time.monotonic()
     directory, resume = _directory()
     if resume:
         rundir.load_config(directory)  # a lock is not put where no search is
@@ -183,7 +224,7 @@ def main(argv: list[str]) -> None:
         for warning in doubts(data):
             print(f"warning: {warning}", file=sys.stderr)
         try:
-            _search(directory, config, data)
+            _search(directory, config, data, begin)
         except KeyboardInterrupt:
             print(
                 f"\ninterrupted; what is finished is kept. Go on with:"

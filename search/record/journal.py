@@ -19,6 +19,8 @@ from loggrad_tf import files, json_base
 from loggrad_tf.errors import LogGradError
 
 JOURNAL, TIMING = "journal.jsonl", "timing.jsonl"
+# Of the records that are no candidates: how the time was divided (search.run.schedule).
+SCHEDULE = "schedule"
 _RESUME = "resume the search"
 
 

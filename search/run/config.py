@@ -38,6 +38,7 @@ class Config(JsonBase):
       onednn: the flag TF_ENABLE_ONEDNN_OPTS that all training ran under.
       threads: TensorFlow threads per worker.
       versions: of what computes; a different one may round differently.
+      budget: seconds to divide (:mod:`search.run.schedule`); None: the method says how many of everything.
     """
 
     profile: str
@@ -58,6 +59,7 @@ class Config(JsonBase):
     threads: int
     versions: dict[str, str]
     fit: str = FITS[0]
+    budget: float | None = None
 
     @property
     def request(self) -> Request:
@@ -69,6 +71,7 @@ class Config(JsonBase):
         found = self.to_json()
         for name in EXTENSIBLE:
             del found["method"][name]
+        del found["budget"]
         if self.fit == FITS[0]:
             del found["fit"]  # as in the runs from before there was a choice
         return found

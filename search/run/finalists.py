@@ -43,6 +43,7 @@ from search.record.history import Outcome, Record
 from search.run import rival, rundir
 from search.run.config import Config
 from search.run.profiles import PLAIN
+from search.run.racing import entrants_of
 from search.strategy.proposal import build, standings, training_seed
 from search.workers.evaluator import (
     Task,
@@ -184,9 +185,20 @@ def _finalists(
     full = config.method.final.of(config.method.train)
     found: dict[_Entrant, list[Bundle]] = {}
     for repeat in range(config.method.final_seeds if entrants else 0):
+        if repeat and config.profile not in PLAIN:
+            entrants = _still_in(found, config.method.finalists, repeat)
         for entrant, trained in _trained(directory, config, entrants, data, full, repeat, open_pool):
             found.setdefault(entrant, []).append(trained)
     return {one: trained for one, trained in found.items() if len(trained) == config.method.final_seeds}
+
+
+def _still_in(found: dict[_Entrant, list[Bundle]], finalists: int, repeat: int) -> list[_Entrant]:
+    """Who is trained once more: the better ones so far, and the hand-made network, which they must beat."""
+    whole = [one for one, trained in found.items() if len(trained) == repeat]
+    best = sorted(
+        (one for one in whole if one.candidate is not None), key=lambda one: _judged(found[one], True)
+    )
+    return best[: entrants_of(finalists, repeat)] + [one for one in whole if one.candidate is None]
 
 
 def _trained(

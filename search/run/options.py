@@ -20,7 +20,8 @@ from loggrad_tf.transform.frontend import FORMATS, check_format
 from search.cost.objectives import BOUND_FLAGS, Bounds
 from search.record.versions import versions
 from search.run.config import BOARD, Config, absolute_data, fit_front_end
-from search.run.profiles import ENERGY, PROFILES, default_bounds, for_images, in_short, trained_out
+from search.run.profiles import ENERGY, PLAIN, PROFILES, default_bounds, for_images, in_short, trained_out
+from search.run.schedule import DECIDES, OPEN, opened, seconds_of
 from search.space.spaces import MUNAS
 from search.strategy.method import METHOD_FLAGS, OF_MUNAS, Method
 from search.workers.evaluator import EPOCH_LIMIT, TrainingSpec
@@ -34,6 +35,12 @@ Owner = TypeVar("Owner", Method, Bounds)
 
 flags.DEFINE_string("input", "loggrad_1p5", f"Input format: {', '.join(FORMATS)}.")
 flags.DEFINE_integer("bits", 0, "Sensor depth to train for, 8 to 16; 0: the data set's own.")
+flags.DEFINE_string(
+    "budget",
+    None,
+    "Time for everything, as 10m, 2h or 8h: divides itself between candidates and trainings in full, in place"
+    " of --rounds, --finalists, --final_epochs and --final_seeds.",
+)
 flags.DEFINE_string("out", None, "Run directory [runs/INPUT_MODE_sizeSIZE_seedSEED].")
 flags.DEFINE_enum(
     "profile",
@@ -89,9 +96,16 @@ flags.DEFINE_flag(
         None,
         "Go on with the run in DIR: --resume=DIR, or --resume --out=DIR, which begins it if there is none."
         " Its flags are kept, but for --executor, --ray_address and --timeout; one that is given again must"
-        " agree, but --rounds, --finalists, --final_epochs and --final_seeds may change.",
+        " agree, but --budget, --rounds, --finalists, --final_epochs and --final_seeds may change.",
         boolean=True,
     )
+)
+# Flags that --help shows of a search; --helpfull shows all of them.
+SHOWN = (
+    *("data", "size", "mode", "fit"),
+    *(flag.name for flag in (*METHOD_FLAGS, *BOUND_FLAGS) if not flag.knob.rare),
+    *("budget", "input", "bits", "out", "resume", "profile", "faithful", "board", "boards", "energy", "seed"),
+    *("workers", "executor", "ray_address", "timeout"),
 )
 # Flags that config.json holds under their own name and as they are given.
 _OWN = ("data", "input", "mode", "bits", "size", "fit", "seed", "workers")
@@ -140,6 +154,26 @@ def executor() -> str:
     return "".join(f" --{name}={FLAGS[name].value}" for name in given)
 
 
+def budget() -> float | None:
+    """Seconds for the whole search; None if it is not given.
+
+    Raises:
+      LogGradError: it is no time, or something that it decides is given too, or a profile without it.
+    """
+    if FLAGS.budget is None:
+        return None
+    seconds = seconds_of(FLAGS.budget)
+    for name in DECIDES:
+        if FLAGS[name].value is not None:
+            raise LogGradError(f"--budget={FLAGS.budget} decides --{name}: give one of them")
+    if FLAGS.faithful or FLAGS.profile in PLAIN:
+        raise LogGradError(
+            f"--budget={FLAGS.budget}: a search as the paper's has the paper's rounds: leave it out, or"
+            " take the quick profile"
+        )
+    return seconds
+
+
 def method(images: int | None = None) -> Method:
     """The method asked for: a profile, with the flags that were given.
 
@@ -171,7 +205,8 @@ def method(images: int | None = None) -> Method:
             f"--rungs={FLAGS.rungs}: the last one must lie below the {made.train.epochs} epochs:"
             " give smaller ones, or more --epochs"
         )
-    return dataclasses.replace(made, rungs=made.reached_rungs)
+    made = dataclasses.replace(made, rungs=made.reached_rungs)
+    return made if budget() is None else opened(made)
 
 
 def bounds() -> Bounds:
@@ -223,6 +258,7 @@ def config() -> tuple[Config, DataSet]:
         threads=THREADS,
         versions=versions(),
         fit=data.fit,
+        budget=budget(),
     ), data
 
 
@@ -240,6 +276,16 @@ def again(stored: Config) -> Config:
         limits = dataclasses.replace(limits, energy=(limits.energy or ENERGY) if FLAGS.energy else None)
     changes["bounds"] = _given(limits, BOUND_FLAGS)
     changes["method"] = _given(stored.method, METHOD_FLAGS)
+    if FLAGS.budget is not None:
+        changes["budget"] = budget()
+        if changes["budget"] != stored.budget:
+            changes["method"] = opened(changes["method"])
+    elif any(FLAGS[name].value is not None for name in DECIDES):
+        changes["budget"] = None
+        if changes["method"].rounds == OPEN:
+            raise LogGradError(
+                "the search has no --budget any more, and nothing is decided yet: give --rounds"
+            )
     if FLAGS.final_epochs is not None:
         changes["method"] = trained_out(stored.profile, changes["method"], stored.size)
     return dataclasses.replace(stored, **changes)

@@ -15,8 +15,9 @@ from typing import Any
 from loggrad_tf.data.summary import FEW
 from loggrad_tf.knob import Flag, text
 from models.graph import SAME, VALID
-from models.recipe import OVERFITTING, TrainConfig, cutout_of
-from search.cost.objectives import ERROR, Bounds
+from models.recipe import LONGEST, OVERFITTING, TrainConfig, cutout_of
+from search.cost.objectives import ERROR, LOSS, Bounds
+from search.space.spaces import STAGED
 from search.strategy.method import METHOD_FLAGS, Final, Method
 
 # A million multiply-accumulates, the default bound on those, at the 0.52 nJ of a Cortex-M4.
@@ -59,9 +60,11 @@ _QUICK = dataclasses.replace(
     rounds=64,
     population=16,
     sample=6,
+    rank_by=LOSS,
     pruning=False,
     always_bn=False,
     padding=SAME,
+    space=STAGED,
     rungs=(2, 4),
     train=TrainConfig(epochs=8, batch_size=64, schedule="cosine", flip=True, shift=4),
     # Long trainings on few photographs overfit.
@@ -94,6 +97,12 @@ def for_images(profile: Method, images: int) -> Method:
         train=dataclasses.replace(profile.train, epochs=as_long(profile.train.epochs)),
         final=dataclasses.replace(profile.final, epochs=as_long(profile.final.epochs)),
     )
+
+
+def longest(images: int) -> int:
+    """Epochs beyond which a training gains nothing: those of the recipe ``long``, of few images more."""
+    final = dataclasses.replace(_QUICK.final, epochs=LONGEST)
+    return for_images(dataclasses.replace(_QUICK, final=final), images).final.epochs
 
 
 def trained_out(name: str, method: Method, size: int) -> Method:

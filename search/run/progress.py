@@ -3,6 +3,7 @@ what is wrong if it has trained nothing."""
 
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from search.cost.objectives import Bounds, Point, best, overrun
@@ -17,6 +18,8 @@ from search.workers.supervisor import TIMED_OUT
 TABLES = 10
 # Seconds after which a drawing is spoken of; each line comes as long after the last one as that did.
 PATIENCE = 5.0
+# Candidates from which a correlation says something.
+TELLING = 8
 HEADINGS = {
     "peak_memory": "memory B",
     "size": "size B",
@@ -81,8 +84,9 @@ class Drawing:
 class Progress:
     """One line a candidate: what it reached, the best so far, pace and time left."""
 
-    def __init__(self, config: Config, front: Front, done: int) -> None:
-        self._config, self._front = config, front
+    def __init__(self, config: Config, front: Front, done: int, clock: Callable[[], float]) -> None:
+        """``clock``: seconds that the search has had, of which a budget is left."""
+        self._config, self._front, self._clock = config, front, clock
         self._begin, self._before = time.monotonic(), done
 
     def show(self, record: Record, seconds: float) -> None:
@@ -93,12 +97,20 @@ class Progress:
         chosen = best(self._front.members, bounds)
         leader = f"best {self._front.points[chosen].error:.2%} (#{chosen}) | " if chosen is not None else ""
         pace = (time.monotonic() - self._begin) / (done - self._before)
+        if self._config.budget is None:
+            place, time_left, every = (
+                f"{done:{len(str(rounds))}}/{rounds}",
+                pace * (rounds - done),
+                rounds // TABLES,
+            )
+        else:
+            place, time_left, every = f"{done:3d}", self._config.budget - self._clock(), done // TABLES
         print(
-            f"[{done:{len(str(rounds))}}/{rounds}] {self._result(record)}  {seconds:5.1f} s | {leader}"
-            f"{3600 / pace:.0f}/h, {left(pace * (rounds - done))}",
+            f"[{place}] {self._result(record)}  {seconds:5.1f} s | {leader}"
+            f"{3600 / pace:.0f}/h, {left(time_left)}",
             flush=True,
         )
-        if done < rounds and done % max(rounds // TABLES, 10) == 0 and self._front.members:
+        if done < rounds and done % max(every, 10) == 0 and self._front.members:
             print(table(self._front.members, bounds, chosen), flush=True)
 
     def _result(self, record: Record) -> str:
@@ -111,6 +123,25 @@ class Progress:
         loss = record.outcome.loss_text(before="  ")
         note = f"  stopped after {len(record.outcome.curve)} epochs" if record.outcome.stopped else ""
         return f"error {record.point.error:6.2%}{loss}  {costs}{note}"
+
+
+def foresight(records: Sequence[Record], rungs: Sequence[int]) -> str:
+    """How well the area under the training loss at each rung ranks candidates as validation does in the end.
+
+    Of those that were trained to their end: Spearman's correlation with the validation loss. Empty if there
+    are fewer than :data:`TELLING` of them, or no rungs.
+    """
+    from scipy.stats import spearmanr
+
+    whole = [r for r in records if r.ranked and r.outcome.val_loss is not None]
+    if len(whole) < TELLING or not rungs:
+        return ""
+    losses = [r.outcome.val_loss for r in whole]
+    told = ", ".join(
+        f"{spearmanr([r.area(rung) for r in whole], losses).statistic:.2f} after {rung} epochs"
+        for rung in rungs
+    )
+    return f"rank correlation of the area under the training loss with the validation loss: {told}"
 
 
 def nothing_trained(directory: Path, config: Config, records: list[Record]) -> str:

@@ -26,7 +26,7 @@ from loggrad_tf import json_base
 from loggrad_tf.errors import LogGradError
 from search.cost.objectives import Bounds, Point, extend_front, pareto_front
 from search.record.history import Candidate, Record
-from search.record.journal import JOURNAL, TIMING, Journal, encode, write_synced, writing
+from search.record.journal import JOURNAL, SCHEDULE, TIMING, Journal, encode, write_synced, writing
 from search.run.config import Config
 from search.strategy.evolution import Evolution, seen_by
 from search.strategy.proposal import propose
@@ -36,6 +36,7 @@ from search.workers.pool import Finished
 CONFIG = "config.json"
 WEIGHTS = "candidates"
 FORMAT = 3
+_CANDIDATE = b'"event":"candidate"'
 
 
 class Evaluators(Protocol):
@@ -109,7 +110,9 @@ def load_config(directory: Path) -> Config:
 def committed(directory: Path) -> int:
     """Candidates in the journal, if it is whole."""
     path = directory / JOURNAL
-    return max(path.read_bytes().count(b"\n") - 1, 0) if path.exists() else 0
+    if not path.exists():
+        return 0
+    return sum(_CANDIDATE in line for line in path.read_bytes().split(b"\n")[:-1])
 
 
 def begin_record(directory: Path) -> dict[str, Any]:
@@ -147,8 +150,11 @@ def open_journal(directory: Path) -> tuple[Journal, list[Record]]:
 
 
 def _records(journal: Journal) -> Iterator[Record]:
-    for place, data in enumerate(journal.records[1:]):
-        where = f"{journal.path}: line {place + 2}"
+    place = 0
+    for number, data in enumerate(journal.records[1:], 2):
+        if data.get("event") == SCHEDULE:
+            continue
+        where = f"{journal.path}: line {number}"
         try:
             record = Record.from_json(data)
         except (LogGradError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
@@ -159,6 +165,7 @@ def _records(journal: Journal) -> Iterator[Record]:
                 " restore the file from a copy"
             )
         yield record
+        place += 1
 
 
 def check_history(evolution: Evolution, path: Path) -> None:
@@ -222,23 +229,30 @@ def drive(
     pool: Evaluators,
     task_of: Callable[[Candidate], Any],
     on_record: Callable[[Record, float], None],
+    clock: Callable[[], float],
+    enough: Callable[[], bool],
 ) -> None:
     """Run a search to its end: evaluate what is ready, journal what is complete.
 
     Args:
       task_of: what the pool gets for a candidate.
       on_record: called after a record is on the disk, with the seconds its candidate took.
+      clock: seconds that the search has had.
+      enough: asked whenever all workers have candidates; True ends the search with those.
     """
     seconds: dict[int, float] = {}
-    clock = journal.path.parent / TIMING
-    with clock.open("ab", buffering=0) as timing:
+    path = journal.path.parent / TIMING
+    with path.open("ab", buffering=0) as timing:
         while not evolution.finished:
             while pool.idle and (candidate := evolution.ready()) is not None:
                 pool.submit(candidate.index, task_of(candidate))
+            if enough():
+                evolution.close()
             for done in pool.wait():
                 seconds[done.index] = done.seconds
-                with writing(clock):
-                    timing.write(encode({"index": done.index, "seconds": round(done.seconds, 3)}))
+                spent = {"seconds": round(done.seconds, 3), "elapsed": round(clock(), 1)}
+                with writing(path):
+                    timing.write(encode({"index": done.index, **spent}))
                 for record in evolution.commit(done.index, done.outcome):
                     journal.append(record.to_json())
                     on_record(record, seconds.pop(record.candidate.index))

@@ -43,16 +43,26 @@ class Evolution:
         self.records = list(records)
         self._candidates = [r.candidate for r in records]
         self._outcomes: dict[int, Outcome] = {}
+        self._rounds = settings.method.rounds
 
     @property
     def finished(self) -> bool:
-        return len(self.records) >= self.settings.method.rounds
+        return len(self.records) >= self._rounds
+
+    @property
+    def proposed(self) -> int:
+        """Candidates so far, finished or not."""
+        return len(self._candidates)
+
+    def close(self) -> None:
+        """No more candidates than there are."""
+        self._rounds = min(self._rounds, self.proposed)
 
     def ready(self) -> Candidate | None:
         """The next candidate to evaluate, or None until earlier ones have come back."""
         index, settings = len(self._candidates), self.settings
         seen = seen_by(index, settings)
-        if index >= settings.method.rounds or len(self.records) < seen:
+        if index >= self._rounds or len(self.records) < seen:
             return None
         candidate = propose(settings, index, self.records[:seen], self._candidates, self._watch)
         self._candidates.append(candidate)

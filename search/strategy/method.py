@@ -33,6 +33,7 @@ class Final(JsonBase):
             " images more, as --epochs.",
             flag="final_epochs",
             lower=0,
+            rare=True,
         ),
     )
     label_smoothing: float | None = None
@@ -65,15 +66,16 @@ class Method(JsonBase):
 
     rounds: int = dataclasses.field(metadata=knob("Candidates in all.", lower=1))
     population: int = dataclasses.field(
-        metadata=knob("Ageing population, and so many are drawn at random first.", lower=1)
+        metadata=knob("Ageing population, and so many are drawn at random first.", lower=1, rare=True)
     )
-    sample: int = dataclasses.field(metadata=knob("Tournament size, with replacement.", lower=1))
+    sample: int = dataclasses.field(metadata=knob("Tournament size, with replacement.", lower=1, rare=True))
     model: str = dataclasses.field(
         metadata=knob(
             "Whose counts the default bounds are on: deployed (RAM of the generated C's image) or munas (1"
             " byte an element, input not counted); both are reported.",
             flag="resources",
             choices=MODELS,
+            rare=True,
         )
     )
     pruning: bool = dataclasses.field(
@@ -84,18 +86,25 @@ class Method(JsonBase):
             "Repair or redraw, before training, networks with a cost above this many times its bound; none"
             " trains them all.",
             parse=positive,
+            rare=True,
         )
     )
-    unique: bool = dataclasses.field(metadata=knob("Never train a network twice."))
+    unique: bool = dataclasses.field(metadata=knob("Never train a network twice.", rare=True))
     children: int = dataclasses.field(
-        metadata=knob("Draw so many and train the one where the front of costs is sparsest.", lower=1)
+        metadata=knob(
+            "Draw so many and train the one where the front of costs is sparsest.", lower=1, rare=True
+        )
     )
     elitist: bool = dataclasses.field(
-        metadata=knob("Members of the front that are within the bounds stay parents, whatever their age.")
+        metadata=knob(
+            "Members of the front that are within the bounds stay parents, whatever their age.", rare=True
+        )
     )
     rank_by: str = dataclasses.field(
         metadata=knob(
-            "Parents and finalists are those of least validation error, or loss.", choices=(ERROR, LOSS)
+            "Parents and finalists are those of least validation error, or loss.",
+            choices=(ERROR, LOSS),
+            rare=True,
         )
     )
     rungs: tuple[int, ...] = dataclasses.field(
@@ -103,19 +112,24 @@ class Method(JsonBase):
             "Epochs, separated by commas, at which trainings that learn slower than those of cheaper networks"
             " end, or none; of few images later, as --epochs.",
             parse=rising,
+            rare=True,
         )
     )
-    varied: bool = dataclasses.field(metadata=knob("Larger and more varied steps, in muNAS' space."))
+    varied: bool = dataclasses.field(
+        metadata=knob("Larger and more varied steps, in muNAS' space.", rare=True)
+    )
     always_bn: bool = dataclasses.field(
         metadata=knob(
             "Batch norm behind every layer of muNAS' space, whatever the genotype says: on the board it is"
-            " part of the convolution and costs nothing."
+            " part of the convolution and costs nothing.",
+            rare=True,
         )
     )
     padding: str = dataclasses.field(
         metadata=knob(
             "Convolutions of muNAS' space without zero padding, or with what keeps a map's size.",
             choices=(VALID, SAME),
+            rare=True,
         )
     )
     start: str = dataclasses.field(
@@ -123,6 +137,7 @@ class Method(JsonBase):
             "Begin with this network and its morphs in place of random networks.",
             choices=(NONE, *START_NAMES),
             parse=named,
+            rare=True,
         )
     )
     train: TrainConfig = dataclasses.field(
@@ -130,15 +145,19 @@ class Method(JsonBase):
             epochs=Knob(
                 "Training epochs per candidate; of fewer than 1,000 images in proportion more.", lower=1
             ),
-            fused_bn=Knob("Batch norm by fewer, longer operations than Keras' own."),
+            fused_bn=Knob("Batch norm by fewer, longer operations than Keras' own.", rare=True),
         )
     )
     final: Final
     finalists: int = dataclasses.field(
-        metadata=knob("So many are trained for --final_epochs; the best on validation is saved.", lower=1)
+        metadata=knob(
+            "So many are trained for --final_epochs; the best on validation is saved.", lower=1, rare=True
+        )
     )
     final_seeds: int = dataclasses.field(
-        metadata=knob("Seeds that each of them is trained with; their mean chooses the network.", lower=1)
+        metadata=knob(
+            "Seeds that each of them is trained with; their mean chooses the network.", lower=1, rare=True
+        )
     )
     space: str = dataclasses.field(
         default=MUNAS,

@@ -22,7 +22,8 @@ CONFIG = Config(
     profile="quick", data="folder:/data/crops", input="loggrad_1p5", mode="gray", bits=0, size=48, seed=1,
     workers=2, bounds=Bounds(0.05, None, 20_000, 1_000_000, 10_000), board="mps2-an386",
     method=dataclasses.replace(
-        PROFILES["quick"], space="munas", rounds=40, population=10, sample=3, children=2, pruning=True
+        PROFILES["quick"], space="munas", rank_by="error", rounds=40, population=10, sample=3, children=2,
+        pruning=True,
     ),
     front_end=TARGET.front_end, class_names=("bicycle", "car", "person"),
     manifest_sha256="8e92" * 16, onednn="1", threads=1, versions={"python": "3.11.2", "tensorflow": "2.21.0"},

@@ -8,7 +8,7 @@ import pytest
 from search.record.history import Candidate, Outcome, Record, failed
 from search.run import progress
 from search.run.profiles import PROFILES
-from search.run.progress import Drawing, nothing_trained
+from search.run.progress import Drawing, foresight, nothing_trained
 from tests.support.report_cases import CONFIG, invented
 
 RUNGS = dataclasses.replace(CONFIG, method=PROFILES["quick"])
@@ -50,6 +50,20 @@ def _records(*outcomes: tuple[Outcome, float | None]) -> list[Record]:
 
 IDLE = Outcome(0.5, 0.5, stopped=True, curve=((0.69, 0.5), (0.69, 0.5)))
 DEAD = failed("worker was killed by SIGKILL")
+
+
+def test_how_well_the_rungs_foresee_the_end() -> None:
+    """By hand: areas after two epochs rank eight candidates as their losses do, after one the other way."""
+    records = []
+    for k, record in enumerate(invented(10)):
+        curve = ((0.9 - 0.01 * k, 0.5), (0.5 + 0.05 * k, 0.5), (0.5, 0.5))
+        outcome = Outcome(0.3, 0.3, val_loss=0.4 + 0.02 * k, curve=curve)
+        if k >= 8:
+            outcome = Outcome(0.3, 0.3, val_loss=0.1, curve=curve[:2], stopped=True)
+        records.append(dataclasses.replace(record, outcome=outcome))
+    said = foresight(records, (1, 2))
+    assert said.endswith("with the validation loss: -1.00 after 1 epochs, 1.00 after 2 epochs")
+    assert foresight(records[3:], (1, 2)) == "" and foresight(records, ()) == ""
 
 
 def test_what_to_change_when_nothing_was_trained_to_its_end() -> None:

@@ -26,8 +26,8 @@ CONFIG = Config(
     profile="quick", data="synthetic", input="loggrad_1p5", mode="gray", bits=0, size=24, seed=1, workers=2,
     bounds=Bounds(peak_memory=None, size=None), board="mps2-an386",
     method=dataclasses.replace(
-        PROFILES["quick"], space="munas", rounds=14, population=5, sample=3, max_overrun=None, children=2,
-        pruning=True, rungs=(2, 4, 6),
+        PROFILES["quick"], space="munas", rank_by="error", rounds=14, population=5, sample=3,
+        max_overrun=None, children=2, pruning=True, rungs=(2, 4, 6),
     ),
     front_end=TARGET.front_end, class_names=("a", "b", "c"), manifest_sha256="0", onednn="1",
     threads=1, versions={},
@@ -76,7 +76,8 @@ def search(directory: Path, order: int = 0, resume: bool = False) -> rundir.Fron
         def keep(record: Record, seconds: float) -> None:
             front.add(record)
 
-        rundir.drive(evolution, journal, FakePool(directory, order), lambda c: c, keep)
+        pool = FakePool(directory, order)
+        rundir.drive(evolution, journal, pool, lambda c: c, keep, lambda: 0.0, lambda: False)
     finally:
         journal.close()
     return front
