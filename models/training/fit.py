@@ -17,7 +17,7 @@ from loggrad_tf.transform.frontend import FrontEnd
 from loggrad_tf.transform.sensor import requantize
 from models import keras_net
 from models.graph import Graph, output_units
-from models.pruning.channels import exits
+from models.pruning.channels import Fits, exits
 from models.pruning.masking import MaskUpdates
 from models.recipe import Pruning, TrainConfig
 from models.training.batches import steps_per_epoch, training_batches
@@ -55,6 +55,7 @@ def train(
     on_epoch: Progress | None = None,
     pruning: Pruning | None = None,
     stop: Stop | None = None,
+    fits: Fits | None = None,
 ) -> TrainResult:
     """Train ``graph`` from scratch on the training split.
 
@@ -66,7 +67,11 @@ def train(
       pruning: mask channels while training; the result is the smaller network without them.
       stop: see :meth:`models.training.descent.Descent.epochs`. A network that is stopped loses the
         channels that are masked by then.
+      fits: where ``pruning`` has no sparsity, what it is to end within; a training that ends before
+        ``pruning`` does leaves more.
     """
+    if fits is not None and pruning is None:
+        raise LogGradError("a training that is to end within bounds must prune: give it a pruning")
     begin(graph, data, config, seed)
     masked = exits(graph, pruning.exempt_first) if pruning else ()
     model = keras_net.build(graph, config.fused_bn, masked, config.initializer)
@@ -87,7 +92,7 @@ def train(
         config,
         seed,
     )
-    masks = MaskUpdates(model, graph, pruning, steps) if pruning else None
+    masks = MaskUpdates(model, graph, pruning, steps, fits) if pruning else None
     after_step = masks.after_step if masks else None
     history = tuple(descent.epochs(batches, range(config.epochs), after_step, on_epoch, stop))
     if masks is not None:

@@ -20,6 +20,7 @@ from loggrad_tf.transform.frontend import FrontEnd
 from models.graph import WEIGHTED, Graph
 from models.recipe import Pruning, TrainConfig
 from models.training.reproducible import start_tensorflow
+from search.cost.objectives import Within
 from search.record.history import Outcome
 from search.record.journal import write_synced
 
@@ -58,6 +59,7 @@ class Task:
       pruning: what becomes of its channels; None: all stay.
       limits: epoch -> sum of the training losses so far, above which training ends.
       name: what a line of progress calls it; empty: the label of all and its index.
+      fits: the bounds that a pruning without a sparsity ends within.
     """
 
     index: int
@@ -66,6 +68,7 @@ class Task:
     pruning: Pruning | None = None
     limits: tuple[tuple[int, float], ...] = ()
     name: str = ""
+    fits: Within | None = None
 
 
 # Seconds after which an epoch hangs for sure.
@@ -120,7 +123,7 @@ def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
             return learned_nothing or area > limits.get(epoch + 1, math.inf)
 
         result = fit.train(
-            task.graph, data, spec.front_end, spec.train, task.seed, show, task.pruning, hopeless
+            task.graph, data, spec.front_end, spec.train, task.seed, show, task.pruning, hopeless, task.fits
         )
         save_weights(weights_path(spec.weights, task.index), result.weights)
         before = {op.name: op.shape[-1] for op in task.graph.ops}
