@@ -9,7 +9,6 @@ does not load TensorFlow.
 import importlib.metadata
 import os
 import shutil
-import subprocess
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from export import WITH_CONVERTER
 from firmware import project as projects
 from firmware import toolchain
 from firmware.toolchain import MISSING, NOTE, OK, Finding
+from loggrad_tf import gpus
 from loggrad_tf.files import cache_folder
 from loggrad_tf.parallel import processors
 
@@ -126,11 +126,9 @@ def disk(name: str, folder: Path, purpose: str, advice: str) -> Finding:
 
 def gpu(cuda: bool) -> Finding:
     """The GPUs that the driver knows; ``cuda``: are TensorFlow's CUDA packages installed?"""
-    path = shutil.which("nvidia-smi")
-    asked = subprocess.run([path, "-L"], capture_output=True, text=True, check=False) if path else None
-    if asked is None or asked.returncode != 0 or not asked.stdout.strip():
+    told = ", ".join(gpus.listed())
+    if not told:
         return Finding(NOTE, "GPU", "none", "training only; small networks train on cores")
-    told = ", ".join(line.split(" (UUID")[0] for line in asked.stdout.strip().splitlines())
     if cuda:
         return Finding(OK, "GPU", told, "training")
     return Finding(NOTE, "GPU", f"{told}; TensorFlow's CUDA packages are not installed", "training",

@@ -19,7 +19,7 @@ from absl import flags
 
 from export import boards
 from export.predict import footprint
-from loggrad_tf import cli
+from loggrad_tf import cli, gpus
 from loggrad_tf.data import dataset
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.summary import doubts
@@ -221,7 +221,7 @@ def main(argv: list[str]) -> None:
             config, data = options.config()
             _check_bounds(config)  # impossible ones leave no run behind
             rundir.create(directory, config)
-        for warning in doubts(data):
+        for warning in (*doubts(data), *gpus.found().doubts()):
             print(f"warning: {warning}", file=sys.stderr)
         try:
             _search(directory, config, data, begin)

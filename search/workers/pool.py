@@ -2,9 +2,10 @@
 
 Each worker sets itself up once (:data:`Setup`: opens the data set, imports TensorFlow on one
 thread), then evaluates one task at a time; :mod:`search.workers.supervisor` says what becomes of tasks whose
-worker raises, dies or hangs. If the parent dies, its workers end at once; if memory runs out, the
-kernel is told to take a worker before the parent. Nothing is ever forked: TensorFlow does not
-survive it.
+worker raises, dies or hangs. Where there are GPUs (:mod:`loggrad_tf.gpus`), workers get one each in turn,
+shared if there are fewer, and a worker's successor gets the same. If the parent dies, its workers end at
+once; if memory runs out, the kernel is told to take a worker before the parent. Nothing is ever forked:
+TensorFlow does not survive it.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Self
 
+from loggrad_tf import gpus
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import DiskFull, is_full
 from models.training.reproducible import ONEDNN, THREADS
@@ -70,8 +72,9 @@ def _verdict(error: Exception, seconds: float) -> Event:
     return Died(one_line(error)) if _by_chance(error) else Done(failed(one_line(error)), seconds)
 
 
-def _serve(connection: Connection, setup: Setup, spec: Any) -> None:
+def _serve(connection: Connection, environment: dict[str, str], setup: Setup, spec: Any) -> None:
     """A worker's life: set up, then answer tasks until the pipe closes or the machine is at fault."""
+    os.environ.update(environment)
     threading.Thread(target=end_with_parent, daemon=True).start()
     _offer_to_kernel()
     try:
@@ -107,10 +110,11 @@ def _without_interrupts() -> Iterator[None]:
 class _Process:
     """The parent's end of a worker."""
 
-    def __init__(self, setup: Setup, spec: Any) -> None:
+    def __init__(self, environment: dict[str, str], setup: Setup, spec: Any) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self._process: BaseProcess = context.Process(target=_serve, args=(theirs, setup, spec), daemon=True)
+        arguments = (theirs, environment, setup, spec)
+        self._process: BaseProcess = context.Process(target=_serve, args=arguments, daemon=True)
         with _without_interrupts():
             self._process.start()
         theirs.close()
@@ -162,8 +166,8 @@ class Pool(Supervisor[_Process]):
     def __enter__(self) -> Self:
         return self
 
-    def _start(self) -> _Process:
-        return _Process(self._setup, self._spec)
+    def _start(self, place: int) -> _Process:
+        return _Process(gpus.found().environment(place), self._setup, self._spec)
 
     def _listen(self, workers: list[_Process], seconds: float) -> list[tuple[_Process, Event]]:
         ready = wait([worker.connection for worker in workers], seconds)

@@ -10,16 +10,18 @@ No shared file system is needed. A node that has the same prepared data set in t
 get it through Ray's object store, once, into their cache (``received/`` in ``$LOGGRAD_CACHE``). Weights come
 back with the outcome, and are on this machine's disk before the outcome is handed out.
 
-Every node needs this program with the same packages: one with others is refused, by name. Nodes should also
-have one kind of processor: TensorFlow's last digits depend on its vector instructions, and then a history
-depends on which node did what. This machine must be a node itself, and Ray's clients (``ray://``) are
-refused.
+Every node needs this program with the same packages: one with others is refused, by name. If this machine
+trains on a GPU, so do all workers, each with a share of one that Ray assigns, and a node with another kind is
+refused; if it does not, none does. Nodes should also have one kind of processor: TensorFlow's last digits
+depend on its vector instructions, and then a history depends on which node did what. This machine must be a
+node itself, and Ray's clients (``ray://``) are refused.
 """
 
 import contextlib
 import dataclasses
 import fcntl
 import functools
+import math
 import os
 import shutil
 import socket
@@ -28,10 +30,12 @@ import time
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from loggrad_tf import gpus
 from loggrad_tf.data import dataset
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.gpus import Gpus
 from search.record.journal import write_synced
-from search.record.versions import versions
+from search.record.versions import GPU, versions
 from search.workers.pool import ONEDNN, Pool, Setup, one_line
 from search.workers.supervisor import (
     START_LIMIT,
@@ -46,12 +50,18 @@ from search.workers.supervisor import (
 )
 
 LOST = "worker was lost with its node (out of memory, or frozen?)"
+# Of a GPU, the smallest share that Ray deals in is one in so many.
+_FRACTIONS = 10_000
 _FOLDER = "loggrad-weights-"
 _DAY = 86_400.0
 _CONNECT_LIMIT = 5.0
 _LEAVE_LIMIT = 5.0
 # A host gives a task to two workers at most, each of which has to start; then it is frozen.
 _ATTEMPTS = 2
+_ONE_GPU = (
+    "let all nodes with GPUs have the same, with one driver and CUDA, or train on processors with"
+    f" {gpus.VARIABLE}={gpus.NONE} here"
+)
 
 
 class FilesSpec(Protocol):
@@ -70,7 +80,7 @@ class Order:
     Attributes:
       setup, spec, timeout: see :class:`RayPool`.
       manifest: SHA-256 of the data set's manifest.
-      environment: variables that change what TensorFlow computes.
+      environment: variables that change what TensorFlow computes, and where.
       versions: that the node must have too.
     """
 
@@ -136,17 +146,15 @@ class Host:
 
     def begin(self) -> Ready | Lacking | Refused:
         """Start the worker, if the node has what it takes."""
+        os.environ.update(self._order.environment)
         found = versions()
         for name, wanted in self._order.versions.items():
-            if found[name] != wanted:
-                return Refused(
-                    f"{self._name} has {name} {found[name]}, this machine {wanted}:"
-                    " install the same program and packages on all nodes"
-                )
+            if (here := found.get(name, "none")) != wanted:
+                remedy = _ONE_GPU if name == GPU else "install the same program and packages on all nodes"
+                return Refused(f"{self._name} has {name} {here}, this machine {wanted}: {remedy}")
         received = dataset.cache_folder() / "received" / self._order.manifest[:16]
         for path in (self._order.spec.data, received):
             if holds(path, self._order.manifest):
-                os.environ.update(self._order.environment)
                 spec = dataclasses.replace(self._order.spec, data=path, weights=Path(self._weights.name))
                 self._pool = Pool(1, self._order.setup, spec, self._order.timeout)
                 return Ready()
@@ -183,6 +191,32 @@ class Host:
         if self._pool is not None:
             self._pool.__exit__()
         self._weights.cleanup()
+
+
+def resources(nodes: list[dict[str, float]], count: int, here: Gpus) -> tuple[dict[str, float], list[str]]:
+    """What each of ``count`` workers asks Ray for, and what is not as one would expect, a line each.
+
+    Args:
+      nodes: resources of each node that is alive.
+      here: the GPUs of this machine, which decide whether workers have any.
+    """
+    cards = int(sum(node.get("GPU", 0) for node in nodes))
+    asked: dict[str, float] = {"num_cpus": 1}
+    warnings, beside = [], ""
+    if here.devices and cards:
+        sharing = math.ceil(count / cards)
+        asked["num_gpus"] = 1 if sharing == 1 else math.floor(_FRACTIONS / sharing) / _FRACTIONS
+        nodes, beside = [node for node in nodes if node.get("GPU")], " beside its GPUs"
+    elif here.devices:
+        warnings.append(
+            "the cluster has no GPUs: workers train on processors; give it some with ray start --num-gpus"
+        )
+    elif cards and not here.unusable:
+        warnings.append(f"{cards} GPUs of the cluster are left alone, since this machine has none")
+    processors = int(sum(node.get("CPU", 0) for node in nodes))
+    if processors < count:
+        warnings.append(f"the cluster has {processors} processors{beside}; {count} workers share them")
+    return asked, warnings
 
 
 def _import_ray() -> Any:
@@ -258,7 +292,7 @@ class RayPool(Supervisor[_Remote]):
     """``count`` workers on a Ray cluster; use as a context manager, which stops them.
 
     Args:
-      count: workers, one processor each.
+      count: workers, one processor each, and a share of a GPU.
       setup: see :class:`search.workers.pool.Pool`.
       spec: argument of ``setup``, with paths on this machine; workers get it with their own.
       address: ``auto`` for the cluster this machine is a node of, or its head's ``ip:port``; None
@@ -289,14 +323,17 @@ class RayPool(Supervisor[_Remote]):
         os.environ.setdefault(ONEDNN, "1")
         kinds = ("TF_", "ONEDNN_", "KERAS_")
         environment = {name: value for name, value in os.environ.items() if name.startswith(kinds)}
-        self._order = Order(setup, spec, timeout, manifest, environment, versions())
+        same = versions()
         _connect(self._ray, count, address)
         try:
-            processors = int(self._ray.cluster_resources().get("CPU", 0))
-            self.warning = None
-            if processors < count:
-                self.warning = f"the cluster has {processors} processors; {count} workers share them"
-            options = {"num_cpus": 1, "scheduling_strategy": "SPREAD", "max_restarts": 0}
+            nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+            asked, warnings = resources(nodes, count, gpus.found())
+            self.warning = "; ".join(warnings) or None
+            if "num_gpus" not in asked:
+                environment[gpus.VARIABLE] = gpus.NONE
+                same.pop(GPU, None)
+            self._order = Order(setup, spec, timeout, manifest, environment, same)
+            options = {**asked, "scheduling_strategy": "SPREAD", "max_restarts": 0}
             self._actors = self._ray.remote(**options)(Host)
             silence = None if timeout is None else _ATTEMPTS * (timeout + START_LIMIT)
             super().__init__(count, silence)
@@ -325,7 +362,8 @@ class RayPool(Supervisor[_Remote]):
         """The data set in the object store."""
         return self._ray.put({p.name: p.read_bytes() for p in self._data.iterdir() if p.is_file()})
 
-    def _start(self) -> _Remote:
+    def _start(self, place: int) -> _Remote:
+        del place
         return _Remote(self._ray, self._actors.remote(self._order))
 
     def _listen(self, workers: list[_Remote], seconds: float) -> list[tuple[_Remote, Event]]:

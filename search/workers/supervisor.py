@@ -103,6 +103,7 @@ class Job:
 class _Seat(Generic[W]):
     """A worker's place, which its successors take over."""
 
+    place: int
     worker: W
     is_ready: bool = False
     job: Job | None = None
@@ -128,12 +129,12 @@ class Supervisor(abc.ABC, Generic[W]):
         self._waiting: deque[Job] = deque()
         self._dark = 0.0
         self._seats: list[_Seat[W]] = []
-        for _ in range(count):
-            self._seats.append(_Seat(self._start()))
+        for place in range(count):
+            self._seats.append(_Seat(place, self._start(place)))
 
     @abc.abstractmethod
-    def _start(self) -> W:
-        """A new worker; its first event says whether it is ready."""
+    def _start(self, place: int) -> W:
+        """A new worker for one of ``count`` places; its first event says whether it is ready."""
 
     @abc.abstractmethod
     def _listen(self, workers: list[W], seconds: float) -> list[tuple[W, Event]]:
@@ -244,7 +245,7 @@ class Supervisor(abc.ABC, Generic[W]):
 
     def _replace(self, seat: _Seat[W]) -> None:
         seat.worker.stop()
-        seat.worker = self._start()
+        seat.worker = self._start(seat.place)
         seat.is_ready, seat.job, seat.served = False, None, 0
 
 

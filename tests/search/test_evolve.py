@@ -19,7 +19,7 @@ from export.predict import footprint
 from models import bundle
 from search.run import rundir
 from search.run.config import absolute_data
-from tests.support import REPOSITORY, report_cases
+from tests.support import REPOSITORY, cards, report_cases
 
 SHAPES = ("bar", "disc", "noise")
 
@@ -216,6 +216,25 @@ def test_killed_search_goes_on_as_if_nothing_had_happened(
     assert _state(short) == _state(whole)
     refused = _evolve(cache, f"--resume={short}", "--rounds=5")
     assert "6 candidates are there already, --rounds=5" in _one_line_error(refused)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(any(Path("/dev").glob("nvidia[0-9]*")), reason="there is a GPU")
+def test_a_gpu_that_tensorflow_cannot_use_changes_nothing(
+    pictures: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states, warnings = [], []
+    for name in ("without", "with"):
+        if name == "with":
+            cards.plug_in(tmp_path / "cards", monkeypatch, usable=False)
+        out = tmp_path / name
+        done = _evolve(cache, f"--data=folder:{pictures}", *TINY, "--rounds=3", f"--out={out}")
+        assert done.returncode == 0, done.stderr
+        states.append(_state(out))
+        warnings.append([line for line in done.stderr.splitlines() if "tensorflow[and-cuda]" in line])
+    assert states[0] == states[1]
+    assert warnings[0] == [] and len(warnings[1]) == 1
+    assert warnings[1][0].startswith("warning: GPU 0: A Card, GPU 1: A Card: TensorFlow cannot use")
 
 
 @pytest.mark.slow

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from loggrad_tf import gpus
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.gpus import Gpus
 from search.record.history import Outcome
 from search.workers.pool import Finished, Pool
 from tests.support import REPOSITORY
@@ -39,6 +41,9 @@ def setup(spec: str) -> Callable[[str], Outcome]:
         os._exit(3)
     if spec == "hangs":
         time.sleep(60)
+    if spec.startswith("reports "):
+        report = f"{os.environ.get(gpus.VARIABLE)} {'tensorflow' in sys.modules}"
+        Path(spec.removeprefix("reports "), str(os.getpid())).write_text(report)
     if spec.startswith("dies once") and not (flag := Path(spec.removeprefix("dies once "))).exists():
         flag.touch()
         os._exit(3)
@@ -234,6 +239,44 @@ def test_workers_are_recycled(monkeypatch: pytest.MonkeyPatch) -> None:
     with Pool(1, setup, "fine") as pool:
         pids = [o.val_error for _, o in sorted(_all(pool, ["pid"] * 4).items())]
     assert pids[0] == pids[1] != pids[2] == pids[3]
+
+
+def _reports(pool: Pool, folder: Path) -> list[str]:
+    """What each place's worker of now said when it set itself up."""
+    found = []
+    for seat in pool._seats:
+        place = folder / str(seat.worker._process.pid)
+        deadline = time.monotonic() + 30
+        while not (place.exists() and place.read_text()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        found.append(place.read_text())
+    return found
+
+
+@pytest.mark.seconds
+def test_each_worker_has_its_gpu_and_keeps_it_when_it_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpus, "found", lambda: Gpus(("GPU-4", "7"), "A Card"))
+    before = os.environ.get(gpus.VARIABLE)
+    expected = ["GPU-4 False", "7 False", "GPU-4 False"]
+    with Pool(3, setup, f"reports {tmp_path}") as pool:
+        assert _reports(pool, tmp_path) == expected
+        first = [seat.worker for seat in pool._seats]
+        while any(seat.worker in first for seat in pool._seats):
+            _all(pool, ["kill"] * 3)
+        assert _reports(pool, tmp_path) == expected
+    assert os.environ.get(gpus.VARIABLE) == before
+
+
+@pytest.mark.seconds
+@pytest.mark.parametrize("none", [Gpus(), Gpus(unusable=("A Card",))])
+def test_without_a_gpu_that_is_known_workers_look_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, none: Gpus
+) -> None:
+    monkeypatch.setattr(gpus, "found", lambda: none)
+    with Pool(1, setup, f"reports {tmp_path}") as pool:
+        assert _reports(pool, tmp_path) == ["-1 False"]
 
 
 @pytest.mark.seconds

@@ -17,8 +17,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from loggrad_tf import gpus
 from loggrad_tf.data import dataset
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.gpus import Gpus
 from loggrad_tf.transform import frontend
 from models.graph import GraphBuilder
 from models.recipe import TrainConfig
@@ -29,7 +31,7 @@ from search.workers.evaluator import Task, TrainingSpec, load_weights, open_eval
 from search.workers.pool import Pool
 from search.workers.ray_pool import Host, Lacking, Order, RayPool
 from search.workers.supervisor import Done, Ready, Refused
-from tests.support import REPOSITORY
+from tests.support import REPOSITORY, cards
 
 SIDE = 16
 needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray: pip install .[ray]")
@@ -61,6 +63,9 @@ def setup(spec: Spec) -> Callable[[tuple[int, str]], Outcome]:
         if what == "freeze":
             os.kill(os.getppid(), signal.SIGSTOP)
             time.sleep(60)
+        if what == "gpu":
+            (spec.weights / f"{index:05d}.npz").write_text(os.environ.get(gpus.VARIABLE, "all"))
+            return Outcome(0.0, 0.0)
         if what == "full":
             raise OSError(errno.ENOSPC, "No space left on device")
         time.sleep(float(what))
@@ -321,6 +326,105 @@ def test_ray_on_this_machine_alone_leaves_no_process(fresh: Spec, tmp_path: Path
 def _order(spec: Spec) -> Order:
     manifest = dataset.open_prepared(spec.data).manifest_sha256
     return Order(setup, spec, None, manifest, {}, versions())
+
+
+CARDS = Gpus(("0", "1"), cards.TEXT)
+
+
+@pytest.mark.parametrize(
+    ("on_nodes", "count", "share"),
+    [([1], 1, 1), ([1], 2, 0.5), ([1], 3, 0.3333), ([2], 3, 0.5), ([1, 2], 8, 0.3333), ([4, 4], 3, 1)],
+)
+def test_shares_of_gpus_are_such_that_all_workers_find_one(
+    on_nodes: list[int], count: int, share: float
+) -> None:
+    nodes = [{"CPU": 16.0, "GPU": float(gpus_there)} for gpus_there in on_nodes]
+    asked, warnings = ray_pool.resources([*nodes, {"CPU": 64.0}], count, CARDS)
+    assert asked == {"num_cpus": 1, "num_gpus": share} and warnings == []
+    assert sum(there * int(1 / share) for there in on_nodes) >= count
+
+
+@pytest.mark.parametrize(
+    ("nodes", "here", "warning"),
+    [
+        ([{"CPU": 4.0}], Gpus(), None),
+        ([{"CPU": 1.0}], Gpus(), "the cluster has 1 processors; 2 workers share them"),
+        ([{"CPU": 4.0}], CARDS, "the cluster has no GPUs"),
+        ([{"CPU": 4.0, "GPU": 1.0}], Gpus(), "1 GPUs of the cluster are left alone"),
+        ([{"CPU": 4.0, "GPU": 1.0}], Gpus(unusable=("A Card",)), None),
+    ],
+)
+def test_workers_that_train_on_processors_ask_for_no_gpu(
+    nodes: list[dict[str, float]], here: Gpus, warning: str | None
+) -> None:
+    asked, warnings = ray_pool.resources(nodes, 2, here)
+    assert asked == {"num_cpus": 1} and len(warnings) == (warning is not None)
+    assert warning is None or warnings[0].startswith(warning)
+
+
+def test_processors_of_nodes_without_a_gpu_do_not_count() -> None:
+    asked, warnings = ray_pool.resources([{"CPU": 1.0, "GPU": 1.0}, {"CPU": 8.0}], 2, CARDS)
+    assert asked["num_gpus"] == 0.5
+    assert warnings == ["the cluster has 1 processors beside its GPUs; 2 workers share them"]
+
+
+@pytest.fixture
+def two_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This machine has two GPUs, and Ray, once started, knows of them."""
+
+    def connect(ray: Any, count: int, address: str | None) -> None:
+        assert address is None
+        alone = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        ray.init(
+            address="local", num_cpus=count, num_gpus=2, log_to_driver=False, logging_level="ERROR", **alone
+        )
+
+    monkeypatch.setattr(ray_pool, "_connect", connect)
+    cards.plug_in(tmp_path / "cards", monkeypatch)
+    forget = gpus.found.cache_clear
+    yield
+    forget()
+
+
+@pytest.mark.seconds
+@needs_ray
+@pytest.mark.parametrize(("count", "expected"), [(2, {"0", "1"}), (3, {"0", "1"})])
+def test_ray_assigns_gpus(
+    fresh: Spec, tmp_path: Path, two_cards: None, count: int, expected: set[str]
+) -> None:
+    fresh = dataclasses.replace(fresh, weights=tmp_path / "weights")
+    fresh.weights.mkdir()
+    with RayPool(count, setup, fresh) as pool:
+        assert pool.warning is None
+        while not all(seat.is_ready for seat in pool._seats):
+            _all(pool, ["0.05"] * count)
+        _all(pool, ["gpu"] * count)
+    assert {(fresh.weights / f"{i:05d}.npz").read_text() for i in range(count)} == expected
+
+
+@pytest.mark.seconds
+@needs_ray
+def test_a_node_with_another_gpu_is_refused(
+    fresh: Spec, two_cards: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpus, "found", lambda: Gpus(("0",), "B Card (driver 550.54, CUDA 12.5.1)"))
+    message = r"node \S+ has gpu A Card \(.*\), this machine B Card \(.*\): .* CUDA_VISIBLE_DEVICES=-1"
+    with RayPool(1, setup, fresh) as pool, pytest.raises(LogGradError, match=message):
+        _all(pool, ["0.05"])
+
+
+@pytest.mark.seconds
+@needs_ray
+def test_a_machine_that_trains_on_processors_has_a_cluster_that_does(
+    fresh: Spec, tmp_path: Path, two_cards: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fresh = dataclasses.replace(fresh, weights=tmp_path / "weights")
+    fresh.weights.mkdir()
+    monkeypatch.setattr(gpus, "found", Gpus)
+    with RayPool(1, setup, fresh) as pool:
+        assert pool.warning == "2 GPUs of the cluster are left alone, since this machine has none"
+        _all(pool, ["gpu"])
+    assert (fresh.weights / "00000.npz").read_text() == "-1"
 
 
 @pytest.mark.seconds
