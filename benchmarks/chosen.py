@@ -38,7 +38,8 @@ from models.recipe import BASELINE
 from search.cost.costs import Target, costs
 from search.run import finalists, rundir
 from search.run.config import BOARD
-from search.run.finalists import Weights, train_in_full
+from search.run.entrants import Weights
+from search.run.in_full import train_in_full
 from search.workers.evaluator import Task, TrainingSpec, start_tensorflow
 
 FLAGS = flags.FLAGS

@@ -13,7 +13,8 @@ from models.graph import Graph
 from search.cost.objectives import Bounds, Point, overrun
 from search.record.history import Record
 from search.run.config import Config
-from search.run.finalists import Weights, network, train_in_full
+from search.run.entrants import Weights, network
+from search.run.in_full import train_in_full
 from search.strategy.proposal import training_seed
 from search.workers.evaluator import Task, TrainingSpec
 

@@ -22,7 +22,7 @@ from experiments.study import Claim, Result, Study, network, training
 from search.cost.objectives import Point
 from search.reporting.front import lower_envelope
 from search.reporting.reading import Run
-from search.run import finalists
+from search.run import entrants
 
 COSTS = {"size": "model size (bytes)", "macs": "multiply-accumulates", "peak_memory": "peak memory (bytes)"}
 FIGURES = {
@@ -99,7 +99,7 @@ def run(study: Study) -> Result:
         jobs += [
             training(
                 f"{config.input}, candidate {index}",
-                finalists.network(found.records[index], config),
+                entrants.network(found.records[index], config),
                 data,
                 front,
                 recipe,

@@ -25,7 +25,6 @@ from search.record.history import Record
 from search.record.journal import SCHEDULE, TIMING
 from search.run.config import Config
 from search.run.profiles import trained_out
-from search.run.racing import entrants_of
 from search.strategy.method import Method
 from search.strategy.proposal import standings
 
@@ -40,6 +39,16 @@ OPEN = 1_000_000
 # Flags of what is decided.
 DECIDES = ("rounds", "finalists", "final_epochs", "final_seeds")
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def entrants_of(finalists: int, repeat: int) -> int:
+    """How many of the finalists are trained the ``repeat``-th time, 0 for the first.
+
+    Which of two networks is better is known from a few seeds only, and each training in full costs as much as
+    dozens of candidates. So all are trained once, the better half again, the better half of those once more
+    (successive halving, Jamieson and Talwalkar 2016, over seeds).
+    """
+    return max(1, -(-finalists // 2**repeat))
 
 
 def seconds_of(text: str) -> float:

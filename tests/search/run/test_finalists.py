@@ -19,9 +19,9 @@ from models.training import measure as model_training
 from search.cost.costs import costs
 from search.cost.objectives import Bounds
 from search.record.history import Outcome, Record
-from search.run import finalists, rival, rundir
+from search.run import finalists, in_full, rival, rundir
 from search.run.config import Config
-from search.run.finalists import OpenPool
+from search.run.in_full import OpenPool
 from search.run.profiles import PROFILES
 from search.strategy.evolution import record_of
 from search.strategy.method import Final
@@ -79,7 +79,7 @@ def _finish(
     records: Sequence[Record] = (RECORD,),
 ) -> str:
     monkeypatch.setattr(finalists, "start_tensorflow", lambda: None)  # its settings are for a whole process
-    monkeypatch.setattr(finalists, "train_in_full", training)
+    monkeypatch.setattr(in_full, "train_in_full", training)
     records = list(records)
     front = rundir.Front(directory, records, config.bounds)
     return finalists.finish_best(directory, config, front, records, _data(), trainers)[1]
