@@ -11,8 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-BN_EPSILON = 1e-3
-BN_MOMENTUM = 0.9
+from models.variables import BN_EPSILON, BN_MOMENTUM
 
 # The fused kernel is used for multiples of this many channels; the others go by rows of at most so many
 # pixels.

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 
 def of_epochs(label: str, epochs: int) -> Callable[[int, dict[str, float]], None]:
-    """A callback of every training: ``on_epoch`` of :meth:`models.training.descent.Descent.epochs`.
+    """A callback of every training: ``on_epoch`` of :meth:`models.training.loop.epochs`.
 
     A terminal shows one line that is written anew; a log file gets ten lines.
     """

@@ -14,6 +14,9 @@ from loggrad_tf.json_base import JsonBase
 
 SCHEDULES = ("constant", "cosine", "exponential")
 OPTIMIZERS = ("sgd", "adam")
+# What makes the steps: the reference, or compiled code of our own that is faster (models.training.native).
+TENSORFLOW, NATIVE = "tensorflow", "native"
+TRAINERS = (TENSORFLOW, NATIVE)
 # Of the exponential schedule, an epoch (paper, appendix C.2).
 DECAY = 0.95
 # How weights begin. ``glorot``: Keras' defaults, biases 0. ``fan_in``: weights and biases uniform in
@@ -44,6 +47,8 @@ class TrainConfig(JsonBase):
       initializer: ``glorot`` or ``fan_in``, see :data:`INITIALIZERS`.
       cutout: side in pixels of a square of zeros in half of the encoded images, 0 for none: see
         :func:`models.training.batches.cut_out`.
+      trainer: ``tensorflow``, or ``native``: the same steps in compiled code, which takes less time and needs
+        no TensorFlow; its random numbers are others, so its weights are too.
     """
 
     epochs: int = 80
@@ -59,6 +64,7 @@ class TrainConfig(JsonBase):
     optimizer: str = "sgd"
     initializer: str = GLOROT
     cutout: int = 0
+    trainer: str = TENSORFLOW
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0:
@@ -82,6 +88,8 @@ class TrainConfig(JsonBase):
         if self.initializer not in INITIALIZERS:
             known = ", ".join(INITIALIZERS)
             raise LogGradError(f"initializer '{self.initializer}': choose one of {known}")
+        if self.trainer not in TRAINERS:
+            raise LogGradError(f"trainer '{self.trainer}': choose one of {', '.join(TRAINERS)}")
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate of step 0 .. ``steps`` - 1 of the whole training."""
@@ -90,6 +98,11 @@ class TrainConfig(JsonBase):
         if self.schedule == "exponential":
             return self.learning_rate * DECAY ** (step * self.epochs // steps)
         return self.learning_rate
+
+
+def steps_per_epoch(images: int, config: TrainConfig) -> int:
+    """Full batches in the training split; a split smaller than one batch is one step."""
+    return max(1, images // config.batch_size)
 
 
 # What the fixed networks are trained with, and the hand-made baseline was measured with.

@@ -37,9 +37,10 @@ from loggrad_tf.transform.frontend import FrontEnd
 from loggrad_tf.transform.sensor import requantize
 from models.graph import WEIGHTED, Graph, Op
 from models.keras_net import FoldedWeights
-from models.recipe import TrainConfig
-from models.training.batches import steps_per_epoch, training_batches
-from models.training.descent import Descent, Progress, diverged
+from models.recipe import TrainConfig, steps_per_epoch
+from models.training.batches import training_batches
+from models.training.descent import Descent
+from models.training.loop import Progress, diverged
 
 BITS = range(2, 9)
 INT8_BITS, TERNARY_BITS = 8, 2
@@ -148,7 +149,7 @@ def train(
     Raises:
       LogGradError: the training diverged.
     """
-    # See models.training.fit.begin.
+    # See models.training.keras_fit.begin.
     tf.config.optimizer.set_experimental_options({"remapping": False})
     keras.utils.set_random_seed(seed)
     pixels, labels = data.subset("train")

@@ -18,11 +18,6 @@ from loggrad_tf.transform.sensor import MONO
 from models.recipe import TrainConfig
 
 
-def steps_per_epoch(images: int, config: TrainConfig) -> int:
-    """Full batches in the training split; a split smaller than one batch is one step."""
-    return max(1, images // config.batch_size)
-
-
 def training_batches(
     pixels: np.ndarray,
     labels: np.ndarray,

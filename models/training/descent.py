@@ -6,17 +6,14 @@ training takes not many more (``python -m benchmarks.training``): it traces the 
 optimiser is several operations a variable where TensorFlow has one. A search prepares thousands.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-# Of one epoch: its number, from 0, and the entry of the history that it gave.
-Progress = Callable[[int, dict[str, float]], None]
-# Of one epoch: its number, and the sum of the losses so far; True ends the training.
-Stop = Callable[[int, float], bool]
+from models.training import loop
+from models.training.loop import Progress, Stop
 
 # Of Adam: decay of both moments, and what keeps its divisor from zero.
 _BETAS, _EPSILON = (0.9, 0.999), 1e-7
@@ -73,26 +70,12 @@ class Descent:
         on_epoch: Progress | None = None,
         stop: Stop | None = None,
     ) -> Iterator[dict[str, float]]:
-        """The history, entry by entry; it ends before the last of ``numbers`` if the training diverges.
+        """What :func:`models.training.loop.epochs` says of epochs over ``batches``.
 
         Args:
-          numbers: of the epochs to train.
           after_step: called after every batch.
-          on_epoch: called after each epoch, when the caller has taken its entry.
-          stop: asked after that with the epoch's number and the sum of the training losses of the epochs
-            so far, which estimates how fast a network learns (Ru et al. 2021); True ends the training.
-        Yields:
-          What :meth:`epoch` returns.
         """
-        losses: list[float] = []
-        for number in numbers:
-            found = self.epoch(batches, after_step)
-            losses.append(found["loss"])
-            yield found
-            if on_epoch is not None:
-                on_epoch(number, found)
-            if diverged(found) or (stop is not None and stop(number, sum(losses))):
-                return
+        return loop.epochs(lambda: self.epoch(batches, after_step), numbers, on_epoch, stop)
 
     def epoch(
         self, batches: Iterable[tuple[tf.Tensor, tf.Tensor]], after_step: Callable[[], Any] | None = None
@@ -161,8 +144,3 @@ class Descent:
         else:
             right = tf.equal(tf.argmax(logits, axis=1), tf.argmax(targets, axis=1))
         return tf.reduce_mean(tf.cast(right, tf.float32))
-
-
-def diverged(entry: dict[str, float]) -> bool:
-    """Is the loss of an epoch no number any more?"""
-    return not math.isfinite(entry["loss"])

@@ -1,28 +1,21 @@
 """Training a graph on a data set: one function, deterministic from its seed.
 
-The recipe is a :class:`models.recipe.TrainConfig`; what is drawn says :mod:`models.training.batches`, how a
-step is made :mod:`models.training.descent`.
+The recipe is a :class:`models.recipe.TrainConfig`. It names what makes the steps, TensorFlow
+(:mod:`models.training.keras_fit`) or compiled code of our own (:mod:`models.training.native_fit`); nothing of
+TensorFlow is imported for the latter.
 """
 
 import dataclasses
-import functools
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import FrontEnd
-from loggrad_tf.transform.sensor import requantize
-from models import keras_net
 from models.graph import Graph, output_units
-from models.pruning.channels import Fits, exits
-from models.pruning.masking import MaskUpdates
-from models.recipe import Pruning, TrainConfig
-from models.training.batches import steps_per_epoch, training_batches
-from models.training.descent import Descent, Progress, Stop, diverged
-from models.training.measure import measure
+from models.pruning.channels import Fits
+from models.recipe import NATIVE, Pruning, TrainConfig
+from models.training.loop import Progress, Stop
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,52 +58,28 @@ def train(
     Args:
       on_epoch: called after each epoch with its number, from 0, and its history entry.
       pruning: mask channels while training; the result is the smaller network without them.
-      stop: see :meth:`models.training.descent.Descent.epochs`. A network that is stopped loses the
+      stop: see :func:`models.training.loop.epochs`. A network that is stopped loses the
         channels that are masked by then.
       fits: where ``pruning`` has no sparsity, what it is to end within; a training that ends before
         ``pruning`` does leaves more.
+
+    Raises:
+      LogGradError: what :func:`check` refuses, or a native training where nothing compiles it.
     """
     if fits is not None and pruning is None:
         raise LogGradError("a training that is to end within bounds must prune: give it a pruning")
-    begin(graph, data, config, seed)
-    masked = exits(graph, pruning.exempt_first) if pruning else ()
-    model = keras_net.build(graph, config.fused_bn, masked, config.initializer)
-    pixels, labels = data.subset("train")
-    steps = steps_per_epoch(len(pixels), config) * config.epochs
-    descent = Descent(
-        model,
-        functools.partial(config.rate, steps=steps),
-        config.momentum if config.optimizer == "sgd" else None,
-        config.weight_decay,
-        config.label_smoothing,
-    )
-    batches = training_batches(
-        requantize(pixels, data.sensor, front_end.sensor),
-        labels,
-        graph.output_units,
-        front_end,
-        config,
-        seed,
-    )
-    masks = MaskUpdates(model, graph, pruning, steps, fits) if pruning else None
-    after_step = masks.after_step if masks else None
-    history = tuple(descent.epochs(batches, range(config.epochs), after_step, on_epoch, stop))
-    if masks is not None:
-        graph, model = masks.shrunk()
-    val_error, val_loss = measure(model, data, front_end, "val")
-    return TrainResult(
-        val_error=val_error,
-        val_loss=val_loss,
-        train_error=history[-1]["error"],
-        history=history,
-        graph=graph,
-        weights=tuple(np.asarray(w) for w in model.get_weights()),
-        stopped=len(history) < config.epochs and not diverged(history[-1]),
-    )
+    check(graph, data, config)
+    if config.trainer == NATIVE:
+        from models.training import native_fit
+
+        return native_fit.train(graph, data, front_end, config, seed, on_epoch, pruning, stop, fits)
+    from models.training import keras_fit
+
+    return keras_fit.train(graph, data, front_end, config, seed, on_epoch, pruning, stop, fits)
 
 
-def begin(graph: Graph, data: DataSet, config: TrainConfig, seed: int) -> None:
-    """What comes before any training: checks, TensorFlow's options, and all seeds.
+def check(graph: Graph, data: DataSet, config: TrainConfig) -> None:
+    """What comes before any training.
 
     Raises:
       LogGradError: a network of other outputs than ``data`` needs, or a shift or cutout beyond the image.
@@ -124,8 +93,3 @@ def begin(graph: Graph, data: DataSet, config: TrainConfig, seed: int) -> None:
         raise LogGradError(f"shift {config.shift} is not below the image side {min(graph.input_shape[:2])}")
     if config.cutout > min(graph.input_shape[:2]):
         raise LogGradError(f"cutout {config.cutout} is beyond the image side {min(graph.input_shape[:2])}")
-    # TensorFlow's remapper fuses a convolution with the addition of a padded map into a oneDNN
-    # kernel that crashes the process (2.21), and its fusions do not speed up training.
-    tf.config.optimizer.set_experimental_options({"remapping": False})
-    # Sets NumPy's, Python's and TensorFlow's seeds; initialisers and shuffles derive from it.
-    keras.utils.set_random_seed(seed)

@@ -1,8 +1,8 @@
 """The float network on one split of a data set: its logits, classes, error, loss and confusions."""
 
 import math
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from loggrad_tf.confusion import Confusion
@@ -10,17 +10,20 @@ from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.transform.frontend import FrontEnd
 from loggrad_tf.transform.sensor import requantize
 
+if TYPE_CHECKING:
+    import keras
+
 # Images of one step of predict, and their pixels: of 224x224 pixels 47 images.
 _BATCH_IMAGES, _BATCH_PIXELS = 256, 256 * 96 * 96
 
 
-def logits(model: keras.Model, data: DataSet, front_end: FrontEnd, split: str) -> np.ndarray:
+def logits(model: "keras.Model", data: DataSet, front_end: FrontEnd, split: str) -> np.ndarray:
     """The float network's outputs on one split, (N, units)."""
     pixels, _ = data.subset(split)
     return predict(model, front_end, requantize(pixels, data.sensor, front_end.sensor))
 
 
-def predict(model: keras.Model, front_end: FrontEnd, pixels: np.ndarray) -> np.ndarray:
+def predict(model: "keras.Model", front_end: FrontEnd, pixels: np.ndarray) -> np.ndarray:
     """The float network's outputs, (N, units), in batches that shrink as the images grow.
 
     Args:
@@ -40,15 +43,19 @@ def classify(scores: np.ndarray) -> np.ndarray:
     return (scores[:, 0] > 0).astype(np.int64) if scores.shape[1] == 1 else scores.argmax(axis=1)
 
 
-def evaluate(model: keras.Model, data: DataSet, front_end: FrontEnd, split: str) -> float:
+def evaluate(model: "keras.Model", data: DataSet, front_end: FrontEnd, split: str) -> float:
     """Error rate 0..1 on one split; a network that diverged counts as always wrong."""
     return measure(model, data, front_end, split)[0]
 
 
-def measure(model: keras.Model, data: DataSet, front_end: FrontEnd, split: str) -> tuple[float, float]:
+def measure(model: "keras.Model", data: DataSet, front_end: FrontEnd, split: str) -> tuple[float, float]:
     """Error rate 0..1 and mean cross-entropy in nats on one split; (1, infinity) if it diverged."""
-    labels = data.labels_of(split)
-    scores = logits(model, data, front_end, split).astype(np.float64)
+    return judged(logits(model, data, front_end, split), data.labels_of(split))
+
+
+def judged(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """Error rate 0..1 and mean cross-entropy in nats of logits (N, units); (1, infinity) if not finite."""
+    scores = scores.astype(np.float64)
     if not np.isfinite(scores).all():
         return 1.0, math.inf
     return float(np.mean(classify(scores) != labels)), float(cross_entropies(scores, labels).mean())
@@ -67,7 +74,7 @@ def cross_entropies(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.logaddexp.reduce(classes, axis=1) - right
 
 
-def confusions(model: keras.Model, data: DataSet, front_end: FrontEnd) -> dict[str, Confusion]:
+def confusions(model: "keras.Model", data: DataSet, front_end: FrontEnd) -> dict[str, Confusion]:
     """Which classes the float network takes for which on ``val`` and ``test``; one that diverged answers
     nothing of use."""
     answers = {split: classify(logits(model, data, front_end, split)) for split in ("val", "test")}

@@ -22,10 +22,12 @@ from loggrad_tf.transform.sensor import requantize
 from loggrad_tf.transform.trainable import BEND, FLOOR, GAIN, WIDTH, TrainableQuantizer
 from models import keras_net
 from models.graph import Graph
-from models.recipe import TrainConfig
-from models.training.batches import steps_per_epoch, training_batches
-from models.training.descent import Descent, Progress, diverged
-from models.training.fit import TrainResult, begin
+from models.recipe import TrainConfig, steps_per_epoch
+from models.training.batches import training_batches
+from models.training.descent import Descent
+from models.training.fit import TrainResult
+from models.training.keras_fit import begin
+from models.training.loop import Progress, diverged
 from models.training.measure import measure
 
 

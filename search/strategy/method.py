@@ -11,7 +11,7 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 from loggrad_tf.knob import NONE, Knob, flags_of, knob, named, parts, positive, rising
 from models.graph import SAME, VALID
-from models.recipe import TrainConfig
+from models.recipe import TRAINERS, TrainConfig
 from search.cost.costs import MODELS
 from search.cost.objectives import ERROR, LOSS
 from search.space.spaces import MUNAS, SPACES, START_NAMES, MunasSpace, Space, StagedSpace
@@ -50,8 +50,8 @@ class Final(JsonBase):
         return dataclasses.replace(brief, **changes)
 
 
-# No flag gives these, and journals of searches that were begun before there was a choice do not name them.
-_UNNAMED = ("optimizer", "initializer", "cutout")
+# Journals of searches that were begun before there was a choice do not name these.
+_UNNAMED = ("optimizer", "initializer", "cutout", "trainer")
 
 # Knobs of muNAS' space; networks of the staged one all have batch norm and the same padding.
 OF_MUNAS = ("varied", "always_bn", "padding")
@@ -146,6 +146,11 @@ class Method(JsonBase):
                 "Training epochs per candidate; of fewer than 1,000 images in proportion more.", lower=1
             ),
             fused_bn=Knob("Batch norm by fewer, longer operations than Keras' own.", rare=True),
+            trainer=Knob(
+                "What trains candidates: tensorflow, or native, which g++ compiles here: the same steps in"
+                " less time, from other random numbers.",
+                choices=TRAINERS,
+            ),
         )
     )
     final: Final

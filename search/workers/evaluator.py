@@ -1,8 +1,8 @@
 """What a worker does with a candidate: train it, keep its weights, report its errors.
 
 This module is light; TensorFlow is imported inside :func:`open_evaluator`, in the worker, on
-one thread and with deterministic operations. The same task gives the same outcome in any
-worker, whatever it trained before.
+one thread and with deterministic operations, and not at all if candidates are trained natively. The same task
+gives the same outcome in any worker, whatever it trained before.
 """
 
 import dataclasses
@@ -17,8 +17,11 @@ import numpy as np
 from loggrad_tf import arrays
 from loggrad_tf.data import dataset
 from loggrad_tf.transform.frontend import FrontEnd
+from models import progress
 from models.graph import WEIGHTED, Graph
-from models.recipe import Pruning, TrainConfig
+from models.recipe import NATIVE, Pruning, TrainConfig
+from models.training import fit
+from models.training.native import library
 from models.training.reproducible import start_tensorflow
 from search.cost.objectives import Within
 from search.record.history import Outcome
@@ -100,18 +103,13 @@ def load_weights(path: Path) -> tuple[np.ndarray, ...]:
 
 
 def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
-    """Set up a worker: data set mapped from disk, TensorFlow ready."""
-    start_tensorflow()
-    import keras
-
-    from models import progress
-    from models.training import fit
-
+    """Set up a worker: data set mapped from disk, TensorFlow or the native training step ready."""
+    forget = _prepare(spec.train)
     data = dataset.open_prepared(spec.data)
     chance = entropy(data.labels_of("train"))
 
     def evaluate(task: Task) -> Outcome:
-        keras.backend.clear_session()
+        forget()
         name = task.name or f"{spec.label} {task.index}"
         show = progress.of_epochs(name, spec.train.epochs) if spec.label else None
         limits = dict(task.limits)
@@ -146,3 +144,14 @@ def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
         )
 
     return evaluate
+
+
+def _prepare(config: TrainConfig) -> Callable[[], object]:
+    """Make ready what trains; returns what forgets all that was trained."""
+    if config.trainer == NATIVE:
+        library.load()
+        return lambda: None
+    start_tensorflow()
+    import keras
+
+    return keras.backend.clear_session

@@ -1,0 +1,81 @@
+"""Training a graph in TensorFlow; what is drawn says :mod:`models.training.batches`, how a step is made
+:mod:`models.training.descent`."""
+
+import functools
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.transform.frontend import FrontEnd
+from loggrad_tf.transform.sensor import requantize
+from models import keras_net
+from models.graph import Graph
+from models.pruning.channels import Fits, exits
+from models.pruning.masking import MaskUpdates
+from models.recipe import Pruning, TrainConfig, steps_per_epoch
+from models.training.batches import training_batches
+from models.training.descent import Descent
+from models.training.fit import TrainResult, check
+from models.training.loop import Progress, Stop, diverged
+from models.training.measure import measure
+
+
+def train(
+    graph: Graph,
+    data: DataSet,
+    front_end: FrontEnd,
+    config: TrainConfig,
+    seed: int,
+    on_epoch: Progress | None = None,
+    pruning: Pruning | None = None,
+    stop: Stop | None = None,
+    fits: Fits | None = None,
+) -> TrainResult:
+    """See :func:`models.training.fit.train`."""
+    begin(graph, data, config, seed)
+    masked = exits(graph, pruning.exempt_first) if pruning else ()
+    model = keras_net.build(graph, config.fused_bn, masked, config.initializer)
+    pixels, labels = data.subset("train")
+    steps = steps_per_epoch(len(pixels), config) * config.epochs
+    descent = Descent(
+        model,
+        functools.partial(config.rate, steps=steps),
+        config.momentum if config.optimizer == "sgd" else None,
+        config.weight_decay,
+        config.label_smoothing,
+    )
+    batches = training_batches(
+        requantize(pixels, data.sensor, front_end.sensor),
+        labels,
+        graph.output_units,
+        front_end,
+        config,
+        seed,
+    )
+    masks = MaskUpdates(model, graph, pruning, steps, fits) if pruning else None
+    after_step = masks.after_step if masks else None
+    history = tuple(descent.epochs(batches, range(config.epochs), after_step, on_epoch, stop))
+    if masks is not None:
+        graph, model = masks.shrunk()
+    val_error, val_loss = measure(model, data, front_end, "val")
+    return TrainResult(
+        val_error=val_error,
+        val_loss=val_loss,
+        train_error=history[-1]["error"],
+        history=history,
+        graph=graph,
+        weights=tuple(np.asarray(w) for w in model.get_weights()),
+        stopped=len(history) < config.epochs and not diverged(history[-1]),
+    )
+
+
+def begin(graph: Graph, data: DataSet, config: TrainConfig, seed: int) -> None:
+    """What comes before any training in TensorFlow: checks, its options, and all seeds."""
+    check(graph, data, config)
+    # TensorFlow's remapper fuses a convolution with the addition of a padded map into a oneDNN
+    # kernel that crashes the process (2.21), and its fusions do not speed up training.
+    tf.config.optimizer.set_experimental_options({"remapping": False})
+    # Sets NumPy's, Python's and TensorFlow's seeds; initialisers and shuffles derive from it.
+    keras.utils.set_random_seed(seed)

@@ -1,0 +1,57 @@
+// From linear pixels P to a network's input: moved, encoded, and laid out image by lane.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "network.h"
+
+namespace native {
+
+// What becomes of one image: it is moved by `rows` and `columns`, mirrored, and a square is cut out of it.
+struct Draw {
+    int32_t rows, columns, mirrored, cut, top, left;
+};
+
+enum Format { TABLE, LOG_GRADIENT, LEVELS };
+
+// An input format, see loggrad_tf/transform/frontend.py.
+//
+// TABLE: `values` is the input of each P. LOG_GRADIENT: `logarithms` is log(P + c). LEVELS: by `ratios`, `shift`, `offset`.
+struct FrontEnd {
+    int32_t format, rows, columns;  // of the pixels
+    int32_t valid;                  // only pixels that have four neighbours
+    int32_t offset, shift, ratio_count;
+    const int32_t* ratios;
+    const float* values;
+    const double* logarithms;
+    int32_t last;    // the column that column 0 of a mirrored image comes from
+    int32_t cutout;  // side of the square
+};
+
+class Encoder {
+   public:
+    explicit Encoder(const FrontEnd& front) : front_(front) {}
+    int rows() const { return front_.rows - 2 * front_.valid; }
+    int columns() const { return front_.columns - 2 * front_.valid; }
+    size_t image_size() const { return size_t(front_.rows) * front_.columns; }
+
+    // Write the input of one image into its lane; `draw` may be null: the image as it is.
+    void encode(const uint16_t* pixels, const Draw* draw, float* lane, ptrdiff_t pitch);
+
+   private:
+    void move(const uint16_t* pixels, const Draw& draw);
+    void encode_row(int row, float* out);
+
+    const FrontEnd& front_;
+    std::vector<int> places_;
+    std::vector<uint16_t> moved_;
+    const uint16_t* image_ = nullptr;
+    std::vector<double> horizontal_, lighter_, darker_;
+    std::vector<float> row_;
+};
+
+// The input of `indices` into the network's first layer; lanes without an image are 0.
+void read_batch(Network&, Encoder&, const uint16_t* pixels, const int64_t* indices, const Draw* draws);
+
+}  // namespace native

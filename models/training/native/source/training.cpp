@@ -1,0 +1,123 @@
+// The loss and its gradient by the logits, the pass through all layers, and the optimisers.
+#include "training.h"
+
+#include <cmath>
+
+namespace native {
+
+void forward(Network& network, bool training) {
+    for (Layer& layer : network.layers) {
+        if (layer.kind == INPUT) continue;
+        const bool measured = training && layer.normed;
+        Statistics statistics(measured ? layer.channels : 0);
+        if (layer.weighted()) {
+            convolve(network, layer, measured ? &statistics : nullptr);
+        } else {
+            reduce(network, layer);
+            for (int g = 0; measured && g < network.batch.groups; g++)
+                for (int c = 0; c < layer.channels; c++)
+                    for (int row = 0; row < layer.rows; row++)
+                        statistics.add(network.batch, g, c, layer.linear.at(g, c, row, 0), layer.columns);
+        }
+        finish(network, layer, measured ? &statistics : nullptr);
+    }
+}
+
+void backward(Network& network) {
+    for (size_t k = network.layers.size() - 1; k > 0; k--) {
+        Layer& layer = network.layers[k];
+        if (!layer.learns) continue;
+        finish_back(network, layer);
+        if (layer.weighted())
+            convolve_back(network, layer);
+        else
+            reduce_back(network, layer);
+    }
+}
+
+namespace {
+
+// Cross-entropy of one image by its logits, its gradient by them, and whether it is classified rightly.
+struct Entropy {
+    std::vector<double> gradient;
+    double loss;
+    bool right;
+
+    // One logit: the second class' against 0.
+    void binary(float logit, int label, float smoothing) {
+        const double target = label * (1 - smoothing) + smoothing / 2, z = logit;
+        loss = std::fmax(z, 0) - z * target + std::log1p(std::exp(-std::fabs(z)));
+        gradient[0] = 1 / (1 + std::exp(-z)) - target;
+        right = (logit > 0) == (label == 1);
+    }
+
+    void categorical(const std::vector<float>& logits, int label, float smoothing) {
+        const int classes = logits.size();
+        int best = 0;
+        for (int k = 1; k < classes; k++)
+            if (logits[k] > logits[best]) best = k;
+        double sum = 0;
+        for (int k = 0; k < classes; k++) sum += std::exp(double(logits[k]) - logits[best]);
+        loss = 0;
+        for (int k = 0; k < classes; k++) {
+            const double score = double(logits[k]) - logits[best] - std::log(sum);
+            const double target = (k == label ? 1 - smoothing : 0.0f) + smoothing / classes;
+            loss -= target * score;
+            gradient[k] = std::exp(score) - target;
+        }
+        right = best == label;
+    }
+};
+
+}  // namespace
+
+Report loss_gradient(Network& network, const Descent& descent, const int32_t* labels) {
+    Layer& last = network.layers.back();
+    const int units = last.channels, images = network.batch.images;
+    std::vector<float> logits(units);
+    Entropy entropy{std::vector<double>(units), 0, false};
+    double loss = 0;
+    int right = 0;
+    for (int image = 0; image < network.batch.groups * LANES; image++) {
+        const int g = image / LANES, lane = image % LANES;
+        const bool real = image < images;
+        if (real) {
+            for (int k = 0; k < units; k++) logits[k] = (*last.value.at(g, k, 0, 0))[lane];
+            if (units == 1)
+                entropy.binary(logits[0], labels[image], descent.smoothing);
+            else
+                entropy.categorical(logits, labels[image], descent.smoothing);
+            loss += entropy.loss;
+            right += entropy.right;
+        }
+        for (int k = 0; k < units; k++)
+            (*last.gradient.at(g, k, 0, 0))[lane] = real ? float(entropy.gradient[k] / images) : 0.0f;
+    }
+    return {float(loss / images), float(right) / images};
+}
+
+void descend(Network& network, Descent& descent, float rate) {
+    constexpr float FIRST = 0.9f, SECOND = 0.999f, SMALL = 1e-7f;
+    const size_t count = network.parameter_count;
+    float *weights = network.parameters, *first = descent.slots, *second = descent.slots + count;
+    const float* gradients = network.gradients;
+    if (descent.decay != 0)
+        for (size_t k = 0; k < count; k++) weights[k] -= weights[k] * (rate * descent.decay);
+    if (!descent.adam) {
+        for (size_t k = 0; k < count; k++) {
+            first[k] = first[k] * descent.momentum - rate * gradients[k];
+            weights[k] += first[k];
+        }
+        return;
+    }
+    const float step = rate * std::sqrt(1 - descent.powers[1]) / (1 - descent.powers[0]);
+    for (size_t k = 0; k < count; k++) {
+        first[k] += (gradients[k] - first[k]) * (1 - FIRST);
+        second[k] += (gradients[k] * gradients[k] - second[k]) * (1 - SECOND);
+        weights[k] -= first[k] * step / (std::sqrt(second[k]) + SMALL);
+    }
+    descent.powers[0] *= FIRST;
+    descent.powers[1] *= SECOND;
+}
+
+}  // namespace native
