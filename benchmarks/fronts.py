@@ -10,6 +10,7 @@ import numpy as np
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.parallel import processors
 from models.graph import Graph
+from models.recipe import OVERFITTING, RECIPES
 from search.cost.objectives import Bounds, Point, overrun
 from search.record.history import Record
 from search.run.config import Config
@@ -43,9 +44,14 @@ def retrain(
 ) -> dict[int, Point]:
     """Train every member from scratch for ``epochs`` and score it on the test split, once.
 
-    The recipe is the search's own for so many epochs; seeds are the candidates' own.
+    The recipe is the search's own for so many epochs, or the long one if a network would overfit by then;
+    seeds are the candidates' own.
     """
-    recipe = dataclasses.replace(config.method.train, epochs=epochs, fused_bn=True)
+    brief = config.method.train
+    recipe = dataclasses.replace(brief, epochs=epochs, fused_bn=True)
+    if epochs >= OVERFITTING:
+        long = RECIPES["long"](config.size)
+        recipe = dataclasses.replace(long, epochs=epochs, trainer=brief.trainer)
     tasks = [Task(i, network(records[i], config), training_seed(config.seed, i)) for i in front]
     graphs = {task.index: task.graph for task in tasks}
     spec = dataclasses.replace(config.training(data.path, Path()), train=recipe, rungs=())

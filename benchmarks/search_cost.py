@@ -11,6 +11,12 @@ differs in flags of :mod:`search.evolve` alone:
     full+bn       full with batch norm behind every layer
     full+loss     full with parents ranked by their validation loss
 
+Arms of ``--scale=spaces`` have the counts and bounds of the quick profile:
+
+    munas         muNAS' space, padded, as the quick profile draws from it
+    staged        the staged space: random networks, then evolution
+    drawn         the staged space, random networks alone
+
 Cost is the CPU time of all processes of a search, imports and proposals included. Faithful gets
 ``--budget`` CPU-seconds a seed, the others ``--share`` of it. Selection sees the validation split
 alone. Then the front of each search, and that of ``full`` after a tenth of faithful's cost, is
@@ -40,25 +46,39 @@ from loggrad_tf.data import dataset
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import write_whole
+from models.recipe import LONGEST, TRAINERS
 from search.cost.objectives import Point, best, overrun, pareto_front
 from search.record.history import Record
 from search.run import rundir
 from search.run.config import Config
 
 FLAGS = flags.FLAGS
-flags.DEFINE_enum("scale", "quick", ["quick", "full"], "quick: minutes, for a look; full: hours.")
+flags.DEFINE_enum(
+    "scale",
+    "quick",
+    ["quick", "full", "spaces"],
+    "quick: minutes, for a look; full: hours; spaces: the two spaces, and evolution beside random networks.",
+)
 flags.DEFINE_string("data", None, "Data set [../shared/data/crops if it is there, else synthetic].")
 flags.DEFINE_string("out", "runs/search_cost", "Where runs and results go.")
-flags.DEFINE_list(
-    "arms", ["faithful", "feasible", "random", "full"], "Arms to run, see --help of the module."
+flags.DEFINE_list("arms", None, "Arms to run, see --help of the module [those of the scale].")
+flags.DEFINE_integer("seeds", None, "Seeds [quick 1, full and spaces 3].", lower_bound=1)
+flags.DEFINE_float(
+    "budget",
+    None,
+    "CPU-seconds of faithful and of the spaces [quick 200, full 900, spaces 300].",
+    lower_bound=1,
 )
-flags.DEFINE_integer("seeds", None, "Seeds [quick 1, full 3].", lower_bound=1)
-flags.DEFINE_float("budget", None, "CPU-seconds of faithful [quick 200, full 900].", lower_bound=1)
-flags.DEFINE_float("share", 0.25, "Share of the budget for all other arms.", lower_bound=0.01, upper_bound=1)
+flags.DEFINE_float(
+    "share", 0.25, "Share of faithful's budget for all other arms.", lower_bound=0.01, upper_bound=1
+)
+flags.DEFINE_enum("trainer", "tensorflow", list(TRAINERS), "What trains, see search.evolve.")
 flags.DEFINE_boolean("retrain", True, "Train the fronts from scratch and score them on the test split.")
 
+MUNAS_COUNTS = ("--resources=munas", "--space=munas", "--padding=valid")
 CROPS = Path(__file__).resolve().parents[2] / "shared" / "data" / "crops"
 _PLAIN = (
+    *MUNAS_COUNTS,
     "--nopruning",
     "--max_overrun=none",
     "--nounique",
@@ -69,6 +89,7 @@ _PLAIN = (
     "--noalways_bn",
 )
 _FULL = (
+    *MUNAS_COUNTS,
     "--nopruning",
     "--max_overrun=1",
     "--unique",
@@ -92,7 +113,14 @@ ARMS = {
     "full-fused_bn": (*_FULL, "--nofused_bn"),
     "full+bn": (*_FULL, "--always_bn"),
     "full+loss": (*_FULL, "--rank_by=loss"),
+    "munas": ("--space=munas",),
+    "staged": (),
+    "drawn": ("--population=100000",),
 }
+
+
+# Those that are set beside faithful, with a part of its cost.
+ARMS_WITH_A_SHARE = tuple(arm for arm in ARMS if arm not in ("faithful", "munas", "staged", "drawn"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,13 +128,16 @@ class Scale:
     """Sizes of the protocol. The bounds are the paper's.
 
     Attributes:
+      arms: that run if none are named.
       size: side of the images, pixels.
       epochs: of a candidate.
       population, sample: of the evolution.
-      final_epochs: of the networks that are scored.
+      final_epochs: of the networks that are scored; from :data:`models.recipe.OVERFITTING` on by the long
+        recipe.
       seeds, budget: defaults of the flags.
     """
 
+    arms: tuple[str, ...]
     size: int
     epochs: int
     population: int
@@ -119,14 +150,18 @@ class Scale:
     def flags(self) -> tuple[str, ...]:
         return (
             f"--size={self.size}", f"--epochs={self.epochs}", f"--population={self.population}",
-            f"--sample={self.sample}", "--final_epochs=0", "--resources=munas",
-            "--space=munas", "--padding=valid", "--rounds=100000", "--workers=1",
+            f"--sample={self.sample}", "--final_epochs=0", "--rounds=100000", "--workers=1",
+            f"--trainer={FLAGS.trainer}",
         )  # fmt: skip
 
 
+_USUAL, _SPACES = ("faithful", "feasible", "random", "full"), ("munas", "staged", "drawn")
 SCALES = {
-    "quick": Scale(size=32, epochs=6, population=8, sample=3, final_epochs=10, seeds=1, budget=200),
-    "full": Scale(size=32, epochs=6, population=12, sample=4, final_epochs=20, seeds=3, budget=900),
+    "quick": Scale(_USUAL, size=32, epochs=6, population=8, sample=3, final_epochs=10, seeds=1, budget=200),
+    "full": Scale(_USUAL, size=32, epochs=6, population=12, sample=4, final_epochs=20, seeds=3, budget=900),
+    "spaces": Scale(
+        _SPACES, size=48, epochs=8, population=16, sample=6, final_epochs=LONGEST, seeds=3, budget=300
+    ),
 }
 
 
@@ -207,18 +242,19 @@ def _row(run: Run, cost: float, scale: Scale, data: DataSet, worst_error: float)
 
 def main(argv: list[str]) -> None:
     del argv
-    unknown = [arm for arm in FLAGS.arms if arm not in ARMS]
+    scale = SCALES[FLAGS.scale]
+    arms = FLAGS.arms or scale.arms
+    unknown = [arm for arm in arms if arm not in ARMS]
     if unknown:
         raise LogGradError(f"--arms={unknown[0]}: no such arm; choose from {', '.join(ARMS)}")
-    scale = SCALES[FLAGS.scale]
     spec = FLAGS.data or (f"folder:{CROPS}" if CROPS.is_dir() else "synthetic")
     seeds, budget = FLAGS.seeds or scale.seeds, FLAGS.budget or scale.budget
     out = Path(FLAGS.out)
     data = dataset.load(spec, size=scale.size)
     runs = []
     for seed in range(seeds):
-        for arm in FLAGS.arms:
-            cost = budget if arm == "faithful" else FLAGS.share * budget
+        for arm in arms:
+            cost = FLAGS.share * budget if arm in ARMS_WITH_A_SHARE else budget
             print(f"{arm}, seed {seed}: {cost:.0f} CPU-seconds", flush=True)
             runs.append(search(arm, seed, scale, spec, cost, out))
     counts = np.bincount(data.labels_of("train"), minlength=len(data.class_names))

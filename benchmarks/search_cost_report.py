@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.folds import Estimate
 from loggrad_tf.files import write_whole
 
 Curves = dict[tuple[str, int], list[tuple[float, float]]]
@@ -24,6 +25,9 @@ STYLES = {
     "full-fused_bn": ("#4B0082", "d"),
     "full+bn": ("#8B4513", "h"),
     "full+loss": ("#228B22", ">"),
+    "munas": ("#000000", "o"),
+    "staged": ("#D55E00", "D"),
+    "drawn": ("#0072B2", "^"),
 }
 
 
@@ -45,7 +49,29 @@ def text(rows: list[dict[str, Any]], curves: Curves, data: str, budget: float) -
             f" | {_spread(own, 'validation_hypervolume')} | {_spread(own, 'test_hypervolume')}"
             f" | {_spread(own, 'test_error_of_the_best_by_validation')} | {_matched(arm, curves)} |"
         )
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *_differences(rows)]) + "\n"
+
+
+def _differences(rows: list[dict[str, Any]]) -> list[str]:
+    """What the staged space's evolution has more than each other of its scale, paired by seed."""
+    found = []
+    keys = {
+        "hypervolume, test": "test_hypervolume",
+        "test error of the best": "test_error_of_the_best_by_validation",
+    }
+    for other in ("munas", "drawn"):
+        for name, key in keys.items():
+            own, its = ({r["seed"]: r[key] for r in rows if r["arm"] == arm} for arm in ("staged", other))
+            pairs = [(own[s], its[s]) for s in own if own[s] is not None and its.get(s) is not None]
+            if len(pairs) > 1:
+                more = [a - b for a, b in pairs]
+                error = statistics.stdev(more) / len(more) ** 0.5
+                low, high = Estimate(statistics.mean(more), error, len(more) - 1).interval
+                found.append(
+                    f"staged less {other}, {name}: {statistics.mean(more):+.4f}, 95 % interval"
+                    f" {low:+.4f} to {high:+.4f} ({len(more)} seeds, paired)"
+                )
+    return ["", *found] if found else []
 
 
 def _mean(rows: list[dict[str, Any]], key: str, digits: int) -> str:
