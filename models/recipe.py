@@ -143,8 +143,7 @@ class Pruning(JsonBase):
 
     Attributes:
       sparsity: share of the prunable channels that are gone at the end, 0 to 1, both excluded.
-        One channel of every group stays, whatever the share. None: as many as must go until the network
-        fits what the training is given bounds for, see :func:`models.pruning.channels.fitting`.
+        One channel of every group stays, whatever the share.
       begin: share of the training at which pruning begins (muNAS: epoch 40 of 80).
       end: share of the training at which ``sparsity`` is reached (epoch 75 of 80); the masks
         stay as they are from there on, and the rest of the training recovers.
@@ -152,14 +151,14 @@ class Pruning(JsonBase):
       exempt_first: layers fed by the input keep all their channels.
     """
 
-    sparsity: float | None
+    sparsity: float
     begin: float = 0.5
     end: float = 0.9375
     every: int = 16
     exempt_first: bool = True
 
     def __post_init__(self) -> None:
-        if self.sparsity is not None and not 0 < self.sparsity < 1:
+        if not 0 < self.sparsity < 1:
             raise LogGradError(f"sparsity {self.sparsity}: give a share between 0 and 1, both excluded")
         if not 0 <= self.begin < self.end <= 1:
             raise LogGradError(
@@ -169,20 +168,16 @@ class Pruning(JsonBase):
             raise LogGradError(f"{self.every} batches between two rankings: at least 1 is needed")
 
     @classmethod
-    def early(cls, sparsity: float | None) -> Self:
+    def early(cls, sparsity: float) -> Self:
         """For a learning rate that falls to zero: muNAS' times would leave none of it to recover with."""
         return cls(sparsity, begin=0.05, end=0.4)
 
     def sparsity_after(self, batches: int, total: int) -> float | None:
-        """The share to mask after ``batches`` of ``total``, or None if no ranking is due then.
-
-        Without a ``sparsity`` it is the share of those that go at the end, 1 there.
-        """
-        final = 1.0 if self.sparsity is None else self.sparsity
+        """The share to mask after ``batches`` of ``total``, or None if no ranking is due then."""
         begin = min(math.floor(self.begin * total), total - 1)
         end = max(math.floor(self.end * total), begin + 1)
         if batches == end:
-            return final
+            return self.sparsity
         if not begin < batches < end or (batches - begin) % self.every:
             return None
-        return final * (1 - (1 - (batches - begin) / (end - begin)) ** 3)
+        return self.sparsity * (1 - (1 - (batches - begin) / (end - begin)) ** 3)

@@ -15,7 +15,7 @@ TensorFlow is none of this module's business.
 
 import dataclasses
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from scipy.special import ndtr
@@ -25,8 +25,6 @@ from models.graph import WEIGHTED, Graph, Op
 
 # Ops that make new channels from all they are given; every other kind keeps those of its inputs.
 READERS = ("conv", "dense")
-# Is a network of that form within what it may cost?
-Fits = Callable[[Graph], bool]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,71 +250,11 @@ def live_channels(scores: Mapping[str, np.ndarray], sparsity: float) -> dict[str
     The lowest scores of all groups together go; the best channel of a group stays. Of equals
     the earlier one goes.
     """
-    total = sum(len(s) for s in scores.values())
-    return _without(scores, _weakest_first(scores)[: round(sparsity * total)])
-
-
-def fitting(
-    graph: Graph, scores: Mapping[str, np.ndarray], fits: Fits, part: float = 1.0
-) -> dict[str, np.ndarray]:
-    """Which channels live when the network must fit: bool, in the form of ``scores``.
-
-    Beside the best channel of each group the others live in the order of their scores, as long as the
-    network fits. One with which it does not goes, and with it the weaker ones of its group, which cost the
-    same; of the other groups, weaker ones may live. So not one channel more would fit, as long as costs
-    grow with widths; that the network fits is asked of what is returned, whatever costs do. Up to the first
-    one that goes the order is searched by halving: ``fits`` is asked about log2(channels) times, and once
-    for each channel that lives after that and each group, 13 times in all for four layers. The rest takes
-    2 ms.
-
-    Args:
-      scores: of :func:`saliency`.
-      fits: asked of ``graph`` with other channel counts.
-      part: of the channels that go only the weakest, so large a share of them, 0..1.
-    Raises:
-      LogGradError: not even one channel of each group fits.
-    """
-    order = _weakest_first(scores)
-
-    def fit(gone: Collection[int]) -> bool:
-        live = _without(scores, gone)
-        return fits(resized(graph, {name: int(channels.sum()) for name, channels in live.items()}))
-
-    if fit(()):
-        return _without(scores, ())
-    if not fit(order):
-        raise LogGradError(
-            "pruning cannot end within the bounds: the network is over them with one channel in each of"
-            f" {', '.join(scores)}; raise the bounds or begin with another network"
-        )
-    over, enough = 0, len(order)
-    while enough - over > 1:
-        middle = (over + enough) // 2
-        over, enough = (over, middle) if fit(order[:middle]) else (middle, enough)
-    owner = np.repeat(np.arange(len(scores)), [len(s) for s in scores.values()])
-    gone, full = list(order[:enough]), {owner[order[enough - 1]]}
-    for channel in order[:enough][::-1]:
-        if owner[channel] in full:
-            continue
-        if fit(fewer := [c for c in gone if c != channel]):
-            gone = fewer
-        else:
-            full.add(owner[channel])
-    return _without(scores, gone[: round(part * len(gone))])
-
-
-def _weakest_first(scores: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Places of all channels, group after group, but of the best one of each; of equals the earlier first."""
     flat = np.concatenate([np.zeros(0), *scores.values()])
     starts = np.cumsum([0, *(len(s) for s in scores.values())])
     best = [start + int(np.argmax(s)) for start, s in zip(starts, scores.values(), strict=False)]
     order = np.argsort(flat, kind="stable")
-    return order[~np.isin(order, best)]
-
-
-def _without(scores: Mapping[str, np.ndarray], gone: Collection[int]) -> dict[str, np.ndarray]:
-    """Which channels live when those at some places go: bool, in the form of ``scores``."""
-    starts = np.cumsum([0, *(len(s) for s in scores.values())])
-    live = np.ones(starts[-1], bool)
-    live[np.asarray(gone, int)] = False
+    order = order[~np.isin(order, best)]
+    live = np.ones(len(flat), bool)
+    live[order[: round(sparsity * len(flat))]] = False
     return {name: live[a:b] for name, a, b in zip(scores, starts, starts[1:], strict=False)}

@@ -3,11 +3,9 @@
 import keras
 import numpy as np
 
-from loggrad_tf.errors import LogGradError
 from models import keras_net
 from models.graph import WEIGHTED, Graph, Op
 from models.pruning import channels as pruning
-from models.pruning.channels import Fits
 from models.pruning.shrink import shrink
 from models.recipe import Pruning
 
@@ -22,21 +20,9 @@ class MaskUpdates:
       live: by the name of the group, bool per channel: the masks in force.
     """
 
-    def __init__(
-        self, model: keras.Model, graph: Graph, settings: Pruning, steps: int, fits: Fits | None = None
-    ) -> None:
-        """Begin with all channels.
-
-        Args:
-          steps: batches in the whole training.
-          fits: asked, at each ranking, which channels must go until the network fits: where ``settings``
-            have no sparsity, and only there.
-        Raises:
-          LogGradError: both a sparsity and ``fits`` or neither, or no network is narrow enough.
-        """
-        if (settings.sparsity is None) != (fits is not None):
-            raise LogGradError("pruning ends at a sparsity or within bounds: give one of them")
-        self._model, self._fits = model, fits
+    def __init__(self, model: keras.Model, graph: Graph, settings: Pruning, steps: int) -> None:
+        """``steps`` is the number of batches in the whole training."""
+        self._model = model
         self._graph, self._settings, self._steps = graph, settings, steps
         self._done = 0
         self._groups = pruning.prunable(graph, settings.exempt_first)
@@ -45,8 +31,6 @@ class MaskUpdates:
         self._makers = [op for op in graph.ops if op.kind in WEIGHTED and op.name in names]
         self._readers = pruning.readers(graph, {group.name for group in self._groups})
         self.live = {group.name: np.ones(group.channels, bool) for group in self._groups}
-        if fits is not None:
-            pruning.fitting(graph, self.live, fits)
 
     def after_step(self) -> None:
         """To be called after every batch."""
@@ -57,10 +41,7 @@ class MaskUpdates:
         kernels = {op.name: keras_net.folded(op, self._model)[0] for op in self._readers}
         spreads = {op.name: self._spread(op) for op in self._makers}
         scores = pruning.saliency(self._graph, self._groups, spreads, kernels)
-        if self._fits is None:
-            self.live = pruning.live_channels(scores, sparsity)
-        else:
-            self.live = pruning.fitting(self._graph, scores, self._fits, sparsity)
+        self.live = pruning.live_channels(scores, sparsity)
         for name, group in self._exits.items():
             self._model.get_layer(f"{name}_mask").set_weights([self.live[group].astype(np.float32)])
 

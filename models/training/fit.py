@@ -13,7 +13,6 @@ from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import FrontEnd
 from models.graph import Graph, output_units
-from models.pruning.channels import Fits
 from models.recipe import NATIVE, Pruning, TrainConfig
 from models.training.loop import Progress, Stop
 
@@ -48,7 +47,6 @@ def train(
     on_epoch: Progress | None = None,
     pruning: Pruning | None = None,
     stop: Stop | None = None,
-    fits: Fits | None = None,
 ) -> TrainResult:
     """Train ``graph`` from scratch on the training split.
 
@@ -60,22 +58,18 @@ def train(
       pruning: mask channels while training; the result is the smaller network without them.
       stop: see :func:`models.training.loop.epochs`. A network that is stopped loses the
         channels that are masked by then.
-      fits: where ``pruning`` has no sparsity, what it is to end within; a training that ends before
-        ``pruning`` does leaves more.
 
     Raises:
       LogGradError: what :func:`check` refuses, or a native training where nothing compiles it.
     """
-    if fits is not None and pruning is None:
-        raise LogGradError("a training that is to end within bounds must prune: give it a pruning")
     check(graph, data, config)
     if config.trainer == NATIVE:
         from models.training import native_fit
 
-        return native_fit.train(graph, data, front_end, config, seed, on_epoch, pruning, stop, fits)
+        return native_fit.train(graph, data, front_end, config, seed, on_epoch, pruning, stop)
     from models.training import keras_fit
 
-    return keras_fit.train(graph, data, front_end, config, seed, on_epoch, pruning, stop, fits)
+    return keras_fit.train(graph, data, front_end, config, seed, on_epoch, pruning, stop)
 
 
 def check(graph: Graph, data: DataSet, config: TrainConfig) -> None:

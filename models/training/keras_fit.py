@@ -12,7 +12,7 @@ from loggrad_tf.transform.frontend import FrontEnd
 from loggrad_tf.transform.sensor import requantize
 from models import keras_net
 from models.graph import Graph
-from models.pruning.channels import Fits, exits
+from models.pruning.channels import exits
 from models.pruning.masking import MaskUpdates
 from models.recipe import Pruning, TrainConfig, steps_per_epoch
 from models.training.batches import training_batches
@@ -31,7 +31,6 @@ def train(
     on_epoch: Progress | None = None,
     pruning: Pruning | None = None,
     stop: Stop | None = None,
-    fits: Fits | None = None,
 ) -> TrainResult:
     """See :func:`models.training.fit.train`."""
     begin(graph, data, config, seed)
@@ -54,7 +53,7 @@ def train(
         config,
         seed,
     )
-    masks = MaskUpdates(model, graph, pruning, steps, fits) if pruning else None
+    masks = MaskUpdates(model, graph, pruning, steps) if pruning else None
     after_step = masks.after_step if masks else None
     history = tuple(descent.epochs(batches, range(config.epochs), after_step, on_epoch, stop))
     if masks is not None:

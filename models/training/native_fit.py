@@ -9,7 +9,6 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import FrontEnd
 from loggrad_tf.transform.sensor import requantize
 from models.graph import Graph
-from models.pruning.channels import Fits
 from models.recipe import Pruning, TrainConfig, steps_per_epoch
 from models.training import loop
 from models.training.fit import TrainResult
@@ -29,7 +28,6 @@ def train(
     on_epoch: Progress | None = None,
     pruning: Pruning | None = None,
     stop: Stop | None = None,
-    fits: Fits | None = None,
 ) -> TrainResult:
     """See :func:`models.training.fit.train`."""
     if pruning is not None:

@@ -17,8 +17,7 @@ import numpy as np
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 from loggrad_tf.knob import flags_of, knob, positive
-from models.graph import Graph
-from search.cost.costs import Costs, Target, count
+from search.cost.costs import Costs
 
 CLIP = 10.0
 ERROR, LOSS = "error", "loss"
@@ -105,23 +104,6 @@ def fitness(point: Point, bounds: Bounds, lambdas: tuple[float, ...]) -> float:
 def overrun(costs: Costs, bounds: Bounds) -> float:
     """The largest ratio of a cost to its bound: at most 1 if all fit, 0 if none is bounded."""
     return max((getattr(costs, name) / bound for name, bound in bounds.resources.items()), default=0.0)
-
-
-@dataclasses.dataclass(frozen=True)
-class Within:
-    """Does a network keep the bounds on its costs, built for ``target``?
-
-    The cheap ones are asked first, and what was counted is remembered: with a bound on RAM a ranking of
-    channels (:func:`models.pruning.channels.fitting`) plans one to four new networks, 10 to 25 ms; without
-    one it takes 2. A value, so that it can be sent to a worker.
-    """
-
-    target: Target
-    bounds: Bounds
-
-    def __call__(self, graph: Graph) -> bool:
-        limits = self.bounds.resources
-        return all(value <= limits[name] for name, value in count(graph, self.target, tuple(limits)))
 
 
 def dominates(a: Point, b: Point, bounds: Bounds) -> bool:

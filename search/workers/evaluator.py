@@ -23,7 +23,6 @@ from models.recipe import NATIVE, Pruning, TrainConfig
 from models.training import fit
 from models.training.native import library
 from models.training.reproducible import start_tensorflow
-from search.cost.objectives import Within
 from search.record.history import Outcome
 from search.record.journal import write_synced
 
@@ -62,7 +61,6 @@ class Task:
       pruning: what becomes of its channels; None: all stay.
       limits: epoch -> sum of the training losses so far, above which training ends.
       name: what a line of progress calls it; empty: the label of all and its index.
-      fits: the bounds that a pruning without a sparsity ends within.
     """
 
     index: int
@@ -71,7 +69,6 @@ class Task:
     pruning: Pruning | None = None
     limits: tuple[tuple[int, float], ...] = ()
     name: str = ""
-    fits: Within | None = None
 
 
 # Seconds after which an epoch hangs for sure.
@@ -121,7 +118,7 @@ def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
             return learned_nothing or area > limits.get(epoch + 1, math.inf)
 
         result = fit.train(
-            task.graph, data, spec.front_end, spec.train, task.seed, show, task.pruning, hopeless, task.fits
+            task.graph, data, spec.front_end, spec.train, task.seed, show, task.pruning, hopeless
         )
         save_weights(weights_path(spec.weights, task.index), result.weights)
         before = {op.name: op.shape[-1] for op in task.graph.ops}

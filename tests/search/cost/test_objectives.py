@@ -1,19 +1,12 @@
 """search.cost.objectives: the fitness by hand, the front by its definition."""
 
-import dataclasses
-import pickle
-
 import numpy as np
 import pytest
 
 from loggrad_tf.errors import LogGradError
-from models.zoo import small_bn
-from search.cost.costs import Target
-from search.cost.costs import costs as costs_of
 from search.cost.objectives import (
     Bounds,
     Point,
-    Within,
     best,
     dominates,
     draw_lambdas,
@@ -22,7 +15,7 @@ from search.cost.objectives import (
     overrun,
     pareto_front,
 )
-from tests.support.search_cases import MUNAS, TARGET, costs
+from tests.support.search_cases import MUNAS, costs
 from tests.support.search_cases import point as _point
 
 
@@ -102,20 +95,3 @@ def test_what_is_bounded_is_an_objective() -> None:
     slow = Bounds(None, None, None, None, latency=0.05, energy=0.001)
     assert fitness(Point(0.9, costs(1, 1, 1, latency=0.1)), slow, (1, 1, 0.5)) == pytest.approx(-2)
     assert overrun(costs(1, 1, 1, latency=0.1), slow) == pytest.approx(2)
-
-
-@pytest.mark.parametrize("name", ["peak_memory", "size", "macs", "ram", "flash", "latency", "energy"])
-def test_a_network_at_its_bound_is_within_and_below_it_is_not(name: str) -> None:
-    graph = small_bn(32, 3)
-    cost = getattr(costs_of(graph, TARGET), name)
-    none = Bounds(error=0.01, peak_memory=None, size=None, macs=None)
-    fits = Within(TARGET, dataclasses.replace(none, **{name: cost}))
-    assert fits(graph) and pickle.loads(pickle.dumps(fits))(graph)
-    assert not Within(TARGET, dataclasses.replace(none, **{name: cost * 0.999}))(graph)
-
-
-def test_a_board_is_not_asked_about_a_network_of_too_many_weights() -> None:
-    nowhere = Target(TARGET.front_end, "no such board")
-    assert not Within(nowhere, Bounds(size=100, ram=5_000))(small_bn(32, 3))
-    with pytest.raises(LogGradError, match="no such board"):
-        Within(nowhere, Bounds(ram=5_000))(small_bn(32, 3))

@@ -10,9 +10,7 @@ from PIL import Image
 from loggrad_tf.data import dataset
 from loggrad_tf.transform import frontend
 from models.graph import Graph, GraphBuilder
-from models.recipe import Pruning, TrainConfig
-from search.cost.costs import Target
-from search.cost.objectives import Bounds, Within
+from models.recipe import TrainConfig
 from search.record.history import Outcome
 from search.record.journal import encode
 from search.workers.evaluator import (
@@ -114,22 +112,6 @@ def test_trainings_end_at_their_limits_and_when_nothing_is_learned(
     rungs = dataclasses.replace(spec, rungs=(3,), train=stuck)
     assert len(outcome(rungs).curve) == 3
     assert len(outcome(dataclasses.replace(rungs, rungs=())).curve) == 4
-
-
-@pytest.mark.seconds
-def test_a_worker_prunes_down_to_the_bounds(prepared: dataset.DataSet, tmp_path: Path) -> None:
-    weights = tmp_path / "weights"
-    weights.mkdir()
-    front_end = frontend.fixed("loggrad_1p5", prepared.sensor)
-    spec = TrainingSpec(prepared.path, front_end, TRAIN, weights)
-    bounds = Bounds(error=None, peak_memory=None, size=None, macs=10_000)  # 1,961 a channel
-    plan = Pruning(None, begin=0.0, end=0.5, every=1, exempt_first=False)
-    fits = Within(Target(front_end, "host"), bounds)
-    with Pool(1, open_evaluator, spec) as pool:
-        pool.submit(0, Task(0, _network(12), 7, plan, fits=fits))
-        outcome = pool.wait()[0].outcome
-    assert outcome.failure is None and outcome.widths == (("conv_1", 5),)
-    assert load_weights(weights_path(weights, 0))[0].shape == (3, 3, 1, 5)
 
 
 @pytest.mark.seconds
