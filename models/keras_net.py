@@ -14,9 +14,11 @@ import numpy as np
 import tensorflow as tf
 
 from loggrad_tf.errors import LogGradError
-from models.batch_norm import BN_EPSILON, BN_MOMENTUM, FusedBatchNorm
+from models import variables
+from models.batch_norm import FusedBatchNorm
 from models.graph import WEIGHTED, Graph, Op, weight_shapes
 from models.recipe import GLOROT
+from models.variables import BN_EPSILON, BN_MOMENTUM, norm_of
 
 
 class ChannelMask(keras.layers.Layer):
@@ -98,9 +100,9 @@ def _apply(graph: Graph, op: Op, sources: list[Any], fused_bn: bool, initializer
         padded = [_pad(s, graph.ops[i].shape, op.shape) for s, i in zip(sources, op.inputs, strict=True)]
         x = layers.Add(name=op.name)(padded)
     if op.bn and fused_bn:
-        x = FusedBatchNorm(name=f"{op.name}_bn")(x)
+        x = FusedBatchNorm(name=norm_of(op))(x)
     elif op.bn:
-        x = layers.BatchNormalization(momentum=BN_MOMENTUM, epsilon=BN_EPSILON, name=f"{op.name}_bn")(x)
+        x = layers.BatchNormalization(momentum=BN_MOMENTUM, epsilon=BN_EPSILON, name=norm_of(op))(x)
     return layers.ReLU()(x) if op.relu else x
 
 
@@ -145,13 +147,5 @@ def fold(graph: Graph, model: keras.Model) -> FoldedWeights:
 
 def folded(op: Op, model: keras.Model) -> tuple[np.ndarray, np.ndarray]:
     """Kernel (Keras layout) and bias of one weighted op, float64, its batch norm folded in."""
-    kernel, bias = (np.asarray(w, np.float64) for w in model.get_layer(op.name).get_weights())
-    if not op.bn:
-        return kernel, bias
-    gamma, beta, mean, variance = (
-        np.asarray(w, np.float64) for w in model.get_layer(f"{op.name}_bn").get_weights()
-    )
-    gain = gamma / np.sqrt(variance + BN_EPSILON)
-    # A depthwise kernel keeps its channels on the axis before last.
-    kernel = kernel * (gain[:, None] if op.kind == "depthwise" else gain)
-    return kernel, (bias - mean) * gain + beta
+    norm = model.get_layer(norm_of(op)).get_weights() if op.bn else None
+    return variables.folded(op, model.get_layer(op.name).get_weights(), norm)

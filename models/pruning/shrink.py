@@ -12,12 +12,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from loggrad_tf.errors import LogGradError
-from models import keras_net
-from models.batch_norm import BN_EPSILON
 from models.graph import SAME, WEIGHTED, Graph, Op
 from models.pruning import channels as pruning
-
-Layers = dict[str, list[np.ndarray]]
+from models.variables import BN_EPSILON, Layers, by_layer, in_order, norm_of
 
 
 def shrink(
@@ -33,9 +30,7 @@ def shrink(
     Returns:
       The smaller graph, of the same op names, and its weights in the same order.
     """
-    model = keras_net.build(graph)
-    model.set_weights(list(weights))
-    layers = {layer.name: layer.get_weights() for layer in model.layers if layer.weights}
+    layers = by_layer(graph, weights)
     all_groups = pruning.groups(graph)
     alive = [live.get(g.name, np.ones(g.channels, bool)) for g in all_groups]
     for group, channels in zip(all_groups, alive, strict=True):
@@ -45,10 +40,7 @@ def shrink(
     dead = _dead(graph, seen, {k for k, g in enumerate(all_groups) if g.name in live})
     keep = [~d if not d.all() else a & (np.cumsum(a) == 1) for d, a in zip(dead, alive, strict=True)]
     small = pruning.resized(graph, {g.name: int(k.sum()) for g, k in zip(all_groups, keep, strict=True)})
-    model = keras_net.build(small)
-    for name, arrays in _kept_weights(graph, layers, seen, keep).items():
-        model.get_layer(name).set_weights(arrays)
-    return small, tuple(np.asarray(w) for w in model.get_weights())
+    return small, in_order(small, _kept_weights(graph, layers, seen, keep))
 
 
 def _constants(graph: Graph, layers: Layers, alive: list[np.ndarray]) -> list[np.ndarray]:
@@ -76,7 +68,7 @@ def _constants(graph: Graph, layers: Layers, alive: list[np.ndarray]) -> list[np
         else:
             values = raw[op.inputs[0]]
         if op.bn:
-            gamma, beta, mean, variance = (w.astype(np.float64) for w in layers[f"{op.name}_bn"])
+            gamma, beta, mean, variance = (w.astype(np.float64) for w in layers[norm_of(op)])
             values = (values - mean) * gamma / np.sqrt(variance + BN_EPSILON) + beta
         if op.relu:
             values = np.maximum(values, 0)
@@ -132,5 +124,5 @@ def _kept_weights(graph: Graph, layers: Layers, seen: list[np.ndarray], keep: li
             moved = (bias + shift).astype(np.float32)
             kept[op.name] = [kernel[..., source, :][..., stays], moved[stays]]
         if op.bn:
-            kept[f"{op.name}_bn"] = [w[stays] for w in layers[f"{op.name}_bn"]]
+            kept[norm_of(op)] = [w[stays] for w in layers[norm_of(op)]]
     return kept

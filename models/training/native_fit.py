@@ -5,10 +5,10 @@ import functools
 import numpy as np
 
 from loggrad_tf.data.dataset import DataSet
-from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import FrontEnd
 from loggrad_tf.transform.sensor import requantize
 from models.graph import Graph
+from models.pruning.ranking import Ranking
 from models.recipe import Pruning, TrainConfig, steps_per_epoch
 from models.training import loop
 from models.training.fit import TrainResult
@@ -17,6 +17,7 @@ from models.training.measure import judged
 from models.training.native.initial import initial
 from models.training.native.inputs import Inputs
 from models.training.native.network import Descent, Network
+from models.variables import by_layer
 
 
 def train(
@@ -30,40 +31,65 @@ def train(
     stop: Stop | None = None,
 ) -> TrainResult:
     """See :func:`models.training.fit.train`."""
-    if pruning is not None:
-        raise LogGradError("--trainer=native does not prune: train with --trainer=tensorflow")
     drawn_weights, drawn_batches = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(2))
     pixels, labels = data.subset("train")
     images = min(config.batch_size, len(pixels))
     each = steps_per_epoch(len(pixels), config)
     layers = initial(graph, config.initializer, drawn_weights)
     network = Network(graph, images, layers, config.fused_bn)
-    descent = Descent(network, functools.partial(config.rate, steps=each * config.epochs), config)
+    steps = each * config.epochs
+    descent = Descent(network, functools.partial(config.rate, steps=steps), config)
     inputs = Inputs(requantize(pixels, data.sensor, front_end.sensor), front_end, config.cutout)
+
+    masks = NetworkMasks(network, graph, pruning, steps) if pruning else None
 
     def epoch() -> dict[str, float]:
         order = drawn_batches.permutation(len(pixels))[: each * images]
-        reports = descent.steps(inputs, labels, order, inputs.draws(drawn_batches, len(order), config))
-        return _means(reports)
+        draws = inputs.draws(drawn_batches, len(order), config)
+        if masks is None:
+            return _entry(descent.steps(inputs, labels, order, draws))
+        reports = []
+        for k in range(0, len(order), images):
+            batch = slice(k, k + images)
+            reports.append(descent.steps(inputs, labels, order[batch], draws[batch]))
+            masks.after_step()
+        return _entry(np.concatenate(reports))
 
     history = tuple(loop.epochs(epoch, range(config.epochs), on_epoch, stop))
-    pixels, labels = data.subset("val")
-    logits = network.logits(Inputs(requantize(pixels, data.sensor, front_end.sensor), front_end))
-    val_error, val_loss = judged(logits, labels)
+    weights = network.weights()
+    if masks is not None:
+        graph, weights = masks.smaller()
+        network = Network(graph, images, by_layer(graph, weights))
+    judged_pixels, judged_labels = data.subset("val")
+    seen = Inputs(requantize(judged_pixels, data.sensor, front_end.sensor), front_end)
+    val_error, val_loss = judged(network.logits(seen), judged_labels)
     return TrainResult(
         val_error=val_error,
         val_loss=val_loss,
         train_error=history[-1]["error"],
         history=history,
         graph=graph,
-        weights=network.weights(),
+        weights=weights,
         stopped=len(history) < config.epochs and not diverged(history[-1]),
     )
 
 
-def _means(reports: np.ndarray) -> dict[str, float]:
+def _entry(reports: np.ndarray) -> dict[str, float]:
     """The history's entry of an epoch."""
-    return {
-        "loss": float(reports["loss"].mean(dtype=np.float64)),
-        "error": 1 - float(reports["right"].mean(dtype=np.float64)),
-    }
+    loss, right = (float(reports[name].mean(dtype=np.float64)) for name in ("loss", "right"))
+    return {"loss": loss, "error": 1 - right}
+
+
+class NetworkMasks(Ranking):
+    """Sets the masks of a network that trains natively."""
+
+    def __init__(self, network: Network, graph: Graph, settings: Pruning, steps: int) -> None:
+        """``steps`` is the number of batches in the whole training."""
+        super().__init__(graph, settings, steps)
+        self._network = network
+
+    def arrays(self, layer: str) -> list[np.ndarray]:
+        return [array.copy() for array in self._network.layers[layer]]
+
+    def mask(self, op: str, live: np.ndarray) -> None:
+        self._network.mask(op, live)

@@ -1,6 +1,8 @@
 """search.workers.evaluator: a real worker, whose outcomes depend on the task alone."""
 
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from PIL import Image
 from loggrad_tf.data import dataset
 from loggrad_tf.transform import frontend
 from models.graph import Graph, GraphBuilder
-from models.recipe import TrainConfig
+from models.recipe import NATIVE, TrainConfig
 from search.record.history import Outcome
 from search.record.journal import encode
 from search.workers.evaluator import (
@@ -23,6 +25,8 @@ from search.workers.evaluator import (
     weights_path,
 )
 from search.workers.pool import Pool
+from tests.support import REPOSITORY
+from tests.support.native_cases import needs_compiler
 
 SIDE = 16
 TRAIN = TrainConfig(epochs=2, batch_size=8, schedule="cosine", flip=True, shift=2)
@@ -128,3 +132,65 @@ def test_a_network_that_diverges_has_an_outcome_like_any_other(
         outcome = pool.wait()[0].outcome
     assert outcome.failure is None and outcome.val_error == 1.0
     encode(dataclasses.asdict(outcome))
+
+
+_WITHOUT = """
+import sys
+from pathlib import Path
+
+from loggrad_tf.data import dataset
+from loggrad_tf.transform import frontend
+from models.graph import GraphBuilder
+from models.recipe import NATIVE, Pruning, TrainConfig
+from search.workers.evaluator import Task, TrainingSpec, open_evaluator
+from search.workers.trainers import trainers
+
+data, weights = map(Path, sys.argv[1:])
+front_end = frontend.fixed("loggrad_1p5", dataset.open_prepared(data).sensor)
+train = TrainConfig(epochs=4, batch_size=8, schedule="cosine", flip=True, shift=2, trainer=NATIVE)
+spec = TrainingSpec(data, front_end, train, weights)
+b = GraphBuilder()
+x = b.conv(b.conv(b.input(16, 16, 1), 6, 3, bn=True, relu=True), 8, 3, bn=True, relu=True)
+task = Task(0, b.build(b.dense(b.global_avg(x), 1)), 1, Pruning.early(0.5))
+outcome = open_evaluator(spec)(task)
+trainers(1, spec)
+print(outcome.val_error, outcome.widths)
+print([name for name in sys.modules if name.partition(".")[0] in ("tensorflow", "keras")])
+"""
+
+
+@needs_compiler
+@pytest.mark.seconds
+def test_a_native_worker_imports_neither_tensorflow_nor_keras(
+    prepared: dataset.DataSet, tmp_path: Path
+) -> None:
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    told = subprocess.run(
+        [sys.executable, "-c", _WITHOUT, str(prepared.path), str(weights)],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    outcome, modules = told.stdout.splitlines()
+    assert 0 <= float(outcome.split()[0]) <= 1 and "conv_2" in outcome
+    assert modules == "[]"
+
+
+@needs_compiler
+@pytest.mark.seconds
+def test_a_native_task_has_one_outcome_whatever_was_trained_before(
+    prepared: dataset.DataSet, tmp_path: Path
+) -> None:
+    native = dataclasses.replace(TRAIN, trainer=NATIVE)
+    spec = TrainingSpec(prepared.path, frontend.fixed("loggrad_1p5", prepared.sensor), native, tmp_path)
+    evaluate = open_evaluator(spec)
+    tasks = [Task(0, _network(4), 1), Task(1, _network(6), 2)]
+    first = [evaluate(task) for task in tasks]
+    weights = [load_weights(weights_path(tmp_path, task.index)) for task in tasks]
+    again = [evaluate(task) for task in reversed(tasks)]
+    assert first == again[::-1]
+    for task, before in zip(tasks, weights, strict=True):
+        after = load_weights(weights_path(tmp_path, task.index))
+        assert all((a == b).all() for a, b in zip(before, after, strict=True))
