@@ -13,10 +13,13 @@ validation and test, and what it takes for what.
 """
 
 import dataclasses
+import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from absl import flags
 
 from loggrad_tf import cli, files, quiet
@@ -32,7 +35,8 @@ from models import bundle, progress, zoo
 from models.bundle import Bundle, Description
 from models.graph import Graph, adapted
 from models.pruning.channels import prunable
-from models.recipe import RECIPES, Pruning, TrainConfig
+from models.recipe import NATIVE, RECIPES, TRAINERS, Pruning, TrainConfig
+from models.training.native import build
 from models.training.reproducible import start_tensorflow
 
 FLAGS = flags.FLAGS
@@ -53,6 +57,13 @@ flags.DEFINE_enum(
     ["quantile", "fixed", "trained"],
     "Of the quantised inputs: quantiles of the training images; the same without data; or trained with the"
     " network from the quantiles on, then frozen.",
+)
+flags.DEFINE_enum(
+    "trainer",
+    None,
+    list(TRAINERS),
+    "* tensorflow, or native, which g++ compiles here: the same steps in less time, from other random numbers"
+    " [tensorflow].",
 )
 flags.DEFINE_float("sparsity", None, "Prune this share of the channels, 0 to 1, while training.")
 flags.DEFINE_integer("seed", 0, "Decides weights, order and augmentation.", lower_bound=0)
@@ -104,6 +115,7 @@ def _recipe(usual: TrainConfig) -> TrainConfig:
         batch_size=_given("batch", usual.batch_size),
         flip=_given("flip", usual.flip),
         shift=_given("shift", usual.shift),
+        trainer=_given("trainer", usual.trainer),
     )
 
 
@@ -147,16 +159,20 @@ def main(argv: list[str]) -> None:
         raise LogGradError(
             f"--thresholds=trained: not with --sparsity, and only with --input={', '.join(frontend.LEVELS)}"
         )
+    if moving and plan.config.trainer == NATIVE:
+        raise LogGradError("--thresholds=trained: TensorFlow trains them, leave --trainer=native out")
     pruning = Pruning.early(FLAGS.sparsity) if FLAGS.sparsity is not None else None
     out = Path(FLAGS.out)
     files.check_place(out, "out")
     # TensorFlow takes seconds to load; wrong flags must not wait for it.
-    if like is None:
+    native = plan.config.trainer == NATIVE
+    if native:
+        build.built()
+    elif like is None:
         quiet.import_tensorflow()
     else:
         start_tensorflow()
     from models.training import fit, measure
-    from models.training import thresholds as threshold_training
 
     bundle.check_replaceable(out)
     data = dataset.opened(plan.request)
@@ -165,6 +181,8 @@ def main(argv: list[str]) -> None:
     front_end, graph = _front_end(plan, data), plan.graph(len(data.class_names))
     show = progress.of_epochs(plan.name, plan.config.epochs)
     if moving:
+        from models.training import thresholds as threshold_training
+
         how = threshold_training.ThresholdConfig()
         found = threshold_training.train(graph, data, front_end, plan.config, how, plan.seed, show)
         result, front_end = found.trained, found.front_end
@@ -182,9 +200,12 @@ def main(argv: list[str]) -> None:
         metrics={},
         pruning=pruning,
     )
-    model = trained.model()
-    metrics = {"val_error": result.val_error, "test_error": measure.evaluate(model, data, front_end, "test")}
-    confusion = measure.confusions(model, data, front_end)
+    scores = functools.cache(_scores(trained, data))
+    metrics = {
+        "val_error": result.val_error,
+        "test_error": measure.judged(scores("test"), data.labels_of("test"))[0],
+    }
+    confusion = measure.tabled(scores, data)
     bundle.save(out, dataclasses.replace(trained, metrics=metrics, confusion=confusion))
     if pruning is not None:
         before, after = (
@@ -192,6 +213,18 @@ def main(argv: list[str]) -> None:
         )
         print(f"{after} of {before} prunable channels left")
     _report(plan.name, bundle.load(out), data)
+
+
+def _scores(trained: Bundle, data: DataSet) -> Callable[[str], np.ndarray]:
+    """What gives a network's logits on a split, by what trained it."""
+    if trained.train.trainer == NATIVE:
+        from models.training import native_fit
+
+        return lambda split: native_fit.logits(trained.graph, trained.weights, data, trained.front_end, split)
+    from models.training import measure
+
+    model = trained.model()
+    return lambda split: measure.logits(model, data, trained.front_end, split)
 
 
 def _report(name: str, saved: Bundle, data: DataSet) -> None:

@@ -70,7 +70,7 @@ def _resumed(directory: Path) -> tuple[Config, DataSet]:
             f"{directory}: {change}; the history would not go on as it began:"
             " restore it, or start anew with another --out"
         )
-    for change in differences(stored.versions, versions()):
+    for change in differences(stored.versions, versions(stored.method.train.trainer)):
         print(f"warning: {change}; candidates may come out differently from here on", file=sys.stderr)
     if config != stored:
         rundir.write_config(directory, config)

@@ -1,6 +1,7 @@
 """The float network on one split of a data set: its logits, classes, error, loss and confusions."""
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,10 +78,14 @@ def cross_entropies(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def confusions(model: "keras.Model", data: DataSet, front_end: FrontEnd) -> dict[str, Confusion]:
     """Which classes the float network takes for which on ``val`` and ``test``; one that diverged answers
     nothing of use."""
-    answers = {split: classify(logits(model, data, front_end, split)) for split in ("val", "test")}
+    return tabled(lambda split: logits(model, data, front_end, split), data)
+
+
+def tabled(scores: Callable[[str], np.ndarray], data: DataSet) -> dict[str, Confusion]:
+    """Confusions on ``val`` and ``test`` of the logits, (N, units), that ``scores`` gives of a split."""
     return {
-        split: Confusion.of(data.labels_of(split), given, data.class_names)
-        for split, given in answers.items()
+        split: Confusion.of(data.labels_of(split), classify(scores(split)), data.class_names)
+        for split in ("val", "test")
     }
 
 

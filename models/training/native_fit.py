@@ -1,6 +1,7 @@
 """Training a graph in compiled code (:mod:`models.training.native`), without TensorFlow."""
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from models.training.native.initial import initial
 from models.training.native.inputs import Inputs
 from models.training.native.network import Descent, Network
 from models.variables import by_layer
+
+# Images whose answers are found at once.
+_JUDGED = 64
 
 
 def train(
@@ -59,10 +63,8 @@ def train(
     weights = network.weights()
     if masks is not None:
         graph, weights = masks.smaller()
-        network = Network(graph, images, by_layer(graph, weights))
-    judged_pixels, judged_labels = data.subset("val")
-    seen = Inputs(requantize(judged_pixels, data.sensor, front_end.sensor), front_end)
-    val_error, val_loss = judged(network.logits(seen), judged_labels)
+    scores = logits(graph, weights, data, front_end, "val")
+    val_error, val_loss = judged(scores, data.labels_of("val"))
     return TrainResult(
         val_error=val_error,
         val_loss=val_loss,
@@ -72,6 +74,19 @@ def train(
         weights=weights,
         stopped=len(history) < config.epochs and not diverged(history[-1]),
     )
+
+
+def logits(
+    graph: Graph, weights: Sequence[np.ndarray], data: DataSet, front_end: FrontEnd, split: str
+) -> np.ndarray:
+    """The float network's outputs on one split, float32 (N, units).
+
+    Args:
+      weights: in the order of ``keras_net.build(graph).get_weights()``.
+    """
+    network = Network(graph, _JUDGED, by_layer(graph, weights))
+    pixels, _ = data.subset(split)
+    return network.logits(Inputs(requantize(pixels, data.sensor, front_end.sensor), front_end))
 
 
 def _entry(reports: np.ndarray) -> dict[str, float]:

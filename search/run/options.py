@@ -256,7 +256,7 @@ def config() -> tuple[Config, DataSet]:
         manifest_sha256=data.manifest_sha256,
         onednn=os.environ.get(ONEDNN, "1"),
         threads=THREADS,
-        versions=versions(),
+        versions=versions(made.train.trainer),
         fit=data.fit,
         budget=budget(),
     ), data

@@ -1,11 +1,14 @@
-"""search.record.versions: what computes here."""
+"""search.record.versions: what is noted of what computes."""
 
 import pytest
 
 from loggrad_tf import gpus
 from loggrad_tf.gpus import Gpus
+from models.recipe import NATIVE
+from models.training.native import build
 from search.record.versions import versions
 from search.run.config import differences
+from tests.support.native_cases import needs_compiler
 
 
 def test_a_gpu_is_named_and_none_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -21,3 +24,13 @@ def test_a_gpu_is_named_and_none_is_not(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_gpu_that_cannot_be_used_computes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gpus, "found", lambda: Gpus(unusable=("A Card",)))
     assert "gpu" not in versions()
+
+
+@needs_compiler
+def test_a_native_search_notes_compiler_and_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, native = versions(), versions(NATIVE)
+    assert native == {**usual, "compiler": build.compiler(), "processor": build.processor()}
+    assert build.compiler().startswith("g++")
+    monkeypatch.setattr(build, "processor", lambda: "another one")
+    assert differences(native, versions(NATIVE)) == [f"processor was {native['processor']}, now another one"]
+    assert versions() == usual
