@@ -24,6 +24,7 @@ from loggrad_tf.data import dataset
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.summary import doubts
 from loggrad_tf.errors import LogGradError
+from models.recipe import NATIVE
 from search.cost.objectives import best, overrun
 from search.record.history import Candidate, Record
 from search.record.journal import writing
@@ -221,7 +222,8 @@ def main(argv: list[str]) -> None:
             config, data = options.config()
             _check_bounds(config)  # impossible ones leave no run behind
             rundir.create(directory, config)
-        for warning in (*doubts(data), *gpus.found().doubts()):
+        unsure = gpus.found().doubts() if config.method.train.trainer != NATIVE else ()
+        for warning in (*doubts(data), *unsure):
             print(f"warning: {warning}", file=sys.stderr)
         try:
             _search(directory, config, data, begin)

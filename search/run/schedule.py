@@ -34,6 +34,8 @@ FINAL_SHARE = 0.6
 PLANS = tuple((finalists, 1 + max(0, int(math.log2(finalists / 3)))) for finalists in range(96, 0, -1))
 # Epochs below which fewer finalists are trained rather than so briefly; candidates before anything is known.
 SHORT, PILOT = 60, 4
+# Seconds for the rest: the test split is read, and all is written.
+ENDING = 10.0
 # Rounds of a search that is not decided yet.
 OPEN = 1_000_000
 # Flags of what is decided.
@@ -239,8 +241,9 @@ class Division:
             return None
         workers = self._config.workers
         running = pace.fixed + self._config.method.train.epochs * pace.epoch
-        left = self.left - self._startup - running
-        finalists, seeds, epochs = self._plan(FINAL_SHARE * self._budget - self._startup, pace)
+        others = self._startup + ENDING
+        left = self.left - others - running
+        finalists, seeds, epochs = self._plan(FINAL_SHARE * self._budget - others, pace)
         if left > pace.seconds(finalists, seeds, epochs, workers):
             return None
         fit = max(pace.epochs(left, finalists, seeds, workers), self._least)
