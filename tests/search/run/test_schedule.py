@@ -14,6 +14,7 @@ from search.record.journal import Journal
 from search.run import rundir, schedule
 from search.run.profiles import PROFILES
 from search.run.schedule import (
+    ENDING,
     OPEN,
     Clock,
     Division,
@@ -135,7 +136,7 @@ def test_a_budget_too_small_still_trains_one_out(tmp_path: Path) -> None:
 
 
 def test_the_search_has_what_the_finals_leave(tmp_path: Path) -> None:
-    """Of 3600 s 60 % are 2160, less 18 for workers and ending: at 605 s a training, on two workers, three waves."""
+    """Of 3600 s 60 % are 2160, less 18: at 605 s a training, on two workers, three waves."""
     ended, found, _ = _divide(tmp_path, 3600.0)
     assert (found.finalists, found.final_seeds) == (5, 1) and found.final_epochs > 295
     assert ended == pytest.approx(3600 - 18 - 3 * 605, rel=0.05)
