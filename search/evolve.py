@@ -29,7 +29,7 @@ from search.cost.objectives import best, overrun
 from search.record.history import Candidate, Record
 from search.record.journal import writing
 from search.record.versions import versions
-from search.run import finalists, options, plots, rundir
+from search.run import finalists, options, pilot, plots, rundir
 from search.run.config import Config, differences
 from search.run.profiles import longest
 from search.run.progress import Drawing, Progress, foresight, left, nothing_trained, table
@@ -220,6 +220,8 @@ def main(argv: list[str]) -> None:
             config, data = _resumed(directory)
         else:
             config, data = options.config()
+            if config.budget is not None and FLAGS.epochs is None:
+                config = pilot.lengthened(config, data)
             _check_bounds(config)  # impossible ones leave no run behind
             rundir.create(directory, config)
         unsure = gpus.found().doubts() if config.method.train.trainer != NATIVE else ()

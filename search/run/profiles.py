@@ -61,6 +61,7 @@ _QUICK = dataclasses.replace(
     population=16,
     sample=6,
     rank_by=LOSS,
+    children=1,
     pruning=False,
     always_bn=False,
     padding=SAME,

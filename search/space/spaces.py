@@ -29,11 +29,15 @@ class Space(Protocol[Of]):
 
     Attributes:
       starts: networks made by hand, by name.
+      first: the one of them that is drawn before any random network; empty: none.
       narrowest: networks one of which has the least of each cost.
     """
 
     @property
     def starts(self) -> dict[str, Of]: ...
+
+    @property
+    def first(self) -> str: ...
 
     @property
     def narrowest(self) -> tuple[Of, ...]: ...
@@ -76,6 +80,10 @@ class MunasSpace:
         return starts.STARTS
 
     @property
+    def first(self) -> str:
+        return ""
+
+    @property
     def narrowest(self) -> tuple[Genotype, ...]:
         return floors.narrowest()
 
@@ -107,6 +115,10 @@ class StagedSpace:
     @property
     def starts(self) -> dict[str, Staged]:
         return staged.STARTS
+
+    @property
+    def first(self) -> str:
+        return "small_bn"
 
     @property
     def narrowest(self) -> tuple[Staged, ...]:

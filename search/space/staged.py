@@ -4,7 +4,8 @@ A stem convolution, then 2-4 stages. A stage samples down first, by a 2x2 max-po
 block, and has 1-3 blocks of one width; widths do not shrink from stage to stage. A block is a convolution, a
 depthwise with a pointwise convolution, or an inverted bottleneck (pointwise, depthwise, linear pointwise),
 and may be added to its input where the shapes agree. The head is the logits behind a global average, or
-behind one hidden dense layer, which reads the average or, of a small map, all of it.
+behind one hidden dense layer, which reads the average or, of a small map, all of it. A pointwise convolution,
+the top, may widen what the head reads: on the small map of the end many channels cost little.
 
 Every convolution is padded to keep its map's size and has batch norm and ReLU; the last one of an inverted
 bottleneck has no ReLU, and of a block that is added to its input the sum has it. A map of one pixel is not
@@ -34,6 +35,7 @@ MIN_HIDDEN, MAX_HIDDEN = 10, 128
 MIN_STAGES, MAX_STAGES, MAX_BLOCKS = 2, 4, 3
 MAX_FLAT = 36
 
+P_TOP, TOP_GROWTH = 0.5, (1.5, 3.0)
 P_HIDDEN, P_RESIDUAL, P_POOL, P_STEM_STRIDE = 0.25, 0.5, 0.5, 0.95
 # Of two, three and four stages: two leave a large map to the head, which learns little from it.
 P_STAGES = (0.15, 0.45, 0.4)
@@ -102,6 +104,7 @@ class Staged(JsonBase):
       stages: 2..4, none narrower than what is before it.
       hidden: units of the hidden dense layer, 10..128; None: there is none.
       flat: it reads a small map as it is, not its average.
+      top: width, 1..128, of a pointwise convolution behind the stages; None: there is none.
       sparsity: share of its prunable channels that training removes, 0.1..0.85; None: none.
     """
 
@@ -110,8 +113,11 @@ class Staged(JsonBase):
     hidden: int | None
     flat: bool
     sparsity: float | None = None
+    top: int | None = None
 
     def __post_init__(self) -> None:
+        if self.top is not None:
+            require(MIN_WIDTH <= self.top <= MAX_WIDTH, f"a top of width {self.top}, not 1 to 128")
         require(MIN_STAGES <= len(self.stages) <= MAX_STAGES, f"{len(self.stages)} stages, not 2 to 4")
         widths = self.widths
         require(list(widths) == sorted(widths), f"widths {', '.join(map(str, widths))}, which shrink")
@@ -128,6 +134,7 @@ class Staged(JsonBase):
             "stages": len(self.stages),
             "blocks": len(blocks),
             **{kind: sum(block.kind == kind for block in blocks) for kind in KINDS},
+            "top": self.top or 0,
             "hidden": self.hidden or 0,
             "first_filters": self.stem.width,
         }
@@ -160,6 +167,11 @@ def scaled_width(width: int, factor: float) -> int:
     return min(max(round(width * factor), MIN_WIDTH), MAX_WIDTH)
 
 
+def scaled_top(width: int | None, factor: float) -> int | None:
+    """Another width of the top, if there is one, within the space."""
+    return None if width is None else scaled_width(width, factor)
+
+
 def scaled_hidden(units: int | None, factor: float) -> int | None:
     """Other units of the hidden layer, if there is one, within the space."""
     return None if units is None else min(max(round(units * factor), MIN_HIDDEN), MAX_HIDDEN)
@@ -168,7 +180,8 @@ def scaled_hidden(units: int | None, factor: float) -> int | None:
 def scaled(genotype: Staged, factor: float) -> Staged:
     """All widths and the hidden units times ``factor``, within the space."""
     wider = genotype.widened(tuple(scaled_width(width, factor) for width in genotype.widths))
-    return dataclasses.replace(wider, hidden=scaled_hidden(genotype.hidden, factor))
+    hidden, top = scaled_hidden(genotype.hidden, factor), scaled_top(genotype.top, factor)
+    return dataclasses.replace(wider, hidden=hidden, top=top)
 
 
 def random_block(rng: np.random.Generator) -> Block:
@@ -194,7 +207,8 @@ def random_staged(rng: np.random.Generator, pruned: bool = False) -> Staged:
         stages.append(Stage(chance(rng, P_POOL), scaled_width(1, width), blocks))
     hidden = between(rng, MIN_HIDDEN, MAX_HIDDEN) if chance(rng, P_HIDDEN) else None
     sparsity = random_sparsity(rng) if pruned else None
-    return Staged(stem, tuple(stages), hidden, chance(rng, 0.5), sparsity)
+    top = scaled_width(1, width * float(rng.uniform(*TOP_GROWTH))) if chance(rng, P_TOP) else None
+    return Staged(stem, tuple(stages), hidden, chance(rng, 0.5), sparsity, top)
 
 
 def assemble(genotype: Staged, input_shape: tuple[int, int, int], classes: int) -> Graph:
@@ -210,6 +224,8 @@ def assemble(genotype: Staged, input_shape: tuple[int, int, int], classes: int) 
             stride = 1
         for block in stage.blocks:
             x, stride = _block(b, x, block, stage.width, stride), 1
+    if genotype.top is not None:
+        x = _conv(b, x, genotype.top, 1)
     rows, columns, _ = b.shape(x)
     flat = genotype.hidden is not None and genotype.flat and rows * columns <= MAX_FLAT
     x = b.flatten(x) if flat else b.global_avg(x)

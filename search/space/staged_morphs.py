@@ -3,7 +3,8 @@
 First a sort of step is drawn, then one of that sort, each equally likely; half of the children are two steps
 away. The steps: all widths, those of the stem, of a stage or of the hidden layer by a factor; kernel and step
 of the stem; add or remove a stage or a block; how a stage samples down; kind, kernel, expansion and residual
-of a block; the head. A stage never becomes narrower than what is before it, nor wider than what follows.
+of a block; the top and the head. A stage never becomes narrower than what is before it, nor wider than what
+follows.
 """
 
 import dataclasses
@@ -122,7 +123,15 @@ def _adds_block(genotype: Staged, i: int, j: int) -> Callable[[np.random.Generat
 
 
 def _head_morphs(genotype: Staged) -> Iterator[Morph[Staged]]:
-    replace, units = dataclasses.replace, genotype.hidden
+    replace, units, top = dataclasses.replace, genotype.hidden, genotype.top
+    if top is None:
+        widened = staged.scaled_width(genotype.widths[-1], 2.0)
+        yield fixed("add top", replace(genotype, top=widened))
+    else:
+        yield fixed("remove top", replace(genotype, top=None))
+        for factor in FACTORS:
+            if (width := staged.scaled_width(top, factor)) != top:
+                yield fixed(f"top: width x{factor}", replace(genotype, top=width))
     if units is None:
         for flat in (False, True):
             read = "flat" if flat else "average"

@@ -156,7 +156,7 @@ def propose(
     rng = rng_of(settings.seed, index)
     parents = _parents(visible, settings)
     reasons = _reasons(earlier, settings)
-    wanted = 1 if _is_start(index, settings) else settings.method.children
+    wanted = 1 if index == 0 and _first(settings) else settings.method.children
     drawn: list[_Draw] = []
     rejected: collections.Counter[str] = collections.Counter()
     nearest: _Miss | None = None
@@ -226,9 +226,9 @@ def _told(nearest: _Miss | None, settings: Settings) -> str:
     return f"; the nearest has {against(found, bounds)}, over {over}"
 
 
-def _is_start(index: int, settings: Settings) -> bool:
-    """Is it the network that the search is told to begin with?"""
-    return bool(settings.method.start) and index == 0
+def _first(settings: Settings) -> str:
+    """The name of the network that the search begins with: as it is told, or as its space does; or none."""
+    return settings.method.start or settings.method.drawn_from.first
 
 
 def _draw(
@@ -240,10 +240,11 @@ def _draw(
     def allowed(genotype: AnyGenotype, exact: bool = False) -> Iterator[tuple[str, float]]:
         return shares(expected(genotype, settings), settings, exact)
 
-    if _is_start(index, settings):
-        wanted = _start(settings, rng)
+    if index == 0 and (name := _first(settings)):
+        wanted = _start(name, settings, rng)
         genotype = _narrowed(wanted, settings)
-        return _Draw(genotype, None, START if genotype == wanted else NARROWED_START)
+        if settings.method.start or over_bound(expected(genotype, settings), settings) is None:
+            return _Draw(genotype, None, START if genotype == wanted else NARROWED_START)
     if parents and index >= settings.method.population:
         parent = _tournament(parents, settings, rng)
     elif settings.method.start:
@@ -325,9 +326,9 @@ def _tournament(parents: list[Record], settings: Settings, rng: np.random.Genera
     return max(drawn, key=score).candidate
 
 
-def _start(settings: Settings, rng: np.random.Generator) -> AnyGenotype:
+def _start(name: str, settings: Settings, rng: np.random.Generator) -> AnyGenotype:
     """The network to begin with; if the search prunes, with a sparsity."""
-    network = settings.method.drawn_from.starts[settings.method.start]
+    network = settings.method.drawn_from.starts[name]
     return dataclasses.replace(network, sparsity=random_sparsity(rng)) if settings.method.pruning else network
 
 

@@ -123,6 +123,16 @@ def test_blocks_by_hand() -> None:
     assert {op.padding for op in ops if op.kernel[0] > 1 and op.kind != "max_pool"} == {SAME}
 
 
+def test_a_top_widens_what_the_head_reads() -> None:
+    stages = (Stage(True, 8, (CONV,)),) * 2
+    topped = Staged(Stem(3, 2, 8), stages, None, False, top=40)
+    assert _ops(topped, 48)[-3:-1] == [("conv", (6, 6, 40)), ("global_avg", (40,))]
+    assert scaled(topped, 0.5).top == 20 and scaled(topped, 9).top == 128
+    assert Staged.from_json(topped.to_json()) == topped
+    with pytest.raises(LogGradError, match="a top of width 0, not 1 to 128"):
+        dataclasses.replace(topped, top=0)
+
+
 def test_only_small_maps_are_flattened() -> None:
     stages = (Stage(True, 8, (CONV,)),) * 2
     flat = Staged(Stem(3, 2, 8), stages, 16, True)

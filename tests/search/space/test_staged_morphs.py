@@ -11,7 +11,7 @@ from search.space.staged_morphs import morphs, mutate
 
 SORTS = {
     "scale all", "width", "kernel", "flip stride", "add stage", "remove stage", "flip pool", "add block",
-    "remove block", "kind", "expansion", "flip residual", "head", "flip flat", "hidden",
+    "remove block", "kind", "expansion", "flip residual", "head", "flip flat", "hidden", "remove top",
 }  # fmt: skip
 INVERTED = Block("inverted", 3, 3, True)
 MIDDLE = Staged(
@@ -19,6 +19,7 @@ MIDDLE = Staged(
     (Stage(True, 10, (INVERTED, INVERTED)), Stage(False, 16, (INVERTED,)), Stage(True, 24, (INVERTED,))),
     20,
     True,
+    top=32,
 )
 
 
@@ -38,14 +39,15 @@ def test_every_sort_of_step_applies_in_the_middle_of_the_space() -> None:
     assert {"stem: kernel 3", "stem: kernel 7", "stem: width x0.71", "stage 2: width x1.41"} <= names
     assert {"stage 0: block 1: kind conv", "stage 0: remove block 0", "add stage 3", "head average"} <= names
     without = {m.name for m in morphs(STARTS["small_bn"])}
-    assert {"head hidden of the average", "head hidden of the flat"} <= without
+    assert {"head hidden of the average", "head hidden of the flat", "add top"} <= without
+    assert {"remove top", "top: width x0.71", "top: width x1.41"} <= names
 
 
 def test_limits() -> None:
-    full = Staged(Stem(7, 1, 128), (Stage(True, 128, (INVERTED,) * 3),) * 4, 128, True)
+    full = Staged(Stem(7, 1, 128), (Stage(True, 128, (INVERTED,) * 3),) * 4, 128, True, top=128)
     names = [m.name for m in morphs(full)]
     assert not any("add" in name or name == "stem: kernel 9" for name in names)
-    assert "hidden x1.41" not in names and "stage 3: width x1.41" not in names
+    assert not {"hidden x1.41", "top: width x1.41"} & set(names) and "stage 3: width x1.41" not in names
     least = Staged(Stem(3, 1, 1), (Stage(True, 1, (INVERTED,)),) * 2, 10, True)
     names = [m.name for m in morphs(least)]
     assert not any("remove" in name for name in names)
@@ -76,7 +78,7 @@ def test_a_child_is_always_another_network_and_every_sort_is_reached() -> None:
         lengths[len(steps)] += 1
         sorts[sort_of[steps[0]]] += 1
     assert set(lengths) == {1, 2} and lengths[1] == pytest.approx(200, rel=0.25)
-    assert set(sorts) == SORTS
+    assert set(sorts) == SORTS | {"add top"}
 
 
 def test_a_child_that_does_not_fit_is_made_to_and_differs_still() -> None:

@@ -356,5 +356,5 @@ def test_a_staged_search_may_begin_with_a_network() -> None:
 
 
 def test_without_max_overrun_staged_networks_are_as_they_are_drawn() -> None:
-    candidate = propose(changed(STAGED, max_overrun=None), 0, [], [])
+    candidate = propose(changed(STAGED, max_overrun=None), 1, [], [])
     assert isinstance(candidate.genotype, Staged) and candidate.genotype.stem.width == DRAWN_STEM
