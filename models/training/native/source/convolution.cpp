@@ -17,7 +17,7 @@ struct Walk {
         across = rows == 1 && columns == 1;
         if (across) std::swap(groups, columns);
     }
-    ptrdiff_t step(const Maps& maps, int stride) const { return across ? maps.group() : stride; }
+    ptrdiff_t step(const Maps& maps, int stride) const { return across ? maps.groups_apart() : stride; }
 };
 
 bool per_channel(const Layer& layer) { return layer.kind == DEPTHWISE; }
@@ -34,7 +34,7 @@ bool meets(int place, int before, int tap, int stride) { return (place + before 
 void make_borders(Network& network, Layer& layer) {
     const Window& window = layer.window;
     Layer& source = network.source(layer);
-    Maps &in = source.value, &out = layer.gradient;
+    Maps &in = source.value, &out = layer.derived();
     in.top = std::max(in.top, window.top);
     in.left = std::max(in.left, window.left);
     const int below = (layer.rows - 1) * window.row_stride + window.rows - window.top - source.rows;
@@ -52,9 +52,11 @@ void make_borders(Network& network, Layer& layer) {
 void place_taps(Network& network, Layer& layer) {
     const Window& window = layer.window;
     Layer& source = network.source(layer);
+    std::vector<ptrdiff_t> taps;
     for (int row = 0; row < window.rows; row++)
         for (int column = 0; column < window.columns; column++)
-            layer.offsets.push_back((row - window.top) * source.value.pitch() + column - window.left);
+            taps.push_back((row - window.top) * source.value.rows_apart() + column - window.left);
+    layer.offsets = in_planes(taps, per_channel(layer) ? 1 : source.channels, source.value.channels_apart());
     if (!source.learns) return;
     for (int row = 0; row < std::min(window.row_stride, source.rows); row++)
         for (int column = 0; column < std::min(window.column_stride, source.columns); column++) {
@@ -65,9 +67,10 @@ void place_taps(Network& network, Layer& layer) {
                     if (!meets(row, window.top, y, window.row_stride)) continue;
                     if (!meets(column, window.left, x, window.column_stride)) continue;
                     phase.taps.push_back(y * window.columns + x);
-                    phase.offsets.push_back((row + window.top - y) / window.row_stride * layer.gradient.pitch() +
+                    phase.offsets.push_back((row + window.top - y) / window.row_stride * layer.derived().rows_apart() +
                                             (column + window.left - x) / window.column_stride);
                 }
+            phase.offsets = in_planes(phase.offsets, per_channel(layer) ? 1 : layer.channels, layer.derived().channels_apart());
             layer.phases.push_back(phase);
         }
 }
@@ -89,99 +92,148 @@ void convolve(Network& network, Layer& layer, Statistics* statistics) {
         });
     }
     const Walk walk(network.batch, layer.rows, layer.columns);
-    const ptrdiff_t in_step = walk.step(in, layer.window.column_stride), out_step = walk.step(out, 1);
-    const int alone = per_channel(layer) ? outputs : 1;
+    const bool alone = per_channel(layer);
+    const Steps steps{out.channels_apart(), walk.step(out, 1)};
+    const Correlation correlation(layer.offsets, alone ? 1 : outputs, walk.columns,
+                                  walk.step(in, layer.window.column_stride), steps, false);
+    for (int g = 0; walk.across && g < network.batch.groups; g++) make_ready(network, source, g);
     for (int g = 0; g < walk.groups; g++)
-        for (int c = 0; c < alone; c++)
+        for (int c = 0; c < (alone ? outputs : 1); c++) {
+            if (!walk.across) make_ready(network, source, g, alone ? c : inputs - 1);
             for (int row = 0; row < walk.rows; row++) {
-                const Row from{in.at(g, c, row * layer.window.row_stride, 0), in.plane(), in_step};
-                const Row to{out.at(g, c, row, 0), out.plane(), out_step};
-                const float* weights = layer.packed.data() + (per_channel(layer) ? c * taps : 0);
-                correlate(weights, layer.offsets, per_channel(layer) ? 1 : inputs, per_channel(layer) ? 1 : outputs,
-                          from, to, walk.columns, false);
-                if (!statistics) continue;
-                for (int o = c; o < (per_channel(layer) ? c + 1 : outputs); o++)
-                    for (int k = 0; k < (walk.across ? walk.columns : 1); k++)
-                        statistics->add(network.batch, walk.across ? k : g, o,
-                                        to.start + (o - c) * to.plane + k * to.step, walk.across ? 1 : walk.columns);
+                Vector* to = out.at(g, c, row, 0);
+                correlation.row(layer.packed.data() + (alone ? c * taps : 0),
+                                in.at(g, c, row * layer.window.row_stride, 0), to);
+                if (statistics && !walk.across)
+                    for (int o = 0; o < (alone ? 1 : outputs); o++)
+                        statistics->add(network.batch, g, c + o, to + o * steps.plane, walk.columns);
             }
+        }
+    if (statistics && walk.across)
+        for (int g = 0; g < network.batch.groups; g++)
+            for (int o = 0; o < outputs; o++) statistics->add(network.batch, g, o, out.at(g, o, 0, 0), 1);
 }
 
 namespace {
 
-void kernel_gradient(Network& network, Layer& layer) {
-    Layer& source = network.source(layer);
-    Maps &in = source.value, &out = layer.gradient;
-    const int taps = layer.window.taps(), inputs = per_channel(layer) ? 1 : source.channels;
-    const int outputs = per_channel(layer) ? 1 : layer.channels, alone = per_channel(layer) ? layer.channels : 1;
-    const Walk walk(network.batch, layer.rows, layer.columns);
-    std::vector<ptrdiff_t> offsets;
-    for (int i = 0; i < inputs; i++)
-        for (ptrdiff_t offset : layer.offsets) offsets.push_back(i * in.plane() + offset);
-    std::vector<RowPair> rows;
-    for (int c = 0; c < alone; c++) {
-        rows.clear();
-        for (int g = 0; g < walk.groups; g++)
-            for (int row = 0; row < walk.rows; row++)
-                rows.push_back({in.at(g, c, row * layer.window.row_stride, 0), out.at(g, c, row, 0)});
-        network.scratch.assign(offsets.size() * outputs, Vector{});
-        Vector* sums = network.scratch.data();
-        correlate_gradient(rows, walk.columns, walk.step(in, layer.window.column_stride), walk.step(out, 1), offsets,
-                           outputs, out.plane(), sums);
-        float* gradient = network.gradients + layer.kernel;
-        for (int o = 0; o < outputs; o++)
+// The gradient of a kernel: sums of a group after the other, of whole vectors, and in the end their totals.
+class KernelGradient {
+   public:
+    KernelGradient(Network& network, Layer& layer)
+        : network_(network),
+          layer_(layer),
+          source_(network.source(layer)),
+          walk_(network.batch, layer.rows, layer.columns),
+          outputs_(per_channel(layer) ? 1 : layer.channels) {
+        network.scratch.assign(layer.offsets.size() * layer.channels, Vector{});
+    }
+
+    // Of group g: of channel c of a depthwise convolution, otherwise of all channels from c = 0 on.
+    void add(int g, int c) {
+        Maps &in = source_.value, &out = layer_.derived();
+        rows_.clear();
+        for (int row = 0; row < walk_.rows; row++)
+            rows_.push_back({in.at(g, c, row * layer_.window.row_stride, 0), out.at(g, c, row, 0)});
+        correlate_gradient(rows_, walk_.columns, walk_.step(in, layer_.window.column_stride),
+                           Steps{out.channels_apart(), walk_.step(out, 1)}, layer_.offsets, outputs_,
+                           network_.scratch.data() + c * layer_.offsets.size());
+    }
+
+    void finish() {
+        const int taps = layer_.window.taps(), inputs = layer_.offsets.size() / taps;
+        const Vector* sums = network_.scratch.data();
+        float* gradient = network_.gradients + layer_.kernel;
+        for (int o = 0; o < layer_.channels; o++)
             for (int i = 0; i < inputs; i++)
                 for (int tap = 0; tap < taps; tap++) {
-                    const float sum = total(*sums++);
-                    if (per_channel(layer))
-                        gradient[tap * alone + c] = sum;
-                    else
-                        gradient[(size_t(tap) * inputs + i) * outputs + o] = source.mask.empty() ? sum : sum * source.mask[i];
+                    const float mask = per_channel(layer_) || source_.mask.empty() ? 1.0f : source_.mask[i];
+                    gradient[(size_t(tap) * inputs + i) * layer_.channels + o] = total(*sums++) * mask;
                 }
     }
-}
+
+   private:
+    Network& network_;
+    Layer &layer_, &source_;
+    Walk walk_;
+    int outputs_;
+    std::vector<RowPair> rows_;
+};
 
 // The gradient of the source. A mask does not weaken it, see ChannelMask in models/keras_net.py.
-void input_gradient(Network& network, Layer& layer) {
-    Layer& source = network.source(layer);
-    Maps &in = source.gradient, &out = layer.gradient;
-    const int channels = source.channels, outputs = layer.channels;
-    const bool add = !layer.first_of[0], single = per_channel(layer);
-    const float* kernel = network.parameters + layer.kernel;
-    const Walk walk(network.batch, source.rows, source.columns);
-    for (Phase& phase : layer.phases) {
-        const int taps = phase.taps.size();
-        if (single) {
-            phase.weights.resize(size_t(channels) * taps);
-            for (int c = 0; c < channels; c++)
-                for (int tap = 0; tap < taps; tap++)
-                    phase.weights[c * taps + tap] = kernel[phase.taps[tap] * channels + c];
-        } else {
-            pack(channels, outputs, taps, phase.weights, [&](int o, int i, int tap) {
-                return kernel[(size_t(phase.taps[tap]) * channels + o) * outputs + i];
-            });
+class InputGradient {
+   public:
+    InputGradient(Network& network, Layer& layer)
+        : layer_(layer), source_(network.source(layer)), walk_(network.batch, source_.rows, source_.columns) {
+        const int channels = source_.channels, outputs = layer.channels;
+        const bool alone = per_channel(layer);
+        const float* kernel = network.parameters + layer.kernel;
+        Maps &in = source_.gradient, &out = layer.derived();
+        for (Phase& phase : layer.phases) {
+            const int taps = phase.taps.size();
+            if (alone) {
+                phase.weights.resize(size_t(channels) * taps);
+                for (int c = 0; c < channels; c++)
+                    for (int tap = 0; tap < taps; tap++)
+                        phase.weights[c * taps + tap] = kernel[phase.taps[tap] * channels + c];
+            } else {
+                pack(channels, outputs, taps, phase.weights, [&](int o, int i, int tap) {
+                    return kernel[(size_t(phase.taps[tap]) * channels + o) * outputs + i];
+                });
+            }
+            const Steps steps{in.channels_apart(), walk_.step(in, layer.window.column_stride)};
+            correlations_.emplace_back(phase.offsets, alone ? 1 : channels, walk_.across ? walk_.columns : phase.columns,
+                                       walk_.step(out, 1), steps, !layer.first_of[0]);
         }
     }
-    const int row_stride = layer.window.row_stride, column_stride = layer.window.column_stride;
-    for (int g = 0; g < walk.groups; g++)
-        for (int c = 0; c < (single ? channels : 1); c++)
-            for (int place = 0; place < source.rows; place++)
-                for (Phase& phase : layer.phases) {
-                    const int row = (place - phase.row) / row_stride;
-                    if (place % row_stride != phase.row) continue;
-                    const float* weights = phase.weights.data() + (single ? c * phase.taps.size() : 0);
-                    correlate(weights, phase.offsets, single ? 1 : outputs, single ? 1 : channels,
-                              Row{out.at(g, c, row, 0), out.plane(), walk.step(out, 1)},
-                              Row{in.at(g, c, place, phase.column), in.plane(), walk.step(in, column_stride)},
-                              walk.across ? walk.columns : phase.columns, add);
-                }
-}
+
+    // Channels as KernelGradient has them.
+    void add(int g, int c) {
+        Maps &in = source_.gradient, &out = layer_.derived();
+        for (int row = 0; row < source_.rows; row++)
+            for (size_t k = 0; k < layer_.phases.size(); k++) {
+                const Phase& phase = layer_.phases[k];
+                if (row % layer_.window.row_stride != phase.row) continue;
+                correlations_[k].row(phase.weights.data() + c * phase.taps.size(),
+                                     out.at(g, c, (row - phase.row) / layer_.window.row_stride, 0),
+                                     in.at(g, c, row, phase.column));
+            }
+    }
+
+   private:
+    Layer &layer_, &source_;
+    Walk walk_;
+    std::vector<Correlation> correlations_;
+};
 
 }  // namespace
 
 void convolve_back(Network& network, Layer& layer) {
-    kernel_gradient(network, layer);
-    if (network.source(layer).learns) input_gradient(network, layer);
+    Layer& source = network.source(layer);
+    const int groups = network.batch.groups;
+    const bool alone = per_channel(layer);
+    KernelGradient kernel(network, layer);
+    std::unique_ptr<InputGradient> input(source.learns ? new InputGradient(network, layer) : nullptr);
+    // A map of one pixel has all groups in one row; otherwise all is done while a group, or a plane, is in the cache.
+    if (layer.pixel()) {
+        for (int g = 0; g < groups; g++)
+            for (int c = 0; c < layer.channels; c++) turn_back(network, layer, g, c);
+        for (int c = 0; c < (alone ? layer.channels : 1); c++) {
+            kernel.add(0, c);
+            for (int g = 0; input && g < (source.pixel() ? 1 : groups); g++) input->add(g, c);
+        }
+        for (int g = 0; input && g < groups; g++) passed_back(network, layer, 0, g);
+    }
+    for (int g = 0; !layer.pixel() && g < groups; g++)
+        for (int c = 0; c < (alone ? layer.channels : 1); c++) {
+            const int last = alone ? c : source.channels - 1;
+            for (int o = c; o < (alone ? c + 1 : layer.channels); o++) turn_back(network, layer, g, o);
+            make_ready(network, source, g, last);
+            kernel.add(g, c);
+            if (!input) continue;
+            input->add(g, c);
+            for (int i = c; i <= last; i++) passed_back(network, layer, 0, g, i);
+        }
+    kernel.finish();
 }
 
 }  // namespace native

@@ -6,79 +6,80 @@
 
 namespace native {
 
-std::vector<int> pieces(int count, int most) {
-    int number = (count + most - 1) / most;
-    std::vector<int> sizes(number);
-    for (int k = 0; k < number; k++) sizes[k] = (count + k) / number;
-    return sizes;
+std::vector<ptrdiff_t> in_planes(const std::vector<ptrdiff_t>& taps, int inputs, ptrdiff_t plane) {
+    std::vector<ptrdiff_t> offsets;
+    for (int i = 0; i < inputs; i++)
+        for (ptrdiff_t tap : taps) offsets.push_back(i * plane + tap);
+    return offsets;
 }
 
 namespace {
 
-struct Correlate {
-    const ptrdiff_t* taps;
-    int tap_count, inputs;
-    ptrdiff_t in_plane, in_step, out_plane, out_step;
-    bool add;
-};
+using Way = Correlation::Way;
 
-template <int OUTPUTS, int WIDTH>
-void correlate_block(const Correlate& how, const float* weights, const Vector* in, Vector* out) {
-    Vector sums[OUTPUTS][WIDTH];
+// NEXT: the pixels of a row lie one behind the other.
+template <int OUTPUTS, int WIDTH, bool NEXT>
+void correlate_block(const Way& way, const float* weights, const Vector* in, Vector* out) {
+    const ptrdiff_t step = NEXT ? 1 : way.in_step;
+    const ptrdiff_t *offset = way.offsets, *end = offset + way.count;
+    Vector sums[OUTPUTS][WIDTH] = {};
+    do {
+        const Vector* from = in + *offset;
+        Vector values[WIDTH];
+        for (int x = 0; x < WIDTH; x++) values[x] = from[x * step];
+        for (int o = 0; o < OUTPUTS; o++)
+            for (int x = 0; x < WIDTH; x++) sums[o][x] += values[x] * weights[o];
+        weights += OUTPUTS;
+    } while (++offset != end);
     for (int o = 0; o < OUTPUTS; o++)
-        for (int x = 0; x < WIDTH; x++)
-            sums[o][x] = how.add ? out[o * how.out_plane + x * how.out_step] : Vector{};
-    const ptrdiff_t step = how.in_step;
-    for (int i = 0; i < how.inputs; i++, in += how.in_plane)
-        for (int tap = 0; tap < how.tap_count; tap++, weights += OUTPUTS) {
-            const Vector* from = in + how.taps[tap];
-            Vector values[WIDTH];
-            for (int x = 0; x < WIDTH; x++) values[x] = from[x * step];
-            for (int o = 0; o < OUTPUTS; o++)
-                for (int x = 0; x < WIDTH; x++) sums[o][x] += values[x] * weights[o];
+        for (int x = 0; x < WIDTH; x++) {
+            Vector& to = out[o * way.out.plane + x * way.out.pixel];
+            to = way.add ? to + sums[o][x] : sums[o][x];
         }
-    for (int o = 0; o < OUTPUTS; o++)
-        for (int x = 0; x < WIDTH; x++) out[o * how.out_plane + x * how.out_step] = sums[o][x];
 }
 
-struct Gradient {
-    const RowPair* rows;
-    int row_count, columns;
-    ptrdiff_t in_step, out_step, out_plane, sums_pitch;
+struct Rows {
+    const RowPair* pairs;
+    int count;
+    ptrdiff_t columns, in_step;
+    Steps out;
 };
 
 template <int OUTPUTS, int TAPS>
-void gradient_block(const Gradient& how, const ptrdiff_t* offsets, int first, Vector* sums) {
-    Vector held[OUTPUTS][TAPS];
-    for (int o = 0; o < OUTPUTS; o++)
-        for (int k = 0; k < TAPS; k++) held[o][k] = sums[o * how.sums_pitch + k];
-    const ptrdiff_t in_step = how.in_step, out_step = how.out_step;
-    for (int r = 0; r < how.row_count; r++) {
+void gradient_block(const Rows& rows, const ptrdiff_t* offsets, int first, Vector* sums, ptrdiff_t pitch) {
+    const ptrdiff_t in_step = rows.in_step, out_step = rows.out.pixel, end = rows.columns * out_step;
+    Vector held[OUTPUTS][TAPS] = {};
+    const RowPair *pair = rows.pairs, *last = pair + rows.count;
+    do {
         const Vector* in[TAPS];
         const Vector* out[OUTPUTS];
-        for (int k = 0; k < TAPS; k++) in[k] = how.rows[r].in + offsets[k];
-        for (int o = 0; o < OUTPUTS; o++) out[o] = how.rows[r].out + (first + o) * how.out_plane;
-        for (ptrdiff_t x = 0, i = 0, j = 0; x < how.columns; x++, i += in_step, j += out_step) {
+        for (int k = 0; k < TAPS; k++) in[k] = pair->in + offsets[k];
+        for (int o = 0; o < OUTPUTS; o++) out[o] = pair->out + (first + o) * rows.out.plane;
+        ptrdiff_t i = 0, j = 0;
+        do {
             Vector values[TAPS];
             for (int k = 0; k < TAPS; k++) values[k] = in[k][i];
+            if (OUTPUTS > 1)
+                for (Vector& value : values) hold(value);
             for (int o = 0; o < OUTPUTS; o++) {
-                Vector upstream = out[o][j];
+                const Vector upstream = out[o][j];
                 for (int k = 0; k < TAPS; k++) held[o][k] += upstream * values[k];
             }
-        }
-    }
+            i += in_step;
+            j += out_step;
+        } while (j != end);
+    } while (++pair != last);
     for (int o = 0; o < OUTPUTS; o++)
-        for (int k = 0; k < TAPS; k++) sums[o * how.sums_pitch + k] = held[o][k];
+        for (int k = 0; k < TAPS; k++) sums[o * pitch + k] += held[o][k];
 }
 
-using CorrelateBlock = void (*)(const Correlate&, const float*, const Vector*, Vector*);
-using GradientBlock = void (*)(const Gradient&, const ptrdiff_t*, int, Vector*);
-
-template <int... SIZE>
-CorrelateBlock correlate_of(int outputs, int width, std::integer_sequence<int, SIZE...>) {
-    static constexpr CorrelateBlock blocks[] = {correlate_block<SIZE / PIXELS + 1, SIZE % PIXELS + 1>...};
+template <bool NEXT, int... SIZE>
+Correlation::Run correlate_of(int outputs, int width, std::integer_sequence<int, SIZE...>) {
+    static constexpr Correlation::Run blocks[] = {correlate_block<SIZE / PIXELS + 1, SIZE % PIXELS + 1, NEXT>...};
     return blocks[(outputs - 1) * PIXELS + width - 1];
 }
+
+using GradientBlock = void (*)(const Rows&, const ptrdiff_t*, int, Vector*, ptrdiff_t);
 
 template <int... SIZE>
 GradientBlock gradient_of(int outputs, int taps, std::integer_sequence<int, SIZE...>) {
@@ -88,43 +89,53 @@ GradientBlock gradient_of(int outputs, int taps, std::integer_sequence<int, SIZE
 
 using Sizes = std::make_integer_sequence<int, CHANNELS * PIXELS>;
 
-// The pieces of `count`, without memory for a list: calls use(first, size) for each.
-template <class Use>
-void for_pieces(int count, int most, Use use) {
-    int number = (count + most - 1) / most;
-    for (int k = 0, first = 0; k < number; k++) {
-        int size = (count + k) / number;
-        use(first, size);
-        first += size;
-    }
+// A channel alone, as a depthwise convolution has them, leaves registers for more taps.
+constexpr int TAPS_ALONE = 2 * PIXELS;
+
+template <int... SIZE>
+GradientBlock gradient_alone(int taps, std::integer_sequence<int, SIZE...>) {
+    static constexpr GradientBlock blocks[] = {gradient_block<1, SIZE + 1>...};
+    return blocks[taps - 1];
 }
+
+using SizesAlone = std::make_integer_sequence<int, TAPS_ALONE>;
 
 }  // namespace
 
-void correlate(const float* packed, const std::vector<ptrdiff_t>& taps, int inputs, int outputs, Row in, Row out,
-               int columns, bool add) {
-    const Correlate how{taps.data(), int(taps.size()), inputs, in.plane, in.step, out.plane, out.step, add};
-    for_pieces(outputs, CHANNELS, [&](int first, int size) {
-        const float* weights = packed + size_t(first) * inputs * taps.size();
+Correlation::Correlation(const std::vector<ptrdiff_t>& offsets, int outputs, int columns, ptrdiff_t in_step, Steps out,
+                         bool add)
+    : way_{offsets.data(), ptrdiff_t(offsets.size()), in_step, out, add}, outputs_(outputs), columns_(columns) {
+    for_pieces(outputs, CHANNELS, [&](int o, int size) {
         for_pieces(columns, PIXELS, [&](int x, int width) {
-            correlate_of(size, width, Sizes())(how, weights, in.start + x * in.step,
-                                               out.start + first * out.plane + x * out.step);
+            const Run run = in_step == 1 ? correlate_of<true>(size, width, Sizes())
+                                         : correlate_of<false>(size, width, Sizes());
+            blocks_.push_back({run, o * way_.count, x * in_step, o * out.plane + x * out.pixel});
         });
     });
 }
 
-void correlate_gradient(const std::vector<RowPair>& rows, int columns, ptrdiff_t in_step, ptrdiff_t out_step,
-                        const std::vector<ptrdiff_t>& offsets, int outputs, ptrdiff_t out_plane, Vector* sums) {
+void Correlation::row(const float* packed, const Vector* in, Vector* out) const {
+    if (way_.count > 0) {
+        for (const Block& block : blocks_) block.run(way_, packed + block.weights, in + block.in, out + block.out);
+    } else if (!way_.add) {
+        for (int o = 0; o < outputs_; o++)
+            for (int x = 0; x < columns_; x++) out[o * way_.out.plane + x * way_.out.pixel] = Vector{};
+    }
+}
+
+void correlate_gradient(const std::vector<RowPair>& rows, int columns, ptrdiff_t in_step, Steps out,
+                        const std::vector<ptrdiff_t>& offsets, int outputs, Vector* sums) {
     // So many pixels that loading and storing the sums costs little beside them, and few enough for the cache.
-    constexpr int TILE = 96;
+    constexpr int TILE = 48;
     const int count = rows.size(), height = std::max(1, TILE / columns), pitch = offsets.size();
     for (int row = 0; row < count; row += height) {
-        const Gradient how{rows.data() + row, std::min(height, count - row), columns,
-                           in_step, out_step, out_plane, pitch};
+        const Rows tile{rows.data() + row, std::min(height, count - row), columns, in_step, out};
         for_pieces(outputs, CHANNELS, [&](int first, int size) {
-            for_pieces(pitch, PIXELS, [&](int tap, int taps) {
-                gradient_of(size, taps, Sizes())(how, offsets.data() + tap, first,
-                                                 sums + ptrdiff_t(first) * pitch + tap);
+            Vector* own = sums + ptrdiff_t(first) * pitch;
+            for_pieces(pitch, size == 1 ? TAPS_ALONE : PIXELS, [&](int tap, int taps) {
+                const GradientBlock run = size == 1 ? gradient_alone(taps, SizesAlone())
+                                                    : gradient_of(size, taps, Sizes());
+                run(tile, offsets.data() + tap, first, own + tap, pitch);
             });
         });
     }

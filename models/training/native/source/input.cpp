@@ -17,99 +17,115 @@ int neighbour(int place, int step, int size) {
     return size > 1 ? place - step : place;
 }
 
+// q of n thresholds, of products of integers below 2^53, which are exact as doubles.
+template <int RATIOS>
+void levels_of(const FrontEnd& front, const uint16_t* up, const uint16_t* down, const double* side, int count,
+               float* out) {
+    const double offset = front.offset, power = double(int64_t(1) << front.shift);
+    double ratios[RATIOS];
+    for (int r = 0; r < RATIOS; r++) ratios[r] = front.ratios[r];
+    for (int x = 0; x < count; x++) {
+        const double lighter = (up[x] + offset) * side[x - 1], darker = (down[x] + offset) * side[x + 1];
+        double level = 0;
+        for (int r = 0; r < RATIOS; r++) {
+            level += lighter * power > ratios[r] * darker ? 1.0 : 0.0;
+            level -= darker * power > ratios[r] * lighter ? 1.0 : 0.0;
+        }
+        out[x] = float(level);
+    }
+}
+
 }  // namespace
 
-void Encoder::move(const uint16_t* pixels, const Draw& draw) {
+const uint16_t* Encoder::move(int64_t image, const Draw* draw, std::vector<uint16_t>& memory) {
     const int rows = front_.rows, columns = front_.columns;
+    const uint16_t* pixels = pixels_ + image * image_size();
+    if (!draw || !(draw->mirrored || draw->rows || draw->columns)) return pixels;
     places_.resize(columns);
     for (int x = 0; x < columns; x++) {
-        const int place = reflected(x + draw.columns, columns);
-        places_[x] = draw.mirrored ? reflected(front_.last - place, columns) : place;
+        const int place = reflected(x + draw->columns, columns);
+        places_[x] = draw->mirrored ? reflected(front_.last - place, columns) : place;
     }
-    moved_.resize(size_t(rows) * columns);
-    for (int y = 0; y < rows; y++) {
-        const uint16_t* from = pixels + size_t(reflected(y + draw.rows, rows)) * columns;
-        uint16_t* to = moved_.data() + size_t(y) * columns;
-        for (int x = 0; x < columns; x++) to[x] = from[places_[x]];
+    // Most of the columns follow each other, forwards or backwards.
+    const int step = draw->mirrored ? -1 : 1;
+    int begin = columns / 2, end = begin + 1;
+    while (begin > 0 && places_[begin - 1] == places_[begin] - step) begin--;
+    while (end < columns && places_[end] == places_[end - 1] + step) end++;
+    memory.resize(image_size());
+    uint16_t* to = memory.data();
+    for (int y = 0; y < rows; y++, to += columns) {
+        const uint16_t* from = pixels + ptrdiff_t(reflected(y + draw->rows, rows)) * columns;
+        for (int x = 0; x < begin; x++) to[x] = from[places_[x]];
+        const uint16_t* middle = from + places_[begin] - ptrdiff_t(step) * begin;
+        if (step > 0)
+            std::copy(middle + begin, middle + end, to + begin);
+        else
+            for (int x = begin; x < end; x++) to[x] = middle[-x];
+        for (int x = end; x < columns; x++) to[x] = from[places_[x]];
     }
+    return memory.data();
 }
 
-void Encoder::encode_row(int row, float* out) {
-    const int columns = front_.columns, first = front_.valid, count = this->columns();
-    const int y = row + front_.valid;
-    const uint16_t* here = image_ + size_t(y) * columns;
-    if (front_.format == TABLE) {
-        for (int x = 0; x < count; x++) out[x] = front_.values[here[x]];
-        return;
-    }
-    const uint16_t* up = image_ + size_t(neighbour(y, -1, front_.rows)) * columns;
-    const uint16_t* down = image_ + size_t(neighbour(y, 1, front_.rows)) * columns;
-    // The pixels of the row with one more on each side, as floats or logarithms.
-    horizontal_.resize(columns + 2);
-    lighter_.resize(columns);
-    darker_.resize(columns);
-    double *side = horizontal_.data() + 1, *lighter = lighter_.data(), *darker = darker_.data();
-    if (front_.format == LOG_GRADIENT) {
-        const double* logarithms = front_.logarithms;
-        for (int x = 0; x < columns; x++) side[x] = logarithms[here[x]];
-        side[-1] = side[neighbour(0, -1, columns)];
-        side[columns] = side[neighbour(columns - 1, 1, columns)];
-        for (int k = 0; k < count; k++) {
-            const int x = first + k;
-            out[k] = float(logarithms[up[x]] + side[x - 1] - logarithms[down[x]] - side[x + 1]);
-        }
-        return;
-    }
-    // Products of integers below 2^53, exact as doubles.
-    const double offset = front_.offset, power = double(int64_t(1) << front_.shift);
-    for (int x = 0; x < columns; x++) side[x] = here[x] + offset;
+void Encoder::levels(const uint16_t* up, const uint16_t* here, const uint16_t* down, float* out) {
+    const int columns = front_.columns, first = front_.valid;
+    double* side = side_.data() + 1;
+    for (int x = 0; x < columns; x++) side[x] = here[x] + double(front_.offset);
     side[-1] = side[neighbour(0, -1, columns)];
     side[columns] = side[neighbour(columns - 1, 1, columns)];
-    for (int x = 0; x < columns; x++) {
-        lighter[x] = (up[x] + offset) * side[x - 1];
-        darker[x] = (down[x] + offset) * side[x + 1];
-    }
-    for (int k = 0; k < count; k++) out[k] = 0;
-    for (int r = 0; r < front_.ratio_count; r++) {
-        const double ratio = front_.ratios[r];
-        for (int k = 0; k < count; k++) {
-            const double light = lighter[first + k], dark = darker[first + k];
-            out[k] += (light * power > ratio * dark ? 1.0f : 0.0f) - (dark * power > ratio * light ? 1.0f : 0.0f);
-        }
+    const auto of = front_.ratio_count == 1 ? levels_of<1> : front_.ratio_count == 2 ? levels_of<2> : levels_of<3>;
+    of(front_, up + first, down + first, side + first, this->columns(), out);
+}
+
+void Encoder::log_gradient(const uint16_t* up, const uint16_t* here, const uint16_t* down, float* out) {
+    const int columns = front_.columns, first = front_.valid;
+    double* side = side_.data() + 1;
+    for (int x = 0; x < columns; x++) side[x] = front_.logarithms[here[x]];
+    side[-1] = side[neighbour(0, -1, columns)];
+    side[columns] = side[neighbour(columns - 1, 1, columns)];
+    for (int k = 0, x = first; k < this->columns(); k++, x++)
+        out[k] = float(front_.logarithms[up[x]] + side[x - 1] - front_.logarithms[down[x]] - side[x + 1]);
+}
+
+void Encoder::encode(const uint16_t* moved, const Draw* draw, int row, float* out) {
+    const int count = columns(), y = row + front_.valid;
+    const auto line = [&](int of) { return moved + ptrdiff_t(of) * front_.columns; };
+    const uint16_t *here = line(y), *up = line(neighbour(y, -1, front_.rows)), *down = line(neighbour(y, 1, front_.rows));
+    side_.resize(front_.columns + 2);
+    if (front_.format == LEVELS) levels(up, here, down, out);
+    if (front_.format == LOG_GRADIENT) log_gradient(up, here, down, out);
+    if (front_.format == TABLE)
+        for (int x = 0; x < count; x++) out[x] = front_.values[here[x]];
+    if (draw && draw->cut && row >= draw->top && row < draw->top + front_.cutout) {
+        const int begin = std::max(0, draw->left), end = std::min(count, draw->left + front_.cutout);
+        std::fill(out + begin, out + end, 0.0f);
     }
 }
 
-void Encoder::encode(const uint16_t* pixels, const Draw* draw, float* lane, ptrdiff_t pitch) {
-    image_ = pixels;
-    if (draw && (draw->mirrored || draw->rows || draw->columns)) {
-        move(pixels, *draw);
-        image_ = moved_.data();
-    }
-    row_.resize(columns());
-    for (int y = 0; y < rows(); y++) {
-        encode_row(y, row_.data());
-        if (draw && draw->cut && y >= draw->top && y < draw->top + front_.cutout) {
-            const int begin = std::max(0, draw->left), end = std::min(columns(), draw->left + front_.cutout);
-            std::fill(row_.begin() + begin, row_.begin() + end, 0.0f);
-        }
-        float* to = lane + y * pitch * LANES;
-        for (int x = 0; x < columns(); x++) to[ptrdiff_t(x) * LANES] = row_[x];
-    }
-}
-
-void read_batch(Network& network, Encoder& encoder, const uint16_t* pixels, const int64_t* indices, const Draw* draws) {
+void read_batch(Network& network, Encoder& encoder, const int64_t* indices, const Draw* draws) {
     Maps& input = network.layers[0].value;
-    const size_t size = encoder.image_size();
-    for (int g = 0; g < network.batch.groups; g++)
-        for (int lane = 0; lane < LANES; lane++) {
-            const int image = g * LANES + lane;
-            float* place = reinterpret_cast<float*>(input.at(g, 0, 0, 0)) + lane;
-            if (image < network.batch.images)
-                encoder.encode(pixels + indices[image] * size, draws ? draws + image : nullptr, place, input.pitch());
-            else
-                for (int y = 0; y < input.rows; y++)
-                    for (int x = 0; x < input.columns; x++) place[(y * input.pitch() + x) * LANES] = 0;
+    std::vector<uint16_t> memory[LANES];
+    const uint16_t* moved[LANES];
+    // A row of each image of a group, as whole vectors.
+    const int width = (input.columns + LANES - 1) / LANES;
+    std::vector<Vector> rows(LANES * width);
+    for (int g = 0; g < network.batch.groups; g++) {
+        const int first = g * LANES, images = std::min(LANES, network.batch.images - first);
+        for (int lane = 0; lane < images; lane++)
+            moved[lane] = encoder.move(indices[first + lane], draws ? draws + first + lane : nullptr, memory[lane]);
+        std::fill(rows.begin() + images * width, rows.end(), Vector{});
+        for (int row = 0; row < input.rows; row++) {
+            for (int lane = 0; lane < images; lane++)
+                encoder.encode(moved[lane], draws ? draws + first + lane : nullptr, row,
+                               reinterpret_cast<float*>(&rows[lane * width]));
+            Vector* to = input.at(g, 0, row, 0);
+            for (int block = 0; block < width; block++) {
+                Vector square[LANES];
+                for (int lane = 0; lane < LANES; lane++) square[lane] = rows[lane * width + block];
+                transpose(square);
+                std::copy_n(square, std::min(LANES, input.columns - block * LANES), to + block * LANES);
+            }
         }
+    }
 }
 
 }  // namespace native

@@ -29,29 +29,30 @@ struct FrontEnd {
     int32_t cutout;  // side of the square
 };
 
+// One image at a time: move() it, then encode its rows.
 class Encoder {
    public:
-    explicit Encoder(const FrontEnd& front) : front_(front) {}
+    Encoder(const FrontEnd& front, const uint16_t* pixels) : front_(front), pixels_(pixels) {}
     int rows() const { return front_.rows - 2 * front_.valid; }
     int columns() const { return front_.columns - 2 * front_.valid; }
     size_t image_size() const { return size_t(front_.rows) * front_.columns; }
 
-    // Write the input of one image into its lane; `draw` may be null: the image as it is.
-    void encode(const uint16_t* pixels, const Draw* draw, float* lane, ptrdiff_t pitch);
+    // The pixels of an image as `draw` has it, which may be null: as it is. They are written to `memory` if need be.
+    const uint16_t* move(int64_t image, const Draw* draw, std::vector<uint16_t>& memory);
+    // Row `row` of the network's input.
+    void encode(const uint16_t* moved, const Draw* draw, int row, float* out);
 
    private:
-    void move(const uint16_t* pixels, const Draw& draw);
-    void encode_row(int row, float* out);
+    void levels(const uint16_t* up, const uint16_t* here, const uint16_t* down, float* out);
+    void log_gradient(const uint16_t* up, const uint16_t* here, const uint16_t* down, float* out);
 
     const FrontEnd& front_;
+    const uint16_t* pixels_;
     std::vector<int> places_;
-    std::vector<uint16_t> moved_;
-    const uint16_t* image_ = nullptr;
-    std::vector<double> horizontal_, lighter_, darker_;
-    std::vector<float> row_;
+    std::vector<double> side_;
 };
 
 // The input of `indices` into the network's first layer; lanes without an image are 0.
-void read_batch(Network&, Encoder&, const uint16_t* pixels, const int64_t* indices, const Draw* draws);
+void read_batch(Network&, Encoder&, const int64_t* indices, const Draw* draws);
 
 }  // namespace native

@@ -9,18 +9,27 @@
 
 namespace native {
 
+// What memory is for: maps of all groups, of one group after the other, or of one channel of one group after the other.
+enum Keeps { ALL, GROUP, PLANE };
+
 // Maps of all images of a batch: vectors [group][channel][row][column], with a border of zeros that nothing writes.
 struct Maps {
     int channels = 0, rows = 0, columns = 0;
     int top = 0, bottom = 0, left = 0, right = 0;
+    Keeps keeps = ALL;
     std::vector<Vector> memory;
 
-    void allocate(int groups) { memory.assign(groups * group(), Vector{}); }
-    ptrdiff_t pitch() const { return left + columns + right; }
-    ptrdiff_t plane() const { return pitch() * (top + rows + bottom); }
-    ptrdiff_t group() const { return plane() * channels; }
+    void allocate(int groups, Keeps what) {
+        keeps = what;
+        const ptrdiff_t planes = keeps == PLANE ? 1 : keeps == GROUP ? channels : ptrdiff_t(channels) * groups;
+        memory.assign(planes * rows_apart() * (top + rows + bottom), Vector{});
+    }
+    // From a row, a channel, a group to the next.
+    ptrdiff_t rows_apart() const { return left + columns + right; }
+    ptrdiff_t channels_apart() const { return keeps == PLANE ? 0 : rows_apart() * (top + rows + bottom); }
+    ptrdiff_t groups_apart() const { return keeps == ALL ? channels * channels_apart() : 0; }
     Vector* at(int g, int channel, int row, int column) {
-        return memory.data() + g * group() + channel * plane() + (top + row) * pitch() + left + column;
+        return memory.data() + g * groups_apart() + channel * channels_apart() + (top + row) * rows_apart() + left + column;
     }
 };
 
@@ -42,17 +51,26 @@ struct Phase {
 
 // One operation, the batch norm and the ReLU behind it, and the maps that they make.
 //
-// `linear` is what the operation gives, `value` what is left of it behind batch norm and ReLU; without a batch norm
-// both are `value`. `gradient` is the gradient of the loss by `value`, and then, in the same place, by `linear`.
+// `linear` is what the operation gives, `value` what is left of it behind batch norm and ReLU. `gradient` is the gradient
+// of the loss by `value`, `turned` by `linear`. Without a batch norm `value` is `linear` and `gradient` is `turned`, made
+// in place. With one, `turned` is made piece by piece, and so is `value` if a single layer reads it, forwards and again
+// backwards: what is made anew in the cache costs less than what is read from memory.
+//
+// A 2x2 max-pool that alone reads a layer with a batch norm is made together with that (`pool`, `within`): the map between
+// them is never written, and the layer's `value`, of the pool's size, holds those of `linear` that the pool lets through.
 struct Layer {
     Kind kind;
     int channels, rows, columns;
     Window window;
     bool normed, relu;
     std::vector<int> sources;
-    std::vector<char> first_of;  // for each source: nothing has written its gradient before this layer does
-    bool learns = false;         // has a gradient: it or a layer before it has weights
-    Maps linear, value, gradient;
+    // For each source: nothing has written its gradient before this layer does, or will after it.
+    std::vector<char> first_of, last_of;
+    int readers = 0;
+    bool learns = false;  // has a gradient: it or a layer before it has weights
+    int pool = -1, within = -1;
+    Maps linear, value, gradient, turned;
+    int ready = 0;  // planes whose `value` is there, counted through all groups; of those that share memory the last one
 
     // In Network::parameters and, for the last two, in Network::averages.
     size_t kernel = 0, bias = 0, gamma = 0, beta = 0, mean = 0, variance = 0;
@@ -61,15 +79,18 @@ struct Layer {
     std::vector<float> mask;  // 0 or 1 a channel, through which convolutions, dense and flatten see it; or empty
 
     // Of a batch norm, for each channel: value = scale * linear + shift, and what its gradient needs.
-    std::vector<float> scale, shift, batch_mean, batch_inverse;
+    std::vector<float> scale, shift, batch_mean, batch_inverse, slope, level;
+    std::vector<Vector> sums;  // of the gradient, and of its products with what exceeds the mean
 
-    // Of a layer with a kernel: its taps as offsets in the source's map, weights as the kernels read them.
+    // Of a layer with a kernel: its offsets in the source's map, weights as a Correlation reads them.
     std::vector<ptrdiff_t> offsets;
     std::vector<float> packed;
     std::vector<Phase> phases;
 
     bool weighted() const { return kind == CONV || kind == DEPTHWISE || kind == DENSE; }
+    bool pixel() const { return rows == 1 && columns == 1; }
     Maps& made() { return normed ? linear : value; }
+    Maps& derived() { return normed ? turned : gradient; }
 };
 
 // Which lanes of a group hold images.
@@ -108,12 +129,19 @@ void convolve(Network&, Layer&, class Statistics*);
 void convolve_back(Network&, Layer&);
 
 // reduction.cpp: the layers without weights.
-void reduce(Network&, Layer&);
+void reduce(Network&, Layer&, class Statistics*);
 void reduce_back(Network&, Layer&);
 
-// normalisation.cpp: biases, batch norm and ReLU.
-void finish(Network&, Layer&, const class Statistics*);
-void finish_back(Network&, Layer&);
+// normalisation.cpp: biases, batch norm and ReLU. What concerns one plane is done when the next layer is at it, while it
+// is in the cache.
+void conclude(Network&, Layer&, const class Statistics*);
+void make_ready(Network&, Layer&, int g, int channel);
+void make_ready(Network&, Layer&, int g);
+void passed_back(Network&, Layer&, int which, int g, int channel);
+void passed_back(Network&, Layer&, int which, int g);
+void add_upstream(Network&, Layer&, int g, int channel);
+void conclude_back(Network&, Layer&);
+void turn_back(Network&, Layer&, int g, int channel);
 
 // Sums over a batch that a batch norm needs, without cancellation: of what exceeds a first estimate of the mean, which
 // is that of a channel's first row.

@@ -7,27 +7,26 @@ namespace native {
 
 void forward(Network& network, bool training) {
     for (Layer& layer : network.layers) {
-        if (layer.kind == INPUT) continue;
         const bool measured = training && layer.normed;
+        if (layer.kind == INPUT || layer.within >= 0) continue;
         Statistics statistics(measured ? layer.channels : 0);
-        if (layer.weighted()) {
+        if (layer.weighted())
             convolve(network, layer, measured ? &statistics : nullptr);
-        } else {
-            reduce(network, layer);
-            for (int g = 0; measured && g < network.batch.groups; g++)
-                for (int c = 0; c < layer.channels; c++)
-                    for (int row = 0; row < layer.rows; row++)
-                        statistics.add(network.batch, g, c, layer.linear.at(g, c, row, 0), layer.columns);
-        }
-        finish(network, layer, measured ? &statistics : nullptr);
+        else
+            reduce(network, layer, measured ? &statistics : nullptr);
+        conclude(network, layer, measured ? &statistics : nullptr);
     }
+    for (int g = 0; g < network.batch.groups; g++) make_ready(network, network.layers.back(), g);
 }
 
 void backward(Network& network) {
+    Layer& last = network.layers.back();
+    for (int g = 0; g < network.batch.groups; g++)
+        for (int c = 0; c < last.channels; c++) add_upstream(network, last, g, c);
     for (size_t k = network.layers.size() - 1; k > 0; k--) {
         Layer& layer = network.layers[k];
-        if (!layer.learns) continue;
-        finish_back(network, layer);
+        if (!layer.learns || layer.within >= 0) continue;
+        conclude_back(network, layer);
         if (layer.weighted())
             convolve_back(network, layer);
         else

@@ -25,9 +25,41 @@ constexpr int LANES = 4, PIXELS = 3;
 typedef float Vector __attribute__((vector_size(4 * LANES)));
 typedef int32_t Lanes __attribute__((vector_size(4 * LANES)));  // of a comparison: -1 or 0
 
+// Load a value that several multiplications need once: the compiler would load it for each of them.
+inline void hold(Vector& value) {
+#if defined(__AVX512F__)
+    asm("" : "+v"(value));
+#elif defined(__x86_64__)
+    asm("" : "+x"(value));
+#elif defined(__aarch64__)
+    asm("" : "+w"(value));
+#else
+    (void)value;
+#endif
+}
+
 inline Vector broadcast(float value) { return Vector{} + value; }
 
 inline Vector positive(Vector values) { return values > Vector{} ? values : Vector{}; }
+
+// A square of LANES vectors turned: lane x of vector k becomes lane k of vector x.
+inline void transpose(Vector* square) {
+#pragma GCC unroll 4
+    for (int size = 1; size < LANES; size *= 2) {
+        Lanes low, high;
+        for (int lane = 0; lane < LANES; lane++) {
+            low[lane] = lane & size ? LANES + lane - size : lane;
+            high[lane] = lane & size ? LANES + lane : lane + size;
+        }
+#pragma GCC unroll 16
+        for (int k = 0; k < LANES; k++) {
+            if (k & size) continue;
+            const Vector one = square[k], other = square[k + size];
+            square[k] = __builtin_shuffle(one, other, low);
+            square[k + size] = __builtin_shuffle(one, other, high);
+        }
+    }
+}
 
 // The sum of all lanes, always in the same order.
 inline float total(Vector values) {
