@@ -185,6 +185,13 @@ def _settled(node: Node, maps: dict[int, Map]) -> Node:
     op = node.op
     if node.kind not in CONVOLUTIONS or op.weights is None:
         return node
+    odd = [
+        c
+        for c, (scale, most) in enumerate(zip(op.scales, op.reach, strict=True))
+        if most >= FAST_LIMIT or scale.shift not in USUAL_SHIFTS
+    ]
+    if not odd:
+        return node
     weights, bias = op.weights.copy(), _bias(node, maps).astype(np.int64)
     scales, reach = list(op.scales), list(op.reach)
     channel = weights.ndim - 1 if node.kind == "depthwise" else 0
@@ -192,11 +199,9 @@ def _settled(node: Node, maps: dict[int, Map]) -> Node:
     least = bias + np.minimum(-128 * flat, 127 * flat).sum(axis=1)
     most = bias + np.maximum(-128 * flat, 127 * flat).sum(axis=1)
     zero_point = maps[node.output].pad
-    for c, scale in enumerate(op.scales):
-        if reach[c] < FAST_LIMIT and scale.shift in USUAL_SHIFTS:
-            continue
+    for c in odd:
         ends = {
-            min(max(requantize(int(acc), scale) + zero_point, node.low), node.high)
+            min(max(requantize(int(acc), op.scales[c]) + zero_point, node.low), node.high)
             for acc in (least[c], most[c])
         }
         if len(ends) == 1:

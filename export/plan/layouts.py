@@ -86,7 +86,8 @@ def depthwise_pairs(weights: np.ndarray) -> np.ndarray:
 
 def _dsp_conv(runs: np.ndarray) -> np.ndarray:
     out_c, kernel_h, count, run_bytes = runs.shape
-    padded = np.pad(2 * runs.astype(np.int16), [(0, -out_c % 4), (0, 0), (0, 0), (0, -run_bytes % 4)])
+    padded = np.zeros((out_c + -out_c % 4, kernel_h, count, run_bytes + -run_bytes % 4), np.int16)
+    padded[:out_c, ..., :run_bytes] = 2 * runs.astype(np.int16)
     # block, channel, run of the kernel, quad, second of the pair, odd
     quads = padded.reshape(-1, 4, kernel_h * count, padded.shape[3] // 4, 2, 2)
     return quads.transpose(0, 2, 3, 5, 1, 4).ravel()

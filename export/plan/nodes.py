@@ -133,7 +133,7 @@ class Network:
                 if step < self.maps[key].height:
                     return [(key, step, step)]
                 step -= self.maps[key].height
-        stride, before, count = _window(node)
+        stride, before, count = window(node)
         first = step * stride - before
         found = []
         for key in node.inputs:
@@ -146,7 +146,7 @@ class Network:
         """Map -> the last row, counted from 1, that one of a node's first ``steps`` calls reads; 0: none."""
         found = dict.fromkeys(node.inputs, 0)
         offset = 0
-        stride, before, count = _window(node)
+        stride, before, count = window(node)
         for key in node.inputs:
             height = self.maps[key].height
             if node.kind == "concat" and node.axis == 0:
@@ -201,7 +201,7 @@ def build(graph: QuantGraph, levels: int = 0, code_pixels: int = 0) -> Network:
     return Network(graph, tuple(nodes), _with_padding(nodes, maps), source, output)
 
 
-def _window(node: Node) -> tuple[int, int, int]:
+def window(node: Node) -> tuple[int, int, int]:
     """(input rows from one output row to the next, rows ahead of the first row's, rows)."""
     if node.kind in WINDOWS:
         return node.pool[0] * node.op.stride[0], node.before[0], node.window_rows

@@ -193,6 +193,10 @@ def _arrange(network: Network, chosen: tuple[Kernel, ...], choice: Choice) -> Pl
     return placed
 
 
+# Bytes of a segment that was not simulated.
+_UNKNOWN = (0, 0, 0)
+
+
 class _Bounds:
     """Bytes alive at the worst moment, for any cuts: the most of any segment between two cuts.
 
@@ -203,6 +207,13 @@ class _Bounds:
         self.network = network
         self.frame = schedule.Simulation(network)
         self._segments: dict[tuple[int | None, int | None], tuple[int, int, int]] = {}
+        # Of the input, then of every node's output; one of them is the network's.
+        keys = [network.input, *(node.output for node in network.nodes)]
+        self._row_bytes = np.array([row_bytes(network.maps[key]) for key in keys], np.int64)
+        self._output = keys.index(network.output)
+        held = [self.frame.needed[node.output] for node in network.nodes]
+        # By node: bytes of its output, held whole.
+        self._whole = [int(size) for size in held * self._row_bytes[1:]]
 
     def exact(self, cuts: frozenset[int]) -> int:
         segments = [self._segment(*pair) for pair in _pairs(cuts)]
@@ -215,10 +226,8 @@ class _Bounds:
 
     def least(self, cuts: frozenset[int]) -> int:
         """No more than :meth:`exact`, from what is known."""
-        maps = (self.network.maps[self.network.nodes[cut].output] for cut in cuts)
-        whole = [self.frame.needed[map_.key] * row_bytes(map_) for map_ in maps]
-        known = (self._segments.get(pair, (0, 0, 0))[0] for pair in _pairs(cuts))
-        return max([*whole, *known])
+        known = [self._segments.get(pair, _UNKNOWN)[0] for pair in _pairs(cuts)]
+        return max([*known, *(self._whole[cut] for cut in cuts)])
 
     def ascending(
         self, ranked: Iterable[tuple[tuple[int, ...], frozenset[int]]], limit: float = math.inf
@@ -236,16 +245,13 @@ class _Bounds:
     def _segment(self, start: int | None, end: int | None) -> tuple[int, int, int]:
         """Bytes alive at its worst moment, of the map it begins with, of the map it ends with."""
         if (start, end) not in self._segments:
-            network, trace = self.network, self.frame.segment(start, end)
-            sizes = {key: rows * row_bytes(network.maps[key]) for key, rows in trace.rows.items()}
-            total = np.zeros(len(next(iter(trace.alive.values()))), np.int64)
-            for key, alive in trace.alive.items():
-                total += sizes[key] * alive
-            for position, (first, last) in trace.gathering.items():
-                if network.nodes[position].kind in SUMS:
-                    total[first : last + 1] += sum_bytes(network, network.nodes[position])
-            ends = next(iter(sizes)), network.output if end is None else network.nodes[end].output
-            self._segments[start, end] = int(total.max()), sizes[ends[0]], sizes[ends[1]]
+            moments, network = self.frame.moments(start, end), self.network
+            first = 0 if start is None else start + 1
+            sizes = moments.rows * self._row_bytes[first : first + len(moments.rows)]
+            gathered = [sum_bytes(network, network.nodes[first + at]) for at in moments.sums]
+            worst = (moments.alive @ np.array([*sizes, *gathered], np.int64)).max()
+            at = self._output - first if end is None else len(sizes) - 1
+            self._segments[start, end] = int(worst), int(sizes[0]), int(sizes[at])
         return self._segments[start, end]
 
 

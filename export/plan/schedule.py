@@ -15,16 +15,20 @@ than :data:`MAX_CALLS` a frame, however small its file is, is refused.
 """
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from export.plan.nodes import GATHERS, Network, Node
+from export.plan.nodes import GATHERS, SUMS, Network, Node, window
 from loggrad_tf.errors import LogGradError
 
 # In a schedule: the next row of the input arrives.
 NEXT_ROW = -1
 # The C counts the calls of a frame in 16 bits.
 MAX_CALLS = 65535
+# Segments, and forms of nodes, that the process remembers, a few kilobytes each.
+MOMENTS_KEPT, READS_KEPT = 16384, 2048
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +121,28 @@ class _Reads:
     last: np.ndarray
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Moments:
+    """What lies side by side in one segment: of its map before the first call, then of every node's output.
+
+    Attributes:
+      rows: of each map, rows held; int64 [nodes + 1].
+      sums: those of its nodes, counted from its first, whose sums take memory of their own.
+      alive: 1 for each map, then for each of ``sums``, that is alive; int64 [moments, maps + sums], each once.
+    """
+
+    rows: np.ndarray
+    sums: tuple[int, ...]
+    alive: np.ndarray
+
+
+# By step the inputs that a call reads, and how many rows of each must be there; by input the rows of _Reads.
+_Lookup = tuple[list[list[tuple[int, int]]], list[tuple[int, np.ndarray]]]
+# Both by all that they depend on.
+_reads: dict[tuple[Any, ...], _Lookup] = {}
+_moments: dict[tuple[Any, ...], Moments] = {}
+
+
 class Simulation:
     """One frame of a network: what it takes for any cuts.
 
@@ -142,17 +168,42 @@ class Simulation:
             )
         for position in range(len(network.nodes)):
             self._look_up(position, steps[position])
+        # Of each node, all that its calls depend on; what it reads by the distance to the node that makes it.
+        self._shapes = [
+            (
+                node.kind if node.kind in GATHERS or node.axis == 0 else "",
+                window(node),
+                tuple(position - self._producer.get(key, -1) for key in node.inputs),
+                network.maps[node.output].height,
+                self.needed[node.output],
+            )
+            for position, node in enumerate(network.nodes)
+        ]
 
     def _look_up(self, position: int, steps: int) -> None:
-        node = self.network.nodes[position]
+        """What the calls of one node read; nodes of one form share it."""
+        node, maps = self.network.nodes[position], self.network.maps
+        heights = tuple(maps[key].height for key in node.inputs)
+        same = tuple(node.inputs.index(key) for key in node.inputs)
+        key = node.kind == "concat" and node.axis == 0, window(node), heights, same, steps
+        if key not in _reads:
+            if len(_reads) >= READS_KEPT:
+                _reads.clear()
+            _reads[key] = self._read_by(node, steps)
+        wants, windows = _reads[key]
+        self._wants[position] = [[(node.inputs[at], upto) for at, upto in step] for step in wants]
+        for at, columns in windows:
+            self._readers[node.inputs[at]].append(_Reads(position, *columns))
+
+    def _read_by(self, node: Node, steps: int) -> _Lookup:
+        wants: list[list[tuple[int, int]]] = []
         found: dict[int, list[tuple[int, int, int]]] = {}
         for step in range(steps):
             reads = self.network.reads(node, step)
-            self._wants[position].append([(key, last + 1) for key, _, last in reads])
+            wants.append([(node.inputs.index(key), last + 1) for key, _, last in reads])
             for key, first, last in reads:
-                found.setdefault(key, []).append((step, first, last))
-        for key, windows in found.items():
-            self._readers[key].append(_Reads(position, *np.array(windows, np.int64).T))
+                found.setdefault(node.inputs.index(key), []).append((step, first, last))
+        return wants, [(at, np.array(windows, np.int64).T) for at, windows in found.items()]
 
     def schedule(self, cuts: frozenset[int]) -> Schedule:
         """The order for some cuts, and all that follows from it."""
@@ -163,6 +214,29 @@ class Simulation:
         spans = {at: (2 << last) - (1 << first) for at, (first, last) in trace.gathering.items()}
         live = {key: _mask(alive) for key, alive in trace.alive.items()}
         return Schedule(tuple(calls), trace.rows, trace.made, live, spans)
+
+    def moments(self, start: int | None, end: int | None) -> Moments:
+        """What is alive at one time between two cuts, see :meth:`segment`.
+
+        It does not depend on how wide maps are, so networks that differ elsewhere share it.
+        """
+        first = 0 if start is None else start + 1
+        last = len(self._shapes) if end is None else end + 1
+        before = self.network.maps[self.network.input if start is None else self.network.nodes[start].output]
+        key = (
+            start is None,
+            end is None,
+            before.height,
+            self.needed[before.key],
+            *self._shapes[first:last],
+        )
+        found = _moments.get(key)
+        if found is None:
+            found = _moments_of(self.segment(start, end), self.network.nodes[first:last], first)
+            if len(_moments) >= MOMENTS_KEPT:
+                _moments.clear()
+            _moments[key] = found
+        return found
 
     def segment(self, start: int | None, end: int | None) -> Trace:
         """The calls between two cuts, each at a cut place; None for the frame's beginning and end.
@@ -248,9 +322,10 @@ class Simulation:
         """
         network, end = self.network, len(calls)
         called = np.array(calls, np.int64)
-        ends = np.cumsum(np.bincount(called + 1, minlength=len(network.nodes) + 1))
+        ends = np.bincount(called + 1, minlength=len(network.nodes) + 1).cumsum().tolist()
+        order = called.argsort(kind="stable")
         # Of the input, then of every node.
-        times = np.split(np.argsort(called, kind="stable"), ends[:-1])
+        times = [order[begin:stop] for begin, stop in zip([0, *ends], ends, strict=False)]
         trace = Trace({}, {}, {}, {})
         for key in keys:
             if key == known:
@@ -281,7 +356,7 @@ class Simulation:
 def _read(read: np.ndarray, reader: _Reads, times: np.ndarray, later: int | None) -> None:
     """Put off the last reads of rows to those of one reader, all of them to ``later`` if that is given."""
     rows = np.arange(len(read))
-    step = np.searchsorted(reader.first, rows, "right") - 1
+    step = reader.first.searchsorted(rows, "right") - 1
     inside = (step >= 0) & (reader.last[step] >= rows)
     if later is None:
         read[inside] = np.maximum(read[inside], times[reader.steps[step[inside]]])
@@ -293,7 +368,7 @@ def _held(written: np.ndarray, read: np.ndarray) -> int:
     """Rows from the oldest that is still needed to the newest, at worst."""
     rows = np.arange(len(written))
     # Rows behind a dead one may live: the oldest is the first that is read later than the write.
-    oldest = np.searchsorted(np.maximum.accumulate(read), written, "right")
+    oldest = np.maximum.accumulate(read).searchsorted(written, "right")
     return int((rows - np.minimum(oldest, rows)).max(initial=0)) + 1
 
 
@@ -301,7 +376,23 @@ def _covered(first: np.ndarray, last: np.ndarray, steps: int) -> np.ndarray:
     """Steps that lie in one of the ranges, whose ends belong to them."""
     first = np.maximum(first, 0)
     changes = np.bincount(first, minlength=steps + 1) - np.bincount(last + 1, minlength=steps + 1)
-    return np.cumsum(changes[:steps]) > 0
+    return changes[:steps].cumsum() > 0
+
+
+def _moments_of(trace: Trace, nodes: Sequence[Node], first: int) -> Moments:
+    """Of the trace of a segment of these nodes, the first of which is at position ``first``."""
+    sums = [at for at in trace.gathering if nodes[at - first].kind in SUMS]
+    alive = [*trace.alive.values()]
+    for position in sums:
+        begin, end = trace.gathering[position]
+        gathering = np.zeros(len(alive[0]), bool)
+        gathering[begin : end + 1] = True
+        alive.append(gathering)
+    columns = np.array(alive).T
+    # Equal moments are equal bytes.
+    distinct = dict(zip(map(bytes, np.packbits(columns, axis=1)), columns, strict=True))
+    rows = np.array([*trace.rows.values()], np.int64)
+    return Moments(rows, tuple(at - first for at in sums), np.array([*distinct.values()], np.int64))
 
 
 def _mask(covered: np.ndarray) -> int:
