@@ -128,7 +128,8 @@ class Moments:
     Attributes:
       rows: of each map, rows held; int64 [nodes + 1].
       sums: those of its nodes, counted from its first, whose sums take memory of their own.
-      alive: 1 for each map, then for each of ``sums``, that is alive; int64 [moments, maps + sums], each once.
+      alive: 1 for each map, then for each of ``sums``, that is alive; int64 [moments, maps + sums], no two
+        of them equal.
     """
 
     rows: np.ndarray

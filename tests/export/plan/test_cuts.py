@@ -80,3 +80,27 @@ def test_plans_of_several_layouts_are_those_of_each(core: str) -> None:
         )
         assert [k.function for k in made.kernels] == [k.function for k in alone.kernels]
         assert made.constant_bytes == alone.constant_bytes
+
+
+def test_segments_are_shared_by_networks_of_other_widths(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bounds(channels: int, height: int) -> _Bounds:
+        net = quantized.Net(3)
+        x = net.conv(net.input((height, 20, 1)), channels, 3)
+        x = net.add(net.conv(x, channels, 1), x)
+        return _Bounds(build(tflite_graph.parse(net.flatbuffer(net.dense(x, 3)))))
+
+    simulated_segments: list[tuple[int | None, int | None]] = []
+    segment = schedule.Simulation.segment
+
+    def counted(frame: schedule.Simulation, start: int | None, end: int | None) -> schedule.Trace:
+        simulated_segments.append((start, end))
+        return segment(frame, start, end)
+
+    monkeypatch.setattr(schedule.Simulation, "segment", counted)
+    monkeypatch.setattr(schedule, "_moments", {})
+    narrow, wide, lower = bounds(4, 16), bounds(12, 16), bounds(4, 14)
+    for frame, fresh in ((narrow, True), (wide, False), (lower, True)):
+        simulated_segments.clear()
+        for cuts in (frozenset[int](), frozenset(schedule.cut_places(frame.network))):
+            assert frame.exact(cuts) == simulated(frame.network, cuts)
+        assert bool(simulated_segments) == fresh
