@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 from export.predict.deployed import Deployed, deployed
 from loggrad_tf.transform.frontend import FrontEnd
-from models.graph import Graph
-from search.cost.munas import Resources, resources
+from models.graph import Graph, macs
+from search.cost.munas import Resources, resources, size
 
 # Cheapest to count first.
 RESOURCES = ("macs", "size", "peak_memory", "ram", "flash", "latency", "energy")
@@ -44,7 +44,16 @@ def costs(graph: Graph, target: Target) -> Costs:
 def count(graph: Graph, target: Target, names: tuple[str, ...]) -> Iterator[tuple[str, float]]:
     """The costs in ``names`` one by one, the cheap ones first; what is not asked for is not computed."""
     for name in sorted(names, key=RESOURCES.index):
-        yield name, getattr(_deployed(graph, target) if name in _OF_BOARD else _munas(graph), name)
+        yield name, _exact(graph)[name] if name in EXACT else getattr(_counted(graph, target, name), name)
+
+
+def _counted(graph: Graph, target: Target, name: str) -> Deployed | Resources:
+    return _deployed(graph, target) if name in _OF_BOARD else _munas(graph)
+
+
+@functools.lru_cache(maxsize=4096)
+def _exact(graph: Graph) -> dict[str, int]:
+    return {"macs": sum(macs(graph, op) for op in graph.ops), "size": size(graph)}
 
 
 @functools.lru_cache(maxsize=4096)

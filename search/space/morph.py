@@ -8,6 +8,9 @@ import numpy as np
 
 Of = TypeVar("Of")
 
+# Networks whose steps a space remembers.
+STEPS_KEPT = 128
+
 
 def sort_of(name: str) -> str:
     """The name of a step without its place and amount."""

@@ -25,7 +25,7 @@ from models.graph import Graph
 from search.space import genotype as space
 from search.space.draws import moved_sparsity
 from search.space.genotype import Genotype, Layer
-from search.space.morph import Morph, any_of, fixed, inserted, one_by_sort, replaced
+from search.space.morph import STEPS_KEPT, Morph, any_of, fixed, inserted, one_by_sort, replaced
 
 STEPS = (-5, -3, -1, 1, 3, 5)
 # Varied steps.
@@ -162,6 +162,15 @@ def _dense_morphs(genotype: Genotype) -> Iterator[Morph[Genotype]]:
                 yield fixed(f"dense {i}: units {step:+d}", replace(genotype, dense=new))
 
 
+# Parents of several children are asked for their steps again and again.
+_steps = functools.lru_cache(maxsize=STEPS_KEPT)(morphs)
+
+
+@functools.lru_cache(maxsize=STEPS_KEPT)
+def _varied(genotype: Genotype) -> list[Morph[Genotype]]:
+    return [*morphs(genotype), *scalings(genotype)]
+
+
 def mutate(
     genotype: Genotype,
     rng: np.random.Generator,
@@ -179,7 +188,7 @@ def mutate(
     before, names = assembled(genotype), []
     child = genotype
     while True:  # ends: the units of a dense layer can always be changed, and always show
-        morph = one_by_sort([*morphs(child), *scalings(child)], rng) if varied else any_of(morphs(child), rng)
+        morph = one_by_sort(_varied(child), rng) if varied else any_of(_steps(child), rng)
         moved = morph.apply(rng)
         if assembled(moved) == assembled(child):
             continue

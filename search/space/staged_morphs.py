@@ -8,6 +8,7 @@ follows.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from models.graph import Graph
 from search.space import staged
 from search.space.draws import moved_sparsity
-from search.space.morph import Morph, fixed, inserted, one_by_sort, replaced
+from search.space.morph import STEPS_KEPT, Morph, fixed, inserted, one_by_sort, replaced
 from search.space.staged import Block, Stage, Staged
 
 FACTORS, FINE_FACTORS = (0.71, 1.41), (0.71, 0.84, 1.19, 1.41)
@@ -146,6 +147,10 @@ def _head_morphs(genotype: Staged) -> Iterator[Morph[Staged]]:
             yield fixed(f"hidden x{factor}", replace(genotype, hidden=moved))
 
 
+# Parents of several children are asked for their steps again and again.
+_steps = functools.lru_cache(maxsize=STEPS_KEPT)(morphs)
+
+
 def mutate(
     genotype: Staged,
     rng: np.random.Generator,
@@ -164,7 +169,7 @@ def mutate(
     while True:  # ends: kernel and step of the stem always show, and do not change with the widths
         child, names = genotype, list[str]()
         while len(names) < wanted:
-            morph = one_by_sort(morphs(child), rng)
+            morph = one_by_sort(_steps(child), rng)
             moved = morph.apply(rng)
             if assembled(moved) != assembled(child):
                 child = moved
