@@ -73,21 +73,22 @@ def _by_rows(inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> Any:
     u (Ioffe & Szegedy 2015, section 3). Nothing is differentiated through the mean and the variance
     that are returned: they only move the averages.
     """
-    shape, channels = tf.shape(inputs), inputs.shape[-1]
-    count = tf.size(inputs) // channels
-    # The largest power of two that divides the count.
-    pixels = tf.minimum(tf.bitwise.bitwise_and(count, -count), _ROW_PIXELS)
-    number = tf.cast(count, tf.float32)
+    channels, size = inputs.shape[-1], inputs.shape.num_elements()
+    # Sizes that are known when a step is traced are no operations in it, which are what tracing costs.
+    shape = inputs.shape if size else tf.shape(inputs)
+    count = (size or tf.size(inputs)) // channels
+    pixels = _row_pixels(count)
+    number = float(count) if size else tf.cast(count, tf.float32)
+    ones = tf.ones([1, count // pixels])
 
     def rows(values: tf.Tensor) -> tf.Tensor:
-        return tf.reshape(values, tf.stack([-1, pixels * channels]))
+        return tf.reshape(values, [-1, pixels * channels])
 
     def along(per_channel: tf.Tensor) -> tf.Tensor:
-        return tf.tile(per_channel, pixels[None])
+        return tf.tile(per_channel, [pixels])
 
     def total(values: tf.Tensor) -> tf.Tensor:
-        columns = tf.matmul(tf.ones(tf.stack([1, tf.shape(values)[0]])), values)
-        return tf.reduce_sum(tf.reshape(columns, tf.stack([pixels, channels])), axis=0)
+        return tf.reduce_sum(tf.reshape(tf.matmul(ones, values), [pixels, channels]), axis=0)
 
     x = rows(inputs)
     mean = total(x) / number
@@ -109,3 +110,10 @@ def _by_rows(inputs: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> Any:
 
     population = variance * number / tf.maximum(number - 1, 1)
     return (tf.reshape(outputs, shape), mean, population), gradient
+
+
+def _row_pixels(count: Any) -> Any:
+    """The largest power of two that divides the count, at most ``_ROW_PIXELS``; an int of an int."""
+    if isinstance(count, int):
+        return min(count & -count, _ROW_PIXELS)
+    return tf.minimum(tf.bitwise.bitwise_and(count, -count), _ROW_PIXELS)

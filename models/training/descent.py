@@ -19,6 +19,17 @@ from models.training.loop import Progress, Stop
 _BETAS, _EPSILON = (0.9, 0.999), 1e-7
 
 
+def plain_steps() -> None:
+    """Let TensorFlow run steps as they are traced, in this process from now on.
+
+    On a CPU its optimiser of graphs takes a good part of the time that a network takes to prepare, and makes
+    no step faster. One part of it, the remapper, fuses a convolution with the addition of a padded map into a
+    oneDNN kernel that ends the process (2.21).
+    """
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    tf.config.optimizer.set_experimental_options({"remapping": False, "disable_meta_optimizer": not on_gpu})
+
+
 class Descent:
     """The training of one model.
 
@@ -51,15 +62,8 @@ class Descent:
         self._powers = [tf.Variable(beta) for beta in _BETAS]
         self._sums = tf.Variable(tf.zeros(2))
         self._binary = model.output_shape[-1] == 1
-        self._step = tf.function(
-            self._update,
-            input_signature=[
-                tf.TensorSpec(model.input_shape),
-                tf.TensorSpec(model.output_shape),
-                tf.TensorSpec(()),
-            ],
-            autograph=False,
-        )
+        # Traced for each shape of a batch, and there is one: sizes that are known cost no operations.
+        self._step = tf.function(self._update, autograph=False)
         self.done = 0
 
     def epochs(
@@ -102,16 +106,18 @@ class Descent:
             logits = self._model(inputs, training=True)
             loss = tf.reduce_mean(self._losses(logits, targets))
         gradients = tape.gradient(loss, self._variables)
+        decay = rate * (self._decay / self._rate(0)) if self._decay else None
+        momentum = None if self._momentum is None else tf.constant(self._momentum)
         for variable, slots, gradient in zip(self._variables, self._slots, gradients, strict=True):
-            if self._decay:
-                variable.assign_sub(variable * (rate * (self._decay / self._rate(0))))
-            if self._momentum is not None:
+            if decay is not None:
+                variable.assign_sub(variable * decay)
+            if momentum is not None:
                 tf.raw_ops.ResourceApplyKerasMomentum(
                     var=variable.handle,
                     accum=slots[0].handle,
                     lr=rate,
                     grad=gradient,
-                    momentum=self._momentum,
+                    momentum=momentum,
                 )
             else:
                 tf.raw_ops.ResourceApplyAdam(

@@ -5,7 +5,6 @@ import functools
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.transform.frontend import FrontEnd
@@ -16,7 +15,7 @@ from models.pruning.channels import exits
 from models.pruning.masking import MaskUpdates
 from models.recipe import Pruning, TrainConfig, steps_per_epoch
 from models.training.batches import training_batches
-from models.training.descent import Descent
+from models.training.descent import Descent, plain_steps
 from models.training.fit import TrainResult, check
 from models.training.loop import Progress, Stop, diverged
 from models.training.measure import measure
@@ -73,8 +72,6 @@ def train(
 def begin(graph: Graph, data: DataSet, config: TrainConfig, seed: int) -> None:
     """What comes before any training in TensorFlow: checks, its options, and all seeds."""
     check(graph, data, config)
-    # TensorFlow's remapper fuses a convolution with the addition of a padded map into a oneDNN
-    # kernel that crashes the process (2.21), and its fusions do not speed up training.
-    tf.config.optimizer.set_experimental_options({"remapping": False})
+    plain_steps()
     # Sets NumPy's, Python's and TensorFlow's seeds; initialisers and shuffles derive from it.
     keras.utils.set_random_seed(seed)

@@ -35,3 +35,22 @@ def test_batch_norm_is_keras_batch_norm(shape: tuple[int, ...]) -> None:
     np.testing.assert_allclose(ours.moving_variance - kept, population, rtol=1e-4, atol=1e-7)
     ours.moving_variance.assign(theirs.moving_variance)
     np.testing.assert_allclose(ours(x), theirs(x), atol=1e-5)
+
+
+def test_sizes_that_are_not_known_when_it_is_traced() -> None:
+    x = tf.constant(np.random.default_rng(1).normal(3, 2, (6, 5, 4, 7)), tf.float32)
+    layer = batch_norm.FusedBatchNorm()
+    layer.build(x.shape)
+    found = []
+    for batch in (None, 6):
+
+        def step(values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            with tf.GradientTape() as tape:
+                tape.watch(values)
+                loss = tf.reduce_sum(tf.square(layer(values, training=True) + 1))
+            return loss, tape.gradient(loss, values)
+
+        signature = [tf.TensorSpec([batch, 5, 4, 7])]
+        found.append(tf.function(step, input_signature=signature, autograph=False)(x))
+    for open_, fixed in zip(*found, strict=True):
+        np.testing.assert_allclose(open_, fixed, rtol=1e-5, atol=1e-5)
