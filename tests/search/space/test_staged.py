@@ -1,5 +1,6 @@
 """search.space.staged: limits, JSON, shapes, and that hand-made networks are points of it."""
 
+import dataclasses
 import json
 
 import numpy as np
