@@ -36,7 +36,7 @@ from search.run.config import BOARD, fit_front_end
 from search.run.profiles import PROFILES, default_bounds, for_images
 from search.space.spaces import SPACES
 from search.strategy.evolution import Evolution
-from search.strategy.proposal import Settings, build, training_seed
+from search.strategy.proposal import Settings, build
 from search.workers.evaluator import (
     Task,
     TrainingSpec,
@@ -91,13 +91,13 @@ def parts(task: Task, data: DataSet, spec: TrainingSpec) -> dict[str, float]:
 
     from models import keras_net
     from models.training import batches as batching
-    from models.training import fit
+    from models.training import keras_fit
     from models.training.descent import Descent
     from models.training.measure import measure
 
     train = spec.train
     keras.backend.clear_session()
-    fit.begin(task.graph, data, train, task.seed)
+    keras_fit.begin(task.graph, data, train, task.seed)
     made: list[Descent] = []
     models: list[keras.Model] = []
 
@@ -141,20 +141,23 @@ def main(argv: list[str]) -> None:
     print(f"{'network':32s}" + "".join(f"{name:>9s}" for name in ("propose", *PARTS, "whole")))
     with tempfile.TemporaryDirectory() as folder:
         spec = TrainingSpec(data.path, front_end, method.train, Path(folder))
+        tasks = [
+            (space, propose, Task(candidate.index, build(candidate.genotype, settings), candidate.index))
+            for space, (settings, candidates, propose) in histories.items()
+            for candidate in candidates[:: -(-len(candidates) // FLAGS.networks)]
+        ]
+        # One after the other, as a worker does: what it keeps of its data it keeps.
+        parts(tasks[0][2], data, spec)
+        found = [parts(task, data, spec) for _, _, task in tasks]
         evaluate = open_evaluator(spec)
-        for space, (settings, candidates, propose) in histories.items():
-            chosen = candidates[:: -(-len(candidates) // FLAGS.networks)]
-            rows = list[list[float]]()
-            for candidate in chosen:
-                graph = build(candidate.genotype, settings)
-                task = Task(candidate.index, graph, training_seed(0, candidate.index))
-                if not rows:
-                    parts(task, data, spec)  # what is compiled once a process
-                found = parts(task, data, spec)
-                whole = propose + seconds(lambda task=task: evaluate(task))  # type: ignore[misc]
-                rows.append([propose, *(found[name] for name in PARTS), whole])
-                _line(f"{space} {candidate.index}, {len(graph.ops)} ops", rows[-1])
-            _line(f"{space}, mean", [float(np.mean(column)) for column in zip(*rows, strict=True)])
+        evaluate(tasks[0][2])
+        wholes = [seconds(lambda task=task: evaluate(task)) for _, _, task in tasks]  # type: ignore[misc]
+    rows = {space: list[list[float]]() for space in FLAGS.spaces}
+    for (space, propose, task), of_task, whole in zip(tasks, found, wholes, strict=True):
+        rows[space].append([propose, *(of_task[name] for name in PARTS), propose + whole])
+        _line(f"{space} {task.index}, {len(task.graph.ops)} ops", rows[space][-1])
+    for space, each in rows.items():
+        _line(f"{space}, mean", [float(np.mean(column)) for column in zip(*each, strict=True)])
 
 
 def _line(title: str, values: list[float]) -> None:

@@ -39,7 +39,7 @@ from models.graph import WEIGHTED, Graph, Op
 from models.keras_net import FoldedWeights
 from models.recipe import TrainConfig, steps_per_epoch
 from models.training.batches import training_batches
-from models.training.descent import Descent, plain_steps
+from models.training.descent import Descent
 from models.training.loop import Progress, diverged
 
 BITS = range(2, 9)
@@ -149,7 +149,6 @@ def train(
     Raises:
       LogGradError: the training diverged.
     """
-    plain_steps()
     keras.utils.set_random_seed(seed)
     pixels, labels = data.subset("train")
     steps = steps_per_epoch(len(pixels), config) * config.epochs

@@ -19,17 +19,6 @@ from models.training.loop import Progress, Stop
 _BETAS, _EPSILON = (0.9, 0.999), 1e-7
 
 
-def plain_steps() -> None:
-    """Let TensorFlow run steps as they are traced, in this process from now on.
-
-    On a CPU its optimiser of graphs takes a good part of the time that a network takes to prepare, and makes
-    no step faster. One part of it, the remapper, fuses a convolution with the addition of a padded map into a
-    oneDNN kernel that ends the process (2.21).
-    """
-    on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    tf.config.optimizer.set_experimental_options({"remapping": False, "disable_meta_optimizer": not on_gpu})
-
-
 class Descent:
     """The training of one model.
 
@@ -39,6 +28,9 @@ class Descent:
       momentum: of SGD; None for Adam (Kingma & Ba 2015, its usual constants).
       weight_decay: share of each weight taken off per step at the starting rate.
       label_smoothing: 0..1.
+      plain: trace the step for one shape of batch and run it as it is traced. On a CPU TensorFlow's optimiser
+        of graphs, and sizes that are not known, take half of the time in which a step is prepared, and make
+        no step faster. Sums of three or more maps, and what is not ours, round otherwise without it.
 
     Attributes:
       done: steps made so far.
@@ -51,6 +43,7 @@ class Descent:
         momentum: float | None,
         weight_decay: float,
         label_smoothing: float,
+        plain: bool = False,
     ) -> None:
         self._model, self._rate, self._momentum = model, rate, momentum
         self._decay, self._smoothing = weight_decay, label_smoothing
@@ -62,8 +55,13 @@ class Descent:
         self._powers = [tf.Variable(beta) for beta in _BETAS]
         self._sums = tf.Variable(tf.zeros(2))
         self._binary = model.output_shape[-1] == 1
-        # Traced for each shape of a batch, and there is one: sizes that are known cost no operations.
-        self._step = tf.function(self._update, autograph=False)
+        plain = plain and not tf.config.list_physical_devices("GPU")
+        # TensorFlow's remapper fuses a convolution with the addition of a padded map into a oneDNN
+        # kernel that crashes the process (2.21), and its fusions do not speed up training.
+        tf.config.optimizer.set_experimental_options({"remapping": False, "disable_meta_optimizer": plain})
+        shapes = (model.input_shape, model.output_shape, ())
+        signature = None if plain else [tf.TensorSpec(shape) for shape in shapes]
+        self._step = tf.function(self._update, input_signature=signature, autograph=False)
         self.done = 0
 
     def epochs(

@@ -15,7 +15,7 @@ from models.pruning.channels import exits
 from models.pruning.masking import MaskUpdates
 from models.recipe import Pruning, TrainConfig, steps_per_epoch
 from models.training.batches import training_batches
-from models.training.descent import Descent, plain_steps
+from models.training.descent import Descent
 from models.training.fit import TrainResult, check
 from models.training.loop import Progress, Stop, diverged
 from models.training.measure import measure
@@ -43,6 +43,7 @@ def train(
         config.momentum if config.optimizer == "sgd" else None,
         config.weight_decay,
         config.label_smoothing,
+        plain=config.fused_bn and all(len(op.inputs) <= 2 for op in graph.ops),
     )
     batches = training_batches(
         requantize(pixels, data.sensor, front_end.sensor),
@@ -70,8 +71,7 @@ def train(
 
 
 def begin(graph: Graph, data: DataSet, config: TrainConfig, seed: int) -> None:
-    """What comes before any training in TensorFlow: checks, its options, and all seeds."""
+    """What comes before any training in TensorFlow: checks, and all seeds."""
     check(graph, data, config)
-    plain_steps()
     # Sets NumPy's, Python's and TensorFlow's seeds; initialisers and shuffles derive from it.
     keras.utils.set_random_seed(seed)
