@@ -7,7 +7,7 @@ weight decay 1e-4, batches of 128, 80 epochs. Recipes for other ends have names,
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
@@ -23,6 +23,10 @@ DECAY = 0.95
 # +-1 / sqrt(inputs of a weight's sum), as PyTorch has it.
 GLOROT, FAN_IN = "glorot", "fan_in"
 INITIALIZERS = (GLOROT, FAN_IN)
+# Who says how many channels are masked when: the formula of :class:`Pruning`, or PolynomialDecay of
+# tensorflow-model-optimization (:mod:`models.pruning.polynomial`).
+CUBIC, TFMOT = "cubic", "tfmot"
+PRUNING_SCHEDULES = (CUBIC, TFMOT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,6 +153,7 @@ class Pruning(JsonBase):
         stay as they are from there on, and the rest of the training recovers.
       every: batches between two rankings.
       exempt_first: layers fed by the input keep all their channels.
+      schedule: one of :data:`PRUNING_SCHEDULES`.
     """
 
     sparsity: float
@@ -156,6 +161,7 @@ class Pruning(JsonBase):
     end: float = 0.9375
     every: int = 16
     exempt_first: bool = True
+    schedule: str = CUBIC
 
     def __post_init__(self) -> None:
         if not 0 < self.sparsity < 1:
@@ -166,16 +172,30 @@ class Pruning(JsonBase):
             )
         if self.every < 1:
             raise LogGradError(f"{self.every} batches between two rankings: at least 1 is needed")
+        if self.schedule not in PRUNING_SCHEDULES:
+            known = ", ".join(PRUNING_SCHEDULES)
+            raise LogGradError(f"pruning schedule '{self.schedule}': choose one of {known}")
 
     @classmethod
-    def early(cls, sparsity: float) -> Self:
+    def early(cls, sparsity: float, schedule: str = CUBIC) -> Self:
         """For a learning rate that falls to zero: muNAS' times would leave none of it to recover with."""
-        return cls(sparsity, begin=0.05, end=0.4)
+        return cls(sparsity, begin=0.05, end=0.4, schedule=schedule)
+
+    def to_json(self) -> dict[str, Any]:
+        """Fields by name; the schedule only where it is not the one that there always was."""
+        found = super().to_json()
+        if self.schedule == CUBIC:
+            del found["schedule"]
+        return found
+
+    def span(self, total: int) -> tuple[int, int]:
+        """The batches, of ``total``, after which pruning begins and ends."""
+        begin = min(math.floor(self.begin * total), total - 1)
+        return begin, max(math.floor(self.end * total), begin + 1)
 
     def sparsity_after(self, batches: int, total: int) -> float | None:
         """The share to mask after ``batches`` of ``total``, or None if no ranking is due then."""
-        begin = min(math.floor(self.begin * total), total - 1)
-        end = max(math.floor(self.end * total), begin + 1)
+        begin, end = self.span(total)
         if batches == end:
             return self.sparsity
         if not begin < batches < end or (batches - begin) % self.every:

@@ -35,7 +35,7 @@ from models import bundle, progress, zoo
 from models.bundle import Bundle, Description
 from models.graph import Graph, adapted
 from models.pruning.channels import prunable
-from models.recipe import NATIVE, RECIPES, TRAINERS, Pruning, TrainConfig
+from models.recipe import CUBIC, NATIVE, PRUNING_SCHEDULES, RECIPES, TRAINERS, Pruning, TrainConfig
 from models.training.native import build
 from models.training.reproducible import start_tensorflow
 
@@ -66,6 +66,13 @@ flags.DEFINE_enum(
     " [tensorflow].",
 )
 flags.DEFINE_float("sparsity", None, "Prune this share of the channels, 0 to 1, while training.")
+flags.DEFINE_enum(
+    "pruning_schedule",
+    CUBIC,
+    list(PRUNING_SCHEDULES),
+    "With --sparsity, how many channels go when: by our formula, or by PolynomialDecay of"
+    " tensorflow-model-optimization, which is the same.",
+)
 flags.DEFINE_integer("seed", 0, "Decides weights, order and augmentation.", lower_bound=0)
 flags.DEFINE_string("out", None, "Directory for the trained network.")
 
@@ -161,7 +168,9 @@ def main(argv: list[str]) -> None:
         )
     if moving and plan.config.trainer == NATIVE:
         raise LogGradError("--thresholds=trained: TensorFlow trains them, leave --trainer=native out")
-    pruning = Pruning.early(FLAGS.sparsity) if FLAGS.sparsity is not None else None
+    if FLAGS["pruning_schedule"].present and FLAGS.sparsity is None:
+        raise LogGradError(f"--pruning_schedule={FLAGS.pruning_schedule}: nothing is pruned; add --sparsity")
+    pruning = Pruning.early(FLAGS.sparsity, FLAGS.pruning_schedule) if FLAGS.sparsity is not None else None
     out = Path(FLAGS.out)
     files.check_place(out, "out")
     # TensorFlow takes seconds to load; wrong flags must not wait for it.

@@ -159,7 +159,7 @@ def _search(directory: Path, config: Config, data: DataSet, begin: float) -> Non
             candidate.index,
             build(candidate.genotype, settings),
             training_seed(config.seed, candidate.index),
-            pruning_of(candidate.genotype, train.schedule),
+            pruning_of(candidate.genotype, config.method),
             tuple((rung, limit) for rung, limit in limits if limit is not None),
         )
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from models.graph import WEIGHTED, Graph, Op
 from models.pruning import channels as pruning
+from models.pruning.polynomial import sparsities
 from models.pruning.shrink import shrink
 from models.recipe import Pruning
 from models.variables import folded, in_order, norm_of, shapes
@@ -23,7 +24,8 @@ class Ranking(abc.ABC):
 
     def __init__(self, graph: Graph, settings: Pruning, steps: int) -> None:
         """``steps`` is the number of batches in the whole training."""
-        self._graph, self._settings, self._steps = graph, settings, steps
+        self._graph = graph
+        self._sparsities = sparsities(settings, steps)
         self._done = 0
         self._groups = pruning.prunable(graph, settings.exempt_first)
         self._exits = pruning.exits(graph, settings.exempt_first)
@@ -43,7 +45,7 @@ class Ranking(abc.ABC):
     def after_step(self) -> None:
         """To be called after every batch."""
         self._done += 1
-        sparsity = self._settings.sparsity_after(self._done, self._steps)
+        sparsity = self._sparsities.get(self._done)
         if sparsity is None:
             return
         kernels = {op.name: self._folded(op) for op in self._readers}

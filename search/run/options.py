@@ -200,6 +200,8 @@ def method(images: int | None = None) -> Method:
                     f"--{flag.name}={text(flag.of(made))}: only muNAS' space has the choice: leave it out, or"
                     f" give --space={MUNAS}"
                 )
+    if FLAGS.pruning_schedule is not None and not made.pruning:
+        raise LogGradError(f"--pruning_schedule={FLAGS.pruning_schedule}: nothing is pruned; add --pruning")
     if FLAGS.rungs is not None and made.rungs != made.reached_rungs:
         raise LogGradError(
             f"--rungs={FLAGS.rungs}: the last one must lie below the {made.train.epochs} epochs:"

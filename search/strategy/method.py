@@ -11,7 +11,7 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 from loggrad_tf.knob import NONE, Knob, flags_of, knob, named, parts, positive, rising
 from models.graph import SAME, VALID
-from models.recipe import TRAINERS, TrainConfig
+from models.recipe import CUBIC, PRUNING_SCHEDULES, TRAINERS, TrainConfig
 from search.cost.costs import MODELS
 from search.cost.objectives import ERROR, LOSS
 from search.space.spaces import MUNAS, SPACES, START_NAMES, MunasSpace, Space, StagedSpace
@@ -171,16 +171,29 @@ class Method(JsonBase):
             choices=SPACES,
         ),
     )
+    pruning_schedule: str = dataclasses.field(
+        default=CUBIC,
+        metadata=knob(
+            "With --pruning, how many channels go when: by our formula, or by PolynomialDecay of"
+            " tensorflow-model-optimization, which is the same.",
+            choices=PRUNING_SCHEDULES,
+        ),
+    )
 
     def __post_init__(self) -> None:
         if self.space not in SPACES:
             raise LogGradError(f"space '{self.space}', not one of {', '.join(SPACES)}")
+        if self.pruning_schedule not in PRUNING_SCHEDULES:
+            known = ", ".join(PRUNING_SCHEDULES)
+            raise LogGradError(f"pruning schedule '{self.pruning_schedule}', not one of {known}")
 
     def to_json(self) -> dict[str, Any]:
         """Fields by name; what journals of before do not name only where it is not the default."""
         found, usual = super().to_json(), TrainConfig()
         if self.space == MUNAS:
             del found["space"]
+        if self.pruning_schedule == CUBIC:
+            del found["pruning_schedule"]
         for name in _UNNAMED:
             if getattr(self.train, name) == getattr(usual, name):
                 del found["train"][name]

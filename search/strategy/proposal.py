@@ -102,11 +102,13 @@ def expected(genotype: AnyGenotype, settings: Settings) -> Graph:
     return graph if genotype.sparsity is None else uniformly(graph, genotype.sparsity)
 
 
-def pruning_of(genotype: AnyGenotype, schedule: str) -> Pruning | None:
+def pruning_of(genotype: AnyGenotype, method: Method) -> Pruning | None:
     """How its training prunes; None: not at all. A rate that falls to zero asks for an early start."""
     if genotype.sparsity is None:
         return None
-    return Pruning.early(genotype.sparsity) if schedule == "cosine" else Pruning(genotype.sparsity)
+    if method.train.schedule == "cosine":
+        return Pruning.early(genotype.sparsity, method.pruning_schedule)
+    return Pruning(genotype.sparsity, schedule=method.pruning_schedule)
 
 
 def shares(graph: Graph, settings: Settings, exact: bool = False) -> Iterator[tuple[str, float]]:

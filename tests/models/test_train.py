@@ -127,6 +127,7 @@ def test_a_network_is_trained_anew(finalist: Bundle, tmp_path: Path) -> None:
     ("words", "reason"),
     [
         (["--net=small_bn", "--like=a"], "--net and --like name two networks: give one of them"),
+        (["--pruning_schedule=tfmot"], "--pruning_schedule=tfmot: nothing is pruned; add --sparsity"),
         (["--like=gone"], "--like=gone: not a directory"),
         (["--like=."], "--like=.: no finished network there"),
     ],

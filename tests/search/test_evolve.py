@@ -78,6 +78,7 @@ def _one_line_error(done: subprocess.CompletedProcess[str]) -> str:
         (("--max_overrun=-1",), "--max_overrun=-1: give a positive number, or none"),
         (("--rungs=4,2",), "--rungs=4,2: give rising numbers of epochs"),
         (("--rungs=2,9",), "--rungs=2,9: the last one must lie below the 8 epochs"),
+        (("--pruning_schedule=tfmot",), "--pruning_schedule=tfmot: nothing is pruned; add --pruning"),
         (("--faithful", "--profile=paper"), "--faithful and --profile name two sets of defaults"),
         (("--ray_address=auto",), "--ray_address=auto: give --executor=ray too"),
         (("--board=uno",), "--board=uno: no such board; choose one of arduino-nano-33-ble,"),

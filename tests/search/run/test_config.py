@@ -50,6 +50,14 @@ def test_a_search_of_before_drew_from_munas_space() -> None:
         Method.from_json(STORED | {"space": "nowhere"})
 
 
+def test_another_pruning_schedule_is_written_down() -> None:
+    assert "pruning_schedule" not in STORED and Method.from_json(STORED).pruning_schedule == "cubic"
+    theirs = Method.from_json(STORED | {"pruning_schedule": "tfmot"})
+    assert theirs.to_json() == STORED | {"pruning_schedule": "tfmot"}
+    with pytest.raises(LogGradError, match="pruning schedule 'linear', not one of cubic, tfmot"):
+        Method.from_json(STORED | {"pruning_schedule": "linear"})
+
+
 def test_the_history_keeps_its_hash() -> None:
     """By it a journal knows its config.json; another one, and no search of before could go on."""
     text = json.dumps(CONFIG.history(), sort_keys=True)

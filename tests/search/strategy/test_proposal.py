@@ -10,6 +10,7 @@ import pytest
 
 from loggrad_tf.errors import LogGradError
 from models.graph import Graph
+from models.recipe import Pruning, TrainConfig
 from models.zoo import small_bn
 from search.cost.costs import RESOURCES, Target, costs, count
 from search.cost.objectives import Bounds, overrun, pareto_front
@@ -21,7 +22,7 @@ from search.space.mutation import mutate
 from search.space.staged import DRAWN_STEM, Staged
 from search.space.starts import STARTS
 from search.strategy import proposal
-from search.strategy.proposal import Settings, build, expected, over_bound, propose
+from search.strategy.proposal import Settings, build, expected, over_bound, propose, pruning_of
 from tests.support import search_cases
 from tests.support.search_cases import TARGET, changed
 
@@ -358,3 +359,12 @@ def test_a_staged_search_may_begin_with_a_network() -> None:
 def test_without_max_overrun_staged_networks_are_as_they_are_drawn() -> None:
     candidate = propose(changed(STAGED, max_overrun=None), 1, [], [])
     assert isinstance(candidate.genotype, Staged) and candidate.genotype.stem.width == DRAWN_STEM
+
+
+def test_a_rate_that_falls_to_zero_prunes_early_by_whatever_schedule() -> None:
+    method = search_cases.PLAIN
+    genotype = dataclasses.replace(random_genotype(np.random.default_rng(0)), sparsity=0.25)
+    assert pruning_of(genotype, method) == Pruning(0.25)
+    falling = dataclasses.replace(method, train=TrainConfig(schedule="cosine"), pruning_schedule="tfmot")
+    assert pruning_of(genotype, falling) == Pruning(0.25, begin=0.05, end=0.4, schedule="tfmot")
+    assert pruning_of(dataclasses.replace(genotype, sparsity=None), falling) is None
