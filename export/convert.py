@@ -6,7 +6,8 @@ in accuracy. ``DIR`` is a run of the search, or a directory with a saved network
 model of your own, trained by ``fit`` (:mod:`models.from_keras.layers` lists its layers): behind a layer of
 levels, or on what ``--input`` names. ``--qat`` fine-tunes the network as int8 computes it before it is
 converted (:mod:`export.quantization.qat`), which changes the network but not the form of the files; if that
-does worse on validation, the network is converted as it was.
+does worse on validation, the network is converted as it was. ``--trainer=tfmot`` has
+tensorflow-model-optimization do the fine-tuning (:mod:`export.quantization.tfmot`).
 """
 
 import sys
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from export.quantization.settings import Settings
+from export.quantization.settings import OURS, TRAINERS, Settings
 from loggrad_tf import cli, files, quiet
 from loggrad_tf.data import dataset, options
 from loggrad_tf.data.dataset import DataSet
@@ -66,6 +67,12 @@ flags.DEFINE_flag(
     )
 )
 flags.DEFINE_bool("ternary_first", False, "With --qat: weights -a, 0, a of the first convolution.")
+flags.DEFINE_enum(
+    "trainer",
+    OURS,
+    list(TRAINERS),
+    "With --qat: what fine-tunes, this project's quantised training or tensorflow-model-optimization's.",
+)
 
 _OF_KERAS = ("data", "size", "mode", "fit", "input")
 
@@ -144,7 +151,7 @@ def main(argv: list[str]) -> None:
             if FLAGS.run is None
             else "--run and --keras: give one of them"
         )
-    settings = Settings(FLAGS.calibration, FLAGS.qat, FLAGS.ternary_first)
+    settings = Settings(FLAGS.calibration, FLAGS.qat, FLAGS.ternary_first, FLAGS.trainer)
     source = Path(FLAGS.run if FLAGS.keras is None else FLAGS.keras)
     usual = source / "export" if FLAGS.keras is None else source.parent / f"{source.stem}_export"
     out = Path(FLAGS.out) if FLAGS.out else usual

@@ -8,9 +8,10 @@ From a notebook, behind a layer of levels::
     write(Path("out"), convert_keras(model, data))
 
 Both go through the same graph, the same calibration and the same converter, so a board computes a Keras model
-as exactly as one of the search. With ``Settings(epochs=...)`` the network is fine-tuned as int8 computes
-it (:mod:`export.quantization.qat`). If it then does worse on validation than the network that this began
-with, the latter is kept; if as well, the trained one is, being what was asked for.
+as exactly as one of the search. With ``Settings(epochs=...)`` the network is fine-tuned as int8 computes it
+(:mod:`export.quantization.qat`, or :mod:`export.quantization.tfmot`). If it then does worse on validation
+than the network that this began with, the latter is kept; if as well, the trained one is, being what was
+asked for.
 """
 
 import dataclasses
@@ -24,8 +25,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from export.quantization import accuracy, qat
-from export.quantization.settings import Settings
+from export.quantization import accuracy, qat, tfmot
+from export.quantization.settings import OURS, Settings
 from loggrad_tf import files
 from loggrad_tf.confusion import Confusion
 from loggrad_tf.data.dataset import DataSet
@@ -37,7 +38,7 @@ from models import keras_net, progress
 from models.bundle import Bundle
 from models.from_keras.network import Network, read
 from models.graph import Graph
-from models.recipe import TrainConfig
+from models.recipe import TFMOT, TrainConfig
 from models.training.measure import evaluate
 
 VERSION = 1
@@ -154,7 +155,7 @@ def convert(trained: Trained, data: DataSet, settings: Settings = _DEFAULT) -> C
     if settings.epochs is not None:
         tuning = qat.Tuning(epochs=settings.epochs, ternary_first=settings.ternary_first)
         start = qat.quantized(graph, weights, inputs, tuning)
-        found, tuned = _tuned(start, trained, data, tuning)
+        found, tuned = _tuned(start, trained, data, tuning, settings.trainer)
         flatbuffers = {"post_training": plain, "int8": found}
     shares, confusion = {}, {}
     for split in accuracy.SPLITS:
@@ -177,28 +178,32 @@ def convert(trained: Trained, data: DataSet, settings: Settings = _DEFAULT) -> C
         "accuracy": shares,
         "confusion": confusion,
         "seed": trained.seed,
-        "versions": _versions(),
+        "versions": _versions(settings.trainer),
     }
     return Converted(flatbuffers["int8"], description)
 
 
 def _tuned(
-    start: qat.Quantized, trained: Trained, data: DataSet, tuning: qat.Tuning
+    start: qat.Quantized, trained: Trained, data: DataSet, tuning: qat.Tuning, trainer: str
 ) -> tuple[bytes, dict[str, Any]]:
     """The flatbuffer after quantised training, or before it if that did better, and what became of it.
 
     Returns:
       What was done, ``kept``: the trained network is the one that is returned, and the accuracies of both on
-      validation, ``val_before`` and ``val_after``.
+      validation, ``val_before`` and ``val_after``; the ``trainer``, if it is not ours.
     """
-    front_end = trained.front_end
-    show = progress.of_epochs("quantised training", tuning.epochs)
-    after = qat.train(start, data, front_end, qat.tuned(trained.train, tuning), trained.seed or 0, show)
+    front_end, config, seed = trained.front_end, qat.tuned(trained.train, tuning), trained.seed or 0
+    label = "quantised training"
+    if trainer == TFMOT:
+        after = tfmot.train(start, data, front_end, config, seed, label)
+    else:
+        after = qat.train(start, data, front_end, config, seed, progress.of_epochs(label, tuning.epochs))
     both = {"before": qat.convert(start, front_end), "after": qat.convert(after, front_end)}
     found = {when: accuracy.of_int8(made, data, front_end, "val").accuracy for when, made in both.items()}
     kept = found["after"] >= found["before"]
     record = {"kept": kept, "val_before": found["before"], "val_after": found["after"]}
-    return both["after" if kept else "before"], tuning.to_json() | record
+    by = {} if trainer == OURS else {"trainer": trainer}
+    return both["after" if kept else "before"], tuning.to_json() | by | record
 
 
 def write(directory: Path, converted: Converted) -> None:
@@ -208,5 +213,6 @@ def write(directory: Path, converted: Converted) -> None:
     files.write_whole(directory / "model.json", text.encode())
 
 
-def _versions() -> dict[str, str]:
-    return {"python": sys.version.split()[0], **{p: importlib.metadata.version(p) for p in PACKAGES}}
+def _versions(trainer: str) -> dict[str, str]:
+    packages = PACKAGES + (tfmot.PACKAGES if trainer == TFMOT else ())
+    return {"python": sys.version.split()[0], **{p: importlib.metadata.version(p) for p in packages}}

@@ -12,11 +12,7 @@ ternary weights {-a, 0, a}. The int8 tensor holds exact multiples of them, for t
 -1, 0, 1 the biases, which share the accumulator's scale, would be rounded to multiples of a. Activations
 always have eight bits.
 
-tensorflow-model-optimization 0.8.1 was tried and not taken. It refuses Keras 3 models and needs the network
-once more in tf_keras. With the same batches, rate and ten epochs it does as well on photographs (small_bn,
-1.5 bit, 88.0 % in float on validation and test together, one seed, standard error 1.1 points): 88.6 % as int8
-flatbuffer after 9.8 CPU-seconds, here 88.7 % after 6.5. But it trains a range for the input too, and gives it
-the scale 2/255: the tensor is no longer the level that the board computes.
+tensorflow-model-optimization can do the training in place of :func:`train`: :mod:`export.quantization.tfmot`.
 """
 
 import dataclasses
