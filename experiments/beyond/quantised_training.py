@@ -6,7 +6,8 @@ work (section 5). Here activations have 8 bits and weights 8, 4, 3 or 2, one sca
 is more training, so the float network is trained as long for a control. Rounding after training takes the
 scales of least squared error and corrects the biases. Accuracy at 8 bits is that of the int8 flatbuffer in
 TFLite's reference kernels; below, that of the rounded network, which the flatbuffer follows
-(``tests/test_export_qat.py``).
+(``tests/export/quantization/test_qat.py``). At 8 and 4 bits tensorflow-model-optimization fine-tunes the same
+network once more, from the same start and on the same batches (:mod:`export.quantization.tfmot`).
 """
 
 import dataclasses
@@ -20,11 +21,15 @@ from experiments import plots
 from experiments.figures import fig10_brightness
 from experiments.jobs import AGAIN, Training, open_data
 from experiments.study import Claim, Result, Study, front_end, held_out, network
+from export.quantization.settings import OURS
 from loggrad_tf import json_base
 from loggrad_tf.data.dataset import DataSet
+from models.recipe import TFMOT
 
 INPUTS = ("jpeg8", "raw16", "loggrad_1p5", "loggrad_2p25")
 BITS = (8, 4, 3, 2)
+# Those that tensorflow-model-optimization trains too.
+TFMOT_BITS = (8, 4)
 BOARD = "netduinoplus2"
 CALIBRATION = 512
 FOUND = "found.json"
@@ -59,21 +64,29 @@ class Rounding:
       trained: the job of the network.
       folder: of that job's result.
       tuning: JSON form of :class:`export.quantization.qat.Tuning`.
+      trainer: of :data:`export.quantization.settings.TRAINERS`.
     """
 
     trained: Training
     folder: Path
     tuning: dict[str, Any]
+    trainer: str = OURS
 
     @property
     def title(self) -> str:
-        return f"{self.trained.front_end.format}, {arm(self.tuning)}, seed {self.trained.seed}"
+        return f"{self.trained.front_end.format}, {self.arm}, seed {self.trained.seed}"
+
+    @property
+    def arm(self) -> str:
+        """What the tables call it."""
+        return arm(self.tuning, self.trainer)
 
     def to_json(self) -> dict[str, Any]:
-        return {"network": self.trained.to_json(), "tuning": self.tuning, "board": BOARD}
+        by = {} if self.trainer == OURS else {"trainer": self.trainer}
+        return {"network": self.trained.to_json(), "tuning": self.tuning, "board": BOARD} | by
 
     def run(self, directory: Path) -> str:
-        from export.quantization import qat
+        from export.quantization import qat, tfmot
         from models import keras_net
 
         data, saved = open_data(self.trained.data), network(self.folder)
@@ -82,7 +95,8 @@ class Rounding:
         sample = front.encode(np.asarray(pixels[:: -(-len(pixels) // CALIBRATION)]))
         weights = keras_net.fold(saved.graph, saved.model())
         before = qat.quantized(saved.graph, weights, sample, tuning)
-        after = qat.train(before, data, front, qat.tuned(saved.train, tuning), saved.seed)
+        train = tfmot.train if self.trainer == TFMOT else qat.train
+        after = train(before, data, front, qat.tuned(saved.train, tuning), saved.seed)
         found: dict[str, Any] = {
             "before": _measured(before, data, front),
             "after": _measured(after, data, front),
@@ -93,11 +107,12 @@ class Rounding:
         return f"{found['before']['accuracy']:.1%} before, {found['after']['accuracy']:.1%} after"
 
 
-def arm(tuning: dict[str, Any]) -> str:
+def arm(tuning: dict[str, Any], trainer: str = OURS) -> str:
     """What the tables call a tuning."""
     if tuning["bits"] is None:
         return CONTROL
-    return TERNARY if tuning["ternary_first"] else f"{tuning['bits']} bits"
+    weights = TERNARY if tuning["ternary_first"] else f"{tuning['bits']} bits"
+    return weights if trainer == OURS else f"{weights}, {trainer}"
 
 
 def _measured(rounded: Any, data: DataSet, front: Any) -> dict[str, float]:
@@ -147,14 +162,12 @@ def run(study: Study) -> Result:
     fronts = {name: front_end(data, name) for name in INPUTS}
     trainings = [fig10_brightness.small(data, fronts[name], scale.epochs, seed) for name, seed in cases]
     folders = study.run(trainings)
-    tunings = [
-        {"epochs": scale.tuning, "bits": bits, "ternary_first": first}
-        for bits, first in [(None, False), *((bits, False) for bits in BITS), (BITS[0], True)]
-    ]
+    arms = [(None, False, OURS), *((bits, False, OURS) for bits in BITS), (BITS[0], True, OURS)]
+    arms += [(bits, False, TFMOT) for bits in TFMOT_BITS]
     jobs = [
-        Rounding(training, folder, tuning)
+        Rounding(training, folder, {"epochs": scale.tuning, "bits": bits, "ternary_first": first}, trainer)
         for training, folder in zip(trainings, folders, strict=True)
-        for tuning in tunings
+        for bits, first, trainer in arms
     ]
     rows = []
     for job, folder in zip(jobs, study.run(jobs), strict=True):
@@ -164,11 +177,12 @@ def run(study: Study) -> Result:
             [r["accuracy"] for r in rows if (r["input"], r["weights"], r["tuned"]) == (name, weights, tuned)]
         )
         for name in INPUTS
-        for weights in map(arm, tunings)
+        for weights in dict.fromkeys(job.arm for job in jobs)
         for tuned in (0, 1)
     }
     figures = {"weight_bits": _bits_figure(found, scale, study.spec), "int8": _int8_figure(found, scale)}
-    return Result(rows, figures, [_int8_claim(found), _bits_claim(found), _ternary_claim(found, rows)])
+    claims = [_int8_claim(found), _bits_claim(found), _ternary_claim(found, rows), _tfmot_claim(found)]
+    return Result(rows, figures, claims)
 
 
 def _rows(job: Rounding, found: dict[str, Any]) -> list[dict[str, Any]]:
@@ -183,7 +197,7 @@ def _rows(job: Rounding, found: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "input": job.trained.front_end.format,
-            "weights": arm(job.tuning),
+            "weights": job.arm,
             "tuned": tuned,
             "seed": job.trained.seed,
             "accuracy": round(found[when]["accuracy"], 5),
@@ -207,6 +221,9 @@ def _bits_figure(found: Found, scale: Scale, spec: str) -> Any:
             values = np.array([found[name, f"{bits} bits", tuned] for bits in BITS]).T
             style = {"color": plots.CYCLE[1 - tuned], "marker": plots.SHAPES[tuned]}
             plots.series(panel, BITS, values, label, **style)
+        values = np.array([found[name, f"{bits} bits, {TFMOT}", 1] for bits in TFMOT_BITS]).T
+        style = {"color": plots.CYCLE[2], "marker": plots.SHAPES[2]}
+        plots.series(panel, TFMOT_BITS, values, "the same, by tfmot", **style)
         for tuned, dashes, label in ((0, "--", "float"), (1, ":", "float, trained as long")):
             panel.axhline(found[name, CONTROL, tuned].mean(), color="black", ls=dashes, lw=1.4, label=label)
         panel.set_xticks(BITS, [str(bits) for bits in BITS])
@@ -227,7 +244,8 @@ def _int8_figure(found: Found, scale: Scale) -> Any:
     arms = {
         "int8, after training": ("8 bits", 0),
         "int8, trained while rounded": ("8 bits", 1),
-        "the same, ternary first layer": (TERNARY, 1),
+        "int8, trained by tfmot": (f"8 bits, {TFMOT}", 1),
+        "trained while rounded, ternary first layer": (TERNARY, 1),
         "float, trained as long": (CONTROL, 1),
     }
     figure, axes = plots.figure(width=7.0, height=4.2)
@@ -238,7 +256,7 @@ def _int8_figure(found: Found, scale: Scale) -> Any:
         look = {"color": plots.CYCLE[place], "marker": plots.SHAPES[place]}
         for x, name in enumerate(INPUTS):
             change = 100 * _change(found, name, weights, tuned)
-            at = x + 0.18 * (place - 1.5)
+            at = x + 0.15 * (place - 2)
             panel.scatter([at] * len(change), change, s=18, alpha=0.5, lw=0, **look)
             panel.scatter([at], [change.mean()], s=80, label=label if x == 0 else None, **look)
     panel.set_xticks(range(len(INPUTS)), [plots.NAMES[name] for name in INPUTS], fontsize=10)
@@ -321,5 +339,22 @@ def _ternary_claim(found: Found, rows: list[dict[str, Any]]) -> Claim:
     return Claim(
         f"Not in the paper: ternary weights in the first layer against 8 bits, both trained while rounded;"
         f" instructions as predicted for {BOARD}",
+        "; ".join(texts),
+    )
+
+
+def _tfmot_claim(found: Found) -> Claim:
+    texts = []
+    for name in INPUTS:
+        gains = ", ".join(
+            f"{bits} bits {plots.spread(found[name, f'{bits} bits', 1])} and"
+            f" {plots.spread(found[name, f'{bits} bits, {TFMOT}', 1])},"
+            f" {_points(found[name, f'{bits} bits, {TFMOT}', 1] - found[name, f'{bits} bits', 1])}"
+            for bits in TFMOT_BITS
+        )
+        texts.append(f"{plots.NAMES[name]}: {gains}")
+    return Claim(
+        "Not in the paper: trained while rounded by this project and by tensorflow-model-optimization, from"
+        " the same start on the same batches",
         "; ".join(texts),
     )

@@ -11,7 +11,6 @@ kernels have one scale a channel, dense ones one in all, which is what the conve
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -31,7 +30,7 @@ from models.graph import WEIGHTED, Graph, Op
 from models.keras_net import FoldedWeights
 from models.recipe import TrainConfig
 from models.training.batches import steps_per_epoch, training_batches
-from models.training.descent import Progress
+from models.training.descent import Progress, diverged
 
 _PREFIX = "quant_"
 
@@ -231,7 +230,9 @@ def train(
     seed: int,
     on_epoch: Progress | None = None,
 ) -> Quantized:
-    """Fine-tune by Keras 2's ``fit``; see :func:`export.quantization.tfmot.train`.
+    """Fine-tune by Keras 2's steps, batch after batch; see :func:`export.quantization.tfmot.train`.
+
+    ``fit`` would leave out the first epoch's batches: it begins a data set once more than it uses it.
 
     Args:
       pixels: P of the front end's sensor, (N, H, W).
@@ -244,16 +245,19 @@ def train(
     batches = training_batches(pixels, labels, graph.output_units, front_end, config, seed)
     twin = build(start, front_end)
     loss, right = _loss(graph, config.label_smoothing)
-    optimizer = tf_keras.optimizers.Adam(config.learning_rate, jit_compile=False)
-    twin.compile(optimizer=optimizer, loss=loss, metrics=[right])
-    history = twin.fit(
-        batches,
-        epochs=config.epochs,
-        verbose=0,
-        callbacks=[_Rates(config, steps), _Watch(on_epoch), tf_keras.callbacks.TerminateOnNaN()],
-    ).history["loss"]
-    if not math.isfinite(history[-1]):
-        raise LogGradError(f"quantised training diverged in epoch {len(history)}: lower its learning rate")
+    twin.compile(tf_keras.optimizers.Adam(config.learning_rate, jit_compile=False), loss, metrics=[right])
+    done = 0
+    for epoch in range(config.epochs):
+        twin.reset_metrics()
+        for inputs, targets in batches:
+            twin.optimizer.learning_rate.assign(config.rate(done, steps))
+            means = twin.train_on_batch(inputs, targets, reset_metrics=False, return_dict=True)
+            done += 1
+        found = {"loss": float(means["loss"]), "error": 1 - float(means["right"])}
+        if diverged(found):
+            raise LogGradError(f"quantised training diverged in epoch {epoch + 1}: lower its learning rate")
+        if on_epoch is not None:
+            on_epoch(epoch, found)
     return read(twin, start)
 
 
@@ -265,27 +269,3 @@ def _loss(graph: Graph, smoothing: float) -> tuple[Any, Any]:
         return losses.BinaryCrossentropy(from_logits=True, label_smoothing=smoothing), right
     right = metrics.CategoricalAccuracy("right")
     return losses.CategoricalCrossentropy(from_logits=True, label_smoothing=smoothing), right
-
-
-class _Rates(tf_keras.callbacks.Callback):  # type: ignore[misc]
-    """The learning rate of every step."""
-
-    def __init__(self, config: TrainConfig, steps: int) -> None:
-        super().__init__()
-        self._config, self._steps, self._done = config, steps, 0
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        self.model.optimizer.learning_rate.assign(self._config.rate(self._done, self._steps))
-        self._done += 1
-
-
-class _Watch(tf_keras.callbacks.Callback):  # type: ignore[misc]
-    """Tells of the epochs."""
-
-    def __init__(self, on_epoch: Progress | None) -> None:
-        super().__init__()
-        self._on_epoch = on_epoch
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if self._on_epoch is not None:
-            self._on_epoch(epoch, {"loss": logs["loss"], "error": 1 - logs["right"]})
