@@ -48,7 +48,7 @@ def _batch(pixels: int) -> int:
     return max(1, min(_BATCH_IMAGES, _BATCH_PIXELS // pixels))
 
 
-def _outputs(model: keras.Model, inputs: np.ndarray) -> np.ndarray:
+def _outputs(model: "keras.Model", inputs: np.ndarray) -> np.ndarray:
     return np.asarray(model(inputs, training=False))
 
 
