@@ -28,9 +28,9 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import FrontEnd
 from models.graph import WEIGHTED, Graph, Op
 from models.keras_net import FoldedWeights
-from models.recipe import TrainConfig
-from models.training.batches import steps_per_epoch, training_batches
-from models.training.descent import Progress, diverged
+from models.recipe import TrainConfig, steps_per_epoch
+from models.training.batches import training_batches
+from models.training.loop import Progress, diverged
 
 _PREFIX = "quant_"
 

@@ -1,0 +1,89 @@
+"""``python -m benchmarks.beside --run=DIR --run=DIR ...``: what searches kept, beside the hand-made network.
+
+Searches of one data set with different seeds, each of which trained the hand-made network alike beside what
+it found (:mod:`search.run.rival`). Nothing is trained here: the saved networks answer the test photographs
+again, a line for each search, then the mean difference with its 95 % interval, paired over photographs and
+searches (:mod:`benchmarks.folds`). A search that kept the hand-made network counts with the best that it
+found.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from benchmarks import folds
+from loggrad_tf import cli
+from loggrad_tf.data import dataset
+from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.data.prepared import SPLITS
+from loggrad_tf.errors import LogGradError
+from models import bundle
+from models.bundle import Bundle
+from search.run import finalists, in_full, rival, rundir
+from search.run.choice import judged, mean
+from search.workers.evaluator import start_tensorflow
+
+FLAGS = flags.FLAGS
+flags.DEFINE_multi_string("run", None, "Directory of a search that has ended.", required=True)
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    start_tensorflow()
+    runs = [Path(run) for run in FLAGS.run]
+    config = rundir.load_config(runs[0])
+    data = dataset.opened(config.request)
+    rows = []
+    for run in runs:
+        found, made = trained(run)
+        if found[0].data != bundle.load(run / finalists.BEST).data or found[0].data.spec != config.data:
+            raise LogGradError(f"{run}: it searched other data than {runs[0]}: compare searches of one set")
+        ours, others = right(found, data), right(made, data)
+        rows.append(ours - others)
+        print(
+            f"{run}: test error {1 - ours.mean():.2%}, {rival.NAME} {1 - others.mean():.2%};"
+            f" validation {mean(found):.2%}, {mean(made):.2%}; {found[0].train.epochs} epochs,"
+            f" {len(found)} and {len(made)} seeds",
+            flush=True,
+        )
+    photographs = data.groups()
+    groups = [photographs[place] for place in np.flatnonzero(data.split == SPLITS.index("test"))]
+    if len(rows) < 2:
+        return
+    more = folds.estimate(np.stack(rows), groups, np.zeros(len(groups), np.int64))
+    low, high = more.interval
+    print(
+        f"{len(runs)} searches, {len(groups)} test photographs: {100 * more.mean:+.2f} points of accuracy,"
+        f" 95 % interval {100 * low:+.2f} to {100 * high:+.2f}"
+    )
+
+
+def trained(run: Path) -> tuple[list[Bundle], list[Bundle]]:
+    """The trainings in full of the best network that the search found, and of the hand-made one.
+
+    Raises:
+      LogGradError: the search has not ended, or had no such trainings.
+    """
+    by_name: dict[str, list[Bundle]] = {}
+    for place in sorted((run / in_full.FINALISTS).glob("*_*")):
+        if (saved := in_full.read(place)) is not None:
+            by_name.setdefault(place.name.rsplit("_", 1)[0], []).append(saved)
+    made = by_name.pop(rival.NAME, [])
+    whole = [each for each in by_name.values() if len(each) == len(made)]
+    if not made or not whole or not (run / finalists.BEST).is_dir():
+        raise LogGradError(f"{run}: no search that has ended with a hand-made network beside its finalists")
+    return min(whole, key=lambda each: judged(each, True)), made
+
+
+def right(networks: list[Bundle], data: DataSet) -> np.ndarray:
+    """Share of the networks that classify each test photograph rightly, float64 (N,)."""
+    from models.training import measure
+
+    labels = data.labels_of("test")
+    answers = [measure.classify(measure.logits(one.model(), data, one.front_end, "test")) for one in networks]
+    return np.mean([answer == labels for answer in answers], axis=0)
+
+
+if __name__ == "__main__":
+    cli.run(main)
