@@ -220,7 +220,7 @@ def runs_table(runs: Sequence[Run], names: Sequence[str]) -> str:
     for nth, (run, name) in enumerate(zip(runs, names, strict=True)):
         colour, shape = SERIES[nth]
         key = picture(16, 16, marks(shape, [(8, 8)], 4.5, colour), "", "icon")
-        first = f"<th>{key} {escape(name)}</th><td>{len(run.records)} / {run.config.method.rounds}</td>"
+        first = f"<th>{key} {escape(name)}</th><td>{len(run.records)} / {run.asked}</td>"
         if run.chosen is None:
             rows.append(f"<tr>{first}<td colspan={len(COSTS) + 3}>none trained in full yet</td></tr>")
             continue
@@ -274,9 +274,9 @@ def _short(cost: float) -> float:
 
 def tiles(run: Run) -> str:
     """The few numbers that matter most, large, and which bounds the chosen network keeps."""
-    done, asked, bounds = len(run.records), run.config.method.rounds, ""
+    done, bounds = len(run.records), ""
     found = [
-        (f"{done:,} / {asked:,}", "candidates" if run.finished else "candidates so far"),
+        (f"{done:,} / {run.asked}", "candidates" if run.finished else "candidates so far"),
         (f"{len(run.points):,}", "trained in full"),
         (f"{len(run.stopped):,}", "stopped early"),
         (f"{len(run.failed):,}", "failed"),

@@ -141,8 +141,7 @@ def _state(run: Run, name: str = "") -> str:
     notes = []
     if not run.finished:
         notes.append(
-            f"{len(run.records)} of {run.config.method.rounds} candidates have finished;"
-            " the search goes on, or was stopped."
+            f"{len(run.records)} of {run.asked} candidates have finished; the search goes on, or was stopped."
         )
     if run.torn:
         notes.append("The journal's last line is not complete and was left out.")

@@ -19,10 +19,11 @@ from loggrad_tf.knob import text
 from search.cost.objectives import BOUND_FLAGS, Bounds, Point, best, overrun, pareto_front
 from search.cost.quantities import COSTS, Quantity
 from search.record.history import Candidate, Record
-from search.record.journal import JOURNAL, TIMING
+from search.record.journal import JOURNAL, SCHEDULE, TIMING
 from search.run import rival, rundir
 from search.run.config import BOARD, Config
 from search.run.profiles import PROFILES, trained_out
+from search.run.schedule import DECIDES, OPEN, Schedule
 from search.strategy.method import METHOD_FLAGS
 from search.strategy.proposal import training_seed
 from search.workers.pool import ONEDNN
@@ -103,6 +104,12 @@ class Run:
         if self.saved is not None and self.saved.index is not None:
             return self.saved.index
         return best(self.front, self.bounds)
+
+    @property
+    def asked(self) -> str:
+        """How many candidates there are to be; a question mark until a search with a budget knows."""
+        rounds = self.config.method.rounds
+        return "?" if rounds == OPEN else f"{rounds:,}"
 
     @property
     def finished(self) -> bool:
@@ -189,8 +196,11 @@ def _journal(directory: Path) -> tuple[tuple[Record, ...], bool]:
             if number == 1:
                 _check_begin(data, directory)
                 continue
+            if isinstance(data, dict) and data.get("event") == SCHEDULE:
+                Schedule.from_json({key: value for key, value in data.items() if key != "event"})
+                continue
             record = Record.from_json(data)
-            _check_place(record.candidate, number - 2)
+            _check_place(record.candidate, len(records))
             records.append(record)
         except (LogGradError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
             if number == len(lines) and not rest and not _is_json(line):
@@ -269,16 +279,21 @@ def arguments(config: Config) -> list[str]:
     """The flags of :mod:`search.evolve` that ask for this search.
 
     All bounds are named, since their defaults depend on other flags, and how long networks are trained, since
-    a profile's epochs depend on the data set; else of the method what differs from its profile.
+    a profile's epochs depend on the data set; else of the method what differs from its profile. Of a search
+    with a budget what was decided, or the budget as long as nothing is.
     """
     found = {name: getattr(config, name) for name in ("data", "input", "mode", "bits", "size")}
     if config.profile == "faithful":
         found["faithful"] = True
     else:
         found["profile"] = config.profile
-    default = PROFILES[config.profile]
+    default, undecided = PROFILES[config.profile], config.method.rounds == OPEN
+    if undecided and config.budget is not None:
+        found["budget"] = f"{config.budget:.10g}s"
     for flag in METHOD_FLAGS:
         given = flag.of(config.method)
+        if undecided and flag.name in DECIDES:
+            continue
         if flag.name in _LENGTHS or given != flag.of(default):
             found[flag.name] = given
     if config.fit != FITS[0]:

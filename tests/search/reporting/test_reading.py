@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from search.cost.objectives import Bounds
+from search.record.journal import encode
 from search.reporting import reading
+from search.run import rundir
 from search.run.config import Config
 from search.run.profiles import PROFILES
+from search.run.schedule import Schedule, opened
 from tests.support import REPOSITORY
-from tests.support.report_cases import CONFIG, EVERY_BOUND
+from tests.support.report_cases import CONFIG, EVERY_BOUND, invented, write_run
 
 # What search.run.options makes of the flags, with a data set in place of one on the disk.
 _PARSE = """
@@ -115,3 +118,22 @@ def test_training_that_no_flag_gives_is_named() -> None:
     final = dataclasses.replace(CONFIG.method.final, epochs=300)  # as before squares were cut out
     config = dataclasses.replace(CONFIG, method=dataclasses.replace(CONFIG.method, final=final))
     assert reading.unlike_profile(config) == ["final cutout"]
+
+
+def test_a_search_with_a_budget_is_read_before_and_after_it_is_decided(tmp_path: Path) -> None:
+    going_on = dataclasses.replace(CONFIG, method=opened(CONFIG.method), budget=600.0)
+    directory = write_run(tmp_path / "run", going_on, invented(20))
+    run = reading.read(directory)
+    assert not run.finished and run.asked == "?"
+    assert "--budget=600s" in reading.arguments(run.config)
+    assert not any(word.startswith("--rounds") for word in reading.arguments(run.config))
+    found = Schedule(600.0, 20, 3, 2, 90)
+    settled = found.of(going_on)
+    rundir.write_config(directory, settled)
+    lines = (directory / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (directory / "journal.jsonl").write_bytes(b"".join([*lines[:-1], encode(found.to_json()), lines[-1]]))
+    run = reading.read(directory)
+    assert run.finished and run.asked == "20" and len(run.records) == 20
+    given = set(reading.arguments(run.config))
+    assert {"--rounds=20", "--final_epochs=90", "--final_seeds=2"} <= given
+    assert not any(word.startswith("--budget") for word in given)
