@@ -19,8 +19,9 @@ from search.strategy.method import Method
 from search.strategy.proposal import build, propose
 
 # So many candidates are wanted, as many as would fit if none were stopped early; and the most epochs of one,
-# as a multiple of the profile's.
-CANDIDATES, MOST = 60, 5
+# as a multiple of the profile's. Few that are trained long say more than many that are not: what learns
+# fastest is not what is best in the end.
+CANDIDATES, MOST = 24, 20
 # Of the first candidate: the epochs before the last one warm it up.
 EPOCHS = 3
 

@@ -36,13 +36,16 @@ MIN_STAGES, MAX_STAGES, MAX_BLOCKS = 2, 4, 3
 MAX_FLAT = 36
 
 P_TOP, TOP_GROWTH = 0.5, (1.5, 3.0)
-P_HIDDEN, P_RESIDUAL, P_POOL, P_STEM_STRIDE = 0.25, 0.5, 0.5, 0.95
+P_HIDDEN, P_RESIDUAL, P_POOL, P_STEM_STRIDE = 0.15, 0.5, 0.6, 0.95
 # Of two, three and four stages: two leave a large map to the head, which learns little from it.
-P_STAGES = (0.15, 0.45, 0.4)
+P_STAGES = (0.1, 0.6, 0.3)
 # Of one, two and three blocks in a stage, and of a block's kinds. Few weights are spent best on convolutions,
 # and on stages that grow.
-P_BLOCKS = (0.7, 0.25, 0.05)
-P_KINDS = (0.6, 0.2, 0.2)
+P_BLOCKS = (0.75, 0.2, 0.05)
+P_KINDS = (0.7, 0.15, 0.15)
+# Of the kernels of the stem and of blocks: large ones learn fastest, small ones leave more to be wide with,
+# which counts once a network is trained out.
+P_STEM_KERNELS, P_KERNELS = (0.6, 0.3, 0.1), (0.75, 0.25)
 DRAWN_STEM, MIN_GROWTH, MAX_GROWTH = 32, 1.2, 2.2
 
 
@@ -187,7 +190,8 @@ def scaled(genotype: Staged, factor: float) -> Staged:
 def random_block(rng: np.random.Generator) -> Block:
     """A block: convolutions three times as often as each other kind."""
     kind = KINDS[int(rng.choice(len(KINDS), p=P_KINDS))]
-    return Block(kind, pick(rng, KERNELS), pick(rng, EXPANSIONS), chance(rng, P_RESIDUAL))
+    kernel = KERNELS[int(rng.choice(len(KERNELS), p=P_KERNELS))]
+    return Block(kind, kernel, pick(rng, EXPANSIONS), chance(rng, P_RESIDUAL))
 
 
 def random_staged(rng: np.random.Generator, pruned: bool = False) -> Staged:
@@ -198,7 +202,8 @@ def random_staged(rng: np.random.Generator, pruned: bool = False) -> Staged:
     Args:
       pruned: draw a sparsity too, uniform over its range.
     """
-    stem = Stem(pick(rng, STEM_KERNELS), 2 if chance(rng, P_STEM_STRIDE) else 1, DRAWN_STEM)
+    kernel = STEM_KERNELS[int(rng.choice(len(STEM_KERNELS), p=P_STEM_KERNELS))]
+    stem = Stem(kernel, 2 if chance(rng, P_STEM_STRIDE) else 1, DRAWN_STEM)
     width, stages = float(DRAWN_STEM), []
     for _ in range(MIN_STAGES + int(rng.choice(len(P_STAGES), p=P_STAGES))):
         width *= float(rng.uniform(MIN_GROWTH, MAX_GROWTH))

@@ -53,6 +53,7 @@ class Final(JsonBase):
 # Journals of searches that were begun before there was a choice do not name these.
 _UNNAMED = ("optimizer", "initializer", "cutout", "trainer")
 
+RUNG_SHARE = 0.1
 # Knobs of muNAS' space; networks of the staged one all have batch norm and the same padding.
 OF_MUNAS = ("varied", "always_bn", "padding")
 
@@ -180,6 +181,10 @@ class Method(JsonBase):
         ),
     )
 
+    # Of the networks that cost no more so many must have learned faster for a training to end at a rung. What
+    # learns fast is not what is best once it is trained out, so where that counts few are stopped.
+    rung_share: float = RUNG_SHARE
+
     def __post_init__(self) -> None:
         if self.space not in SPACES:
             raise LogGradError(f"space '{self.space}', not one of {', '.join(SPACES)}")
@@ -192,6 +197,8 @@ class Method(JsonBase):
         found, usual = super().to_json(), TrainConfig()
         if self.space == MUNAS:
             del found["space"]
+        if self.rung_share == RUNG_SHARE:
+            del found["rung_share"]
         if self.pruning_schedule == CUBIC:
             del found["pruning_schedule"]
         for name in _UNNAMED:

@@ -49,8 +49,8 @@ DUPLICATE, CROWDED = "duplicate", "crowded"
 # Density of the front of costs: width of the kernel in octaves, and the smallest share of a bound
 # that still counts as smaller.
 KERNEL_OCTAVES, LEAST_SHARE = 0.5, 1 / 8
-# A training is stopped if so many of the networks that cost no more have learned faster, and such a share.
-RIVALS, RIVAL_SHARE = 3, 0.1
+# A training is stopped if so many of the networks that cost no more have learned faster, and a share of them.
+RIVALS = 3
 _PROPOSAL, _TRAINING = 0, 1
 
 
@@ -379,6 +379,6 @@ def _limits(graph: Graph, visible: list[Record], settings: Settings) -> tuple[fl
     limits: list[float | None] = []
     for rung in settings.method.rungs:
         areas = sorted(area for r in rivals if (area := r.area(rung)) is not None)
-        enough = max(RIVALS, math.ceil(RIVAL_SHARE * len(areas)))
+        enough = max(RIVALS, math.ceil(settings.method.rung_share * len(areas)))
         limits.append(areas[enough - 1] if len(areas) >= enough else None)
     return tuple(limits)

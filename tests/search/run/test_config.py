@@ -23,7 +23,8 @@ STORED = {
     "always_bn": False, "padding": "valid", "start": "", "train": TRAIN, "final": {"epochs": 0},
     "finalists": 1, "final_seeds": 1,
 }  # fmt: skip
-QUICK = {"epochs": 8, "batch_size": 64, "schedule": "cosine", "flip": True, "shift": 4, "fused_bn": True}
+QUICK = {"epochs": 8, "batch_size": 64, "schedule": "cosine", "flip": True, "shift": 8, "fused_bn": True}
+QUICK["label_smoothing"] = 0.1
 
 
 def test_a_stored_method_is_read_and_written_as_it_was() -> None:
@@ -31,7 +32,7 @@ def test_a_stored_method_is_read_and_written_as_it_was() -> None:
     assert Method.from_json(STORED) == PROFILES["faithful"]
     quick = PROFILES["quick"].to_json()
     assert quick["train"] == TRAIN | QUICK
-    assert quick["final"] == {"epochs": 40, "label_smoothing": 0.1, "shift": 8}
+    assert quick["final"] == {"epochs": 100} and quick["rung_share"] == 0.5
     assert Method.from_json(quick) == PROFILES["quick"]
 
 
