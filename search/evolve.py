@@ -174,11 +174,18 @@ def _search(directory: Path, config: Config, data: DataSet, begin: float) -> Non
         spec = config.training(data.path, directory / rundir.WEIGHTS)
         events = EventWriter(directory, config, records)
 
+        begun: float | None = clock()
+
         def show(record: Record, seconds: float) -> None:
+            nonlocal begun
             progress.show(record, seconds)
             events.add(record, seconds, front.members)
-            if division is not None:
-                division.add(record, seconds)
+            if division is None:
+                return
+            division.add(record, seconds)
+            if begun is not None:
+                division.started(max(clock() - begun - seconds, 0.0))
+                begun = None
 
         def enough() -> bool:
             nonlocal config
@@ -196,6 +203,7 @@ def _search(directory: Path, config: Config, data: DataSet, begin: float) -> Non
             rundir.drive(evolution, journal, pool, task_of, show, clock, enough)
     journal.close()
     _finish(directory, config, data, evolution, front)
+    clock.note()
 
 
 def _settled(directory: Path, config: Config, schedule: Schedule) -> Config:

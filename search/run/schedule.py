@@ -22,7 +22,7 @@ import numpy as np
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 from search.record.history import Record
-from search.record.journal import SCHEDULE, TIMING
+from search.record.journal import SCHEDULE, TIMING, encode, writing
 from search.run.config import Config
 from search.run.profiles import trained_out
 from search.strategy.method import Method
@@ -125,17 +125,24 @@ def decided(journal: Sequence[dict[str, Any]], budget: float) -> Schedule | None
 class Clock:
     """Seconds that a search has had in all its sittings; what was lost when it was killed does not count.
 
+    Candidates note them when they finish (:func:`search.run.rundir.drive`), and :meth:`note` at the end.
+
     Args:
       directory: of the search.
       begin: :func:`time.monotonic` at the beginning of this sitting.
     """
 
     def __init__(self, directory: Path, begin: float) -> None:
-        self._begin = begin
+        self._begin, self._path = begin, directory / TIMING
         self._before = max((mark.get("elapsed", 0.0) for mark in _marks(directory)), default=0.0)
 
     def __call__(self) -> float:
         return self._before + time.monotonic() - self._begin
+
+    def note(self) -> None:
+        """So that a search that goes on knows what it had."""
+        with writing(self._path), self._path.open("ab") as file:
+            file.write(encode({"elapsed": round(self(), 1)}))
 
 
 def _marks(directory: Path) -> list[dict[str, Any]]:
@@ -205,6 +212,7 @@ class Division:
       config: of a search with a budget.
       clock: seconds that it has had.
       longest: epochs that no training in full goes beyond.
+      directory: of the search, where earlier sittings have noted what candidates took.
     """
 
     def __init__(self, config: Config, clock: Clock, longest: int, directory: Path) -> None:
@@ -236,12 +244,13 @@ class Division:
           records: of the candidates that have finished.
           proposed: candidates, finished or not; one of each worker has its time yet.
         """
+        workers, others = self._config.workers, self._startup + ENDING
         pace = self._pace(records)
+        if pace is None and self.left <= FINAL_SHARE * self._budget:  # all have failed
+            return Schedule(self._budget, proposed, 1, 1, self._least)
         if len(records) < PILOT or pace is None:
             return None
-        workers = self._config.workers
         running = pace.fixed + self._config.method.train.epochs * pace.epoch
-        others = self._startup + ENDING
         left = self.left - others - running
         finalists, seeds, epochs = self._plan(FINAL_SHARE * self._budget - others, pace)
         if left > pace.seconds(finalists, seeds, epochs, workers):

@@ -17,9 +17,13 @@ from PIL import Image
 from export import boards
 from export.predict import footprint
 from models import bundle
+from search.record.journal import SCHEDULE
+from search.reporting import reading
 from search.run import rundir
 from search.run.config import absolute_data
+from search.run.schedule import OPEN
 from tests.support import REPOSITORY, cards, report_cases
+from tests.support.native_cases import needs_compiler
 
 SHAPES = ("bar", "disc", "noise")
 
@@ -76,6 +80,9 @@ def _one_line_error(done: subprocess.CompletedProcess[str]) -> str:
         (("--macs_bound=fast",), "--macs_bound=fast: give a positive number, or none"),
         (("--error_bound=5",), "bound on error is 5; give a share up to 1"),
         (("--max_overrun=-1",), "--max_overrun=-1: give a positive number, or none"),
+        (("--budget=fast",), "--budget=fast: give a time as 90s, 10m or 2h"),
+        (("--budget=2h", "--finalists=3"), "--budget=2h decides --finalists: give one of them"),
+        (("--budget=2h", "--profile=paper"), "--budget=2h: a search as the paper's has the paper's rounds"),
         (("--rungs=4,2",), "--rungs=4,2: give rising numbers of epochs"),
         (("--rungs=2,9",), "--rungs=2,9: the last one must lie below the 8 epochs"),
         (("--pruning_schedule=tfmot",), "--pruning_schedule=tfmot: nothing is pruned; add --pruning"),
@@ -217,6 +224,45 @@ def test_killed_search_goes_on_as_if_nothing_had_happened(
     assert _state(short) == _state(whole)
     refused = _evolve(cache, f"--resume={short}", "--rounds=5")
     assert "6 candidates are there already, --rounds=5" in _one_line_error(refused)
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_a_killed_search_with_a_budget_is_the_one_that_its_numbers_make(
+    pictures: Path, cache: Path, tmp_path: Path
+) -> None:
+    """In the staged space, trained natively, killed when it is decided what to train in full."""
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    environment = {**os.environ, "LOGGRAD_CACHE": str(cache)}
+    arguments = (f"--data=folder:{pictures}", "--size=24", "--workers=2", "--trainer=native", "--budget=40s")
+    process = subprocess.Popen(
+        _command(*arguments, f"--out={killed}"),
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    journal = killed / "journal.jsonl"
+    while process.poll() is None and not (journal.exists() and SCHEDULE.encode() in journal.read_bytes()):
+        time.sleep(0.02)
+    assert process.poll() is None, "the search ended before it could be killed"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = _evolve(cache, f"--resume={killed}")
+    assert done.returncode == 0, done.stderr
+    config = rundir.load_config(killed)
+    assert config.budget == 40.0 and config.method.rounds < OPEN
+    given = [word for word in reading.arguments(config) if not word.startswith("--budget")]
+    done = _evolve(cache, *given, f"--out={whole}")
+    assert done.returncode == 0, done.stderr
+    lines = [(d / "journal.jsonl").read_bytes().splitlines() for d in (killed, whole)]
+    assert [line for line in lines[0] if SCHEDULE.encode() not in line] == lines[1]
+    saved = [bundle.load(d / "best") for d in (killed, whole)]
+    assert saved[0].metrics == saved[1].metrics
+    for a, b in zip(saved[0].weights, saved[1].weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    refused = _evolve(cache, f"--resume={killed}", "--budget=2h", "--rounds=9")
+    assert "--budget=2h decides --rounds: give one of them" in _one_line_error(refused)
 
 
 @pytest.mark.slow

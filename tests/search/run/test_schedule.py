@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from loggrad_tf.errors import LogGradError
-from search.record.history import Outcome, Record
+from search.record.history import Outcome, Record, failed
 from search.record.journal import Journal
 from search.run import rundir, schedule
 from search.run.profiles import PROFILES
@@ -249,6 +249,18 @@ def test_the_clock_counts_what_came_before(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(schedule.time, "monotonic", lambda: 107.0)
     assert Clock(tmp_path, 100.0)() == 7.0
     (tmp_path / "timing.jsonl").write_text(
-        '{"index":0,"seconds":5,"elapsed":30.5}\nnonsense\n[1]\n{"index":1,"seco'
+        '{"index":0,"seconds":5,"elapsed":30.5}\nnonsense\n[1]\n{"index":1,"seco\n'
     )
-    assert Clock(tmp_path, 100.0)() == 37.5
+    clock = Clock(tmp_path, 100.0)
+    assert clock() == 37.5
+    clock.note()
+    assert Clock(tmp_path, 100.0)() == 44.5
+
+
+def test_a_search_whose_candidates_all_fail_ends(tmp_path: Path) -> None:
+    clock, failures = _Time(), [dataclasses.replace(r, outcome=failed("no memory")) for r in RECORDS[:9]]
+    division = Division(CONFIG, clock, 300, tmp_path)
+    clock.now = 200.0
+    assert division.decide(failures, 11) is None
+    clock.now = 241.0
+    assert division.decide(failures, 11) == Schedule(600.0, 11, 1, 1, 2 * EPOCHS)
