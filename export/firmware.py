@@ -24,7 +24,7 @@ from export.c.text import filled
 from export.plan import memory
 from export.plan.input import Input, describe, stamp
 from export.plan.nodes import build
-from export.plan.plan import Plan
+from export.plan.plan import Plan, macs
 from export.predict import costs, footprint
 from export.tflite import graph as tflite_graph
 from export.tflite.quant_graph import QuantGraph
@@ -105,6 +105,7 @@ class Engine:
       text: the plan, to be printed.
       readme: a section of its own.
       plan: of the generated C.
+      nodes: of it, and what is predicted of each, the input first (``Node`` of firmware.project).
     """
 
     files: dict[str, bytes]
@@ -113,6 +114,7 @@ class Engine:
     text: str
     readme: str = ""
     plan: Plan | None = None
+    nodes: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -162,6 +164,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "binning": source.binning,
         "code_bytes": source.code_bytes,
         "layers": [{"name": name, "tensor": index, "bytes": size} for name, index, size in engine.layers],
+        "nodes": engine.nodes,
         "output_scale": output.scale,
         "output_zero_point": output.zero_point,
         "outputs": output.size,
@@ -221,7 +224,18 @@ def _loggrad(given: _Given, options: Options) -> Engine:
         footprint=predicted,
         text=planned.table(counts),
         plan=planned,
+        nodes=_nodes(planned, counts),
     )
+
+
+def _nodes(planned: Plan, counts: list[int] | None) -> list[dict[str, Any]]:
+    names = ["input", *(node.title for node in planned.network.nodes)]
+    work = [0, *(macs(planned.network, node) for node in planned.network.nodes)]
+    predicted = [None] * len(names) if counts is None else [counts[-1], *counts[:-1]]
+    return [
+        {"name": name, "macs": macs_, "instructions": count, "cycles": None}
+        for name, macs_, count in zip(names, work, predicted, strict=True)
+    ]
 
 
 def _tflm(given: _Given, options: Options) -> Engine:

@@ -19,6 +19,7 @@ import tempfile
 import time
 import zlib
 from collections import deque
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -102,14 +103,23 @@ class Link(Protocol):
 
 
 class ProcessLink:
-    """QEMU with the image, or the image itself for board ``host``."""
+    """QEMU with the image, or the image itself for board ``host``.
+
+    Args:
+      options: of QEMU, further ones; it is then given time to write what they ask for when it ends.
+    """
 
     reliable = True
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, options: Sequence[str] = ()) -> None:
+        self._end_seconds = ANSWER_SECONDS if options else 1.0
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the link)
         self.process = subprocess.Popen(
-            command(project), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, bufsize=0
+            [*command(project), *options],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            bufsize=0,
         )
         assert self.process.stdin and self.process.stdout
         self.writing, self.reading = self.process.stdin.fileno(), self.process.stdout.fileno()
@@ -133,7 +143,7 @@ class ProcessLink:
             if stream:
                 stream.close()
         try:
-            self.process.wait(1.0)
+            self.process.wait(self._end_seconds)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -194,13 +204,23 @@ def _port_error(port: str, baud: int, error: Exception) -> str:
 
 
 class Channel:
-    """A running image, in QEMU, as a process, or on a board behind a serial port."""
+    """A running image, in QEMU, as a process, or on a board behind a serial port.
 
-    def __init__(self, project: Project, timeout: float = ANSWER_SECONDS, place: Place | None = None) -> None:
+    Args:
+      options: further ones of QEMU.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        timeout: float = ANSWER_SECONDS,
+        place: Place | None = None,
+        options: Sequence[str] = (),
+    ) -> None:
         self.project = project
         self.timeout = timeout
         port = place.port if place else None
-        self.link: Link = SerialLink(port, place.baud) if place and port else ProcessLink(project)
+        self.link: Link = SerialLink(port, place.baud) if place and port else ProcessLink(project, options)
         self._outgoing = b""
         self._pending = b""
         self._lines: deque[str] = deque()

@@ -42,12 +42,29 @@ class Layer:
 
 
 @dataclasses.dataclass(frozen=True)
+class Node:
+    """What makes rows of a layer, and the work that is predicted of it for a frame.
+
+    Attributes:
+      name: as the plan has it; ``input`` of what makes the input's rows.
+      macs: multiply-accumulates.
+      instructions, cycles: None where nothing is predicted.
+    """
+
+    name: str
+    macs: int
+    instructions: int | None
+    cycles: int | None
+
+
+@dataclasses.dataclass(frozen=True)
 class Project:
     """project.json and board.json of one directory, checked.
 
     Attributes:
       rows, row_codes: of a frame, as the board takes it.
       binning: k; the board averages k x k codes to a pixel.
+      nodes: the input, then every node in the order of its number; none in projects of another runtime.
       stamp: what the image says of generator and front end; None in projects that have none.
       input_tensor, output_tensor: the int8 tensors at the edges; None where they are the flatbuffer's own.
     """
@@ -63,6 +80,7 @@ class Project:
     class_names: tuple[str, ...]
     state_bytes: int
     predicted: dict[str, int | None]
+    nodes: tuple[Node, ...] = ()
     stamp: str | None = None
     input_tensor: int | None = None
     output_tensor: int | None = None
@@ -75,6 +93,12 @@ class Project:
     @property
     def on_host(self) -> bool:
         return bool(self.board["core"] == "host")
+
+    @property
+    def cycles(self) -> int | None:
+        """Of a frame, predicted; None where nothing is."""
+        found = [node.cycles for node in self.nodes if node.cycles is not None]
+        return sum(found) if found else None
 
     def class_name(self, index: int) -> str:
         return self.class_names[index] if index < len(self.class_names) else f"class {index}"
@@ -103,6 +127,7 @@ def load(path: Path) -> Project:
         path=path,
         board=board,
         layers=tuple(_layer(path / "project.json", layer) for layer in record["layers"]),
+        nodes=tuple(_node(path / "project.json", node) for node in record.get("nodes") or ()),
         class_names=tuple(_texts(path / "project.json", record["class_names"], "class_names")),
         predicted=_predicted(path / "project.json", record["predicted"]),
         binning=record.get("binning", 1),
@@ -125,7 +150,13 @@ _PROJECT: dict[str, type] = {
     "class_names": list,
     "predicted": dict,
 }
-_OPTIONAL: dict[str, type] = {"stamp": str, "input_tensor": int, "output_tensor": int, "binning": int}
+_OPTIONAL: dict[str, type] = {
+    "stamp": str,
+    "input_tensor": int,
+    "output_tensor": int,
+    "binning": int,
+    "nodes": list,
+}
 _COPIED = (
     *("model_sha256", "rows", "row_codes", "code_bytes", "outputs", "state_bytes"),
     *("stamp", "input_tensor", "output_tensor"),
@@ -174,6 +205,14 @@ def _layer(path: Path, layer: Any) -> Layer:
         raise _damaged(path, "a layer has other keys than name, tensor, bytes")
     _check(path, layer, {"name": str, "tensor": int, "bytes": int})
     return Layer(**layer)
+
+
+def _node(path: Path, node: Any) -> Node:
+    numbers = ("macs", "instructions", "cycles")
+    if not isinstance(node, dict) or set(node) != {"name", *numbers} or node["macs"] is None:
+        raise _damaged(path, f"a node has other keys than name, {', '.join(numbers)}")
+    _check(path, node, {"name": str} | {key: int for key in numbers if node[key] is not None})
+    return Node(**node)
 
 
 def _texts(path: Path, values: list[Any], name: str) -> list[str]:

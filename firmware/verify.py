@@ -6,31 +6,30 @@ layers are compared byte by byte; of the others the board sends one CRC-32 over 
 in the order of the first, and the bytes themselves only when that differs. Writes PROJECT/certificate.json.
 Exit code 1 on a mismatch, naming the first layer and byte that differ, or if the image's RAM is not what
 was predicted. Frames with labels make a table of which classes the board took for which.
+
+``--cycles`` adds the cycles of a frame by layer, estimated from what QEMU executes (:mod:`firmware.cycles`);
+on a board behind a serial port they are the board's own, beside what the plan predicts.
 """
 
-import dataclasses
 import importlib.metadata
 import json
-import os
 import sys
 import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from firmware import build, channel, run
+from firmware import build, channel, frame_cycles, run
 from firmware import project as projects
+from firmware.certificate import Verdict, certificate_path, summary, write_certificate
 from firmware.project import FirmwareError, Project
 from loggrad_tf import __version__
 from loggrad_tf.confusion import Confusion
 
-CERTIFICATE = 2
 SEED = 1  # of the random frames beyond the project's own
 MEASURED = 3  # frames whose cost is counted with nothing reported
-FLASH_TOLERANCE = 0.02
 
 Order = tuple[tuple[int, int], ...]  # (layer, bytes) of the pieces of a frame
 
@@ -99,61 +98,6 @@ class Reference:
         return self._interpreter.get_tensor(index)
 
 
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-    """What was compared, and how it came out.
-
-    ``executed`` is the largest count of a frame, in ``unit``; ``confusion`` the board's classes of the frames
-    that have labels, None where none has.
-    """
-
-    board: str
-    channel: str
-    model_sha256: str
-    stamp: str
-    elf_sha256: str
-    vectors: int
-    source: str
-    reported: str
-    mismatches: int
-    first_mismatch: str | None
-    layers: int
-    bytes_compared: int
-    executed: int | None
-    unit: str | None
-    stack_used: int
-    stack_size: int
-    ram: int | None
-    ram_predicted: int | None
-    flash: int | None
-    flash_predicted: int | None
-    versions: dict[str, str]
-    confusion: Confusion | None
-
-    @property
-    def instructions(self) -> int | None:
-        """Executed instructions, where that is what the board counts."""
-        return self.executed if self.unit == "instructions" else None
-
-    @property
-    def passed(self) -> bool:
-        return self.mismatches == 0 and self.ram_predicted in (None, self.ram)
-
-    @property
-    def complaints(self) -> list[str]:
-        """What is wrong beside the outputs, and what is doubtful."""
-        found = []
-        if self.ram_predicted not in (None, self.ram):
-            found.append(f"RAM is {self.ram} B, {self.ram_predicted} predicted: generate the project again")
-        if self.flash and self.flash_predicted:
-            error = self.flash_predicted / self.flash - 1
-            if abs(error) > FLASH_TOLERANCE:
-                found.append(f"warning: the prediction of flash is off by {error:+.1%}: export.code_sizes")
-        if self.stack_size and self.stack_used == self.stack_size:
-            found.append("warning: the stack was used to its last byte")
-        return found
-
-
 def verify(
     project: Project,
     timeout: float = channel.ANSWER_SECONDS,
@@ -162,6 +106,7 @@ def verify(
     count: int | None = None,
     layers: bool = True,
     place: channel.Place | None = None,
+    cycles: bool = False,
 ) -> Verdict:
     """Build, run and compare. FirmwareError if the comparison cannot be made, and no certificate then.
 
@@ -169,8 +114,11 @@ def verify(
       count: frames; None: those of vectors.npz.
       layers: compare every layer, not only scores and class.
       place: where the program runs; QEMU, or this computer for board ``host``, if None.
+      cycles: estimate the cycles of :data:`MEASURED` frames by layer; not of a board behind a serial port.
     """
     serial = bool(place and place.port)
+    if cycles and not serial:
+        frame_cycles.check(project)
     elf = build.build(project, serial)
     sizes = build.sizes(project)
     vectors = run.load_vectors(project)
@@ -194,6 +142,8 @@ def verify(
         stack_used, stack_size = board.memory()
     if shown > started + 1:
         print(file=sys.stderr)
+    first = [one for one, _ in frames(project, vectors, min(total, MEASURED))]
+    estimated = frame_cycles.estimate(project, first, timeout) if cycles and not serial else None
     return Verdict(
         board=project.board["name"],
         channel="serial" if serial else "process" if project.on_host else "qemu",
@@ -217,6 +167,8 @@ def verify(
         flash_predicted=project.predicted["flash"],
         versions=_versions(project, serial),
         confusion=confusion(project, vectors.labels, tally.classes),
+        cycles=estimated,
+        cycles_predicted=project.cycles,
     )
 
 
@@ -386,32 +338,6 @@ def _digest(project: Project, reference: Reference, order: Order) -> int:
     return crc
 
 
-def certificate_path(project: Project) -> Path:
-    return project.path / "certificate.json"
-
-
-def write_certificate(project: Project, verdict: Verdict) -> None:
-    """Whole or not at all. No date: the same image and frames give the same file."""
-    path = certificate_path(project)
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    record = {"format": CERTIFICATE, "passed": verdict.passed} | dataclasses.asdict(verdict)
-    try:
-        with temporary.open("w") as file:
-            file.write(json.dumps(record, indent=1) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def summary(verdict: Verdict) -> dict[str, Any]:
-    """What --json prints."""
-    left_out = ("versions", "elf_sha256", "source")
-    record = {key: value for key, value in dataclasses.asdict(verdict).items() if key not in left_out}
-    return {"passed": verdict.passed} | record | {"complaints": verdict.complaints}
-
-
 def _versions(project: Project, serial: bool) -> dict[str, str]:
     found = {"loggrad": __version__, "numpy": np.__version__}
     found["ai-edge-litert"] = importlib.metadata.version("ai-edge-litert")
@@ -431,6 +357,7 @@ def main() -> int:
     parser.add_argument(
         "--layers", choices=("crc", "none"), default="crc", help="compare every layer, or only the scores"
     )
+    parser.add_argument("--cycles", action="store_true", help="estimate cycles, layer by layer")
     parser.add_argument("--json", action="store_true", help="one JSON object in place of text")
     arguments = parser.parse_args()
     project = projects.load(arguments.project)
@@ -441,6 +368,7 @@ def main() -> int:
         count=arguments.vectors,
         layers=arguments.layers == "crc",
         place=channel.Place(arguments.port, arguments.baud),
+        cycles=arguments.cycles,
     )
     write_certificate(project, verdict)
     if arguments.json:
@@ -457,7 +385,12 @@ def _print(verdict: Verdict) -> None:
     print(f"compared {verdict.layers} layers, {verdict.bytes_compared:,} B")
     if verdict.executed is not None:
         note = " (not cycles)" if verdict.unit == "instructions" else ""
+        note += f", {verdict.ratio:.3f} of what was predicted" if verdict.ratio else ""
         print(f"executed {verdict.executed:,} {verdict.unit} an inference, quantiser included{note}")
+    if verdict.cycles:
+        print(f"cycles   {verdict.cycles.total.cycles:,} an inference, estimated without wait states")
+        print(f"         by the {verdict.cycles.manual}")
+        print(verdict.cycles.text())
     if verdict.stack_size:
         print(f"stack    {verdict.stack_used:,} B of {verdict.stack_size:,}")
     if verdict.ram is not None and verdict.flash is not None:

@@ -79,7 +79,7 @@ def test_certificate_and_json(made: project.Project) -> None:
     assert (printed["executed"], printed["unit"], printed["ram"], printed["flash"]) == (None,) * 4
     certificate = json.loads((made.path / "certificate.json").read_text())
     assert (
-        certificate["format"] == 2 and certificate["passed"] is True and certificate["channel"] == "process"
+        certificate["format"] == 3 and certificate["passed"] is True and certificate["channel"] == "process"
     )
     assert certificate["stamp"] == printed["stamp"] and "ai-edge-litert" in certificate["versions"]
     assert certificate["model_sha256"] == project.sha256(made.path / "model.tflite")
@@ -328,6 +328,36 @@ def test_a_fault_that_does_not_come_again_is_a_mismatch(made: project.Project) -
     verdict = verify.verify(made, count=2)
     assert verdict.mismatches == 1
     assert verdict.first_mismatch == "vector 1, the digest of the layers differs, but not when it is repeated"
+
+
+def test_cycles_are_of_boards_that_qemu_has(made: project.Project) -> None:
+    done = door("verify", "--project", str(made.path), "--cycles")
+    assert done.returncode == 1 and "--cycles: board host is not emulated" in done.stderr
+    assert not (made.path / "certificate.json").exists()
+
+
+def test_a_boards_own_cycles_stand_beside_what_was_predicted(made: project.Project) -> None:
+    verdict = verify.verify(made)
+    assert verdict.ratio is None, "this computer counts nothing"
+    counted = dataclasses.replace(verdict, executed=1250, unit="cycles", cycles_predicted=1000)
+    verify.write_certificate(made, counted)
+    certificate = json.loads((made.path / "certificate.json").read_text())
+    assert certificate["cycles_ratio"] == 1.25 and certificate["cycles_predicted"] == 1000
+    assert dataclasses.replace(counted, unit="instructions").ratio is None
+
+
+def test_nodes_of_a_project_are_checked(made: project.Project) -> None:
+    path = made.path / "project.json"
+    record = json.loads(path.read_text())
+    assert [node["name"] for node in record["nodes"]][0] == "input" and made.cycles is None
+    for damage in ({"macs": -1}, {"macs": None}, {"cycles": "many"}, {"name": 5}, {"more": 0}):
+        nodes = [record["nodes"][0] | damage, *record["nodes"][1:]]
+        path.write_text(json.dumps(record | {"nodes": nodes}))
+        with pytest.raises(project.FirmwareError, match="damaged"):
+            project.load(made.path)
+    known = [node | {"cycles": 7} for node in record["nodes"]]
+    path.write_text(json.dumps(record | {"nodes": known}))
+    assert project.load(made.path).cycles == 7 * len(known)
 
 
 def test_scores_alone(made: project.Project) -> None:

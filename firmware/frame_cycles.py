@@ -1,0 +1,112 @@
+"""Cycles of a frame of a project, layer by layer: the image in QEMU, watched by :mod:`firmware.profile`.
+
+Refused: a board that QEMU does not emulate, and a core whose timings Arm does not publish.
+"""
+
+import dataclasses
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from firmware import channel, cycles, profile
+from firmware.cycles import Count
+from firmware.project import FirmwareError, Node, Project
+
+# Symbols of net.c.
+_PUSH, _SCHEDULE = "net_push_row", "schedule"
+
+
+@dataclasses.dataclass(frozen=True)
+class FrameCycles:
+    """The estimate of one frame, the mean of several.
+
+    Attributes:
+      manual: whose timings these are.
+      nodes: of the project, its input first; a single one where the C is another runtime's.
+      counts: of each.
+    """
+
+    manual: str
+    frames: int
+    nodes: tuple[Node, ...]
+    counts: tuple[Count, ...]
+
+    @property
+    def total(self) -> Count:
+        return cycles.total(self.counts)
+
+    @property
+    def predicted(self) -> int | None:
+        """Cycles that the plan predicts."""
+        known = [node.cycles for node in self.nodes if node.cycles is not None]
+        return sum(known) if known else None
+
+    def record(self) -> dict[str, Any]:
+        """What the certificate holds."""
+        rows = zip(self.nodes, self.counts, strict=True)
+        return {
+            "manual": self.manual,
+            "frames": self.frames,
+            "total": self.total.cycles,
+            "predicted": self.predicted,
+            "layers": [
+                {
+                    "name": node.name,
+                    "instructions": count.instructions,
+                    "cycles": count.cycles,
+                    "predicted": node.cycles,
+                }
+                for node, count in rows
+            ],
+        }
+
+    def text(self) -> str:
+        """A table: a line a layer, and the total."""
+        head = f"{'layer':26s} {'MACs':>11s} {'instr.':>11s} {'cycles':>11s} {'a MAC':>6s} {'predicted':>11s}"
+        lines = [head + f" {'error':>6s}"]
+        whole = Node("total", sum(n.macs for n in self.nodes), None, self.predicted)
+        for node, count in zip((*self.nodes, whole), (*self.counts, self.total), strict=True):
+            each = f"{count.cycles / node.macs:.2f}" if node.macs else ""
+            line = f"{node.name[:26]:26s} {node.macs:>11,} {count.instructions:>11,} {count.cycles:>11,}"
+            line += f" {each:>6s}"
+            if node.cycles is not None and count.cycles:
+                line += f" {node.cycles:>11,} {node.cycles / count.cycles - 1:>+6.1%}"
+            lines.append(line.rstrip())
+        return "\n".join(lines)
+
+
+def check(project: Project) -> None:
+    """Raise FirmwareError if the cycles of a project cannot be estimated."""
+    if project.on_host or project.board["qemu"] is None:
+        raise FirmwareError(
+            f"--cycles: board {project.board['name']} is not emulated: generate the project for one that QEMU"
+            " has and that has its core, such as mps2-an386 (Cortex-M4)"
+        )
+    cycles.core_of(project.board["core"])
+
+
+def estimate(
+    project: Project, frames: Sequence[np.ndarray], timeout: float = channel.ANSWER_SECONDS
+) -> FrameCycles:
+    """Run ``frames`` through the image, which is built, and price what it executes.
+
+    Raises:
+      FirmwareError: the core's timings are not published, or the board is not emulated.
+    """
+    check(project)
+    core = cycles.core_of(project.board["core"])
+    nodes = project.nodes or (Node("all", 0, None, None),)
+    with tempfile.TemporaryDirectory(prefix="loggrad-") as folder:
+        schedule = _SCHEDULE if project.nodes else None
+        width = 1 if len(project.nodes) <= 256 else 2  # the input has no number
+        options, out = profile.arguments(Path(folder), project.elf, _PUSH, schedule, width)
+        with channel.Channel(project, timeout, options=options) as board:
+            board.who()
+            for frame in frames:
+                board.classify(frame)
+        found = cycles.estimate(profile.read_profile(out), cycles.disassemble(project.elf, core), core)
+    counts = tuple(found.get(place, Count()) // len(frames) for place in range(len(nodes)))
+    return FrameCycles(core.manual, len(frames), nodes, counts)
