@@ -5,12 +5,14 @@
 
 ``ours`` is :class:`models.training.descent.Descent` with our batch norm, as the search trains; ``fit`` is
 ``keras.Model.fit`` with ``keras.optimizers.SGD`` on the same model and batches; ``keras`` is that with
-Keras' own batch norm as well. One thread, drawn pixels; the network is a candidate of the search space.
+Keras' own batch norm as well; ``native`` is the compiled training step (:mod:`models.training.native`). One
+thread, drawn pixels; the networks are ``small_bn`` and candidates of both search spaces.
 
 A second table has the batch norm alone, forwards and backwards over 64 maps of 47x47 pixels: ``ours``
 is :class:`models.batch_norm.FusedBatchNorm`, ``kernel`` TensorFlow's fused kernel, ``keras`` Keras' layer.
 """
 
+import itertools
 import time
 from collections.abc import Callable
 
@@ -21,15 +23,20 @@ from loggrad_tf import cli
 from loggrad_tf.transform import frontend
 from loggrad_tf.transform.sensor import Sensor
 from models.graph import Graph
-from models.recipe import TrainConfig
+from models.recipe import GLOROT, TrainConfig
+from models.training.native import library
+from models.training.native import network as native_network
+from models.training.native.initial import initial
+from models.training.native.inputs import Inputs
 from search.cost.munas import resources
+from search.space import staged
 from search.space.assembly import assemble
 from search.space.genotype import random_genotype, scaled
 from search.strategy.proposal import rng_of
 from search.workers.evaluator import start_tensorflow
 
 FLAGS = flags.FLAGS
-flags.DEFINE_integer("networks", 3, "Candidates to measure.", lower_bound=1)
+flags.DEFINE_integer("networks", 3, "Candidates of each space to measure.", lower_bound=0)
 
 SIDE, BATCH, STEPS = 96, 64, 31
 CHANNELS, MAP, REPEATS = (4, 6, 7, 8, 10, 15, 16), 47, 20
@@ -40,7 +47,7 @@ def main(argv: list[str]) -> None:
     start_tensorflow()
     import keras
 
-    from models import keras_net
+    from models import keras_net, zoo
     from models.training.batches import training_batches
     from models.training.descent import Descent
 
@@ -65,15 +72,21 @@ def main(argv: list[str]) -> None:
         model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
         return lambda: model.fit(batches, epochs=1, verbose=0, shuffle=False)
 
-    ways = {"ours": ours, "fit": fit, "keras": lambda graph: fit(graph, False)}
+    def native(graph: Graph) -> Callable[[], object]:
+        network = native_network.Network(graph, BATCH, initial(graph, GLOROT, rng))
+        descent = native_network.Descent(network, lambda step: 0.03, config)
+        inputs = Inputs(pixels, front_end)
+
+        def epoch() -> object:
+            order = rng.permutation(len(pixels))
+            return descent.steps(inputs, labels, order, inputs.draws(rng, len(order), config))
+
+        return epoch
+
+    library.load()  # compiled once a machine
+    ways = {"ours": ours, "fit": fit, "keras": lambda graph: fit(graph, False), "native": native}
     print(f"{'network':28s} {'':8s} {'prepare':>9s} {'epoch':>9s} {'8 epochs':>9s} {'ratio':>6s}")
-    found = 0
-    for index in range(1000):
-        graph = assemble(scaled(random_genotype(rng_of(0, index)), 0.2), (SIDE, SIDE, 1), 3)
-        counts = resources(graph)
-        if counts.macs > 1e6 or found == FLAGS.networks:
-            continue
-        found += 1
+    for title, graph in [("small_bn", zoo.small_bn(SIDE, 3)), *_candidates(FLAGS.networks)]:
         least = None
         for name, way in ways.items():
             keras.backend.clear_session()
@@ -87,10 +100,26 @@ def main(argv: list[str]) -> None:
             later = (time.process_time() - begin) / 2
             total = first + 7 * later
             least = least or total
-            title = f"{len(graph.ops)} ops, {counts.macs / 1e6:.2f} M MACs"
             times = f"{max(first - later, 0):8.2f}s {later:8.2f}s {total:8.2f}s {total / least:6.2f}"
-            print(f"{title if name == 'ours' else '':28s} {name:8s} {times}", flush=True)
+            full = f"{title}, {resources(graph).macs / 1e6:.2f} M MACs"
+            print(f"{full if name == 'ours' else '':28s} {name:8s} {times}", flush=True)
     _batch_norms()
+
+
+def _candidates(count: int) -> list[tuple[str, Graph]]:
+    """The first ``count`` random networks of each space that take at most a million MACs."""
+    found = []
+    for title, drawn in (
+        ("muNAS", lambda rng: assemble(scaled(random_genotype(rng), 0.2), (SIDE, SIDE, 1), 3)),
+        (
+            "staged",
+            lambda rng: staged.assemble(staged.scaled(staged.random_staged(rng), 0.3), (SIDE, SIDE, 1), 3),
+        ),
+    ):
+        graphs = (drawn(rng_of(0, index)) for index in range(1000))
+        small = (graph for graph in graphs if resources(graph).macs <= 1e6)
+        found += [(f"{title}, {len(graph.ops)} ops", graph) for graph in itertools.islice(small, count)]
+    return found
 
 
 def _batch_norms() -> None:

@@ -17,9 +17,10 @@ from loggrad_tf.transform import frontend
 from loggrad_tf.transform.sensor import Sensor
 from models import bundle
 from models.bundle import Bundle
-from models.recipe import RECIPES, TrainConfig
+from models.recipe import NATIVE, RECIPES, TrainConfig
 from tests.models.training.test_fit import tiny
 from tests.support import REPOSITORY
+from tests.support.native_cases import needs_compiler
 
 SIZE, SEED = 16, 5
 RECIPE = TrainConfig(
@@ -121,6 +122,26 @@ def test_a_network_is_trained_anew(finalist: Bundle, tmp_path: Path) -> None:
     done = run(tmp_path, "export.convert", f"--run={tmp_path / 'new'}")
     assert done.returncode == 0, done.stderr
     assert "third" in done.stdout
+
+
+@needs_compiler
+@pytest.mark.seconds
+def test_a_network_is_trained_natively(tmp_path: Path) -> None:
+    """And anew, as it was trained before, with the same weights."""
+    for name in ("fine", "coarse"):
+        draw(tmp_path / "pictures", name)
+    words = [f"--data=folder:{tmp_path / 'pictures'}", f"--size={SIZE}", "--epochs=3", "--batch=8"]
+    native = ["--trainer=native", "--sparsity=0.3", f"--out={tmp_path / 'first'}"]
+    done = run(tmp_path, "models.train", *words, *native)
+    assert done.returncode == 0, done.stderr
+    assert "prunable channels left" in done.stdout and "true, answer:" in done.stdout
+    first = bundle.load(tmp_path / "first")
+    assert first.train.trainer == NATIVE and 0 <= first.metrics["test_error"] <= 1
+    done = run(tmp_path, "models.train", f"--like={tmp_path / 'first'}", f"--out={tmp_path / 'again'}")
+    assert done.returncode == 0, done.stderr
+    assert bundle.load(tmp_path / "again").train == first.train
+    done = run(tmp_path, "models.train", *words, "--thresholds=trained", *native[::2])
+    assert done.returncode == 1 and "leave --trainer=native out" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -73,32 +73,37 @@ void gradient_block(const Rows& rows, const ptrdiff_t* offsets, int first, Vecto
         for (int k = 0; k < TAPS; k++) sums[o * pitch + k] += held[o][k];
 }
 
-template <bool NEXT, int... SIZE>
-Correlation::Run correlate_of(int outputs, int width, std::integer_sequence<int, SIZE...>) {
-    static constexpr Correlation::Run blocks[] = {correlate_block<SIZE / PIXELS + 1, SIZE % PIXELS + 1, NEXT>...};
-    return blocks[(outputs - 1) * PIXELS + width - 1];
-}
-
 using GradientBlock = void (*)(const Rows&, const ptrdiff_t*, int, Vector*, ptrdiff_t);
 
-template <int... SIZE>
-GradientBlock gradient_of(int outputs, int taps, std::integer_sequence<int, SIZE...>) {
-    static constexpr GradientBlock blocks[] = {gradient_block<SIZE / PIXELS + 1, SIZE % PIXELS + 1>...};
-    return blocks[(outputs - 1) * PIXELS + taps - 1];
+// A channel alone, as a depthwise convolution has them, leaves registers for more pixels or taps.
+constexpr int widest(int outputs) { return outputs == 1 ? 2 * PIXELS : PIXELS; }
+
+template <int OUTPUTS, bool NEXT, int... SIZE>
+Correlation::Run correlate_of(int width, std::integer_sequence<int, SIZE...>) {
+    static constexpr Correlation::Run blocks[] = {correlate_block<OUTPUTS, SIZE + 1, NEXT>...};
+    return blocks[width - 1];
 }
 
-using Sizes = std::make_integer_sequence<int, CHANNELS * PIXELS>;
-
-// A channel alone, as a depthwise convolution has them, leaves registers for more taps.
-constexpr int TAPS_ALONE = 2 * PIXELS;
-
-template <int... SIZE>
-GradientBlock gradient_alone(int taps, std::integer_sequence<int, SIZE...>) {
-    static constexpr GradientBlock blocks[] = {gradient_block<1, SIZE + 1>...};
+template <int OUTPUTS, int... SIZE>
+GradientBlock gradient_of(int taps, std::integer_sequence<int, SIZE...>) {
+    static constexpr GradientBlock blocks[] = {gradient_block<OUTPUTS, SIZE + 1>...};
     return blocks[taps - 1];
 }
 
-using SizesAlone = std::make_integer_sequence<int, TAPS_ALONE>;
+template <int OUTPUTS = 1>
+Correlation::Run correlate_of(int outputs, int width, bool next) {
+    if constexpr (OUTPUTS < CHANNELS)
+        if (outputs != OUTPUTS) return correlate_of<OUTPUTS + 1>(outputs, width, next);
+    constexpr auto sizes = std::make_integer_sequence<int, widest(OUTPUTS)>();
+    return next ? correlate_of<OUTPUTS, true>(width, sizes) : correlate_of<OUTPUTS, false>(width, sizes);
+}
+
+template <int OUTPUTS = 1>
+GradientBlock gradient_of(int outputs, int taps) {
+    if constexpr (OUTPUTS < CHANNELS)
+        if (outputs != OUTPUTS) return gradient_of<OUTPUTS + 1>(outputs, taps);
+    return gradient_of<OUTPUTS>(taps, std::make_integer_sequence<int, widest(OUTPUTS)>());
+}
 
 }  // namespace
 
@@ -106,10 +111,8 @@ Correlation::Correlation(const std::vector<ptrdiff_t>& offsets, int outputs, int
                          bool add)
     : way_{offsets.data(), ptrdiff_t(offsets.size()), in_step, out, add}, outputs_(outputs), columns_(columns) {
     for_pieces(outputs, CHANNELS, [&](int o, int size) {
-        for_pieces(columns, PIXELS, [&](int x, int width) {
-            const Run run = in_step == 1 ? correlate_of<true>(size, width, Sizes())
-                                         : correlate_of<false>(size, width, Sizes());
-            blocks_.push_back({run, o * way_.count, x * in_step, o * out.plane + x * out.pixel});
+        for_pieces(columns, widest(size), [&](int x, int width) {
+            blocks_.push_back({correlate_of(size, width, in_step == 1), o * way_.count, x * in_step, o * out.plane + x * out.pixel});
         });
     });
 }
@@ -132,10 +135,8 @@ void correlate_gradient(const std::vector<RowPair>& rows, int columns, ptrdiff_t
         const Rows tile{rows.data() + row, std::min(height, count - row), columns, in_step, out};
         for_pieces(outputs, CHANNELS, [&](int first, int size) {
             Vector* own = sums + ptrdiff_t(first) * pitch;
-            for_pieces(pitch, size == 1 ? TAPS_ALONE : PIXELS, [&](int tap, int taps) {
-                const GradientBlock run = size == 1 ? gradient_alone(taps, SizesAlone())
-                                                    : gradient_of(size, taps, Sizes());
-                run(tile, offsets.data() + tap, first, own + tap, pitch);
+            for_pieces(pitch, widest(size), [&](int tap, int taps) {
+                gradient_of(size, taps)(tile, offsets.data() + tap, first, own + tap, pitch);
             });
         });
     }
