@@ -17,7 +17,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 _PROGRAM = (
     "loggrad_tf/**/*.py",
     "models/**/*.py",
-    "models/training/native/source/*",
+    "models/training/native/source/*.cpp",
+    "models/training/native/source/*.h",
     "search/workers/evaluator.py",
 )
 

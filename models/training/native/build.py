@@ -69,7 +69,7 @@ def built() -> Path:
     Raises:
       LogGradError: no compiler, or one that refuses the source.
     """
-    sources = sorted(SOURCE.iterdir())
+    sources = sorted(path for path in SOURCE.iterdir() if path.suffix in (".h", ".cpp"))
     known = hashlib.sha256(repr((compiler(), processor(), OPTIONS)).encode())
     for path in sources:
         known.update(path.name.encode() + b"\0" + path.read_bytes())

@@ -1,4 +1,5 @@
-// What Python calls, models/training/native/network.py. No call throws; one that finds no memory returns null or -1.
+// What Python calls, models/training/native/network.py. No call throws; one that finds no memory returns null
+// or -1.
 #include <algorithm>
 #include <new>
 #ifdef __SSE__
@@ -18,7 +19,8 @@ struct Description {
     int32_t normed, relu, source_count;
 };
 
-// Numbers below the smallest normal one are 0 for the time being, as in TensorFlow: they take hundreds of cycles each.
+// Numbers below the smallest normal one are 0 for the time being, as in TensorFlow: they take hundreds of
+// cycles each.
 class WithoutDenormals {
 #ifdef __SSE__
    public:
@@ -38,7 +40,8 @@ void place_weights(Network& network) {
         size_t& next = network.parameter_count;
         if (layer.weighted()) {
             layer.kernel = next;
-            layer.kernel_size = size_t(layer.window.taps()) * layer.channels * (layer.kind == DEPTHWISE ? 1 : inputs);
+            layer.kernel_size =
+                size_t(layer.window.taps()) * layer.channels * (layer.kind == DEPTHWISE ? 1 : inputs);
             layer.bias = layer.kernel + layer.kernel_size;
             next = layer.bias + layer.channels;
         }
@@ -86,7 +89,8 @@ void join_pools(Network& network) {
         if (pool.kind != MAX_POOL || !quads || w.top || w.left || pool.normed || pool.relu) continue;
         Layer& source = network.source(pool);
         if (!source.normed || source.readers != 1) continue;
-        if (2 * pool.rows > source.rows || 2 * pool.columns > source.columns) continue;  // padded behind the map
+        if (2 * pool.rows > source.rows || 2 * pool.columns > source.columns)
+            continue;  // padded behind the map
         source.pool = k;
         pool.within = pool.sources[0];
     }
@@ -102,12 +106,13 @@ void place_maps(Network& network) {
         }
     for (Layer& layer : network.layers)
         if (layer.weighted()) make_borders(network, layer);
-    // How much of its value a layer that is read once keeps: its reader goes through the groups, a depthwise convolution
-    // through the planes, and a layer of one pixel through all groups at once.
+    // How much of its value a layer that is read once keeps: its reader goes through the groups, a depthwise
+    // convolution through the planes, and a layer of one pixel through all groups at once.
     std::vector<Keeps> read(network.layers.size(), GROUP);
     for (const Layer& layer : network.layers)
         for (int source : layer.sources)
-            if (layer.weighted()) read[source] = layer.pixel() ? ALL : layer.kind == DEPTHWISE ? PLANE : GROUP;
+            if (layer.weighted())
+                read[source] = layer.pixel() ? ALL : layer.kind == DEPTHWISE ? PLANE : GROUP;
     for (size_t k = 0; k < network.layers.size(); k++) {
         Layer& layer = network.layers[k];
         const int groups = network.batch.groups;
@@ -125,8 +130,8 @@ void place_maps(Network& network) {
 
 extern "C" {
 
-Network* native_create(const Description* descriptions, int count, const int32_t* sources, int images, int population,
-                       float* parameters, float* gradients, float* averages) try {
+Network* native_create(const Description* descriptions, int count, const int32_t* sources, int images,
+                       int population, float* parameters, float* gradients, float* averages) try {
     auto network = std::make_unique<Network>();
     network->batch = {images, (images + LANES - 1) / LANES};
     network->population = population;
@@ -182,7 +187,8 @@ int native_train(Network* network, const FrontEnd* front, Descent* descent, cons
 }
 
 // Logits of `count` images, (count, units), by the moving averages.
-int native_predict(Network* network, const FrontEnd* front, const uint16_t* pixels, int64_t count, float* logits) try {
+int native_predict(Network* network, const FrontEnd* front, const uint16_t* pixels, int64_t count,
+                   float* logits) try {
     const WithoutDenormals scope;
     Encoder encoder(*front, pixels);
     const Batch whole = network->batch;
@@ -205,13 +211,15 @@ int native_predict(Network* network, const FrontEnd* front, const uint16_t* pixe
 }
 
 // The inputs of `count` images, (count, rows, columns); `draws` may be null.
-int native_encode(const FrontEnd* front, const uint16_t* pixels, int64_t count, const Draw* draws, float* out) try {
+int native_encode(const FrontEnd* front, const uint16_t* pixels, int64_t count, const Draw* draws,
+                  float* out) try {
     Encoder encoder(*front, pixels);
     std::vector<uint16_t> memory;
     for (int64_t k = 0; k < count; k++) {
         const Draw* draw = draws ? draws + k : nullptr;
         const uint16_t* moved = encoder.move(k, draw, memory);
-        for (int row = 0; row < encoder.rows(); row++, out += encoder.columns()) encoder.encode(moved, draw, row, out);
+        for (int row = 0; row < encoder.rows(); row++, out += encoder.columns())
+            encoder.encode(moved, draw, row, out);
     }
     return 0;
 } catch (const std::bad_alloc&) {

@@ -1,7 +1,7 @@
 // Convolutions, depthwise convolutions and dense layers, forwards and backwards.
 //
-// A dense layer is a convolution of maps of one pixel. There is no loop over images: where a map has one pixel, the groups
-// of a batch take the place of its columns.
+// A dense layer is a convolution of maps of one pixel. There is no loop over images: where a map has one
+// pixel, the groups of a batch take the place of its columns.
 #include <algorithm>
 
 #include "network.h"
@@ -23,14 +23,16 @@ struct Walk {
 bool per_channel(const Layer& layer) { return layer.kind == DEPTHWISE; }
 
 // Where taps of one row or column of a kernel find the output that they helped to make, see Phase.
-int floor_divided(int value, int divisor) { return (value - ((value % divisor + divisor) % divisor)) / divisor; }
+int floor_divided(int value, int divisor) {
+    return (value - ((value % divisor + divisor) % divisor)) / divisor;
+}
 
 bool meets(int place, int before, int tap, int stride) { return (place + before - tap) % stride == 0; }
 
 }  // namespace
 
-// Widen the border of the source's map to what this layer reads of it, and of this layer's gradient to what the
-// source's needs of that.
+// Widen the border of the source's map to what this layer reads of it, and of this layer's gradient to what
+// the source's needs of that.
 void make_borders(Network& network, Layer& layer) {
     const Window& window = layer.window;
     Layer& source = network.source(layer);
@@ -38,14 +40,16 @@ void make_borders(Network& network, Layer& layer) {
     in.top = std::max(in.top, window.top);
     in.left = std::max(in.left, window.left);
     const int below = (layer.rows - 1) * window.row_stride + window.rows - window.top - source.rows;
-    const int beyond = (layer.columns - 1) * window.column_stride + window.columns - window.left - source.columns;
+    const int beyond =
+        (layer.columns - 1) * window.column_stride + window.columns - window.left - source.columns;
     in.bottom = std::max(in.bottom, below);
     in.right = std::max(in.right, beyond);
     if (!source.learns) return;
     out.top = std::max(0, -floor_divided(window.top - window.rows + 1, window.row_stride));
     out.left = std::max(0, -floor_divided(window.left - window.columns + 1, window.column_stride));
     out.bottom = std::max(0, floor_divided(source.rows - 1 + window.top, window.row_stride) - layer.rows + 1);
-    out.right = std::max(0, floor_divided(source.columns - 1 + window.left, window.column_stride) - layer.columns + 1);
+    out.right = std::max(
+        0, floor_divided(source.columns - 1 + window.left, window.column_stride) - layer.columns + 1);
 }
 
 // To be called when all borders are known.
@@ -60,17 +64,24 @@ void place_taps(Network& network, Layer& layer) {
     if (!source.learns) return;
     for (int row = 0; row < std::min(window.row_stride, source.rows); row++)
         for (int column = 0; column < std::min(window.column_stride, source.columns); column++) {
-            Phase phase{row, column, (source.rows - row - 1) / window.row_stride + 1,
-                        (source.columns - column - 1) / window.column_stride + 1, {}, {}, {}};
+            Phase phase{row,
+                        column,
+                        (source.rows - row - 1) / window.row_stride + 1,
+                        (source.columns - column - 1) / window.column_stride + 1,
+                        {},
+                        {},
+                        {}};
             for (int y = 0; y < window.rows; y++)
                 for (int x = 0; x < window.columns; x++) {
                     if (!meets(row, window.top, y, window.row_stride)) continue;
                     if (!meets(column, window.left, x, window.column_stride)) continue;
                     phase.taps.push_back(y * window.columns + x);
-                    phase.offsets.push_back((row + window.top - y) / window.row_stride * layer.derived().rows_apart() +
+                    phase.offsets.push_back((row + window.top - y) / window.row_stride *
+                                                layer.derived().rows_apart() +
                                             (column + window.left - x) / window.column_stride);
                 }
-            phase.offsets = in_planes(phase.offsets, per_channel(layer) ? 1 : layer.channels, layer.derived().channels_apart());
+            phase.offsets = in_planes(phase.offsets, per_channel(layer) ? 1 : layer.channels,
+                                      layer.derived().channels_apart());
             layer.phases.push_back(phase);
         }
 }
@@ -181,8 +192,9 @@ class InputGradient {
                 });
             }
             const Steps steps{in.channels_apart(), walk_.step(in, layer.window.column_stride)};
-            correlations_.emplace_back(phase.offsets, alone ? 1 : channels, walk_.across ? walk_.columns : phase.columns,
-                                       walk_.step(out, 1), steps, !layer.first_of[0]);
+            correlations_.emplace_back(phase.offsets, alone ? 1 : channels,
+                                       walk_.across ? walk_.columns : phase.columns, walk_.step(out, 1),
+                                       steps, !layer.first_of[0]);
         }
     }
 
@@ -213,7 +225,8 @@ void convolve_back(Network& network, Layer& layer) {
     const bool alone = per_channel(layer);
     KernelGradient kernel(network, layer);
     std::unique_ptr<InputGradient> input(source.learns ? new InputGradient(network, layer) : nullptr);
-    // A map of one pixel has all groups in one row; otherwise all is done while a group, or a plane, is in the cache.
+    // A map of one pixel has all groups in one row; otherwise all is done while a group, or a plane, is in
+    // the cache.
     if (layer.pixel()) {
         for (int g = 0; g < groups; g++)
             for (int c = 0; c < layer.channels; c++) turn_back(network, layer, g, c);

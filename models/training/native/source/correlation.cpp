@@ -1,4 +1,5 @@
-// Blocks of up to CHANNELS channels by PIXELS pixels (or taps), held in registers; every size has its instance.
+// Blocks of up to CHANNELS channels by PIXELS pixels (or taps), held in registers; every size has its
+// instance.
 #include "correlation.h"
 
 #include <algorithm>
@@ -107,19 +108,23 @@ GradientBlock gradient_of(int outputs, int taps) {
 
 }  // namespace
 
-Correlation::Correlation(const std::vector<ptrdiff_t>& offsets, int outputs, int columns, ptrdiff_t in_step, Steps out,
-                         bool add)
-    : way_{offsets.data(), ptrdiff_t(offsets.size()), in_step, out, add}, outputs_(outputs), columns_(columns) {
+Correlation::Correlation(const std::vector<ptrdiff_t>& offsets, int outputs, int columns, ptrdiff_t in_step,
+                         Steps out, bool add)
+    : way_{offsets.data(), ptrdiff_t(offsets.size()), in_step, out, add},
+      outputs_(outputs),
+      columns_(columns) {
     for_pieces(outputs, CHANNELS, [&](int o, int size) {
         for_pieces(columns, widest(size), [&](int x, int width) {
-            blocks_.push_back({correlate_of(size, width, in_step == 1), o * way_.count, x * in_step, o * out.plane + x * out.pixel});
+            blocks_.push_back({correlate_of(size, width, in_step == 1), o * way_.count, x * in_step,
+                               o * out.plane + x * out.pixel});
         });
     });
 }
 
 void Correlation::row(const float* packed, const Vector* in, Vector* out) const {
     if (way_.count > 0) {
-        for (const Block& block : blocks_) block.run(way_, packed + block.weights, in + block.in, out + block.out);
+        for (const Block& block : blocks_)
+            block.run(way_, packed + block.weights, in + block.in, out + block.out);
     } else if (!way_.add) {
         for (int o = 0; o < outputs_; o++)
             for (int x = 0; x < columns_; x++) out[o * way_.out.plane + x * way_.out.pixel] = Vector{};
@@ -128,7 +133,8 @@ void Correlation::row(const float* packed, const Vector* in, Vector* out) const 
 
 void correlate_gradient(const std::vector<RowPair>& rows, int columns, ptrdiff_t in_step, Steps out,
                         const std::vector<ptrdiff_t>& offsets, int outputs, Vector* sums) {
-    // So many pixels that loading and storing the sums costs little beside them, and few enough for the cache.
+    // So many pixels that loading and storing the sums costs little beside them, and few enough for the
+    // cache.
     constexpr int TILE = 48;
     const int count = rows.size(), height = std::max(1, TILE / columns), pitch = offsets.size();
     for (int row = 0; row < count; row += height) {

@@ -1,8 +1,9 @@
-// The two loops in which a network spends its time: a correlation of maps with kernels, and its gradient by the kernels.
+// The two loops in which a network spends its time: a correlation of maps with kernels, and its gradient by
+// the kernels.
 //
-// A kernel is a list of offsets in vectors from a pixel's place, one for each input channel and tap, so its shape, its
-// stride and padding (the map has a border) are no concern of the loops. The same loop makes the output of a convolution
-// from its input and the gradient of the input from that of the output.
+// A kernel is a list of offsets in vectors from a pixel's place, one for each input channel and tap, so its
+// shape, its stride and padding (the map has a border) are no concern of the loops. The same loop makes the
+// output of a convolution from its input and the gradient of the input from that of the output.
 #pragma once
 
 #include <vector>
@@ -14,7 +15,8 @@ namespace native {
 // The offsets of all taps in all of `inputs` planes, in the order in which pack() has their weights.
 std::vector<ptrdiff_t> in_planes(const std::vector<ptrdiff_t>& taps, int inputs, ptrdiff_t plane);
 
-// Use(first, size) for as few pieces of `count` things as there must be, of at most `most` and of nearly equal size.
+// Use(first, size) for as few pieces of `count` things as there must be, of at most `most` and of nearly
+// equal size.
 template <class Use>
 void for_pieces(int count, int most, Use use) {
     const int number = (count + most - 1) / most, size = count / number, larger = count % number;
@@ -42,11 +44,13 @@ struct Steps {
     ptrdiff_t plane, pixel;
 };
 
-// out[o][x] = sum over k of in[x + offsets[k]] * weights[o][k], a row at a time; added to what is there where `add`.
+// out[o][x] = sum over k of in[x + offsets[k]] * weights[o][k], a row at a time; added to what is there where
+// `add`.
 class Correlation {
    public:
     // The offsets are those of one input pixel in all planes; they must outlive this. There may be none.
-    Correlation(const std::vector<ptrdiff_t>& offsets, int outputs, int columns, ptrdiff_t in_step, Steps out, bool add);
+    Correlation(const std::vector<ptrdiff_t>& offsets, int outputs, int columns, ptrdiff_t in_step, Steps out,
+                bool add);
 
     void row(const float* packed, const Vector* in, Vector* out) const;
 

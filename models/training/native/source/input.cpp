@@ -1,4 +1,5 @@
-// Augmentation as models/training/batches.py describes it, and the input formats, bit for bit FrontEnd.encode.
+// Augmentation as models/training/batches.py describes it, and the input formats, bit for bit
+// FrontEnd.encode.
 #include "input.h"
 
 #include <algorithm>
@@ -72,7 +73,9 @@ void Encoder::levels(const uint16_t* up, const uint16_t* here, const uint16_t* d
     for (int x = 0; x < columns; x++) side[x] = here[x] + double(front_.offset);
     side[-1] = side[neighbour(0, -1, columns)];
     side[columns] = side[neighbour(columns - 1, 1, columns)];
-    const auto of = front_.ratio_count == 1 ? levels_of<1> : front_.ratio_count == 2 ? levels_of<2> : levels_of<3>;
+    const auto of = front_.ratio_count == 1   ? levels_of<1>
+                    : front_.ratio_count == 2 ? levels_of<2>
+                                              : levels_of<3>;
     of(front_, up + first, down + first, side + first, this->columns(), out);
 }
 
@@ -89,7 +92,8 @@ void Encoder::log_gradient(const uint16_t* up, const uint16_t* here, const uint1
 void Encoder::encode(const uint16_t* moved, const Draw* draw, int row, float* out) {
     const int count = columns(), y = row + front_.valid;
     const auto line = [&](int of) { return moved + ptrdiff_t(of) * front_.columns; };
-    const uint16_t *here = line(y), *up = line(neighbour(y, -1, front_.rows)), *down = line(neighbour(y, 1, front_.rows));
+    const uint16_t *here = line(y), *up = line(neighbour(y, -1, front_.rows)),
+                   *down = line(neighbour(y, 1, front_.rows));
     side_.resize(front_.columns + 2);
     if (front_.format == LEVELS) levels(up, here, down, out);
     if (front_.format == LOG_GRADIENT) log_gradient(up, here, down, out);
@@ -111,7 +115,8 @@ void read_batch(Network& network, Encoder& encoder, const int64_t* indices, cons
     for (int g = 0; g < network.batch.groups; g++) {
         const int first = g * LANES, images = std::min(LANES, network.batch.images - first);
         for (int lane = 0; lane < images; lane++)
-            moved[lane] = encoder.move(indices[first + lane], draws ? draws + first + lane : nullptr, memory[lane]);
+            moved[lane] =
+                encoder.move(indices[first + lane], draws ? draws + first + lane : nullptr, memory[lane]);
         std::fill(rows.begin() + images * width, rows.end(), Vector{});
         for (int row = 0; row < input.rows; row++) {
             for (int lane = 0; lane < images; lane++)

@@ -17,7 +17,8 @@ enum Format { TABLE, LOG_GRADIENT, LEVELS };
 
 // An input format, see loggrad_tf/transform/frontend.py.
 //
-// TABLE: `values` is the input of each P. LOG_GRADIENT: `logarithms` is log(P + c). LEVELS: by `ratios`, `shift`, `offset`.
+// TABLE: `values` is the input of each P. LOG_GRADIENT: `logarithms` is log(P + c). LEVELS: by `ratios`,
+// `shift`, `offset`.
 struct FrontEnd {
     int32_t format, rows, columns;  // of the pixels
     int32_t valid;                  // only pixels that have four neighbours
@@ -37,7 +38,8 @@ class Encoder {
     int columns() const { return front_.columns - 2 * front_.valid; }
     size_t image_size() const { return size_t(front_.rows) * front_.columns; }
 
-    // The pixels of an image as `draw` has it, which may be null: as it is. They are written to `memory` if need be.
+    // The pixels of an image as `draw` has it, which may be null: as it is. They are written to `memory` if
+    // need be.
     const uint16_t* move(int64_t image, const Draw* draw, std::vector<uint16_t>& memory);
     // Row `row` of the network's input.
     void encode(const uint16_t* moved, const Draw* draw, int row, float* out);

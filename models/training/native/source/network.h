@@ -9,10 +9,12 @@
 
 namespace native {
 
-// What memory is for: maps of all groups, of one group after the other, or of one channel of one group after the other.
+// What memory is for: maps of all groups, of one group after the other, or of one channel of one group after
+// the other.
 enum Keeps { ALL, GROUP, PLANE };
 
-// Maps of all images of a batch: vectors [group][channel][row][column], with a border of zeros that nothing writes.
+// Maps of all images of a batch: vectors [group][channel][row][column], with a border of zeros that nothing
+// writes.
 struct Maps {
     int channels = 0, rows = 0, columns = 0;
     int top = 0, bottom = 0, left = 0, right = 0;
@@ -21,7 +23,9 @@ struct Maps {
 
     void allocate(int groups, Keeps what) {
         keeps = what;
-        const ptrdiff_t planes = keeps == PLANE ? 1 : keeps == GROUP ? channels : ptrdiff_t(channels) * groups;
+        const ptrdiff_t planes = keeps == PLANE   ? 1
+                                 : keeps == GROUP ? channels
+                                                  : ptrdiff_t(channels) * groups;
         memory.assign(planes * rows_apart() * (top + rows + bottom), Vector{});
     }
     // From a row, a channel, a group to the next.
@@ -29,7 +33,8 @@ struct Maps {
     ptrdiff_t channels_apart() const { return keeps == PLANE ? 0 : rows_apart() * (top + rows + bottom); }
     ptrdiff_t groups_apart() const { return keeps == ALL ? channels * channels_apart() : 0; }
     Vector* at(int g, int channel, int row, int column) {
-        return memory.data() + g * groups_apart() + channel * channels_apart() + (top + row) * rows_apart() + left + column;
+        return memory.data() + g * groups_apart() + channel * channels_apart() + (top + row) * rows_apart() +
+               left + column;
     }
 };
 
@@ -51,13 +56,15 @@ struct Phase {
 
 // One operation, the batch norm and the ReLU behind it, and the maps that they make.
 //
-// `linear` is what the operation gives, `value` what is left of it behind batch norm and ReLU. `gradient` is the gradient
-// of the loss by `value`, `turned` by `linear`. Without a batch norm `value` is `linear` and `gradient` is `turned`, made
-// in place. With one, `turned` is made piece by piece, and so is `value` if a single layer reads it, forwards and again
-// backwards: what is made anew in the cache costs less than what is read from memory.
+// `linear` is what the operation gives, `value` what is left of it behind batch norm and ReLU. `gradient` is
+// the gradient of the loss by `value`, `turned` by `linear`. Without a batch norm `value` is `linear` and
+// `gradient` is `turned`, made in place. With one, `turned` is made piece by piece, and so is `value` if a
+// single layer reads it, forwards and again backwards: what is made anew in the cache costs less than what is
+// read from memory.
 //
-// A 2x2 max-pool that alone reads a layer with a batch norm is made together with that (`pool`, `within`): the map between
-// them is never written, and the layer's `value`, of the pool's size, holds those of `linear` that the pool lets through.
+// A 2x2 max-pool that alone reads a layer with a batch norm is made together with that (`pool`, `within`):
+// the map between them is never written, and the layer's `value`, of the pool's size, holds those of `linear`
+// that the pool lets through.
 struct Layer {
     Kind kind;
     int channels, rows, columns;
@@ -70,13 +77,15 @@ struct Layer {
     bool learns = false;  // has a gradient: it or a layer before it has weights
     int pool = -1, within = -1;
     Maps linear, value, gradient, turned;
-    int ready = 0;  // planes whose `value` is there, counted through all groups; of those that share memory the last one
+    int ready = 0;  // planes whose `value` is there, counted through all groups; of those that share memory
+                    // the last one
 
     // In Network::parameters and, for the last two, in Network::averages.
     size_t kernel = 0, bias = 0, gamma = 0, beta = 0, mean = 0, variance = 0;
     size_t kernel_size = 0;
 
-    std::vector<float> mask;  // 0 or 1 a channel, through which convolutions, dense and flatten see it; or empty
+    std::vector<float>
+        mask;  // 0 or 1 a channel, through which convolutions, dense and flatten see it; or empty
 
     // Of a batch norm, for each channel: value = scale * linear + shift, and what its gradient needs.
     std::vector<float> scale, shift, batch_mean, batch_inverse, slope, level;
@@ -104,8 +113,8 @@ struct Batch {
     }
 };
 
-// `parameters` has, layer by layer, kernel, bias, gamma and beta, `gradients` theirs, `averages` the moving mean and
-// variance of the batch norms. All three are the caller's.
+// `parameters` has, layer by layer, kernel, bias, gamma and beta, `gradients` theirs, `averages` the moving
+// mean and variance of the batch norms. All three are the caller's.
 struct Network {
     std::vector<Layer> layers;
     Batch batch;
@@ -121,8 +130,8 @@ struct Network {
 
 constexpr float EPSILON = 1e-3f, MOMENTUM = 0.9f;  // of models/batch_norm.py
 
-// Each of these makes a layer's maps from those of its sources, or adds to their gradients and to those of the weights.
-// convolution.cpp: conv, depthwise and dense.
+// Each of these makes a layer's maps from those of its sources, or adds to their gradients and to those of
+// the weights. convolution.cpp: conv, depthwise and dense.
 void make_borders(Network&, Layer&);
 void place_taps(Network&, Layer&);
 void convolve(Network&, Layer&, class Statistics*);
@@ -132,8 +141,8 @@ void convolve_back(Network&, Layer&);
 void reduce(Network&, Layer&, class Statistics*);
 void reduce_back(Network&, Layer&);
 
-// normalisation.cpp: biases, batch norm and ReLU. What concerns one plane is done when the next layer is at it, while it
-// is in the cache.
+// normalisation.cpp: biases, batch norm and ReLU. What concerns one plane is done when the next layer is at
+// it, while it is in the cache.
 void conclude(Network&, Layer&, const class Statistics*);
 void make_ready(Network&, Layer&, int g, int channel);
 void make_ready(Network&, Layer&, int g);
@@ -143,8 +152,8 @@ void add_upstream(Network&, Layer&, int g, int channel);
 void conclude_back(Network&, Layer&);
 void turn_back(Network&, Layer&, int g, int channel);
 
-// Sums over a batch that a batch norm needs, without cancellation: of what exceeds a first estimate of the mean, which
-// is that of a channel's first row.
+// Sums over a batch that a batch norm needs, without cancellation: of what exceeds a first estimate of the
+// mean, which is that of a channel's first row.
 class Statistics {
    public:
     explicit Statistics(int channels) : estimates_(channels), seen_(channels), sums_(2 * channels) {}

@@ -1,8 +1,9 @@
 // What comes behind an operation: its bias or batch norm, and the ReLU. Forwards and backwards.
 //
-// Behind a batch norm a bias changes nothing but the moving mean, and its gradient is 0. With z the output without
-// bias, m and v its mean and variance, k = gamma / sqrt(v + eps) and c = z - m the value is k c + beta, and the gradient
-// by z is k (u - mean(u) - c mean(u c) / (v + eps)) of the upstream gradient u (Ioffe and Szegedy 2015, section 3).
+// Behind a batch norm a bias changes nothing but the moving mean, and its gradient is 0. With z the output
+// without bias, m and v its mean and variance, k = gamma / sqrt(v + eps) and c = z - m the value is k c +
+// beta, and the gradient by z is k (u - mean(u) - c mean(u c) / (v + eps)) of the upstream gradient u (Ioffe
+// and Szegedy 2015, section 3).
 #include <algorithm>
 #include <cmath>
 
@@ -64,12 +65,13 @@ void of_averages(Network& network, Layer& layer) {
         const float bias = layer.weighted() ? network.parameters[layer.bias + c] : 0.0f;
         const float inverse = 1 / std::sqrt(network.averages[layer.variance + c] + EPSILON);
         layer.scale[c] = inverse * network.parameters[layer.gamma + c];
-        layer.shift[c] = network.parameters[layer.beta + c] +
-                         (bias - network.averages[layer.mean + c]) * layer.scale[c];
+        layer.shift[c] =
+            network.parameters[layer.beta + c] + (bias - network.averages[layer.mean + c]) * layer.scale[c];
     }
 }
 
-// `value` holds what the largest value comes from: the largest of four, or, where the batch norm turns signs, the least.
+// `value` holds what the largest value comes from: the largest of four, or, where the batch norm turns signs,
+// the least.
 void finish_pooled(Layer& layer, Layer& pool, int g, int c) {
     const Vector scale = broadcast(layer.scale[c]), shift = broadcast(layer.shift[c]);
     const bool turned = layer.scale[c] < 0;
@@ -189,7 +191,8 @@ void turn_pooled(Network& network, Layer& layer, Layer& pool, int g, int c) {
             for (int k = 0; k < 4; k++) {
                 const Vector given = above[2 * x + k % 2 + k / 2 * layer.linear.rows_apart()];
                 const Lanes here = given == largest[x];
-                to[2 * x + k % 2 + k / 2 * layer.turned.rows_apart()] = turn(here ? upstream : Vector{}, given);
+                to[2 * x + k % 2 + k / 2 * layer.turned.rows_apart()] =
+                    turn(here ? upstream : Vector{}, given);
                 upstream = here ? Vector{} : upstream;
             }
         }
@@ -217,8 +220,8 @@ void turn_normed(Network& network, Layer& layer, int g, int c) {
 
 }  // namespace
 
-// When a layer has been made of the whole batch. `statistics` are those of the batch, which train the network; without
-// them the moving averages serve.
+// When a layer has been made of the whole batch. `statistics` are those of the batch, which train the
+// network; without them the moving averages serve.
 void conclude(Network& network, Layer& layer, const Statistics* statistics) {
     if (layer.normed && statistics) of_batch(network, layer, *statistics);
     if (layer.normed && !statistics) of_averages(network, layer);

@@ -117,7 +117,8 @@ void flatten(Layer& layer, Layer& source, int g) {
 
 void flatten_back(Layer& layer, Layer& source, int g) {
     each_pixel(source, [&](int c, int row, int column) {
-        const Vector part = *layer.derived().at(g, (row * source.columns + column) * source.channels + c, 0, 0);
+        const Vector part =
+            *layer.derived().at(g, (row * source.columns + column) * source.channels + c, 0, 0);
         Vector& to = *source.gradient.at(g, c, row, column);
         to = layer.first_of[0] ? part : to + part;
     });
@@ -145,7 +146,8 @@ void sum_back(Network& network, Layer& layer, int g) {
             for (int row = 0; row < source.rows; row++) {
                 const Vector* from = layer.derived().at(g, c, row, 0);
                 Vector* to = source.gradient.at(g, c, row, 0);
-                for (int x = 0; x < source.columns; x++) to[x] = layer.first_of[k] ? from[x] : to[x] + from[x];
+                for (int x = 0; x < source.columns; x++)
+                    to[x] = layer.first_of[k] ? from[x] : to[x] + from[x];
             }
         passed_back(network, layer, k, g);
     }

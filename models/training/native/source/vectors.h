@@ -1,7 +1,7 @@
 // The unit of all arithmetic: the same number of as many images as a vector register holds.
 //
-// The batch is the innermost dimension of every map, so a layer fills whole vectors whatever its channels are.
-// Images beyond the batch's last one fill the lanes of its last vector; see Batch in network.h.
+// The batch is the innermost dimension of every map, so a layer fills whole vectors whatever its channels
+// are. Images beyond the batch's last one fill the lanes of its last vector; see Batch in network.h.
 #pragma once
 
 #include <cstddef>
@@ -9,8 +9,8 @@
 
 namespace native {
 
-// LANES: images in a vector. PIXELS: how many neighbouring pixels a kernel keeps in registers, for each of up to
-// CHANNELS channels; CHANNELS * PIXELS sums, PIXELS inputs and a weight fit the registers there are.
+// LANES: images in a vector. PIXELS: how many neighbouring pixels a kernel keeps in registers, for each of up
+// to CHANNELS channels; CHANNELS * PIXELS sums, PIXELS inputs and a weight fit the registers there are.
 constexpr int CHANNELS = 4;
 #if defined(__AVX512F__)
 constexpr int LANES = 16, PIXELS = 6;
