@@ -12,7 +12,7 @@ FIGURES ?= all
 FIGURES_OUT ?= runs/experiments
 FIGURES_FLAGS ?=
 PY := $(VENV)/bin/python
-# Compiled training takes a fifth of the time; without a compiler TensorFlow trains.
+# Compiled training takes a third of the time; without a compiler TensorFlow trains.
 TRAINER = $(shell command -v g++ >/dev/null && echo --trainer=native)
 
 .PHONY: help setup search figures docs check test test-tools test-all lint lock clean
