@@ -13,6 +13,7 @@ import numpy as np
 from absl import flags
 
 from benchmarks import folds
+from benchmarks.trained_out import trained
 from loggrad_tf import cli
 from loggrad_tf.data import dataset
 from loggrad_tf.data.dataset import DataSet
@@ -20,8 +21,8 @@ from loggrad_tf.data.prepared import SPLITS
 from loggrad_tf.errors import LogGradError
 from models import bundle
 from models.bundle import Bundle
-from search.run import finalists, in_full, rival, rundir
-from search.run.choice import judged, mean
+from search.run import finalists, rival, rundir
+from search.run.choice import mean
 from search.workers.evaluator import start_tensorflow
 
 FLAGS = flags.FLAGS
@@ -57,23 +58,6 @@ def main(argv: list[str]) -> None:
         f"{len(runs)} searches, {len(groups)} test photographs: {100 * more.mean:+.2f} points of accuracy,"
         f" 95 % interval {100 * low:+.2f} to {100 * high:+.2f}"
     )
-
-
-def trained(run: Path) -> tuple[list[Bundle], list[Bundle]]:
-    """The trainings in full of the best network that the search found, and of the hand-made one.
-
-    Raises:
-      LogGradError: the search has not ended, or had no such trainings.
-    """
-    by_name: dict[str, list[Bundle]] = {}
-    for place in sorted((run / in_full.FINALISTS).glob("*_*")):
-        if (saved := in_full.read(place)) is not None:
-            by_name.setdefault(place.name.rsplit("_", 1)[0], []).append(saved)
-    made = by_name.pop(rival.NAME, [])
-    whole = [each for each in by_name.values() if len(each) == len(made)]
-    if not made or not whole or not (run / finalists.BEST).is_dir():
-        raise LogGradError(f"{run}: no search that has ended with a hand-made network beside its finalists")
-    return min(whole, key=lambda each: judged(each, True)), made
 
 
 def right(networks: list[Bundle], data: DataSet) -> np.ndarray:

@@ -134,6 +134,17 @@ def positive(given: str) -> float | None:
     return value
 
 
+def share(given: str) -> float:
+    """A number between 0 and 1, 1 included."""
+    try:
+        value = float(given)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise ValueError("give a share above 0, up to 1")
+    return value
+
+
 def rising(given: str) -> tuple[int, ...]:
     """Rising numbers from 1 on, separated by commas; none of them of ``none`` or of an empty text."""
     if given.lower() in (NONE, ""):

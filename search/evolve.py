@@ -12,7 +12,6 @@ import contextlib
 import functools
 import os
 import sys
-import time
 from pathlib import Path
 
 from absl import flags
@@ -33,7 +32,7 @@ from search.run import finalists, options, pilot, plots, rundir
 from search.run.config import Config, differences
 from search.run.profiles import longest
 from search.run.progress import Drawing, Progress, foresight, left, nothing_trained, table
-from search.run.schedule import OPEN, Clock, Division, Schedule, decided
+from search.run.schedule import OPEN, Clock, Division, Schedule, decided, now
 from search.run.tensorboard import EventWriter
 from search.strategy.evolution import Evolution
 from search.strategy.floor import floor
@@ -135,7 +134,7 @@ def _finish(
 
 def _search(directory: Path, config: Config, data: DataSet, begin: float) -> None:
     """Args:
-    begin: :func:`time.monotonic` when the command began.
+    begin: :func:`search.run.schedule.now` when the command began.
     """
     journal, records = rundir.open_journal(directory)
     if journal.warning:
@@ -216,7 +215,7 @@ def _settled(directory: Path, config: Config, schedule: Schedule) -> Config:
 
 def main(argv: list[str]) -> None:
     del argv
-    begin = time.monotonic()
+    begin = now()
     directory, resume = _directory()
     if resume:
         rundir.load_config(directory)  # a lock is not put where no search is

@@ -166,7 +166,7 @@ def flags_there_are() -> set[str]:
     """Of all doors of ``loggrad`` and of all that pages name."""
     modules = {module.removesuffix(".__main__") for module in loggrad.DOORS.values()} | set(by_door())
     names = {name for module in modules for name in of_pages(module)[1]}
-    return names | {f"--no{name.removeprefix('--')}" for name in names} | {"--help"}
+    return names | {f"--no{name.removeprefix('--')}" for name in names} | {"--help", "--helpfull"}
 
 
 @pytest.mark.seconds

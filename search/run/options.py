@@ -200,7 +200,7 @@ def method(images: int | None = None) -> Method:
                     f"--{flag.name}={text(flag.of(made))}: only muNAS' space has the choice: leave it out, or"
                     f" give --space={MUNAS}"
                 )
-    if FLAGS.pruning_schedule is not None and not made.pruning:
+    if made.pruning_schedule != profile.pruning_schedule and not made.pruning:
         raise LogGradError(f"--pruning_schedule={FLAGS.pruning_schedule}: nothing is pruned; add --pruning")
     if FLAGS.rungs is not None and made.rungs != made.reached_rungs:
         raise LogGradError(

@@ -122,6 +122,11 @@ def decided(journal: Sequence[dict[str, Any]], budget: float) -> Schedule | None
     return schedule if schedule.budget == budget else None
 
 
+def now() -> float:
+    """Seconds, of which only differences mean anything."""
+    return time.monotonic()
+
+
 class Clock:
     """Seconds that a search has had in all its sittings; what was lost when it was killed does not count.
 
@@ -129,7 +134,7 @@ class Clock:
 
     Args:
       directory: of the search.
-      begin: :func:`time.monotonic` at the beginning of this sitting.
+      begin: :func:`now` at the beginning of this sitting.
     """
 
     def __init__(self, directory: Path, begin: float) -> None:
@@ -137,7 +142,7 @@ class Clock:
         self._before = max((mark.get("elapsed", 0.0) for mark in _marks(directory)), default=0.0)
 
     def __call__(self) -> float:
-        return self._before + time.monotonic() - self._begin
+        return self._before + now() - self._begin
 
     def note(self) -> None:
         """So that a search that goes on knows what it had."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
-from loggrad_tf.knob import NONE, Knob, flags_of, knob, named, parts, positive, rising
+from loggrad_tf.knob import NONE, Knob, flags_of, knob, named, parts, positive, rising, share
 from models.graph import SAME, VALID
 from models.recipe import CUBIC, PRUNING_SCHEDULES, TRAINERS, TrainConfig
 from search.cost.costs import MODELS
@@ -181,9 +181,15 @@ class Method(JsonBase):
         ),
     )
 
-    # Of the networks that cost no more so many must have learned faster for a training to end at a rung. What
-    # learns fast is not what is best once it is trained out, so where that counts few are stopped.
-    rung_share: float = RUNG_SHARE
+    rung_share: float = dataclasses.field(
+        default=RUNG_SHARE,
+        metadata=knob(
+            "Share of the networks that cost no more which must have learned faster for a training to end at"
+            " a rung; what learns fastest is not what is best once it is trained out.",
+            parse=share,
+            rare=True,
+        ),
+    )
 
     def __post_init__(self) -> None:
         if self.space not in SPACES:

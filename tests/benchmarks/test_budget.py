@@ -17,7 +17,7 @@ lines, last = int(sys.argv[2]), time.process_time()
 for line in range(lines):
     while time.process_time() < last + 0.3: pass
     last = time.process_time()
-    print("{}", file=journal, flush=True)
+    print('{"event":"candidate"}', file=journal, flush=True)
 """
 
 

@@ -35,7 +35,8 @@ CONFIG = Config(
     profile="paper", data="synthetic", input="loggrad_1p5", mode="gray", bits=0, size=16, seed=1, workers=1,
     bounds=Bounds(), board="mps2-an386",
     method=dataclasses.replace(
-        PROFILES["quick"], space="munas", rank_by="error", rounds=1, population=1, sample=1, pruning=True
+        PROFILES["quick"], space="munas", rank_by="error", rounds=1, population=1, sample=1, pruning=True,
+        final=Final(40),
     ),
     front_end=TARGET.front_end, class_names=("a", "b", "c"), manifest_sha256="0", onednn="1",
     threads=1, versions={},

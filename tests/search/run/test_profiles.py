@@ -20,7 +20,7 @@ def test_a_profile_is_meant_for_sets_that_are_not_small(name: str, images: int) 
 def test_of_few_images_epochs_and_rungs_see_as_many() -> None:
     quick = PROFILES["quick"]
     few = for_images(quick, 212)
-    assert (few.train.epochs, few.rungs, few.final.epochs) == (38, (10, 19), 189)
+    assert (few.train.epochs, few.rungs, few.final.epochs) == (38, (10, 19), 472)
     for images in (quick.train.batch_size, 212, 500, FEW - 1):
         found = for_images(quick, images)
         lengths = (*found.rungs, found.train.epochs, found.final.epochs)

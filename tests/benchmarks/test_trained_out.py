@@ -1,11 +1,11 @@
-"""benchmarks.beside: which trainings stand for a search."""
+"""benchmarks.trained_out: which trainings stand for a search."""
 
 import dataclasses
 from pathlib import Path
 
 import pytest
 
-from benchmarks.beside import trained
+from benchmarks.trained_out import trained
 from loggrad_tf.errors import LogGradError
 from models import bundle
 from tests.support.small_networks import saved_network
