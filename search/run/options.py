@@ -17,6 +17,7 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.knob import Flag, text
 from loggrad_tf.parallel import processors
 from loggrad_tf.transform.frontend import FORMATS, check_format
+from models.recipe import CUBIC
 from search.cost.objectives import BOUND_FLAGS, Bounds
 from search.record.versions import versions
 from search.run.config import BOARD, Config, absolute_data, fit_front_end
@@ -200,8 +201,8 @@ def method(images: int | None = None) -> Method:
                     f"--{flag.name}={text(flag.of(made))}: only muNAS' space has the choice: leave it out, or"
                     f" give --space={MUNAS}"
                 )
-    if made.pruning_schedule != profile.pruning_schedule and not made.pruning:
-        raise LogGradError(f"--pruning_schedule={FLAGS.pruning_schedule}: nothing is pruned; add --pruning")
+    if made.pruning_schedule != CUBIC and not made.pruning:
+        raise LogGradError(f"--pruning_schedule={made.pruning_schedule}: nothing is pruned; add --pruning")
     if FLAGS.rungs is not None and made.rungs != made.reached_rungs:
         raise LogGradError(
             f"--rungs={FLAGS.rungs}: the last one must lie below the {made.train.epochs} epochs:"
