@@ -238,7 +238,7 @@ def train(
       pixels: P of the front end's sensor, (N, H, W).
       labels: integers (N,).
     """
-    # See models.training.fit.begin.
+    # See models.training.descent.
     tf.config.optimizer.set_experimental_options({"remapping": False})
     keras.utils.set_random_seed(seed)
     graph, steps = start.graph, steps_per_epoch(len(pixels), config) * config.epochs

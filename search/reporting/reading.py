@@ -197,7 +197,7 @@ def _journal(directory: Path) -> tuple[tuple[Record, ...], bool]:
                 _check_begin(data, directory)
                 continue
             if isinstance(data, dict) and data.get("event") == SCHEDULE:
-                Schedule.from_json({key: value for key, value in data.items() if key != "event"})
+                Schedule.of_record(data)
                 continue
             record = Record.from_json(data)
             _check_place(record.candidate, len(records))

@@ -64,7 +64,8 @@ def _best_found(
     images: int,
     by_loss: bool,
 ) -> Choice:
-    """The best finalist that is as good as the search's best candidate, or that one: the module's head."""
+    """The best finalist that is as good as the search's best candidate, or that one: the head of
+    :mod:`search.run.finalists`."""
     ranked = leader.outcome.val_error
     assert ranked is not None
     most = ranked + 2 * _standard_error(ranked, images)

@@ -7,14 +7,13 @@ trainers have fewer epochs a candidate, and fast ones more, down to the profile'
 
 import dataclasses
 import math
-import time
 
 from loggrad_tf.data.dataset import DataSet
 from models.recipe import NATIVE
 from models.training import fit
 from models.training.reproducible import start_tensorflow
 from search.run.config import Config
-from search.run.schedule import FINAL_SHARE
+from search.run.schedule import FINAL_SHARE, now
 from search.strategy.method import Method
 from search.strategy.proposal import build, propose
 
@@ -51,5 +50,5 @@ def epoch_seconds(config: Config, data: DataSet) -> float:
         start_tensorflow()
     graph = build(propose(settings, 0, [], []).genotype, settings)
     ends: list[float] = []
-    fit.train(graph, data, config.front_end, train, 0, lambda *_: ends.append(time.monotonic()))
+    fit.train(graph, data, config.front_end, train, 0, lambda *_: ends.append(now()))
     return ends[-1] - ends[-2]

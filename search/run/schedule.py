@@ -15,7 +15,7 @@ import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -84,6 +84,15 @@ class Schedule(JsonBase):
     def to_json(self) -> dict[str, Any]:
         return {"event": SCHEDULE, **super().to_json()}
 
+    @classmethod
+    def of_record(cls, record: dict[str, Any]) -> Self:
+        """What :meth:`to_json` wrote.
+
+        Raises:
+          LogGradError: it is damaged.
+        """
+        return cls.from_json({key: value for key, value in record.items() if key != "event"})
+
     @property
     def text(self) -> str:
         """What will be trained in full, for people."""
@@ -117,8 +126,7 @@ def decided(journal: Sequence[dict[str, Any]], budget: float) -> Schedule | None
     found = [record for record in journal if record.get("event") == SCHEDULE]
     if not found:
         return None
-    fields = {key: value for key, value in found[-1].items() if key != "event"}
-    schedule = Schedule.from_json(fields)
+    schedule = Schedule.of_record(found[-1])
     return schedule if schedule.budget == budget else None
 
 

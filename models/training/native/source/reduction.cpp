@@ -30,15 +30,19 @@ void each_pixel(const Layer& layer, Use use) {
             for (int column = 0; column < layer.columns; column++) use(c, row, column);
 }
 
+Vector largest(Layer& source, const Inside& window, int g, int c) {
+    Vector most = *source.value.at(g, c, window.top, window.left);
+    for (int y = window.top; y < window.bottom; y++) {
+        const Vector* in = source.value.at(g, c, y, 0);
+        for (int x = window.left; x < window.right; x++) most = in[x] > most ? in[x] : most;
+    }
+    return most;
+}
+
 void max_pool(Layer& layer, Layer& source, int g) {
     each_pixel(layer, [&](int c, int row, int column) {
-        const Inside window(layer.window, row, column, source);
-        Vector most = *source.value.at(g, c, window.top, window.left);
-        for (int y = window.top; y < window.bottom; y++) {
-            const Vector* in = source.value.at(g, c, y, 0);
-            for (int x = window.left; x < window.right; x++) most = in[x] > most ? in[x] : most;
-        }
-        *layer.made().at(g, c, row, column) = most;
+        *layer.made().at(g, c, row, column) =
+            largest(source, Inside(layer.window, row, column, source), g, c);
     });
 }
 
@@ -46,11 +50,7 @@ void max_pool(Layer& layer, Layer& source, int g) {
 void max_pool_back(Layer& layer, Layer& source, int g) {
     each_pixel(layer, [&](int c, int row, int column) {
         const Inside window(layer.window, row, column, source);
-        Vector most = *source.value.at(g, c, window.top, window.left);
-        for (int y = window.top; y < window.bottom; y++) {
-            const Vector* in = source.value.at(g, c, y, 0);
-            for (int x = window.left; x < window.right; x++) most = in[x] > most ? in[x] : most;
-        }
+        const Vector most = largest(source, window, g, c);
         Vector left = *layer.derived().at(g, c, row, column);
         for (int y = window.top; y < window.bottom; y++) {
             const Vector* in = source.value.at(g, c, y, 0);
