@@ -54,6 +54,10 @@ FIELDS = {
     "flash": Field(dict, "the memory that code and constants lie in"),
     "flash.origin": Field(int, "its first address, where the chip looks for the vector table"),
     "flash.length": Field(int, "its bytes, all free for the image", 1),
+    "flash.wait_states": Field(
+        int, "cycles more of an access that no cache or buffer answers (left out: 0)", optional=True
+    ),
+    "flash.caches": Field(str, "what it gives at once, and what lies ahead of it", optional=True),
     "ram": Field(dict, "the memory that stack and variables lie in"),
     "ram.origin": Field(int, "its first address"),
     "ram.length": Field(int, "its bytes, contiguous", 1),

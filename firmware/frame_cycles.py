@@ -4,9 +4,7 @@ Refused: a board that QEMU does not emulate, and a core whose timings Arm does n
 """
 
 import dataclasses
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,12 +25,14 @@ class FrameCycles:
       manual: whose timings these are.
       nodes: of the project, its input first; a single one where the C is another runtime's.
       counts: of each.
+      lines: of flash that constants are read from, each counted when it is not the one read before.
     """
 
     manual: str
     frames: int
     nodes: tuple[Node, ...]
     counts: tuple[Count, ...]
+    lines: int
 
     @property
     def total(self) -> Count:
@@ -52,6 +52,7 @@ class FrameCycles:
             "frames": self.frames,
             "total": self.total.cycles,
             "predicted": self.predicted,
+            "flash_lines": self.lines,
             "layers": [
                 {
                     "name": node.name,
@@ -75,6 +76,11 @@ class FrameCycles:
             if node.cycles is not None and count.cycles:
                 line += f" {node.cycles:>11,} {node.cycles / count.cycles - 1:>+6.1%}"
             lines.append(line.rstrip())
+        share = self.lines / max(self.total.cycles, 1)
+        lines.append(
+            f"constants: {self.lines:,} lines of {profile.LINE} B of flash are read; a wait state adds"
+            f" as many cycles at most ({share:.1%})"
+        )
         return "\n".join(lines)
 
 
@@ -99,14 +105,30 @@ def estimate(
     check(project)
     core = cycles.core_of(project.board["core"])
     nodes = project.nodes or (Node("all", 0, None, None),)
-    with tempfile.TemporaryDirectory(prefix="loggrad-") as folder:
-        schedule = _SCHEDULE if project.nodes else None
-        width = 1 if len(project.nodes) <= 256 else 2  # the input has no number
-        options, out = profile.arguments(Path(folder), project.elf, _PUSH, schedule, width)
-        with channel.Channel(project, timeout, options=options) as board:
-            board.who()
-            for frame in frames:
-                board.classify(frame)
-        found = cycles.estimate(profile.read_profile(out), cycles.disassemble(project.elf, core), core)
+    seen = watch(project, frames, len(project.nodes) - 1, timeout)
+    found = cycles.estimate(seen, cycles.disassemble(project.elf, core), core)
     counts = tuple(found.get(place, Count()) // len(frames) for place in range(len(nodes)))
-    return FrameCycles(core.manual, len(frames), nodes, counts)
+    lines = sum(seen.lines.values()) // len(frames)
+    return FrameCycles(core.manual, len(frames), nodes, counts, lines)
+
+
+def watch(
+    project: Project,
+    frames: Sequence[np.ndarray],
+    nodes: int,
+    timeout: float = channel.ANSWER_SECONDS,
+) -> profile.Profile:
+    """What the image executes for ``frames``, on any core that QEMU has.
+
+    Args:
+      nodes: of the network; each is a context, its number + 1, and the input is context 0. Below 0: the C is
+        another runtime's, and all of it is context 0.
+    """
+    schedule = _SCHEDULE if nodes >= 0 else None
+    width, flash = 1 if nodes <= 255 else 2, project.board["flash"]
+    options, out = profile.arguments(project.elf.parent, project.elf, _PUSH, schedule, width, flash)
+    with channel.Channel(project, timeout, options=options) as board:
+        board.who()
+        for frame in frames:
+            board.classify(frame)
+    return profile.read_profile(out)

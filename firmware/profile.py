@@ -17,6 +17,7 @@ from firmware import project as projects
 from firmware.project import FirmwareError
 
 PLUGIN = Path(__file__).parent / "plugin" / "profile.c"
+LINE = 16  # bytes that the flash of most parts gives at once
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,31 +28,38 @@ class Profile:
       blocks: (start, instructions, context) -> entered from the instruction before, from elsewhere, left for
         elsewhere.
       accesses: (address of the instruction, context) -> accesses, and parts of them beyond the first.
+      lines: context -> loads of data from another line of flash than the one before; empty if not asked for.
     """
 
     blocks: Mapping[tuple[int, int, int], tuple[int, int, int]]
     accesses: Mapping[tuple[int, int], tuple[int, int]]
+    lines: Mapping[int, int]
 
 
 def plugin(folder: Path) -> Path:
-    """The compiled plugin, in ``folder``."""
-    version = re.search(
-        r"version (\d+)", projects.first_line([projects.tool("qemu-system-arm"), "--version"])
-    )
+    """The compiled plugin, in ``folder``; what is there already is taken if it is younger than its source."""
+    made = folder / "profile.so"
+    if made.is_file() and made.stat().st_mtime > PLUGIN.stat().st_mtime:
+        return made
+    told = projects.first_line([projects.tool("qemu-system-arm"), "--version"])
+    version = re.search(r"version (\d+)", told)
     # QEMU 9 refuses plugins of the first API; what is used of it is the same in both.
     api = 2 if version and int(version[1]) >= 9 else 1
-    made = folder / "profile.so"
-    command = [projects.tool("gcc"), "-std=gnu99", "-shared", "-fPIC", "-O2", f"-DAPI_VERSION={api}"]
-    result = subprocess.run(
-        [*command, "-o", str(made), str(PLUGIN)], capture_output=True, text=True, check=False
-    )
+    flags = ["-std=gnu99", "-shared", "-fPIC", "-O2", f"-DAPI_VERSION={api}", "-o", str(made)]
+    command = [projects.tool("gcc"), *flags, str(PLUGIN)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise FirmwareError(f"{PLUGIN.name}: gcc fails: {result.stderr.strip().splitlines()[0]}")
     return made
 
 
 def arguments(
-    folder: Path, elf: Path, entry: str, schedule: str | None = None, width: int = 1
+    folder: Path,
+    elf: Path,
+    entry: str,
+    schedule: str | None = None,
+    width: int = 1,
+    flash: Mapping[str, int] | None = None,
 ) -> tuple[list[str], Path]:
     """What QEMU must be given beside an image, and the file that :func:`read_profile` reads afterwards.
 
@@ -60,6 +68,7 @@ def arguments(
       entry: the function that is profiled.
       schedule: an array of numbers of ``width`` bytes; from the moment that one is read its value + 1 is the
         context. Context 0 is what comes before the first; so is a value of all ones.
+      flash: origin and length of a memory whose lines of :data:`LINE` bytes are counted.
     """
     symbols = _symbols(elf)
     if entry not in symbols:
@@ -74,6 +83,9 @@ def arguments(
         lines = [f"{at + width * i:x} {0 if v == last else v + 1}\n" for i, v in enumerate(values)]
         (folder / "calls.txt").write_text("".join(lines))
         words.append(f"calls={folder / 'calls.txt'}")
+    if flash is not None:
+        end = flash["origin"] + flash["length"]
+        words += [f"from={flash['origin']:x}", f"to={end:x}", f"line={LINE}"]
     out.unlink(missing_ok=True)
     return ["-plugin", ",".join(words)], out
 
@@ -113,8 +125,11 @@ def read_profile(path: Path) -> Profile:
         raise FirmwareError(f"{path}: QEMU has not written it: is it built with plugins?") from None
     blocks: dict[tuple[int, int, int], tuple[int, int, int]] = defaultdict(lambda: (0, 0, 0))
     accesses: dict[tuple[int, int], tuple[int, int]] = defaultdict(lambda: (0, 0))
+    read: dict[int, int] = {}
     for letter, *words in lines:
-        if letter == "B":
+        if letter == "L":
+            read[int(words[0])] = int(words[1])
+        elif letter == "B":
             key = int(words[0], 16), int(words[1]), int(words[2])
             flown, jumped, left = blocks[key]
             blocks[key] = flown + int(words[3]), jumped + int(words[4]), left + int(words[5])
@@ -122,4 +137,12 @@ def read_profile(path: Path) -> Profile:
             place = int(words[0], 16), int(words[1])
             done, late = accesses[place]
             accesses[place] = done + int(words[2]), late + int(words[3])
-    return Profile(blocks, accesses)
+    return Profile(blocks, accesses, read)
+
+
+def instructions(profile: Profile) -> dict[int, int]:
+    """Executed instructions by context."""
+    found: dict[int, int] = defaultdict(int)
+    for (_, length, context), (flown, jumped, _) in profile.blocks.items():
+        found[context] += length * (flown + jumped)
+    return dict(found)

@@ -4,13 +4,15 @@
  *   entry=ADDR       the function; counted is from its first instruction until it returns to its caller
  *   calls=FILE       optional: lines of "ADDR CONTEXT"; a load from ADDR begins CONTEXT, every entry begins context 0
  *   out=FILE         written at the end
+ *   from=, to=, line=  optional: addresses of a memory, and the bytes that it gives at once, a power of two
  *
- * Addresses are hexadecimal, contexts decimal. Lines of the output, decimal but for addresses:
+ * Addresses are hexadecimal, other numbers decimal. Lines of the output, decimal but for addresses:
  *
  *   B START COUNT CONTEXT FLOWN JUMPED LEFT   a block of COUNT instructions was entered FLOWN times from the
  *                                             instruction before it and JUMPED times from elsewhere, and left LEFT
  *                                             times for elsewhere than the instruction behind it
  *   M ADDR CONTEXT DONE LATE                  an instruction's accesses, and parts of them beyond the first
+ *   L CONTEXT COUNT                           loads of data from another line of that memory than the one before
  *
  * QEMU's headers are in no Debian package; declared below is what is needed of its plugin API (qemu-plugin.h). */
 #include <stddef.h>
@@ -40,6 +42,7 @@ struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, 
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
 unsigned qemu_plugin_mem_size_shift(mem_info);
+_Bool qemu_plugin_mem_is_store(mem_info);
 
 EXPORT int qemu_plugin_version = API_VERSION;
 
@@ -69,6 +72,7 @@ static place *places;
 static uint32_t entry, first_call, last_call, back; /* back: where the function returns to */
 static uint32_t *calls;                             /* context + 1 of each address from first_call, 0: none */
 static size_t contexts = 1;
+static uint64_t memory_from, memory_to, line_bytes, last_line, *lines; /* lines: by context */
 static const char *out_name;
 static int inside;
 static size_t context;
@@ -125,6 +129,11 @@ static void on_access(unsigned cpu, mem_info info, uint64_t address, void *data)
         context = calls[address - first_call] - 1u;
     }
     here->in[context].done++;
+    if (lines != NULL && address >= memory_from && address < memory_to && !qemu_plugin_mem_is_store(info)) {
+        const uint64_t line = address / line_bytes;
+        lines[context] += line != last_line;
+        last_line = line;
+    }
     if (shift > 0u && (address & 1u) != 0u) {
         here->in[context].late += shift > 1u ? 2u : 1u; /* byte, halfword, byte; or byte, byte */
     } else if (shift > 1u && (address & 2u) != 0u) {
@@ -184,6 +193,9 @@ static void on_exit_of_qemu(plugin_id id, void *data)
             }
         }
     }
+    for (size_t i = 0; lines != NULL && i < contexts; i++) {
+        fprintf(out, "L %zu %llu\n", i, (unsigned long long)lines[i]);
+    }
     fclose(out);
 }
 
@@ -219,6 +231,12 @@ EXPORT int qemu_plugin_install(plugin_id id, const void *info, int argc, char **
             entry = (uint32_t)strtoul(value, NULL, 16);
         } else if (strncmp(argv[i], "out=", 4) == 0) {
             out_name = strdup(value);
+        } else if (strncmp(argv[i], "from=", 5) == 0) {
+            memory_from = strtoul(value, NULL, 16);
+        } else if (strncmp(argv[i], "to=", 3) == 0) {
+            memory_to = strtoul(value, NULL, 16);
+        } else if (strncmp(argv[i], "line=", 5) == 0) {
+            line_bytes = strtoul(value, NULL, 10);
         } else if (strncmp(argv[i], "calls=", 6) == 0) {
             if (!read_calls(value)) {
                 fprintf(stderr, "profile: %s cannot be read\n", value);
@@ -229,6 +247,9 @@ EXPORT int qemu_plugin_install(plugin_id id, const void *info, int argc, char **
     if (entry == 0u || out_name == NULL) {
         fprintf(stderr, "profile: entry=ADDR and out=FILE are needed\n");
         return 1;
+    }
+    if (line_bytes > 0u) {
+        lines = zeros(contexts, sizeof *lines);
     }
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
     qemu_plugin_register_atexit_cb(id, on_exit_of_qemu, NULL);
