@@ -1,15 +1,19 @@
-"""``python -m export.calibrate``: fit the instruction costs that :mod:`export.predict.costs` predicts with.
+"""``python -m export.calibrate``: fit the costs that :mod:`export.predict.costs` predicts with.
 
-Builds small networks of one operator for one board of each core, runs a frame of each in QEMU and solves
-for non-negative costs that fit all of them, errors weighed relative to the whole:
+Builds small networks for one board of each core, runs a frame of each in QEMU, counts instructions and cycles
+of every node (:mod:`firmware.cycles`) and solves for non-negative costs of the turns of loops that fit all of
+them, errors weighed relative to each node's own and less where a node does little:
 
-    min over c >= 0 of  sum ((features . c) / measured - 1)^2
+    min over c >= 0 of  sum over nodes of ((turns . c - measured) / (measured + LITTLE))^2
 
 Run it after a change to the library or to the text that ``emit`` writes.
 """
 
+import dataclasses
+import itertools
 import json
 import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,56 +23,76 @@ from scipy.optimize import nnls
 
 from export import boards, firmware
 from export.c import emit
-from export.code_sizes import BOARDS
 from export.plan import memory
 from export.plan.input import Input
 from export.plan.kernels import VARIANTS, Choice
 from export.plan.plan import Plan, plan
-from export.predict import costs, probes
-from firmware import build, channel
+from export.predict import chains, costs, probes
+from export.predict.costs import Costs, Turns
+from firmware import build, cycles, frame_cycles, profile
+from firmware.timings import CORES
 from loggrad_tf import cli
+from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import write_whole
 
 FLAGS = flags.FLAGS
 # --board is that of export.firmware; without it one board of each core is measured.
 flags.declare_key_flag("board")
+# One board of each core that instructions are counted on.
+COUNTED = ("microbit", "mps2-an385", "mps2-an386", "mps3-an547")
+# Cores whose code another one's board runs.
+_ALSO = {"cortex-m0": ("cortex-m0plus",)}
+# Below it the calls of a node's rows count, which are shorter in networks of one node.
+LITTLE = 3000
 
-Equation = dict[tuple[str, int], float]
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """A node of an image that was run.
+
+    Attributes:
+      turns: of its loops.
+      spent: what -> core -> count: instructions of the board's core, cycles of every core it stands for.
+    """
+
+    turns: Turns
+    spent: Mapping[tuple[str, str], int]
 
 
-def measure(board: str, work: Path) -> dict[str, list[float]]:
-    """Costs on one core: kind:function -> coefficients, front end -> coefficients."""
+def measure(board: str, work: Path) -> dict[tuple[str, str], Costs]:
+    """(instructions or cycles, core) -> costs, of what one board can run."""
     record = boards.read(board)
-    core = record["core"]
+    if record["core"] in costs.COUNTED_ON:
+        raise LogGradError(
+            f"--board={board}: {record['core']} is counted on {costs.COUNTED_ON[record['core']]}"
+        )
     firmware.write_folders(board, work)
-    equations: list[Equation] = []
-    counts: list[int] = []
-    for graph, source in probes.networks():
+    samples: list[Sample] = []
+    for planned, source in _plans(record):
+        program = memory.program_bytes(memory.state_bytes(planned, source), source)
+        if program + record["stack"] + 256 <= record["ram"]["length"]:
+            samples += _run(planned, source, record, work)
+    found = {}
+    for what, core in sorted({key for sample in samples for key in sample.spent}):
+        found[what, core] = fit(samples, (what, core))
+    return found
+
+
+def _plans(record: dict[str, Any]) -> Iterator[tuple[Plan, Input]]:
+    """The plans of all probes that the board's flash holds."""
+    core = record["core"]
+    for graph, source in itertools.chain(probes.networks(), chains.networks()):
         choices: list[Choice | None] = [None]
-        if core in VARIANTS and graph.ops[0].kind == "conv" and source.front_end is None:
+        unclamped = graph.ops[0].kind == "conv" and graph.ops[0].high == 127
+        if core in VARIANTS and unclamped and source.front_end is None:
             choices.append(probes.compact(graph))
         for choice in choices:
             planned = plan(graph, core, source.levels, choice)
-            program = memory.program_bytes(memory.state_bytes(planned, source), source)
-            if program + record["stack"] + 256 <= record["ram"]["length"]:
-                counts.append(_run(planned, source, record, work))
-                equations.append(_equation(planned, source))
-    columns = sorted({key for equation in equations for key in equation})
-    matrix = np.array([[equation.get(key, 0.0) for key in columns] for equation in equations])
-    weighed = matrix / np.array(counts)[:, None]
-    solution, _ = nnls(weighed, np.ones(len(counts)))
-    error = np.abs(weighed @ solution - 1)
-    print(
-        f"{core}: {len(counts)} images, error median {np.median(error):.1%}, largest {error.max():.1%}",
-        flush=True,
-    )
-    fitted: dict[str, list[float]] = {}
-    for (name, _), value in zip(columns, solution, strict=True):
-        fitted.setdefault(name, []).append(round(float(value), 4))
-    return fitted
+            if memory.data_bytes(planned, source) + 32_000 <= record["flash"]["length"]:
+                yield planned, source
 
 
-def _run(planned: Plan, source: Input, record: dict[str, Any], work: Path) -> int:
+def _run(planned: Plan, source: Input, record: dict[str, Any], work: Path) -> list[Sample]:
     for name, text in emit.emit(planned, source, (), "", "probe").items():
         (work / "src" / name).write_text(text)
     made = probes.project_of(work, record, planned, source)
@@ -76,31 +100,65 @@ def _run(planned: Plan, source: Input, record: dict[str, Any], work: Path) -> in
     limit = source.front_end.sensor.span + 1 if source.front_end else 128
     kind = {"int8_t": np.int8, "uint8_t": np.uint8, "uint16_t": np.uint16}[source.code_type]
     frame = np.random.default_rng(0).integers(0, limit, (source.rows, source.row_codes)).astype(kind)
-    with channel.Channel(made) as board:
-        spent = channel.executed(board, board.classify(frame).ticks)
-    assert spent is not None
-    return spent[0]
+    seen = frame_cycles.watch(made, [frame], len(planned.network.nodes))
+    core = record["core"]
+    spent = {(costs.INSTRUCTIONS, core): profile.instructions(seen)}
+    for one in (core, *_ALSO.get(core, ())):
+        if one in CORES:
+            code = cycles.disassemble(made.elf, CORES[one])
+            priced = cycles.estimate(seen, code, CORES[one])
+            spent[costs.CYCLES, one] = {context: count.cycles for context, count in priced.items()}
+    # Context 0 is the input, which the turns have last.
+    *nodes, entry = costs.turns(planned, source, core)
+    return [
+        Sample(turns, {key: counts.get(context, 0) for key, counts in spent.items()})
+        for context, turns in enumerate([entry, *nodes])
+    ]
 
 
-def _equation(planned: Plan, source: Input) -> Equation:
-    """The equation of one image: (name, feature) -> count."""
-    row: Equation = {}
-    for node, kernel in zip(planned.network.nodes, planned.kernels, strict=True):
-        columns = kernel.constants["table"].shape[-1] if kernel.tabulates else 0
-        counts = costs.features(planned.network, node, kernel.variant, columns)
-        for place, value in enumerate(counts):
-            key = (costs.cost_name(node.kind, kernel.function), place)
-            row[key] = row.get(key, 0.0) + value
-    return row | costs.front_features(source)
+def fit(samples: Sequence[Sample], key: tuple[str, str]) -> Costs:
+    """Costs of all loops that turn in any sample.
+
+    Raises:
+      LogGradError: a loop turns in none, so nothing would be known of it.
+    """
+    columns = sorted({loop for sample in samples for loop in sample.turns})
+    matrix = np.array([[sample.turns.get(column, 0.0) for column in columns] for sample in samples])
+    never = [column for column, most in zip(columns, matrix.max(axis=0), strict=True) if most == 0]
+    if never:
+        raise LogGradError(f"{key[1]}: no probe turns {never}: add one to export/predict/chains.py")
+    spent = np.array([sample.spent[key] for sample in samples])
+    weighed = matrix / (spent + LITTLE)[:, None]
+    # Columns of equal weight: the solver's tolerance is one for all.
+    scale = np.linalg.norm(weighed, axis=0)
+    solution = nnls(weighed / scale, spent / (spent + LITTLE), maxiter=100 * len(columns))[0] / scale
+    error = np.abs(matrix @ solution / np.maximum(spent, 1) - 1)[spent > LITTLE]
+    print(
+        f"{key[1]}: {len(samples)} nodes, {key[0]}; of those above {LITTLE:,} the median error"
+        f" {np.median(error):.1%}, 95 % below {np.quantile(error, 0.95):.1%}, largest {error.max():.1%}",
+        flush=True,
+    )
+    found: Costs = {}
+    for (name, loop), value in zip(columns, solution, strict=True):
+        found.setdefault(name, {})[loop] = round(float(value), 4)
+    return found
+
+
+def merged(known: dict[str, dict[str, Costs]], found: Iterable[tuple[tuple[str, str], Costs]]) -> bytes:
+    """costs.json, with what was found in place of what was known of the same cores."""
+    for (what, core), fitted in found:
+        known.setdefault(what, {})[core] = fitted
+    ordered = {what: dict(sorted(known[what].items())) for what in sorted(known)}
+    return (json.dumps(ordered, indent=1) + "\n").encode()
 
 
 def main(argv: list[str]) -> None:
     del argv
-    found = json.loads(costs.COSTS.read_text()) if costs.COSTS.is_file() else {}
-    for board in (FLAGS.board,) if FLAGS.board else BOARDS:
+    for board in (FLAGS.board,) if FLAGS.board else COUNTED:
         with tempfile.TemporaryDirectory() as work:
-            found[boards.read(board)["core"]] = measure(board, Path(work))
-    write_whole(costs.COSTS, (json.dumps(found, indent=1) + "\n").encode())
+            found = measure(board, Path(work))
+        known = json.loads(costs.COSTS.read_text()) if costs.COSTS.is_file() else {}
+        write_whole(costs.COSTS, merged(known, found.items()))
 
 
 if __name__ == "__main__":

@@ -217,24 +217,31 @@ def _loggrad(given: _Given, options: Options) -> Engine:
     predicted.check(board)
     sources = emit.emit(planned, source, given.classes, given.command, given.stamp)
     # What a computer would execute is nobody's question.
-    counts = None if board["core"] == "host" else costs.predict(planned, source, board["core"])
+    instructions, cycles = (
+        (None, None)
+        if board["core"] == "host"
+        else (work(planned, source, board["core"]) for work in (costs.predict, costs.cycles))
+    )
     return Engine(
         files={f"src/{name}": text.encode() for name, text in sources.items()},
         layers=memory.layers(planned),
         footprint=predicted,
-        text=planned.table(counts),
+        text=planned.table(instructions, cycles),
         plan=planned,
-        nodes=_nodes(planned, counts),
+        nodes=_nodes(planned, instructions, cycles),
     )
 
 
-def _nodes(planned: Plan, counts: list[int] | None) -> list[dict[str, Any]]:
-    names = ["input", *(node.title for node in planned.network.nodes)]
-    work = [0, *(macs(planned.network, node) for node in planned.network.nodes)]
-    predicted = [None] * len(names) if counts is None else [counts[-1], *counts[:-1]]
+def _nodes(planned: Plan, instructions: list[int] | None, cycles: list[int] | None) -> list[dict[str, Any]]:
+    """What is predicted of the input and of every node; of both lists the input's is the last."""
+    network = planned.network
+    work = [("input", 0), *((node.title, macs(network, node)) for node in network.nodes)]
+    columns = [
+        [*counts[-1:], *counts[:-1]] if counts else [None] * len(work) for counts in (instructions, cycles)
+    ]
     return [
-        {"name": name, "macs": macs_, "instructions": count, "cycles": None}
-        for name, macs_, count in zip(names, work, predicted, strict=True)
+        {"name": name, "macs": count, "instructions": executed, "cycles": taken}
+        for (name, count), executed, taken in zip(work, *columns, strict=True)
     ]
 
 

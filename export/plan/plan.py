@@ -92,31 +92,32 @@ class Plan:
     def ring_bytes(self, key: int) -> int:
         return self.schedule.rows[key] * row_bytes(self.network.maps[key])
 
-    def table(self, instructions: Sequence[int] | None = None) -> str:
+    def table(self, instructions: Sequence[int] | None = None, cycles: Sequence[int] | None = None) -> str:
         """The plan as text: a line per node, then the totals.
 
         Args:
-          instructions: predicted instructions a frame, one per node, the input's last.
+          instructions, cycles: predicted of a frame, one per node, the input's last.
         """
-        shown: list[int | None] = [None] * (len(self.network.nodes) + 1)
-        shown = list(instructions) if instructions is not None else shown
+        work = {"instr.": instructions, "cycles": cycles}
+        shown = {name: counts for name, counts in work.items() if counts is not None}
         head = f"{'layer':26s} {'output':>12s} {'rows':>7s} {'B':>7s} {'const B':>9s} {'MACs':>11s}"
-        lines = [head + (f" {'instr.':>11s}" if instructions is not None else "") + "  kernel"]
-        lines.append(self._line("input", self.network.maps[self.network.input], 0, 0, "", shown[-1]))
-        for node, kernel, count in zip(self.network.nodes, self.kernels, shown, strict=False):
-            out, work = self.network.maps[node.output], macs(self.network, node)
-            lines.append(self._line(node.title, out, kernel.bytes, work, kernel.function, count))
+        lines = [head + "".join(f" {name:>11s}" for name in shown) + "  kernel"]
+        columns = list(zip(*shown.values(), strict=True)) or [()] * (len(self.network.nodes) + 1)
+        lines.append(self._line("input", self.network.maps[self.network.input], 0, 0, "", columns[-1]))
+        for node, kernel, counts in zip(self.network.nodes, self.kernels, columns, strict=False):
+            out, macs_ = self.network.maps[node.output], macs(self.network, node)
+            lines.append(self._line(node.title, out, kernel.bytes, macs_, kernel.function, counts))
         total = f"{'total':46s} {self.arena_bytes:>7,} {self.constant_bytes:>9,} {self.macs:>11,}"
-        lines.append(total + (f" {sum(instructions):>11,}" if instructions is not None else ""))
+        lines.append(total + "".join(f" {sum(counts):>11,}" for counts in shown.values()))
         return "\n".join(lines)
 
     def _line(
-        self, title: str, map_: Map, constants: int, work: int, function: str, count: int | None
+        self, title: str, map_: Map, constants: int, work: int, function: str, counts: Sequence[int]
     ) -> str:
         rows = f"{self.schedule.rows[map_.key]}/{map_.height}"
         text = f"{title[:26]:26s} {dims(map_):>12s} {rows:>7s} {self.ring_bytes(map_.key):>7,}"
-        text += f" {constants:>9,} {work:>11,}"
-        return f"{text}{f' {count:>11,}' if count is not None else ''}  {function}".rstrip()
+        text += f" {constants:>9,} {work:>11,}" + "".join(f" {count:>11,}" for count in counts)
+        return f"{text}  {function}".rstrip()
 
 
 def row_bytes(map_: Map) -> int:

@@ -2,7 +2,8 @@
 
 The same planner that writes the C counts :func:`export.quantization.nominal.nominal`, the int8 network that
 the converter will make. RAM is the image's to the byte, flash within two per cent, instructions are the
-ones that :mod:`export.firmware` predicts; latency and energy are estimates (:mod:`export.predict.power`).
+ones that :mod:`export.firmware` predicts; latency and energy follow from the cycles that it predicts
+(:mod:`export.predict.power`).
 """
 
 import dataclasses
@@ -54,13 +55,13 @@ def deployed(graph: Graph, front_end: FrontEnd, board: str, binning: int = 1) ->
     """
     facts, source, made, found = _planned(graph, front_end, board, binning)
     assert found.ram is not None and found.flash is not None
-    instructions = sum(costs.predict(made, source, facts["core"]))
+    cycles = sum(costs.cycles(made, source, facts["core"]))
     return Deployed(
         ram=found.ram,
         flash=found.flash,
-        instructions=instructions,
-        latency=power.latency(instructions, facts).nominal,
-        energy=power.energy(instructions, facts).nominal,
+        instructions=sum(costs.predict(made, source, facts["core"])),
+        latency=power.latency(cycles, facts).nominal,
+        energy=power.energy(cycles, facts).nominal,
     )
 
 

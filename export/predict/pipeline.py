@@ -4,8 +4,8 @@
     ADC        energy of a step x 2^bits
     link       bits from camera to processor, packed: 2 for 3 levels, 3 for 5 and 7, 8 of an ISP, 16 of RAW
     ISP        in the camera, which sends 8 bits a pixel
-    front end  instructions that make the network's int8 input of what came over the link
-    CNN        an accelerator's multiply-accumulates, or a microcontroller's instructions
+    front end  cycles that make the network's int8 input of what came over the link
+    CNN        an accelerator's multiply-accumulates, or a microcontroller's cycles
 
 A published sensor's energy holds its ADC, so an ADC of :data:`USUAL_BITS` is taken out of it and one of the
 pipeline's depth put in. Bands are added up end by end: a total's low is the sum of all lows, as if every
@@ -56,7 +56,7 @@ MAC = Constant(
     " two bytes, two words",
 )  # fmt: skip
 UNPACK = Constant(
-    0.25, 1.0, 3.0, "instructions per pixel", "levels from packed bits by a table: assumed, not measured"
+    0.25, 1.0, 3.0, "cycles per pixel", "levels from packed bits by a table: assumed, not measured"
 )
 
 
@@ -181,7 +181,7 @@ def _on_board(
     given = None if name == "jpeg8" and not emulated else front_end
     tensor = network.tensors[build(network).input]
     source = describe(given, tensor.shape, tensor.scale, tensor.zero_point)
-    *nodes, first = costs.predict(footprint.plan(network, source, facts), source, facts["core"])
+    *nodes, first = costs.cycles(footprint.plan(network, source, facts), source, facts["core"])
     taken = power.energy(first, facts)
     if name in LEVELS and not emulated:
         taken = UNPACK.product(power.energy(pixels, facts), "J")

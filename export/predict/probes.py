@@ -1,11 +1,12 @@
-"""Small networks of one operator each, on which code sizes and instruction costs are measured.
+"""Small networks on which code sizes and costs are measured.
 
 Only the code matters: weights are small random numbers, scales arbitrary.
 """
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from loggrad_tf.transform.frontend import LEVELS, FrontEnd, fixed
 from loggrad_tf.transform.sensor import Sensor
 
 Shape = tuple[int, int, int]
+Side = int | tuple[int, int]  # of a square, or rows and columns
 Probe = tuple[QuantGraph, Input]
 # Kinds of nodes whose code is measured one by one.
 KINDS = tuple(kind for kind in nodes.KINDS if kind not in nodes.CODED)
@@ -29,32 +31,8 @@ MORE = 6
 GROWING = ("pad", "concat")
 _SCALE = Scale(1 << 30, -6)
 _SIDE: Shape = (8, 8, 4)
-# Height, width, channels; filters, kernel, stride, pool.
-CONVS = (
-    ((24, 24, 1), 8, 3, 2, 1),
-    ((24, 24, 1), 8, 5, 1, 2),
-    ((24, 24, 3), 8, 3, 2, 1),
-    ((16, 16, 8), 8, 3, 1, 1),
-    ((16, 16, 8), 8, 5, 1, 2),
-    ((16, 16, 8), 16, 1, 1, 1),
-    ((12, 12, 16), 16, 1, 1, 1),
-    ((12, 12, 32), 10, 1, 1, 1),
-    ((6, 6, 64), 64, 1, 1, 1),
-    ((12, 10, 6), 5, 3, 2, 1),
-    ((10, 10, 5), 7, 4, 1, 2),
-)
-DEPTHWISE = (
-    ((24, 24, 8), 3, 1, 1),
-    ((24, 24, 8), 3, 2, 1),
-    ((8, 8, 64), 3, 1, 1),
-    ((16, 16, 5), 3, 1, 1),
-    ((16, 16, 8), 5, 1, 1),
-    ((12, 12, 4), 3, 1, 2),
-)
-# Behind a front end: side, filters, kernel, stride, pool; without filters the front end stands alone.
+# Behind a front end of levels: side, filters, kernel, stride, pool.
 LEVELED = (
-    (24, 0, 0, 1, 1),
-    (12, 0, 0, 1, 1),
     (16, 8, 5, 1, 2),
     (24, 8, 3, 2, 1),
     (16, 6, 7, 1, 1),
@@ -62,8 +40,7 @@ LEVELED = (
     (24, 12, 5, 4, 1),
     (20, 16, 3, 1, 2),
 )
-MAPS: tuple[Shape, ...] = ((16, 16, 8), (24, 24, 3), (8, 8, 32), (5, 7, 11))
-VECTORS = ((64, 8), (200, 16), (33, 5))
+_SENSOR = Sensor(bits=8, black=0, white=255)
 
 
 def base() -> Probe:
@@ -87,13 +64,13 @@ def _single(kind: str, shape: Shape, multiplier: int) -> tuple[Op, tuple[int, ..
     if kind in nodes.POOLS:
         return _op(kind, kernel=(3, 3), stride=(1, 1), before=(1, 1, 0)), shape
     if kind == "conv":
-        graph = _conv(shape, 4, 3, 1, 1)
+        graph = conv(shape, 4, 3, 1, 1)
     elif kind == "depthwise":
-        graph = _depthwise(shape, 3, 1, multiplier)
+        graph = depthwise(shape, 3, 1, multiplier)
     elif kind == "dense":
-        graph = _dense(shape, 4)
+        graph = dense(shape, 4)
     else:
-        graph = _simple("reshape" if kind == "reflow" else kind, shape)
+        graph = simple("reshape" if kind == "reflow" else kind, shape)
     return graph.ops[-1], graph.tensors[graph.output].shape
 
 
@@ -110,10 +87,19 @@ def fronts() -> Iterator[Probe]:
 
 def coded() -> Probe:
     """A convolution of levels, which goes by tables."""
-    end = fixed("loggrad_1p5", Sensor(bits=8, black=0, white=255))
-    graph = _conv((8, 8, 1), 4, 3, 1, 1)
+    end = fixed("loggrad_1p5", _SENSOR)
+    graph = conv((8, 8, 1), 4, 3, 1, 1)
     graph.tensors[0] = Tensor(0, "input", (8, 8, 1), 1.0, 0)
     return graph, describe(end, (8, 8, 1), 1.0, 0)
+
+
+def leveled(graph: QuantGraph, end: FrontEnd | None = None) -> Probe:
+    """A network behind a front end, of three levels if none is given."""
+    end = end or fixed("loggrad_1p5", _SENSOR)
+    shape = graph.tensors[0].shape
+    assert len(shape) == 3
+    graph.tensors[0] = Tensor(0, "input", shape, end.input_scale, end.input_zero_point)
+    return graph, describe(end, shape, end.input_scale, end.input_zero_point)
 
 
 def binnings() -> Iterator[tuple[Probe, Probe]]:
@@ -130,7 +116,7 @@ def _binnings() -> Iterator[tuple[FrontEnd, int]]:
 
 
 def _lookup_behind(end: FrontEnd, shape: Shape, factor: int = 1) -> Probe:
-    graph = _simple("lookup", shape)
+    graph = simple("lookup", shape)
     graph.tensors[0] = Tensor(0, "input", shape, end.input_scale, end.input_zero_point)
     return graph, describe(end, shape, end.input_scale, end.input_zero_point, factor)
 
@@ -144,30 +130,23 @@ def _front_ends() -> Iterator[FrontEnd]:
 
 
 def networks() -> Iterator[Probe]:
-    """Networks of one operator in several shapes, and of every front end."""
-    for shape, filters, kernel, stride, pool in CONVS:
-        yield _tensor(_conv(shape, filters, kernel, stride, pool), shape)
-    for shape, kernel, stride, multiple in DEPTHWISE:
-        yield _tensor(_depthwise(shape, kernel, stride, multiple), shape)
-    for shape in MAPS:
-        for kind in ("add", "add_constant", "mul", "lookup", "pad", "concat", "reshape", "mean", "average"):
-            yield _tensor(_simple(kind, shape), shape)
-        for kind in nodes.POOLS:
-            for size in (2, 3):
-                yield _tensor(_pool(kind, shape, size), shape)
-    for inputs, outputs in VECTORS:
-        yield _tensor(_dense((1, 1, inputs), outputs), (1, 1, inputs))
-        yield _tensor(_simple("softmax", (1, 1, inputs)), (1, 1, inputs))
-    yield _tensor(_dense((6, 6, 8), 4), (6, 6, 8))
+    """Every front end twice and every loop of binning twice; behind levels the convolutions by tables."""
+    convs = itertools.cycle(LEVELED)
     for end in _front_ends():
-        for side, filters, kernel, stride, pool in LEVELED:
-            shape = (side, side, 1)
-            graph = _conv(shape, filters, kernel, stride, pool) if filters else _simple("lookup", shape)
-            graph.tensors[0] = Tensor(0, "input", shape, end.input_scale, end.input_zero_point)
-            yield graph, describe(end, shape, end.input_scale, end.input_zero_point)
+        for side in (24, 12):
+            if end.format in LEVELS:
+                _, filters, kernel, stride, pooled = next(convs)
+                yield leveled(conv((side, side, 1), filters, kernel, stride, pooled), end)
+            else:
+                yield leveled(simple("lookup", (side, side, 1)), end)
     for end, factor in _binnings():
         for side in (12, 24):
             yield _lookup_behind(end, (side, side, 1), factor)
+
+
+def padded(shape: Shape, to: Shape) -> QuantGraph:
+    """The same map within a larger one."""
+    return _graph(shape, (_op("pad", before=(to[0] // 2, to[1] // 2, 0), value=5), to))
 
 
 def project_of(work: Path, board: dict[str, Any], planned: Plan, source: Input) -> project.Project:
@@ -193,6 +172,18 @@ def _tensor(graph: QuantGraph, shape: Shape) -> Probe:
     return graph, Input("tensor", *shape)
 
 
+def chain(shape: Shape, *layers: Callable[[Shape], QuantGraph]) -> Probe:
+    """Networks one behind the other, each of the shape that the one before it has made."""
+    ops: list[tuple[Op, tuple[int, ...]]] = []
+    at = shape
+    for layer in layers:
+        made = layer(at)
+        ops += [(op, made.tensors[op.output].shape) for op in made.ops]
+        *before, last = made.tensors[made.output].shape
+        at = (before[0], before[1], last) if before else (1, 1, last)
+    return _tensor(_graph(shape, *ops), shape)
+
+
 def _graph(shape: Shape, *ops: tuple[Op, tuple[int, ...]], chained: bool = True) -> QuantGraph:
     """Operators one after the other, or all behind the first."""
     tensors = {0: Tensor(0, "input", shape, 1.0, -3)}
@@ -215,54 +206,71 @@ def _op(kind: str, **fields: object) -> Op:
     return Op(index=0, kind=kind, inputs=(0,), output=1, **fields)  # type: ignore[arg-type]
 
 
-def _conv(shape: Shape, filters: int, kernel: int, stride: int, pool: int) -> QuantGraph:
-    side = tuple(-(-n // stride) for n in shape[:2])
-    conv = _op(
+def conv(shape: Shape, filters: int, kernel: Side, stride: Side, pool: int = 1, **more: int) -> QuantGraph:
+    """A convolution with zeros around its map, and a maximum of pool x pool behind it."""
+    (kh, kw), (sh, sw) = _pair(kernel), _pair(stride)
+    side = -(-shape[0] // sh), -(-shape[1] // sw)
+    made = _op(
         "conv",
-        kernel=(kernel, kernel),
-        stride=(stride, stride),
-        before=(kernel // 2, kernel // 2, 0),
-        weights=_weights((filters, kernel, kernel, shape[2])),
+        kernel=(kh, kw),
+        stride=(sh, sw),
+        before=(kh // 2, kw // 2, 0),
+        weights=_weights((filters, kh, kw, shape[2])),
         scales=(_SCALE,) * filters,
         reach=(2**20,) * filters,
+        **more,
     )
-    ops: list[tuple[Op, tuple[int, ...]]] = [(conv, (*side, filters))]
+    ops: list[tuple[Op, tuple[int, ...]]] = [(made, (*side, filters))]
     if pool > 1:
         pooled = tuple(n // pool for n in side)
         ops.append((_op("max_pool", kernel=(pool, pool), stride=(pool, pool)), (*pooled, filters)))
     return _graph(shape, *ops)
 
 
-def _depthwise(shape: Shape, kernel: int, stride: int, multiple: int) -> QuantGraph:
+def depthwise(shape: Shape, kernel: Side, stride: Side = 1, multiple: int = 1, **more: int) -> QuantGraph:
+    """A depthwise convolution with zeros around its map."""
+    (kh, kw), (sh, sw) = _pair(kernel), _pair(stride)
     channels = shape[2] * multiple
     op = _op(
         "depthwise",
-        kernel=(kernel, kernel),
-        stride=(stride, stride),
-        before=(kernel // 2, kernel // 2, 0),
-        weights=_weights((kernel, kernel, channels)),
+        kernel=(kh, kw),
+        stride=(sh, sw),
+        before=(kh // 2, kw // 2, 0),
+        weights=_weights((kh, kw, channels)),
         scales=(_SCALE,) * channels,
         reach=(2**20,) * channels,
+        **more,
     )
-    return _graph(shape, (op, (-(-shape[0] // stride), -(-shape[1] // stride), channels)))
+    return _graph(shape, (op, (-(-shape[0] // sh), -(-shape[1] // sw), channels)))
 
 
-def _dense(shape: Shape, outputs: int) -> QuantGraph:
+def _pair(side: Side) -> tuple[int, int]:
+    return side if isinstance(side, tuple) else (side, side)
+
+
+def dense(shape: Shape, outputs: int) -> QuantGraph:
+    """A dense layer of the whole map."""
     size = shape[0] * shape[1] * shape[2]
     op = _op("dense", weights=_weights((outputs, size)), scales=(_SCALE,), reach=(2**20,) * outputs)
     return _graph(shape, (op, (outputs,)))
 
 
-def _pool(kind: str, shape: Shape, size: int) -> QuantGraph:
-    out = (shape[0] // size, shape[1] // size, shape[2])
-    return _graph(shape, (_op(kind, kernel=(size, size), stride=(size, size)), out))
+def pool(kind: str, shape: Shape, size: Side, stride: int | None = None, **more: int) -> QuantGraph:
+    """A pool: windows beside each other, or ``stride`` apart with padding around the map."""
+    kh, kw = _pair(size)
+    if stride is None:
+        out = (shape[0] // kh, shape[1] // kw, shape[2])
+        return _graph(shape, (_op(kind, kernel=(kh, kw), stride=(kh, kw), **more), out))
+    made = _op(kind, kernel=(kh, kw), stride=(stride, stride), before=(kh // 2, kw // 2, 0), **more)
+    return _graph(shape, (made, (-(-shape[0] // stride), -(-shape[1] // stride), shape[2])))
 
 
-def _simple(kind: str, shape: Shape) -> QuantGraph:
+def simple(kind: str, shape: Shape, **more: int) -> QuantGraph:
+    """An operator of values, or of a whole map."""
     height, width, channels = shape
     fields: dict[str, object] = {}
     out: tuple[int, ...] = shape
-    op = _op(kind)
+    op = _op(kind, **more)
     if kind in ("add", "concat"):
         op = dataclasses.replace(op, inputs=(0, 0), axis=2)
         out = shape if kind == "add" else (height, width, 2 * channels)
@@ -289,6 +297,6 @@ def _simple(kind: str, shape: Shape) -> QuantGraph:
     if kind == "mean":
         fields, out = {"scales": (_SCALE,)}, (channels,)
     if kind == "average":
-        op = _op("avg_pool", kernel=(height, width), stride=(1, 1))
+        op = _op("avg_pool", kernel=(height, width), stride=(1, 1), **more)
         out = (1, 1, channels)
     return _graph(shape, (dataclasses.replace(op, **fields), out))  # type: ignore[arg-type]

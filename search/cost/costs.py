@@ -2,8 +2,8 @@
 
 ``munas`` (:mod:`search.cost.munas`): one byte an element, the input not counted. ``deployed``
 (:mod:`export.predict.deployed`): RAM and flash of the image that :mod:`export.firmware` would make of
-it for one board, and its predicted instructions. Both are reported for every candidate; the
-bounds say which of them a search minimises.
+it for one board, its predicted instructions, and latency and energy of its cycles. Both are reported for
+every candidate; the bounds say which of them a search minimises.
 """
 
 import dataclasses

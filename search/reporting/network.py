@@ -212,17 +212,16 @@ def deployed(run: Run, graph: Graph) -> str:
     tensor = network.tensors[network.input]
     source = describe(front_end, tensor.shape, tensor.scale, tensor.zero_point)
     made = footprint.plan(network, source, facts)
-    instructions = costs.predict(made, source, facts["core"])
-    total = sum(instructions)
-    time, energy = power.latency(total, facts), power.energy(total, facts)
+    instructions, cycles = (predict(made, source, facts["core"]) for predict in (costs.predict, costs.cycles))
+    time, energy = power.latency(sum(cycles), facts), power.energy(sum(cycles), facts)
     sums = (
         f"Rows share an arena of {made.arena_bytes:,} B."
         f" {footprint.predict(made, source, facts).text}; of {facts['ram']['length']:,} B of RAM and"
         f" {facts['flash']['length']:,} B of flash. A frame takes {1e3 * time.nominal:,.1f} ms"
         f" ({1e3 * time.low:,.1f} to {1e3 * time.high:,.1f}) and {1e3 * energy.nominal:,.2f} mJ"
-        f" ({1e3 * energy.low:,.2f} to {1e3 * energy.high:,.2f}), estimated."
+        f" ({1e3 * energy.low:,.2f} to {1e3 * energy.high:,.2f}), estimated from its cycles."
     )
-    return f"{_plan_table(made, instructions)}<p>{escape(sums)}</p>"
+    return f"{_plan_table(made, instructions, cycles)}<p>{escape(sums)}</p>"
 
 
 def energy(run: Run, graph: Graph) -> str:
@@ -257,20 +256,21 @@ def energy(run: Run, graph: Graph) -> str:
     )
 
 
-def _plan_table(made: Plan, instructions: Sequence[int]) -> str:
+def _plan_table(made: Plan, instructions: Sequence[int], cycles: Sequence[int]) -> str:
     network, rows = made.network, made.schedule.rows
     entry = network.maps[network.input]
     words = [["input, front end", dims(entry), f"{rows[entry.key]} / {entry.height}"]]
-    numbers = [[made.ring_bytes(entry.key), 0, 0, instructions[-1]]]
-    for node, kernel, count in zip(network.nodes, made.kernels, instructions, strict=False):
+    numbers = [[made.ring_bytes(entry.key), 0, 0, instructions[-1], cycles[-1]]]
+    for node, kernel, *work in zip(network.nodes, made.kernels, instructions, cycles, strict=False):
         out = network.maps[node.output]
         words.append([node.title, dims(out), f"{rows[out.key]} / {out.height}"])
-        numbers.append([made.ring_bytes(out.key), kernel.bytes, node_macs(network, node), count])
+        numbers.append([made.ring_bytes(out.key), kernel.bytes, node_macs(network, node), *work])
     total = (
         "",
         f"{made.constant_bytes:,}",
         f"{made.macs:,}",
         f"{sum(instructions):,}",
+        f"{sum(cycles):,}",
     )
-    head = ("node", "output", "rows held", "rows B", "constants B", "MACs", "instructions")
+    head = ("node", "output", "rows held", "rows B", "constants B", "MACs", "instructions", "cycles")
     return _table(head, words, numbers, ("total", "", "", *total))

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from export import boards
 from loggrad_tf.confusion import Confusion
 from loggrad_tf.errors import LogGradError
 from models.graph import WEIGHTED
@@ -155,7 +156,9 @@ def test_network_is_the_chosen_one_and_its_costs_add_up(small: Path) -> None:
     totals = re.findall(r"<tfoot><tr>(.*?)</tr>", page)
     munas, plan = (re.findall(r"<td>([^<]*)</td>", total) for total in totals)
     assert munas[-2:] == [f"{costs.size:,}", f"{costs.macs:,}"]
-    assert plan[-1] == f"{costs.instructions:,}"
+    assert plan[-2] == f"{costs.instructions:,}"
+    cycles = int(plan[-1].replace(",", ""))
+    assert costs.latency == pytest.approx(cycles / boards.read(run.config.board)["clock_hz"])
     assert f"RAM {costs.ram:,} B" in page and f"flash {costs.flash:,} B" in page
     assert f"Peak memory {costs.peak_memory:,} B" in page
     assert f"The chosen network, #{run.chosen}" in page

@@ -1,0 +1,134 @@
+"""Instructions and cycles that are predicted, against what images execute."""
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export import boards, calibrate, firmware
+from export.calibrate import Sample
+from export.plan import plan
+from export.plan.kernels import Choice
+from export.predict import chains, costs, loops, power, probes
+from firmware import build, frame_cycles, project, run
+from loggrad_tf.errors import LogGradError
+
+# Of ../shared/models: networks of MLPerf Tiny, and small ones for wake words.
+NETWORKS = (
+    *("vww_96_int8", "zoo/kws_ref_model", "zoo/ad01_int8", "zoo/pretrainedResnet_quant"),
+    *("zoo/str_ww_ref_model", "zoo/wv_k_8_c_5", "zoo/wv_mcunet_5fps", "zoo/neuralspot_har"),
+)
+# A class of layers is told from the noise of its rows' calls where it takes this part of a frame.
+SHARE = 0.03
+
+
+def turns_of(graph: probes.QuantGraph, core: str, place: int = 0, compact: bool = False) -> loops.Counts:
+    choice = Choice(0, frozenset(op.name for op in graph.ops)) if compact else None
+    made = plan.plan(graph, core, 0, choice)
+    node, kernel = made.network.nodes[place], made.kernels[place]
+    return {name: n for name, n in loops.counts(made.network, node, kernel, core).items() if n}
+
+
+def test_turns_of_a_convolution_are_those_of_its_c() -> None:
+    """5 x 7 pixels of 8 channels to 20: groups of 16 and 4, four pairs of windows, three runs of 6 quads."""
+    found = turns_of(probes.conv((5, 7, 8), 20, 3, 1), "cortex-m4")
+    rows, passes = 5, 5 * 4 * 2
+    assert found == {
+        "row": rows,
+        "group": rows * 2,
+        "channel": rows * 20,
+        "pair": passes,
+        "pass": passes,
+        "overlapped_run": passes * 3,
+        "overlapped_quad": passes * 3 * 6,
+        "block_direct": 5 * 4 * 5,
+        "turn": 5 * 4 * 5 * 5,
+        "tap": 5 * 4 * 5 * 18,
+    }
+    portable = turns_of(probes.conv((5, 7, 8), 20, 3, 1), "cortex-m0")
+    assert portable["tap_four"] == 5 * 4 * 5 * 3 * 24 and "tap_one" not in portable
+
+
+def test_turns_of_a_pool_leave_out_what_lies_outside() -> None:
+    found = turns_of(probes.pool("max_pool", (4, 5, 4), 3, 1), "cortex-m4")
+    assert found["quad_tap"] == (2 + 3 + 3 + 2) * (2 + 3 + 3 + 3 + 2)
+
+
+def test_narrow_depthwise_rows_count_three_pixels_all_the_same() -> None:
+    one, three = (turns_of(probes.depthwise((9, w, 8), (9, 1)), "cortex-m4") for w in (1, 3))
+    assert one["tap"] == three["tap"] and one["output_left"] == 9 * 8 and three["output_three"] == 9 * 24
+
+
+def test_fits_find_the_costs_that_there_are() -> None:
+    rng, known = np.random.default_rng(3), {("a", "row"): 300.0, ("a", "tap"): 2.5, ("b", "row"): 40.0}
+    samples = []
+    for _ in range(40):
+        turns = {key: float(rng.integers(1, 5000)) for key in known}
+        spent = round(sum(known[key] * n for key, n in turns.items()))
+        samples.append(Sample(turns, {("cycles", "x"): spent}))
+    found = calibrate.fit(samples, ("cycles", "x"))
+    assert {key: found[key[0]][key[1]] for key in known} == pytest.approx(known, rel=1e-3)
+
+
+def test_a_loop_that_no_probe_turns_is_an_error() -> None:
+    samples = [Sample({("a", "row"): 1.0, ("a", "tap"): 0.0}, {("cycles", "x"): 5000})]
+    with pytest.raises(LogGradError, match=r"x: no probe turns \[\('a', 'tap'\)\]: add one to .*chains.py"):
+        calibrate.fit(samples, ("cycles", "x"))
+
+
+def test_probes_turn_every_loop_of_every_kernel() -> None:
+    """And costs.json has them all, so no network meets a loop without a cost."""
+    for board in ("mps2-an386", "microbit", "mps3-an547"):
+        facts = boards.read(board)
+        most: dict[tuple[str, str], float] = defaultdict(float)
+        for made, source in calibrate._plans(facts):
+            for own in costs.turns(made, source, facts["core"]):
+                for key, n in own.items():
+                    most[key] = max(most[key], n)
+        assert not [key for key, n in most.items() if n == 0]
+        known = costs._load()["instructions"][facts["core"]]
+        assert {(name, loop) for name, of in known.items() for loop in of} == set(most)
+
+
+def test_chains_share_images() -> None:
+    found = list(chains.networks())
+    assert len(found) < 20 and max(len(graph.ops) for graph, _ in found) >= 30
+
+
+def test_cores_that_share_code_have_their_own_cycles() -> None:
+    graph, source = probes.chain((12, 12, 8), lambda shape: probes.conv(shape, 8, 3, 1))
+    made = plan.plan(graph, "cortex-m0")
+    of = {core: costs.cycles(made, source, core) for core in ("cortex-m0", "cortex-m0plus")}
+    executed = costs.predict(made, source, "cortex-m0plus")
+    assert executed == costs.predict(made, source, "cortex-m0")
+    assert sum(executed) < sum(of["cortex-m0plus"]) < sum(of["cortex-m0"])
+    fast = plan.plan(graph, "cortex-m7")
+    each = power.PER_INSTRUCTION["cortex-m7"]
+    assert sum(costs.cycles(fast, source, "cortex-m7")) == pytest.approx(
+        each * sum(costs.predict(fast, source, "cortex-m7")), rel=1e-3
+    )
+
+
+@pytest.mark.qemu
+@pytest.mark.seconds
+@pytest.mark.parametrize("name", NETWORKS)
+def test_cycles_of_public_networks(name: str, shared: Path, tmp_path: Path) -> None:
+    """Within 5 % of the estimate, the whole and every class of layers."""
+    model = shared / "models" / f"{name}.tflite"
+    made = firmware.make(model, "mps2-an386", firmware.Options(1))
+    firmware.write(made, tmp_path / "p")
+    of = project.load(tmp_path / "p")
+    build.build(of)
+    found = frame_cycles.estimate(of, run.load_vectors(of).frames)
+    assert found.predicted == pytest.approx(found.total.cycles, rel=0.05)
+    assert made.engine.plan is not None
+    classes: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    names = ["input", *(kernel.function for kernel in made.engine.plan.kernels)]
+    for function, node, count in zip(names, found.nodes, found.counts, strict=True):
+        assert node.cycles is not None
+        classes[function][0] += node.cycles
+        classes[function][1] += count.cycles
+    for function, (predicted, estimated) in classes.items():
+        if estimated > SHARE * found.total.cycles:
+            assert predicted == pytest.approx(estimated, rel=0.05), function
