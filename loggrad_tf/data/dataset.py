@@ -1,6 +1,7 @@
 """The one contract for labelled data: linear RAW crops with classes and splits, prepared once and cached.
 
     synthetic            drawn photographs, written as a PASCALRAW archive into the cache and read like one
+                         (:mod:`loggrad_tf.data.drawn`)
     pascalraw:DIR        RAW photographs with VOC annotations (:mod:`loggrad_tf.data.pascalraw`)
     folder:DIR           pictures as an imitated RAW source (:mod:`loggrad_tf.data.folder`)
     prepared:DIR         a set that is prepared already
@@ -33,6 +34,7 @@ import numpy as np
 
 from loggrad_tf import files, parallel
 from loggrad_tf.data import folder, limits, pascalraw, prepared
+from loggrad_tf.data.drawn import Drawn
 from loggrad_tf.data.prepared import DataSet, Head, open_prepared
 from loggrad_tf.data.request import FITS, Request
 from loggrad_tf.data.sources import SPLITS, Cut, Picture, Reject, Source, assign
@@ -42,8 +44,6 @@ from loggrad_tf.transform.sensor import Sensor, requantize
 
 # Raised whenever the same source would give other crops than before.
 VERSION = 2
-# The synthetic archive is drawn anew when one of these has changed.
-_DRAWING = ("data/synthetic.py", "scene/*.py")
 
 
 @contextlib.contextmanager
@@ -85,20 +85,12 @@ def _listing(source: Source, root: Path) -> list[Any]:
     return listing
 
 
-def _synthetic_fingerprint() -> str:
-    package = Path(__file__).parent.parent
-    drawing = sorted(path for pattern in _DRAWING for path in package.glob(pattern))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in drawing)).hexdigest()
-
-
-def _synthetic_archive(cache: Path) -> Path:
-    from loggrad_tf.data import synthetic  # the drawing code, which only this source needs
-
-    path = cache / "archives" / f"synthetic-{_synthetic_fingerprint()[:16]}"
+def _drawn_archive(drawn: Drawn, cache: Path) -> Path:
+    path = cache / "archives" / drawn.folder
     with _lock(path):
         if not path.is_dir():
             with _building(path) as partial:
-                synthetic.write_archive(partial)
+                drawn.write(partial)
     return path
 
 
@@ -108,7 +100,7 @@ def load(
     """Open a data set; the first time, and after its source has changed, prepare it.
 
     Args:
-      spec: ``synthetic``, ``pascalraw:DIR``, ``folder:DIR`` or ``prepared:DIR``.
+      spec: as :class:`loggrad_tf.data.request.Request` has it.
       size: side of a crop in pixels, even, 8..512.
       mode: ``gray`` or ``mosaic``.
       fit: how whole pictures of a folder become square, see :class:`loggrad_tf.data.request.Request`.
@@ -130,14 +122,18 @@ def opened(request: Request, cache: Path | None = None) -> DataSet:
     if kind == "prepared" and where:
         return _as_asked(open_prepared(Path(where).expanduser().resolve()), request)
     source: Source | None = None
-    if spec == "synthetic":
-        listing: Any = _synthetic_fingerprint()
+    drawn = Drawn.of(spec)
+    if drawn is not None:
+        listing: Any = drawn.listing
     elif kind in ("pascalraw", "folder") and where:
         root = Path(where).expanduser().resolve()
         source = folder.plan(root) if kind == "folder" else pascalraw.plan(root)
         listing = _listing(source, root)
     else:
-        raise LogGradError(f"data set '{spec}': write synthetic, pascalraw:DIR, folder:DIR or prepared:DIR")
+        raise LogGradError(
+            f"data set '{spec}': write synthetic, synthetic:PHOTOGRAPHS@SEED, pascalraw:DIR, folder:DIR or"
+            " prepared:DIR"
+        )
     if fit != FITS[0] and (source is None or any(picture.boxes for picture in source.pictures)):
         raise LogGradError(
             f"--fit={fit}: only whole pictures of folder:DIR are fitted, {spec} has boxes: give"
@@ -149,7 +145,8 @@ def opened(request: Request, cache: Path | None = None) -> DataSet:
         with _lock(path):
             if not path.is_dir():
                 if source is None:
-                    source = pascalraw.plan(_synthetic_archive(cache))
+                    assert drawn is not None
+                    source = pascalraw.plan(_drawn_archive(drawn, cache))
                 _prepare(source, path, request)
     return dataclasses.replace(open_prepared(path), spec=spec)
 

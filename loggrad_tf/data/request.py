@@ -15,7 +15,8 @@ class Request(JsonBase):
     """What :func:`loggrad_tf.data.dataset.load` is asked for.
 
     Attributes:
-      spec: ``synthetic``, ``pascalraw:DIR``, ``folder:DIR`` or ``prepared:DIR``.
+      spec: ``synthetic``, ``synthetic:PHOTOGRAPHS@SEED``, ``pascalraw:DIR``, ``folder:DIR`` or
+        ``prepared:DIR``.
       size: side of a crop in pixels.
       mode: ``gray`` or ``mosaic``.
       fit: how a whole picture becomes square: ``stretch``, ``crop`` (its middle) or ``pad`` (mirrored).

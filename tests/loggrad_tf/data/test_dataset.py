@@ -147,7 +147,14 @@ def test_folders_of_pictures_use_several_processes_and_list_the_corrupt(tmp_path
 @pytest.mark.seconds
 def test_wrong_requests_are_one_line(tmp_path: Path) -> None:
     for spec, options, reason in (
-        ("pascal", {}, "write synthetic, pascalraw:DIR, folder:DIR or prepared:DIR"),
+        (
+            "pascal",
+            {},
+            "write synthetic, synthetic:PHOTOGRAPHS@SEED, pascalraw:DIR, folder:DIR or prepared:DIR",
+        ),
+        ("synthetic:", {}, "write synthetic"),
+        ("synthetic:12@x", {}, "write synthetic"),
+        ("synthetic:0@1", {}, "draw 1 to 100000 photographs"),
         ("folder:", {}, "write synthetic"),
         (f"folder:{tmp_path}/none", {}, "no such folder"),
         ("synthetic", {"size": 33}, "crop size 33"),
@@ -248,18 +255,20 @@ def test_the_synthetic_archive_is_drawn_once_and_read_like_any(
 ) -> None:
     from loggrad_tf.data import synthetic
 
-    calls: list[Path] = []
+    calls: list[tuple[int, ...]] = []
 
-    def write_archive(directory: Path) -> None:
-        calls.append(directory)
+    def write_archive(directory: Path, *asked: int) -> None:
+        calls.append(asked)
         archive(directory)
 
     monkeypatch.setattr(synthetic, "write_archive", write_archive)
     first = load("synthetic", size=16, cache=tmp_path)
     second = load("synthetic", size=16, mode="mosaic", cache=tmp_path)
-    assert len(calls) == 1 and first.spec == "synthetic" and len(second.pixels) == 12
+    assert calls == [()] and first.spec == "synthetic" and len(second.pixels) == 12
     head = json.loads((first.path / "dataset.json").read_text())
     assert head["spec"] == "synthetic" and head["crops"] == 12
+    other = load("synthetic:40@2", size=16, cache=tmp_path)
+    assert calls == [(), (40, 2)] and other.spec == "synthetic:40@2" and other.path != first.path
 
 
 def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
