@@ -78,7 +78,7 @@ def _tests(searched: Request) -> DataSet:
             f"--tested_on={FLAGS.tested_on}: its classes are {', '.join(other.class_names)}, the searches'"
             f" {', '.join(data.class_names)}"
         )
-    return dataclasses.replace(other, split=np.full_like(other.split, SPLITS.index("test")))
+    return other.all_in("test")
 
 
 def right(networks: list[Bundle], data: DataSet) -> np.ndarray:

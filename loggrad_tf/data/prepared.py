@@ -110,6 +110,10 @@ class DataSet:
         """
         return self.labels[self._places(name)]
 
+    def all_in(self, name: str) -> "DataSet":
+        """The same crops, all of them in split ``name``: to test on a set that nothing was trained on."""
+        return dataclasses.replace(self, split=np.full_like(self.split, SPLITS.index(name)))
+
     def _places(self, name: str) -> np.ndarray:
         if name not in SPLITS:
             raise LogGradError(f"split '{name}': choose train, val or test")
