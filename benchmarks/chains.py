@@ -1,8 +1,8 @@
 """Networks written as chains of layers: ``8s2,p,10,p,16,p,32``.
 
 Convolutions of so many filters with batch norm and ReLU, their kernel (``k5``; else 3) and their step
-(``s2``; else 1), ``r`` before those that are added to their input, ``p`` for a 2x2 max-pool. A global average,
-or with ``f`` at the end all of the map, and the logits follow.
+(``s2``; else 1), ``r`` before those that are added to their input, ``p`` for a 2x2 max-pool. A global
+average, or with ``f`` at the end all of the map, and the logits follow.
 """
 
 import re

@@ -35,18 +35,21 @@ MIN_HIDDEN, MAX_HIDDEN = 10, 128
 MIN_STAGES, MAX_STAGES, MAX_BLOCKS = 2, 4, 3
 MAX_FLAT = 36
 
-P_TOP, TOP_GROWTH = 0.5, (1.5, 3.0)
-P_HIDDEN, P_RESIDUAL, P_POOL, P_STEM_STRIDE = 0.15, 0.5, 0.6, 0.95
-# Of two, three and four stages: two leave a large map to the head, which learns little from it.
-P_STAGES = (0.1, 0.6, 0.3)
-# Of one, two and three blocks in a stage, and of a block's kinds. Few weights are spent best on convolutions,
-# and on stages that grow.
-P_BLOCKS = (0.75, 0.2, 0.05)
-P_KINDS = (0.7, 0.15, 0.15)
-# Of the kernels of the stem and of blocks: large ones learn fastest, small ones leave more to be wide with,
-# which counts once a network is trained out.
-P_STEM_KERNELS, P_KERNELS = (0.6, 0.3, 0.1), (0.75, 0.25)
-DRAWN_STEM, MIN_GROWTH, MAX_GROWTH = 32, 1.2, 2.2
+# What trained-out networks of about a million multiply-accumulates are worth decides what is drawn often (the
+# table in docs/search.md): a pool before each stage, four stages so that the head reads a few pixels of many
+# channels, one 3x3 convolution a stage, and widths that grow late. Large kernels, hidden layers and further
+# blocks learn fast and end worse.
+P_TOP, TOP_GROWTH = 0.15, (1.5, 3.0)
+P_HIDDEN, P_RESIDUAL, P_POOL, P_STEM_STRIDE = 0.05, 0.5, 0.95, 0.95
+# Of two, three and four stages.
+P_STAGES = (0.05, 0.25, 0.7)
+# Of one, two and three blocks in a stage, and of a block's kinds.
+P_BLOCKS = (0.9, 0.08, 0.02)
+P_KINDS = (0.9, 0.05, 0.05)
+# Of the kernels of the stem and of blocks.
+P_STEM_KERNELS, P_KERNELS = (0.75, 0.2, 0.05), (0.9, 0.1)
+# How much wider than what is before it the first stage is, and each other one.
+DRAWN_STEM, FIRST_GROWTH, GROWTH = 32, (1.0, 1.5), (1.3, 2.2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,7 +191,7 @@ def scaled(genotype: Staged, factor: float) -> Staged:
 
 
 def random_block(rng: np.random.Generator) -> Block:
-    """A block: convolutions three times as often as each other kind."""
+    """A block, mostly a convolution."""
     kind = KINDS[int(rng.choice(len(KINDS), p=P_KINDS))]
     kernel = KERNELS[int(rng.choice(len(KERNELS), p=P_KERNELS))]
     return Block(kind, kernel, pick(rng, EXPANSIONS), chance(rng, P_RESIDUAL))
@@ -197,7 +200,8 @@ def random_block(rng: np.random.Generator) -> Block:
 def random_staged(rng: np.random.Generator, pruned: bool = False) -> Staged:
     """A network whose widths are right in proportion only: :mod:`search.space.filling` makes them fit.
 
-    Each stage is 1.2 to 2.2 times as wide as what is before it.
+    The first stage is 1 to 1.5 times as wide as the stem, each other one 1.3 to 2.2 times as wide as what is
+    before it.
 
     Args:
       pruned: draw a sparsity too, uniform over its range.
@@ -205,8 +209,8 @@ def random_staged(rng: np.random.Generator, pruned: bool = False) -> Staged:
     kernel = STEM_KERNELS[int(rng.choice(len(STEM_KERNELS), p=P_STEM_KERNELS))]
     stem = Stem(kernel, 2 if chance(rng, P_STEM_STRIDE) else 1, DRAWN_STEM)
     width, stages = float(DRAWN_STEM), []
-    for _ in range(MIN_STAGES + int(rng.choice(len(P_STAGES), p=P_STAGES))):
-        width *= float(rng.uniform(MIN_GROWTH, MAX_GROWTH))
+    for place in range(MIN_STAGES + int(rng.choice(len(P_STAGES), p=P_STAGES))):
+        width *= float(rng.uniform(*(GROWTH if place else FIRST_GROWTH)))
         count = 1 + int(rng.choice(MAX_BLOCKS, p=P_BLOCKS))
         blocks = tuple(random_block(rng) for _ in range(count))
         stages.append(Stage(chance(rng, P_POOL), scaled_width(1, width), blocks))

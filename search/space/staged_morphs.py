@@ -104,7 +104,7 @@ def _block_morphs(block: Block) -> Iterator[tuple[str, Block]]:
 def _adds_stage(genotype: Staged, i: int) -> Callable[[np.random.Generator], Staged]:
     """Of one block, and of the width half-way between its neighbours."""
     widths = genotype.widths
-    following = widths[i + 1] if i + 1 < len(widths) else staged.scaled_width(widths[i], staged.MAX_GROWTH)
+    following = widths[i + 1] if i + 1 < len(widths) else staged.scaled_width(widths[i], staged.GROWTH[1])
     width = round((widths[i] * following) ** 0.5)
 
     def added(rng: np.random.Generator) -> Staged:

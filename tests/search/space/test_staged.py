@@ -18,7 +18,7 @@ CONV = Block("conv", 3, 2, False)
 @pytest.fixture(scope="module")
 def drawn() -> list[Staged]:
     rng = np.random.default_rng(1)
-    return [random_staged(rng, pruned=k % 2 == 0) for k in range(1000)]
+    return [random_staged(rng, pruned=k % 2 == 0) for k in range(4000)]
 
 
 def _ops(genotype: Staged, side: int = 32) -> list[tuple[str, tuple[int, ...]]]:
