@@ -23,6 +23,7 @@ from export.c import emit, tflm, vectors
 from export.c.text import filled
 from export.plan import memory
 from export.plan.input import Input, describe, stamp
+from export.plan.lengthwise import lengthwise
 from export.plan.nodes import build
 from export.plan.plan import Plan, macs
 from export.predict import costs, footprint
@@ -136,6 +137,8 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         raise LogGradError(f"--model={model}: no such file; export.convert writes model.tflite")
     graph = tflite_graph.load(model)
     found = description.read(model, graph.sha256)
+    if found is None and options.runtime == "loggrad":
+        graph = lengthwise(graph)
     tensor = graph.tensors[build(graph).input]
     front_end = found.front_end if found else None
     source = describe(front_end, tensor.shape, tensor.scale, tensor.zero_point, options.binning)

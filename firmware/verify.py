@@ -18,6 +18,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,8 @@ class Reference:
     Args:
       input_tensor, output_tensor: the int8 tensors at the edges, if they are not the flatbuffer's own. A
         float32 or uint8 input is fed with what its QUANTIZE turns into the int8 values.
+
+    Tensors of uint8 are seen less 128, as the project has them.
     """
 
     def __init__(
@@ -47,11 +50,13 @@ class Reference:
     ) -> None:
         try:
             from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+            from firmware.mended import mended
         except ImportError:
             raise FirmwareError("the reference is not installed: pip install ai-edge-litert") from None
         try:
             self._interpreter = Interpreter(
-                model_path=str(model),
+                model_content=mended(model.read_bytes()),
                 experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
                 experimental_preserve_all_tensors=True,
             )
@@ -66,7 +71,7 @@ class Reference:
             self._output = own if output_tensor is None else tensors[output_tensor]
         except KeyError as error:
             raise FirmwareError(f"{model}: has no tensor {error}: generate the project again") from None
-        if self._inner["dtype"] != np.int8 or self._output["dtype"] != np.int8:
+        if not {self._inner["dtype"], self._output["dtype"]} <= {np.int8, np.uint8}:
             raise FirmwareError(f"{model}: its edges are not int8 tensors: generate the project again")
 
     def run(self, tensor: np.ndarray) -> np.ndarray:
@@ -84,7 +89,7 @@ class Reference:
         if kind == np.uint8:
             return (inner.astype(np.int16) + 128).astype(np.uint8)
         if kind == np.float32:
-            scale, zero_point = self._inner["quantization"]
+            scale, zero_point = _signed(self._inner)
             return (inner.astype(np.float32) - np.float32(zero_point)) * np.float32(scale)
         return inner.astype(kind)
 
@@ -92,10 +97,17 @@ class Reference:
         """The class: the first of the largest scores, or whether the only one is above zero."""
         if len(scores) > 1:
             return int(scores.argmax())
-        return int(scores[0] > self._output["quantization"][1])
+        return int(scores[0] > _signed(self._output)[1])
 
     def layer(self, index: int) -> np.ndarray:
-        return self._interpreter.get_tensor(index)
+        values: np.ndarray = self._interpreter.get_tensor(index)
+        return (values ^ 128).view(np.int8) if values.dtype == np.uint8 else values
+
+
+def _signed(details: dict[str, Any]) -> tuple[float, int]:
+    """Scale and zero point of a tensor, as int8."""
+    scale, zero_point = details["quantization"]
+    return scale, zero_point - 128 if details["dtype"] == np.uint8 else zero_point
 
 
 def verify(

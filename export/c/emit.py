@@ -12,14 +12,22 @@ import numpy as np
 
 from export.c import front, node_functions
 from export.c.text import comment, filled, quoted, wrapped
-from export.plan import memory
+from export.plan import kernels, memory
 from export.plan.input import Input
+from export.plan.nodes import dims, tensor_of
 from export.plan.plan import Plan
 from export.plan.schedule import NEXT_ROW
 from export.tflite.quant_graph import INT8_MAX
 
 TEMPLATES = Path(__file__).parent / "templates"
 PROGRAM = Path(__file__).resolve().parents[2] / "firmware" / "program"
+
+
+_STRUCTS = {
+    kernels.CHANNEL: "lg_channel",
+    kernels.DOUBLE_SCALE: "lg_double_scale",
+    kernels.BETWEEN: "lg_between",
+}
 
 
 def emit(plan: Plan, source: Input, classes: tuple[str, ...], command: str, stamp: str) -> dict[str, str]:
@@ -42,6 +50,7 @@ def emit(plan: Plan, source: Input, classes: tuple[str, ...], command: str, stam
         "BINNING": source.binning,
         "CODE_TYPE": source.code_type,
         "OUTPUTS": output.size,
+        "FURTHER": _further(plan),
         "LAYERS": len(memory.layers(plan)),
         "ARENA_BYTES": plan.arena_bytes,
         "STATE_BYTES": state,
@@ -60,7 +69,7 @@ def emit(plan: Plan, source: Input, classes: tuple[str, ...], command: str, stam
         "net.h": _fill("net.h.in", common),
         "net.c": _fill("net.c.in", common | _code(plan, source, classes)),
         "net_weights.h": f"{head}#ifndef NET_WEIGHTS_H\n#define NET_WEIGHTS_H\n\n#include <stdint.h>\n\n"
-        f'#include "lg_dense.h"\n#include "lg_requant.h"\n\n{declarations}\n#endif\n',
+        f"{_weights_includes(plan)}\n{declarations}\n#endif\n",
         "net_weights.c": f'{head}#include "net_weights.h"\n{definitions}',
         "main.c": (PROGRAM / "main.c").read_text(),
     }
@@ -100,9 +109,50 @@ def _code(plan: Plan, source: Input, classes: tuple[str, ...]) -> dict[str, obje
         "CALLS": len(plan.schedule.calls),
         "SCHEDULE": wrapped(numbers),
         "OUTPUT_MAP": node_functions.map_name(network, network.output),
+        "FURTHER_OUTPUTS": _further_outputs(plan),
         "CLASS_NAMES": f"\nconst char *const net_class_names[] = {{\n{names}}};\n" if classes else "",
         "CLASS": decision(output.size, output.zero_point),
     }
+
+
+def _further(plan: Plan) -> str:
+    """In net.h: the outputs beyond the first."""
+    graph, network = plan.network.graph, plan.network
+    if not network.others:
+        return ""
+    lines = ""
+    for number, key in enumerate(network.others, 1):
+        index = tensor_of(key)
+        assert index is not None
+        tensor = graph.tensors[index]
+        lines += (
+            f" *   {number}  {comment(tensor.name.split(';')[0])}: {dims(network.maps[key])},"
+            f" real = {tensor.scale:.9g} * (value - ({tensor.zero_point}))\n"
+        )
+    return (
+        f"\n#define NET_FURTHER_OUTPUTS {len(network.others)}u\n\n"
+        "/* The outputs beyond the scores, int8, rows one behind the other; good until the next net_begin.\n"
+        f" * NULL before the last row.\n{lines} */\n"
+        "const int8_t *net_further_output(net_state *net, uint32_t number);\n"
+    )
+
+
+def _further_outputs(plan: Plan) -> str:
+    """In net.c: the function that gives them."""
+    network = plan.network
+    if not network.others:
+        return ""
+    names = ", ".join(f"&{node_functions.map_name(network, key)}" for key in network.others)
+    return f"""
+const int8_t *net_further_output(net_state *net, uint32_t number)
+{{
+    static const lg_map *const maps[NET_FURTHER_OUTPUTS] = {{{names}}};
+    if (net->pushed != NET_ROWS || number == 0u || number > NET_FURTHER_OUTPUTS) {{
+        return NULL;
+    }}
+    return lg_map_row(maps[number - 1u], arena(net), 0u);
+}}
+"""
 
 
 def _maps(plan: Plan) -> str:
@@ -163,9 +213,16 @@ def _weights(plan: Plan, source: Input) -> tuple[str, str]:
     return declarations, definitions
 
 
+def _weights_includes(plan: Plan) -> str:
+    """Headers of the structs that constants are arrays of."""
+    moved = any(node.kind == "bilinear" for node in plan.network.nodes)
+    names = ["lg_dense.h", *(["lg_moves.h"] if moved else []), "lg_requant.h"]
+    return "".join(f'#include "{name}"\n' for name in names)
+
+
 def _ctype(values: np.ndarray) -> str:
     if values.dtype.names:
-        return "lg_double_scale" if "fraction" in values.dtype.names else "lg_channel"
+        return _STRUCTS[values.dtype]
     return "float" if values.dtype.kind == "f" else f"{values.dtype.name}_t"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from export.c.text import comment, wrapped
 from export.plan import memory
 from export.plan.kernels import Kernel
-from export.plan.nodes import CODES, CONVOLUTIONS, WINDOWS, Map, Network, Node, dims
+from export.plan.nodes import CODES, CONVOLUTIONS, PAIRS, WINDOWS, Map, Network, Node, dims, tensor_of
 from export.plan.plan import Plan
 
 Fields = dict[str, object]
@@ -38,6 +38,8 @@ class _Kind:
 def headers(network: Network) -> list[str]:
     """Headers of the library that the nodes need."""
     found = {_KINDS[node.kind].header for node in network.nodes}
+    if any(node.op.is_wide or node.op.rounds_up for node in network.nodes):
+        found.add("lg_wide.h")
     return sorted({"lg_map.h", *filter(None, found)})
 
 
@@ -68,7 +70,8 @@ def function(plan: Plan, node: Node) -> str:
     source, out = network.maps[node.inputs[0]], network.maps[node.output]
     into = " + ".join(dims(network.maps[key]) for key in node.inputs)
     note = f"{node.title}: {into} -> {dims(out)}{_window(node)}"
-    name = comment(network.graph.tensors[node.output].name.split(";")[0]) if node.output != CODES else ""
+    tensor = tensor_of(node.output)
+    name = "" if tensor is None else comment(network.graph.tensors[tensor].name.split(";")[0])
     body = _KINDS[node.kind].body(plan, node, kernel, source, out)
     return (
         f"/* {note}.{' ' + name if name else ''} */\n"
@@ -164,7 +167,8 @@ def _dense_fields(network: Network, node: Node) -> Fields:
     source, out = network.maps[node.inputs[0]], network.maps[node.output]
     sizes: Fields = {"in_n": source.height * source.pixels, "out_n": out.pixels}
     channels: Fields = {"per_channel": int(len(node.op.scales) > 1)}
-    return sizes | _ends(network, node) | channels | _arrays(node, "weights", "bias", "scales")
+    weights: Fields = {"weights": "NULL"} if node.op.is_wide else _arrays(node, "weights")
+    return sizes | _ends(network, node) | channels | weights | _arrays(node, "bias", "scales")
 
 
 def _add_fields(network: Network, node: Node) -> Fields:
@@ -194,6 +198,24 @@ def _mul_fields(network: Network, node: Node) -> Fields:
     return sizes | _ends(network, node) | _fixed(node) | _arrays(node, "b")
 
 
+def _pairs_fields(network: Network, node: Node) -> Fields:
+    out, op = network.maps[node.output], node.op
+    fields: Fields = {"pixels": out.width, "channels": out.channels}
+    for name, operand in zip("ab", op.operands, strict=True):
+        _, width, channels = operand.shape
+        fields[f"{name}_pixel"] = channels if width > 1 else 0
+        fields[f"{name}_channel"] = int(channels > 1)
+    fields |= {f"{name}_zero_point": one.zero_point for name, one in zip("ab", op.operands, strict=True)}
+    scaled = {"product": ("out",), "prelu": ("a", "b")}.get(node.kind, ("a", "b", "out"))
+    named = dict(zip(scaled, op.scales, strict=False))
+    return (
+        fields
+        | _ends(network, node)
+        | {f"{k}_multiplier": s.multiplier for k, s in named.items()}
+        | {f"{k}_shift": s.shift for k, s in named.items()}
+    )
+
+
 def _pool_fields(network: Network, node: Node) -> Fields:
     source, out = network.maps[node.inputs[0]], network.maps[node.output]
     window: Fields = {
@@ -205,6 +227,34 @@ def _pool_fields(network: Network, node: Node) -> Fields:
         "pad_left": node.before[1],
     }
     return window | _clamp(node)
+
+
+def _select_fields(network: Network, node: Node) -> Fields:
+    source, out, channels = network.maps[node.inputs[0]], network.maps[node.output], node.op.picks[2]
+    assert isinstance(channels, range)
+    sizes: Fields = {"pixels": out.width, "channels": out.channels, "in_channels": source.channels}
+    step = channels.step if len(channels) > 1 else 1
+    return sizes | {"first": channels.start, "step": step} | _arrays(node, "columns")
+
+
+def _bilinear_fields(network: Network, node: Node) -> Fields:
+    out = network.maps[node.output]
+    return {"pixels": out.width, "channels": out.channels} | _arrays(node, "columns")
+
+
+def _stepped(network: Network, node: Node) -> Fields:
+    """A row of the input, and where its values go."""
+    source = network.maps[node.inputs[0]]
+    fields: Fields = {"pixels": source.width, "channels": source.channels}
+    return fields | dict(zip(("y_step", "x_step", "c_step"), node.op.steps, strict=True))
+
+
+def _reduce_fields(network: Network, node: Node) -> Fields:
+    source, out = network.maps[node.inputs[0]], network.maps[node.output]
+    outputs = out.height * out.pixels
+    sizes: Fields = {"outputs": outputs, "count": source.height * source.pixels // outputs}
+    points: Fields = {"in_zero_point": source.pad, "out_zero_point": out.pad}
+    return _stepped(network, node) | sizes | points | _fixed(node)
 
 
 def _average_fields(network: Network, node: Node) -> Fields:
@@ -346,6 +396,7 @@ def _gather(plan: Plan, node: Node, kernel: Kernel, begin: str, place: str, fini
 
 def _dense(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
     place, finish = f"y * {source.pixels}u, {source.pixels}u", f"lg_dense_finish(&{node.name}, sums, out)"
+    place += f", {node.name}_weights" if node.op.is_wide else ""
     return _gather(plan, node, kernel, "lg_dense_begin", place, finish)
 
 
@@ -355,7 +406,8 @@ def _mean(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
 
 
 def _average(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
-    finish = f"lg_average_finish(&{node.name}, sums, {node.low}, {node.high}, out)"
+    function = "lg_average_up_finish" if node.op.rounds_up else "lg_average_finish"
+    finish = f"{function}(&{node.name}, sums, {node.low}, {node.high}, out)"
     return _gather(plan, node, kernel, "lg_mean_begin", f"{source.width}u", finish)
 
 
@@ -396,6 +448,18 @@ def _mul(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
         + f"    {kernel.function}({argument}, {_row(plan, source.key)}, {source.pixels}u, out);\n"
         + _finish(plan, node)
     )
+
+
+def _pairs(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
+    keys, rows = iter(node.inputs), []
+    for operand in node.op.operands:
+        height, width, channels = operand.shape
+        if operand.constant is None:
+            rows.append(_row(plan, next(keys), "y" if height > 1 else "0u"))
+        else:
+            rows.append(f"{node.name}_b" + (f" + y * {width * channels}u" if height > 1 else ""))
+    call = f"{kernel.function}(&{node.name}, {rows[0]},\n        {rows[1]}, out);"
+    return f"{_out(plan, node)}    {call}\n{_finish(plan, node)}"
 
 
 def _lookup(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
@@ -442,9 +506,39 @@ def _concat(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> st
     return text + _finish(plan, node)
 
 
-def _softmax(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
-    call = f"softmax({node.name}_table, {_row(plan, source.key)}, {source.pixels}u, out);"
+def _select(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
+    rows = node.op.picks[0]
+    if isinstance(rows, range):
+        row = "y" if rows.step == 1 else f"y * {rows.step}u"
+        row += f" + {rows.start}u" if rows.start else ""
+    else:
+        row = f"{node.name}_rows[y]"
+    call = f"{kernel.function}(&{node.name}, {_row(plan, source.key, row)}, out);"
     return f"{_out(plan, node)}    {call}\n{_finish(plan, node)}"
+
+
+def _bilinear(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
+    first, last = (_row(plan, source.key, f"row.{end}") for end in ("first", "last"))
+    return (
+        f"    const lg_between row = {node.name}_rows[y];\n"
+        + _out(plan, node)
+        + f"    {kernel.function}(&{node.name}, {first},\n        {last}, row.fraction, out);\n"
+        + _finish(plan, node)
+    )
+
+
+def _softmax(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
+    if source.width == 1:
+        call = f"    softmax({node.name}_table, {_row(plan, source.key)}, {source.pixels}u, out);\n"
+        return f"{_out(plan, node)}{call}{_finish(plan, node)}"
+    channels = source.channels
+    return (
+        f"    const int8_t *const in = {_row(plan, source.key)};\n"
+        + _out(plan, node)
+        + f"    for (uint32_t x = 0; x < {source.pixels}u; x += {channels}u) {{\n"
+        + f"        softmax({node.name}_table, in + x, {channels}u, out + x);\n    }}\n"
+        + _finish(plan, node)
+    )
 
 
 def _reflow(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
@@ -452,9 +546,36 @@ def _reflow(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> st
     name = map_name(plan.network, node.output)
     return (
         f"    {kernel.function}(&{name}, arena(net), y * {source.pixels}u, {_row(plan, source.key)},"
-        f" {source.pixels}u);\n"
+        f" {source.pixels}u);\n{_all_rows(plan, node, source, out)}"
+    )
+
+
+def _all_rows(plan: Plan, node: Node, source: Map, out: Map) -> str:
+    """The end of all rows of a map at once, behind the last row of the input."""
+    return (
         f"    for (uint32_t row = 0; y == {source.height - 1}u && row < {out.height}u; row++) {{\n"
         f"{_finish(plan, node, '        ', _row(plan, node.output, 'row'))}    }}\n"
+    )
+
+
+def _transpose(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
+    name = map_name(plan.network, node.output)
+    return (
+        f"    {kernel.function}(&{node.name}, &{name}, arena(net), y, {_row(plan, source.key)});\n"
+        f"{_all_rows(plan, node, source, out)}"
+    )
+
+
+def _reduce(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
+    at = plan.sums[plan.network.nodes.index(node)] // 4
+    return (
+        f"    int32_t *const sums = &net->arena[{at}];\n"
+        f"    if (y == 0u) {{\n        lg_reduce_begin(&{node.name}, sums);\n    }}\n"
+        f"    {kernel.function}(&{node.name}, {_row(plan, source.key)}, y, sums);\n"
+        f"    for (uint32_t row = 0; y == {source.height - 1}u && row < {out.height}u; row++) {{\n"
+        f"    {_out(plan, node, 'row')}"
+        f"        lg_reduce_finish(&{node.name}, sums + row * {out.pixels}u, {out.pixels}u, out);\n"
+        f"{_finish(plan, node, '        ')}    }}\n"
     )
 
 
@@ -477,4 +598,9 @@ _KINDS = {
     "concat": _Kind(_concat, _ELEMENTWISE),
     "softmax": _Kind(_softmax),
     "reflow": _Kind(_reflow),
+    "select": _Kind(_select, "lg_moves.h", "lg_select", _select_fields),
+    "bilinear": _Kind(_bilinear, "lg_moves.h", "lg_bilinear", _bilinear_fields),
+    "transpose": _Kind(_transpose, "lg_moves.h", "lg_transpose", _stepped),
+    "reduce": _Kind(_reduce, "lg_reduce.h", "lg_reduce", _reduce_fields),
+    **dict.fromkeys(PAIRS, _Kind(_pairs, "lg_pairs.h", "lg_pairs", _pairs_fields)),
 }

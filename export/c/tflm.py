@@ -89,7 +89,9 @@ def operators(model: bytes, graph: QuantGraph) -> tuple[str, ...]:
         that the front end fills and the host compares.
     """
     file = TfliteFile(model, "model")
-    if (file.input, file.output) != (graph.input, graph.output):
+    if len(file.outputs) > 1:
+        raise LogGradError(f"--runtime=tflm: {len(file.outputs)} outputs: leave out --runtime")
+    if (file.input, file.outputs) != (graph.input, graph.outputs):
         raise LogGradError(
             "--runtime=tflm: the model's input and output must be int8 without conversions round them:"
             " convert with int8 input and output"

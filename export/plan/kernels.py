@@ -15,7 +15,7 @@ import dataclasses
 import numpy as np
 
 from export.plan import layouts
-from export.plan.nodes import CONVOLUTIONS, Map, Network, Node, coded_conv
+from export.plan.nodes import CONVOLUTIONS, PAIRS, Map, Network, Node, coded_conv
 from export.tflite.quant_graph import Scale
 
 VARIANTS = {
@@ -29,6 +29,7 @@ FAST_LIMIT = 2**30
 USUAL_SHIFTS = range(-22, 0)
 CHANNEL = np.dtype([("bias", "<i4"), ("multiplier", "<i4"), ("shift", "<i4")])
 DOUBLE_SCALE = np.dtype([("multiplier", "<i4"), ("fraction", "<u4"), ("shift", "<i4")])
+BETWEEN = np.dtype([("first", "<u2"), ("last", "<u2"), ("fraction", "<i2")])
 _FUNCTIONS = {
     "conv": "lg_conv_row",
     "table_conv": "lg_table_conv_row",
@@ -47,6 +48,23 @@ _FUNCTIONS = {
     "concat": "lg_copy_pixels",
     "reflow": "lg_map_append",
     "softmax": "softmax",
+    "select": "lg_select_row",
+    "bilinear": "lg_bilinear_row",
+    "transpose": "lg_transpose_row",
+    "reduce": "lg_reduce_accumulate",
+    "sum": "lg_sum_pairs",
+    "difference": "lg_difference_pairs",
+    "product": "lg_product_pairs",
+    "maximum": "lg_maximum_pairs",
+    "minimum": "lg_minimum_pairs",
+    "prelu": "lg_prelu_pairs",
+}
+# Of uint8 networks.
+_WIDE = {
+    "conv": "lg_wide_conv_row",
+    "depthwise": "lg_wide_depthwise_row",
+    "dense": "lg_wide_dense_accumulate",
+    "avg_pool": "lg_average_up_pool_row",
 }
 _VARIED = (*CONVOLUTIONS, "dense", "add", "add_constant")
 
@@ -106,12 +124,16 @@ def choose(node: Node, maps: dict[int, Map], core: str, levels: int, choice: Cho
     least = -128 if node.op.weights is None else int(node.op.weights.min())
     # The MVE kernel adds two products in 16 bits: weights must be -127 or more.
     narrow = node.kind == "depthwise" and variant == "mve" and least == -128
-    if node.kind not in _VARIED or not _is_fast(node, maps) or node.name in choice.compact or narrow:
+    compact = node.name in choice.compact
+    if node.kind not in _VARIED or not _is_fast(node, maps) or compact or narrow or node.op.is_wide:
         variant = "portable"
-    op, constants = node.op, {}
+    op = node.op
+    constants: dict[str, np.ndarray] = {}
     if node.kind in CONVOLUTIONS:
         assert op.weights is not None
-        if node.kind == "conv":
+        if op.is_wide:
+            constants["weights"] = op.weights
+        elif node.kind == "conv":
             constants["weights"] = layouts.conv_weights(op.weights, op.dilation[1], variant)
         elif node.kind == "depthwise":
             constants["weights"] = layouts.depthwise_weights(op.weights, variant)
@@ -127,10 +149,24 @@ def choose(node: Node, maps: dict[int, Map], core: str, levels: int, choice: Cho
     elif node.kind in ("mul", "add_constant"):
         assert op.constant is not None
         constants["b"] = op.constant
+    elif node.kind == "select":
+        rows, columns = (np.array(picked, np.uint16) for picked in op.picks[:2])
+        constants["columns"] = columns
+        if not isinstance(op.picks[0], range):
+            constants["rows"] = rows
+    elif node.kind == "bilinear":
+        above, beside = op.between
+        constants |= {"rows": np.array([*above], BETWEEN), "columns": np.array([*beside], BETWEEN)}
+    elif node.kind in PAIRS:
+        fixed = next((one.constant for one in op.operands if one.constant is not None), None)
+        if fixed is not None:
+            constants["b"] = fixed
     elif node.kind in ("lookup", "softmax"):
         assert op.table is not None
         constants["table"] = op.table
-    function = _FUNCTIONS[node.kind] + ("" if variant == "portable" else f"_{variant}")
+    functions = _WIDE if op.is_wide or op.rounds_up else _FUNCTIONS
+    function = functions.get(node.kind, _FUNCTIONS[node.kind])
+    function += "" if variant == "portable" else f"_{variant}"
     return Kernel(function, variant, constants)
 
 

@@ -12,7 +12,7 @@ The program (``main.c``) holds it beside a few fields of its own and one row of 
 """
 
 from export.plan.input import Input
-from export.plan.nodes import CODES, CONVOLUTIONS, Node
+from export.plan.nodes import CODES, CONVOLUTIONS, Node, tensor_of
 from export.plan.plan import SLACK, Plan
 
 # Fields of main.c's `app` ahead of the network.
@@ -75,7 +75,12 @@ def layers(plan: Plan) -> list[tuple[str, int, int]]:
     """(name, tensor index, bytes) of what the observer sees: the input, then every node's output."""
     network = plan.network
     seen = [("input", network.input), *((node.title, node.output) for node in _seen(plan))]
-    return [(name, key, plan.schedule.made[key] * network.maps[key].pixels) for name, key in seen]
+    tensors = ((name, key, tensor_of(key)) for name, key in seen)
+    return [
+        (name, tensor, plan.schedule.made[key] * network.maps[key].pixels)
+        for name, key, tensor in tensors
+        if tensor is not None
+    ]
 
 
 def rounded(size: int, unit: int) -> int:

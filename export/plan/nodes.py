@@ -20,6 +20,8 @@ from loggrad_tf.errors import LogGradError
 
 # The map of codes between a front end of levels and its convolution by tables; tensors are 0 and up.
 CODES = -1
+# Less a tensor's index: the key of a copy of it.
+_COPY = -2
 # Kinds of nodes. Convolutions read windows of rows with their padding, pools without it.
 CONVOLUTIONS = ("conv", "table_conv", "depthwise")
 POOLS = ("max_pool", "avg_pool")
@@ -27,11 +29,15 @@ WINDOWS = (*CONVOLUTIONS, *POOLS)
 # Only behind a front end of levels, made of a convolution.
 CODED = ("codes", "table_conv")
 # One input row a step, the output after the last: of sums, or of the same bytes in other rows.
-SUMS = ("mean", "average", "dense")
-GATHERS = (*SUMS, "reflow")
+SUMS = ("mean", "average", "dense", "reduce")
+GATHERS = (*SUMS, "reflow", "transpose")
 # A row of the output from one row of each input, or of one of them.
 ROWWISE = ("add", "add_constant", "mul", "lookup", "softmax", "pad", "concat", "codes")
-KINDS = (*CONVOLUTIONS, *POOLS, *GATHERS, *ROWWISE)
+# A row of the output from rows of the input that a list names, none before those of the row ahead.
+CHOSEN = ("select", "bilinear")
+# Of two operands that broadcast: one that has a single row is read again for every row.
+PAIRS = ("sum", "difference", "product", "maximum", "minimum", "prelu")
+KINDS = (*CONVOLUTIONS, *POOLS, *GATHERS, *ROWWISE, *CHOSEN, *PAIRS)
 MAX_POOL = 8
 
 
@@ -40,10 +46,11 @@ class Map:
     """An activation as rows.
 
     Attributes:
-      key: tensor index, or CODES.
+      key: tensor index, or CODES, or that of a copy.
       height, width, channels: of the map; one byte each.
       pad: the byte that padding holds.
       left, right: columns of padding that some reader needs.
+      packed: rows follow each other without a gap, as callers read an output.
     """
 
     key: int
@@ -54,6 +61,7 @@ class Map:
     pad: int = 0
     left: int = 0
     right: int = 0
+    packed: bool = False
 
     @property
     def pixels(self) -> int:
@@ -102,7 +110,7 @@ class Node:
 
     @property
     def title(self) -> str:
-        return self.name if self.kind == "codes" else " + ".join(op.name for op in self.covers)
+        return " + ".join(op.name for op in self.covers) or self.name
 
     @property
     def window_rows(self) -> int:
@@ -113,13 +121,22 @@ class Node:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Network:
-    """Nodes in an order in which inputs come before outputs, and the maps between them."""
+    """Nodes in an order in which inputs come before outputs, and the maps between them.
+
+    Attributes:
+      others: further outputs.
+    """
 
     graph: QuantGraph
     nodes: tuple[Node, ...]
     maps: dict[int, Map]
     input: int
     output: int
+    others: tuple[int, ...] = ()
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        return self.output, *self.others
 
     def steps(self, node: Node) -> int:
         """How often the node is called for a whole frame."""
@@ -133,11 +150,15 @@ class Network:
                 if step < self.maps[key].height:
                     return [(key, step, step)]
                 step -= self.maps[key].height
+        if node.kind in CHOSEN:
+            return [(node.inputs[0], *chosen_rows(node, step))]
         stride, before, count = window(node)
         first = step * stride - before
         found = []
         for key in node.inputs:
             low, high = max(first, 0), min(first + count, self.maps[key].height) - 1
+            if node.kind in PAIRS and self.maps[key].height == 1:
+                low = high = 0
             if low <= high:
                 found.append((key, low, high))
         return found
@@ -152,6 +173,8 @@ class Network:
             if node.kind == "concat" and node.axis == 0:
                 rows = min(max(steps - offset, 0), height)
                 offset += height
+            elif node.kind in CHOSEN:
+                rows = chosen_rows(node, steps - 1)[1] + 1 if steps else 0
             else:
                 # Of the last window that begins inside the map.
                 step = min(steps, (height - 1 + before) // stride + 1) - 1
@@ -191,14 +214,18 @@ def build(graph: QuantGraph, levels: int = 0, code_pixels: int = 0) -> Network:
     if len(nodes) > 1 and nodes[0].kind == "reshape" and _readers(nodes, source) == [nodes[0]]:
         # Rows of the reshaped input are what a host sends; the bytes are the same.
         source = nodes.pop(0).output
-    nodes, output = _without_reshapes(graph, nodes)
-    nodes = _fuse_pads(graph, nodes, output)
-    nodes = [_gathered(graph, node) for node in _fuse_pools(graph, nodes, output)]
+    nodes, outputs = _without_reshapes(graph, nodes)
+    nodes = _fuse_pads(graph, nodes, outputs)
+    nodes = [_gathered(graph, node) for node in _fuse_pools(graph, nodes, outputs)]
     maps = {key: _map(graph.tensors[key]) for node in nodes for key in (*node.inputs, node.output)}
     maps[source] = _map(graph.tensors[source], "input")
+    for key in outputs:
+        maps[key] = dataclasses.replace(maps[key], packed=maps[key].height > 1)
     if levels and code_pixels:
         nodes = _with_codes(nodes, maps, source, levels, code_pixels)
-    return Network(graph, tuple(nodes), _with_padding(nodes, maps), source, output)
+    maps = _with_padding(nodes, maps)
+    outputs = tuple(_unpadded(nodes, maps, key) for key in outputs)
+    return Network(graph, tuple(nodes), maps, source, outputs[0], outputs[1:])
 
 
 def window(node: Node) -> tuple[int, int, int]:
@@ -206,6 +233,14 @@ def window(node: Node) -> tuple[int, int, int]:
     if node.kind in WINDOWS:
         return node.pool[0] * node.op.stride[0], node.before[0], node.window_rows
     return 1, node.op.before[0] if node.kind == "pad" else 0, 1
+
+
+def chosen_rows(node: Node, step: int) -> tuple[int, int]:
+    """First and last row of the input that a row of the output is made of."""
+    if node.kind == "bilinear":
+        return node.op.between[0][step][:2]
+    row = node.op.picks[0][step]
+    return row, row
 
 
 def coded_conv(network: Network) -> Node | None:
@@ -222,7 +257,7 @@ def _map(tensor: Tensor, name: str = "") -> Map:
     return Map(tensor.index, name or f"t{tensor.index}", height, width, channels, tensor.zero_point)
 
 
-def _without_reshapes(graph: QuantGraph, nodes: list[Node]) -> tuple[list[Node], int]:
+def _without_reshapes(graph: QuantGraph, nodes: list[Node]) -> tuple[list[Node], tuple[int, ...]]:
     """Leave out reshapes that keep rows rows, or that only a dense layer reads; the others become reflow."""
     alias: dict[int, int] = {}
     kept: list[Node] = []
@@ -238,21 +273,21 @@ def _without_reshapes(graph: QuantGraph, nodes: list[Node]) -> tuple[list[Node],
             outside.channels,
         )
         readers = [n.kind for n in nodes if node.output in n.inputs]
-        if same or (readers and set(readers) <= {"dense", "reshape"} and node.output != graph.output):
+        if same or (readers and set(readers) <= {"dense", "reshape"} and node.output not in graph.outputs):
             alias[node.output] = node.inputs[0]
         else:
             kept.append(dataclasses.replace(node, kind="reflow"))
-    return kept, alias.get(graph.output, graph.output)
+    return kept, tuple(dict.fromkeys(alias.get(key, key) for key in graph.outputs))
 
 
-def _fuse_pads(graph: QuantGraph, nodes: list[Node], output: int) -> list[Node]:
+def _fuse_pads(graph: QuantGraph, nodes: list[Node], outputs: tuple[int, ...]) -> list[Node]:
     for pad in [node for node in nodes if node.kind == "pad"]:
         readers = _readers(nodes, pad.output)
         before, inside, outside = pad.op.before, pad.inputs[0], graph.tensors[pad.output].shape
         fits = before[2] == 0 and graph.tensors[inside].shape[-1] == outside[-1]
         fits = fits and pad.op.value == graph.tensors[inside].zero_point
         kinds = {node.kind for node in readers}
-        if not fits or not readers or not kinds <= set(CONVOLUTIONS) or pad.output == output:
+        if not fits or not readers or not kinds <= set(CONVOLUTIONS) or pad.output in outputs:
             continue
         for node in readers:
             nodes[nodes.index(node)] = dataclasses.replace(
@@ -265,10 +300,10 @@ def _fuse_pads(graph: QuantGraph, nodes: list[Node], output: int) -> list[Node]:
     return nodes
 
 
-def _fuse_pools(graph: QuantGraph, nodes: list[Node], output: int) -> list[Node]:
-    for node in [node for node in nodes if node.kind == "conv"]:
+def _fuse_pools(graph: QuantGraph, nodes: list[Node], outputs: tuple[int, ...]) -> list[Node]:
+    for node in [node for node in nodes if node.kind == "conv" and not node.op.is_wide]:
         readers = _readers(nodes, node.output)
-        if len(readers) != 1 or readers[0].kind != "max_pool" or node.output == output:
+        if len(readers) != 1 or readers[0].kind != "max_pool" or node.output in outputs:
             continue
         pool = readers[0]
         size = pool.op.kernel
@@ -299,7 +334,8 @@ def _gathered(graph: QuantGraph, node: Node) -> Node:
 
 
 def _codes_fit(node: Node, source: int) -> bool:
-    return node.kind == "conv" and node.inputs == (source,) and node.op.dilation[1] == 1
+    plain = node.kind == "conv" and not node.op.is_wide
+    return plain and node.inputs == (source,) and node.op.dilation[1] == 1
 
 
 def _with_codes(nodes: list[Node], maps: dict[int, Map], source: int, levels: int, pixels: int) -> list[Node]:
@@ -353,9 +389,28 @@ def _with_padding(nodes: list[Node], maps: dict[int, Map]) -> dict[int, Map]:
     return maps
 
 
+def _unpadded(nodes: list[Node], maps: dict[int, Map], key: int) -> int:
+    """An output, or the key of its copy where rows of it have padding, which callers cannot skip."""
+    of = maps[key]
+    if of.height == 1 or of.padded == of.pixels:
+        return key
+    maps[key] = dataclasses.replace(of, packed=False)
+    made = next(node.op for node in nodes if node.output == key)
+    copy = Op(made.index, "copy", (key,), key, part=made.part)
+    node = Node("concat", copy, (), (key,), _COPY - key, axis=2)
+    maps[node.output] = dataclasses.replace(of, key=node.output, name=f"{of.name}_copy", left=0, right=0)
+    nodes.append(node)
+    return node.output
+
+
 def macs(network: Network, node: Node) -> int:
     """Multiply-accumulates of the operators that the node covers."""
     return sum(network.graph.macs(op) for op in node.covers)
+
+
+def tensor_of(key: int) -> int | None:
+    """The tensor that a map holds; None: codes."""
+    return None if key == CODES else key if key >= 0 else _COPY - key
 
 
 def dims(map_: Map) -> str:

@@ -122,12 +122,13 @@ class Plan:
 
 def row_bytes(map_: Map) -> int:
     """From one row of a ring to the next."""
-    return _aligned(map_.padded)
+    return map_.padded if map_.packed else _aligned(map_.padded)
 
 
 def sum_bytes(network: Network, node: Node) -> int:
     """Bytes of the sums that a mean or a dense layer gathers."""
-    return 4 * network.maps[node.output].pixels
+    out = network.maps[node.output]
+    return 4 * out.height * out.pixels
 
 
 def plan(graph: QuantGraph, core: str = "", levels: int = 0, choice: Choice | None = None) -> Plan:
@@ -208,10 +209,10 @@ class _Bounds:
         self.network = network
         self.frame = schedule.Simulation(network)
         self._segments: dict[tuple[int | None, int | None], tuple[int, int, int]] = {}
-        # Of the input, then of every node's output; one of them is the network's.
+        # Of the input, then of every node's output; some of them are the network's.
         keys = [network.input, *(node.output for node in network.nodes)]
         self._row_bytes = np.array([row_bytes(network.maps[key]) for key in keys], np.int64)
-        self._output = keys.index(network.output)
+        self._outputs = [keys.index(key) for key in network.outputs]
         held = [self.frame.needed[node.output] for node in network.nodes]
         # By node: bytes of its output, held whole.
         self._whole = [int(size) for size in held * self._row_bytes[1:]]
@@ -244,15 +245,16 @@ class _Bounds:
                 heapq.heappush(heap, (self.exact(cuts), rank, True, cuts))
 
     def _segment(self, start: int | None, end: int | None) -> tuple[int, int, int]:
-        """Bytes alive at its worst moment, of the map it begins with, of the map it ends with."""
+        """Bytes alive at its worst moment, of the map it begins with, of the maps it ends with."""
         if (start, end) not in self._segments:
             moments, network = self.frame.moments(start, end), self.network
             first = 0 if start is None else start + 1
             sizes = moments.rows * self._row_bytes[first : first + len(moments.rows)]
+            sizes += -sizes % ALIGNMENT
             gathered = [sum_bytes(network, network.nodes[first + at]) for at in moments.sums]
             worst = (moments.alive @ np.array([*sizes, *gathered], np.int64)).max()
-            at = self._output - first if end is None else len(sizes) - 1
-            self._segments[start, end] = int(worst), int(sizes[0]), int(sizes[at])
+            last = [at - first for at in self._outputs] if end is None else [len(sizes) - 1]
+            self._segments[start, end] = int(worst), int(sizes[0]), sum(int(sizes[at]) for at in last)
         return self._segments[start, end]
 
 
@@ -263,7 +265,7 @@ def _pairs(cuts: frozenset[int]) -> Iterator[tuple[int | None, int | None]]:
 
 def _buffers(network: Network, made: Schedule) -> dict[tuple[str, int], Buffer]:
     buffers = {
-        ("map", key): Buffer(made.rows[key] * row_bytes(map_), made.live[key])
+        ("map", key): Buffer(_aligned(made.rows[key] * row_bytes(map_)), made.live[key])
         for key, map_ in network.maps.items()
         if made.live[key]
     }

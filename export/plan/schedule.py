@@ -15,12 +15,13 @@ than :data:`MAX_CALLS` a frame, however small its file is, is refused.
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from export.plan.nodes import GATHERS, SUMS, Network, Node, window
+from export.plan.nodes import GATHERS, PAIRS, SUMS, Network, Node, window
 from loggrad_tf.errors import LogGradError
 
 # In a schedule: the next row of the input arrives.
@@ -62,7 +63,7 @@ def make(network: Network, cuts: frozenset[int] = frozenset()) -> Schedule:
 def rows_needed(network: Network) -> dict[int, int]:
     """Map -> rows that somebody reads."""
     needed = dict.fromkeys(network.maps, 0)
-    needed[network.output] = network.maps[network.output].height
+    needed |= {key: network.maps[key].height for key in network.outputs}
     for node in reversed(network.nodes):
         for key, rows in network.rows_read(node, _steps(network, node, needed)).items():
             needed[key] = max(needed[key], rows)
@@ -78,7 +79,7 @@ def _steps(network: Network, node: Node, needed: dict[int, int]) -> int:
 def cut_places(network: Network) -> list[int]:
     """Positions after which exactly one map is still to be read: where a cut costs one whole map."""
     last = {key: position for position, node in enumerate(network.nodes) for key in node.inputs}
-    last[network.output] = len(network.nodes)
+    last |= dict.fromkeys(network.outputs, len(network.nodes))
     places, crossing = [], {network.input} & last.keys()
     for position, node in enumerate(network.nodes[:-1]):
         crossing.add(node.output)
@@ -90,7 +91,7 @@ def cut_places(network: Network) -> list[int]:
 
 def _crossing(network: Network, position: int) -> list[int]:
     made = [network.input, *(node.output for node in network.nodes[: position + 1])]
-    later = {key for node in network.nodes[position + 1 :] for key in node.inputs} | {network.output}
+    later = {key for node in network.nodes[position + 1 :] for key in node.inputs} | {*network.outputs}
     return [key for key in made if key in later]
 
 
@@ -172,11 +173,13 @@ class Simulation:
         # Of each node, all that its calls depend on; what it reads by the distance to the node that makes it.
         self._shapes = [
             (
-                node.kind if node.kind in GATHERS or node.axis == 0 else "",
+                node.kind if node.kind in (*GATHERS, *PAIRS) or node.axis == 0 else "",
                 window(node),
                 tuple(position - self._producer.get(key, -1) for key in node.inputs),
                 network.maps[node.output].height,
                 self.needed[node.output],
+                node.output in network.outputs,
+                _chosen(node),
             )
             for position, node in enumerate(network.nodes)
         ]
@@ -186,7 +189,8 @@ class Simulation:
         node, maps = self.network.nodes[position], self.network.maps
         heights = tuple(maps[key].height for key in node.inputs)
         same = tuple(node.inputs.index(key) for key in node.inputs)
-        key = node.kind == "concat" and node.axis == 0, window(node), heights, same, steps
+        form = node.kind == "concat" and node.axis == 0, node.kind in PAIRS, _chosen(node)
+        key = form, window(node), heights, same, steps
         if key not in _reads:
             if len(_reads) >= READS_KEPT:
                 _reads.clear()
@@ -248,19 +252,19 @@ class Simulation:
         network = self.network
         first, last = 0 if start is None else start + 1, len(network.nodes) if end is None else end + 1
         known = None if start is None else _crossing(network, start)[0]
-        goal = network.output if end is None else _crossing(network, end)[0]
-        calls, _ = self._order(known, [goal], end is not None)
+        goals = network.outputs if end is None else tuple(_crossing(network, end))
+        calls, _ = self._order(known, [] if end is None else [*goals], end is not None)
         keys = [node.output for node in network.nodes[first:last]]
-        return self._trace(calls, [network.input if known is None else known, *keys], known, goal)
+        return self._trace(calls, [network.input if known is None else known, *keys], known, goals)
 
     def _order(
         self, known: int | None, goals: list[int], stop: bool = False
     ) -> tuple[list[int], dict[int, int]]:
-        """Calls that make what is needed of some maps, one after the other, and then of the output.
+        """Calls that make what is needed of some maps, one after the other, and then of the outputs.
 
         Args:
           known: a map that is there from the start; None: the frame begins.
-          stop: the output is left out.
+          stop: the outputs are left out.
         Returns:
           the calls, and the rows made of each map.
         """
@@ -305,21 +309,44 @@ class Simulation:
             take(1)
         else:
             made[known] = self.needed[known]
-        for key in goals if stop else [*goals, network.output]:
+        wanted = [(key, self.needed[key]) for key in goals]
+        for key, rows in wanted if stop else [*wanted, *self._rows_of_outputs]:
             if key == network.input:
-                take(max(self.needed[key], made[key]))
-            elif made[key] < self.needed[key]:
-                demand(key, self.needed[key])
+                take(max(rows, made[key]))
+            elif made[key] < rows:
+                demand(key, rows)
         return calls, made
 
+    @functools.cached_property
+    def _rows_of_outputs(self) -> list[tuple[int, int]]:
+        """The outputs, by how many rows of them are wanted next: of several the one that the fewest rows of
+        the input make."""
+        network = self.network
+        if len(network.outputs) == 1:
+            return [(network.output, self.needed[network.output])]
+        known = {network.input: list(range(1, network.maps[network.input].height + 1))}
+        for position, node in enumerate(network.nodes):
+            rows: list[int] = []
+            most = 1
+            for step in self._wants[position]:
+                most = max([most, *(known[key][upto - 1] for key, upto in step)])
+                rows.append(most)
+            known[node.output] = [most] * network.maps[node.output].height if node.kind in GATHERS else rows
+        ranked = [
+            (rows, place, row + 1)
+            for place, key in enumerate(network.outputs)
+            for row, rows in enumerate(known[key])
+        ]
+        return [(network.outputs[place], row) for _, place, row in sorted(ranked)]
+
     def _trace(
-        self, calls: list[int], keys: list[int], known: int | None = None, goal: int | None = None
+        self, calls: list[int], keys: list[int], known: int | None = None, goals: Sequence[int] = ()
     ) -> Trace:
         """First write and last read of every row of some maps.
 
         Args:
           known: a map all rows of which are there before the first call.
-          goal: a map that is read after the last call.
+          goals: maps that are read after the last call.
         """
         network, end = self.network, len(calls)
         called = np.array(calls, np.int64)
@@ -341,17 +368,22 @@ class Simulation:
                     written = np.full(network.maps[key].height, written[-1])
             read = written.copy()
             for reader in self._readers[key]:
-                later = end if key == goal else None
+                later = end if key in goals else None
                 _read(read, reader, times[reader.position + 1], later)
-            if key == network.output:
+            if key in network.outputs:
                 read[:] = end
             trace.rows[key] = _held(written, read)
             trace.made[key] = len(written)
             trace.alive[key] = _covered(written, read, end + 1)
         for position, (first, last) in trace.gathering.items():
-            if network.nodes[position].kind == "reflow":
+            if network.nodes[position].kind not in SUMS:
                 trace.alive[network.nodes[position].output][first : last + 1] = True
         return trace
+
+
+def _chosen(node: Node) -> tuple[Any, ...]:
+    """What decides the rows that a node reads beside its window."""
+    return (*node.op.picks[:1], *node.op.between[:1])
 
 
 def _read(read: np.ndarray, reader: _Reads, times: np.ndarray, later: int | None) -> None:

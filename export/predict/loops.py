@@ -9,7 +9,7 @@ kernel was chosen for.
 from collections.abc import Callable, Mapping
 
 from export.plan.kernels import VARIANTS, Kernel
-from export.plan.nodes import GATHERS, WINDOWS, Map, Network, Node
+from export.plan.nodes import GATHERS, PAIRS, WINDOWS, Map, Network, Node
 
 # Of lg_conv_row_dsp.c: channels of a group, quads of the scratch buffer.
 GROUP, SCRATCH = 16, 64
@@ -59,6 +59,8 @@ class _Shape:
 
 
 def _conv(s: _Shape) -> Counts:
+    if s.op.is_wide:
+        return _wide(s)
     if s.kernel.variant == "dsp":
         return _conv_dsp(s)
     if s.kernel.variant == "mve":
@@ -79,6 +81,17 @@ def _conv(s: _Shape) -> Counts:
             f"pooled_{label}": passes if pooled else 0,
         }
     return found
+
+
+def _wide(s: _Shape) -> Counts:
+    (kh, kw), depth = s.op.kernel, 1 if s.node.kind == "depthwise" else s.source.channels
+    runs = kw if s.op.dilation[1] > 1 or s.node.kind == "depthwise" else 1
+    return {
+        "output": s.outputs,
+        "line": s.outputs * kh,
+        "run": s.outputs * kh * runs,
+        "tap": s.outputs * kh * kw * depth,
+    }
 
 
 def _conv_dsp(s: _Shape) -> Counts:
@@ -167,6 +180,8 @@ def _table_conv(s: _Shape) -> Counts:
 
 def _depthwise(s: _Shape) -> Counts:
     (kh, kw), channels = s.op.kernel, s.out.channels
+    if s.op.is_wide:
+        return _wide(s)
     if s.kernel.variant == "mve":
         return {"output": s.outputs, "tap": s.outputs * kh * kw}
     lines = s.rows * channels
@@ -223,7 +238,7 @@ def _pool(s: _Shape) -> Counts:
     down = _inside(s.made, sh, top, kh, s.source.height)
     pixels, channels = s.made * s.out.width, s.out.channels
     lines, taps = down * s.out.width, down * across
-    quads, ones = (channels // 4, channels % 4) if s.wide else (0, channels)
+    quads, ones = (channels // 4, channels % 4) if s.wide and not s.op.rounds_up else (0, channels)
     if s.node.kind == "max_pool" and quads and ones:  # the last four once more
         quads, ones = quads + 1, 0
     found: Counts = {
@@ -232,7 +247,7 @@ def _pool(s: _Shape) -> Counts:
         "one_line": lines * ones,
         "one_tap": taps * ones,
     }
-    if s.wide:
+    if s.wide and not s.op.rounds_up:
         askew = quads if channels % 4 else 0
         found |= {
             "quad": pixels * quads,
@@ -262,6 +277,25 @@ def _mean(s: _Shape) -> Counts:
 
 def _values(s: _Shape) -> Counts:
     return {"value": s.outputs}
+
+
+def _pairs(s: _Shape) -> Counts:
+    return {"value": s.outputs, "pixel": s.rows * s.out.width}
+
+
+def _select(s: _Shape) -> Counts:
+    channels = s.op.picks[2]
+    assert isinstance(channels, range)
+    pixels = s.rows * s.out.width
+    if channels.step != 1 and len(channels) > 1:
+        return {"copy": 0, "copied_word": 0, "copied_byte": 0, "pixel": pixels, "value": s.outputs}
+    return {"pixel": pixels, "value": 0} | _copied(s, [s.out.channels] * pixels)
+
+
+def _scattered(s: _Shape) -> Counts:
+    """Of a map whose values go elsewhere in another, or to sums."""
+    pixels = s.rows * s.source.width
+    return {"pixel": pixels, "value": pixels * s.source.channels, "made": s.out.height * s.out.pixels}
 
 
 def _add(s: _Shape) -> Counts:
@@ -324,4 +358,9 @@ _FUNCTIONS: Mapping[str, Callable[[_Shape], Counts]] = {
     "concat": _concat,
     "reflow": _reflow,
     **dict.fromkeys(("mul", "lookup", "softmax"), _values),
+    "select": _select,
+    "bilinear": _pairs,
+    "transpose": _scattered,
+    "reduce": _scattered,
+    **dict.fromkeys(PAIRS, _pairs),
 }

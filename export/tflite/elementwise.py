@@ -4,80 +4,57 @@ import math
 
 import numpy as np
 
+from export.tflite import pairs
 from export.tflite.file import MAX_SIDE, Operator
 from export.tflite.lookup import scalar
 from export.tflite.ops import ACCUMULATOR_MAX, Fields, Reader
 from export.tflite.quant_graph import INT8_MIN, Tensor
 
-ADD_SHIFT = 20
 
-
-def _operands(reader: Reader, op: Operator, out: Tensor) -> int | None:
-    """The place of the constant among two operands, None if there is none; shapes checked."""
-    reader.count(op, 2)
-    constants = [
-        i for i, index in enumerate(op.inputs) if index >= 0 and reader.file.raw(index).data is not None
-    ]
-    if len(constants) == 2:
-        raise reader.fail("both operands are constants: convert the model again")
-    place = constants[0] if constants else None
-    sources = [reader.read(op, i) for i in range(2) if i != place]
-    if any(source.shape != out.shape for source in sources):
-        shapes = " and ".join(str(list(source.shape)) for source in sources)
-        raise reader.fail(f"shapes {shapes} become {list(out.shape)}: broadcasting is not supported")
-    return place
-
-
-def _constant(reader: Reader, index: int, out: Tensor) -> np.ndarray:
-    """int8 values of a constant operand: one, one per channel, or one per element."""
-    values = reader.file.constant(index, "int8")
+def _plain_constant(reader: Reader, op: Operator, out: Tensor, place: int) -> np.ndarray | None:
+    """int8 values of a constant operand: one, one per channel, or one per element; None if it broadcasts."""
+    values = reader.file.constant(op.inputs[place], "int8")
     shape = values.shape
     trimmed = shape[next((i for i, n in enumerate(shape) if n != 1), len(shape)) :]
     whole = (1,) * (len(out.shape) - len(trimmed)) + trimmed
-    fits = values.size == 1 or trimmed == out.shape[-1:] or whole == out.shape
-    if len(shape) > len(out.shape) + 1 or not fits:
-        raise reader.fail(
-            f"constant of shape {list(shape)}, needs one value, one per channel or one per element of"
-            f" {list(out.shape)}"
-        )
-    return values.reshape(-1)
+    plain = values.size == 1 or trimmed == out.shape[-1:] or whole == out.shape
+    same = reader.read(op, 1 - place).shape == out.shape and len(shape) <= len(out.shape) + 1
+    return values.reshape(-1) if plain and same else None
 
 
 def add(reader: Reader, op: Operator, out: Tensor) -> Fields:
     """Of two activations, or of one and a constant."""
-    options, place = reader.options(op), _operands(reader, op, out)
-    quantization = [reader.file.one_scale(index) for index in op.inputs]
-    (a, _), (b, _) = quantization
-    twice = 2 * max(a, b)
-    scales = [a / twice, b / twice, twice / (2**ADD_SHIFT * out.scale)]
-    if scales[2] >= 1:
-        raise reader.fail("output scale is too small for the sum of its inputs")
-    clamp = reader.clamp(options.fusedActivationFunction, out)
+    options, place = reader.options(op), pairs.constant_place(reader, op)
     if place is None:
-        return {"scales": tuple(reader.fixed(s) for s in scales)} | clamp
-    values = _constant(reader, op.inputs[place], out)
+        if any(reader.read(op, i).shape != out.shape for i in range(2)):
+            return pairs.added(reader, op, out)
+        scales = tuple(pairs.sum_scales(reader, op, out)[1])
+        return {"scales": scales} | reader.clamp(options.fusedActivationFunction, out)
+    values = _plain_constant(reader, op, out, place)
+    if values is None:
+        return pairs.added(reader, op, out)
+    twice, fixed = pairs.sum_scales(reader, op, out)
     if values.size == 1:
         return scalar(reader, op, out, twice / out.scale, (op.inputs[place], int(values[0])))
     if place == 0:
-        scales[:2] = scales[1], scales[0]
+        fixed[:2] = fixed[1], fixed[0]
     return {
         "kind": "add_constant",
         "inputs": (op.inputs[1 - place],),
-        "scales": tuple(reader.fixed(s) for s in scales),
+        "scales": tuple(fixed),
         "constant": values,
-        "value": quantization[place][1],
-    } | clamp
+        "value": reader.file.one_scale(op.inputs[place])[1],
+    } | reader.clamp(options.fusedActivationFunction, out)
 
 
 def mul(reader: Reader, op: Operator, out: Tensor) -> Fields:
-    """By a constant."""
-    options, place = reader.options(op), _operands(reader, op, out)
-    if place is None:
-        raise reader.fail("the product of two activations is not supported: one factor must be a constant")
+    """Of two activations, or of one and a constant."""
+    options, place = reader.options(op), pairs.constant_place(reader, op)
+    values = None if place is None else _plain_constant(reader, op, out, place)
+    if place is None or values is None:
+        return pairs.product(reader, op, out)
     (a, _), (b, point) = (reader.file.one_scale(op.inputs[i]) for i in (1 - place, place))
-    values = _constant(reader, op.inputs[place], out)
-    with np.errstate(over="ignore", under="ignore"):  # TFLite multiplies and divides in float32 here
-        ratio = float(np.float32(a) * np.float32(b) / np.float32(out.scale))
+    ratio = pairs.float32_ratio(a, b, out)
     clamp = reader.clamp(options.fusedActivationFunction, out)
     if values.size == 1:
         return scalar(reader, op, out, ratio, (op.inputs[place], int(values[0])))
@@ -137,8 +114,8 @@ def pad(reader: Reader, op: Operator, out: Tensor) -> Fields:
 def softmax(reader: Reader, op: Operator, out: Tensor) -> Fields:
     reader.count(op, 1)
     source = reader.read(op)
-    if source.shape != out.shape or out.size != out.shape[-1]:
-        raise reader.fail(f"shape {list(source.shape)}: softmax over one vector is supported")
+    if source.shape != out.shape:
+        raise reader.fail(f"shape {list(source.shape)} becomes {list(out.shape)}")
     if (out.scale, out.zero_point) != (1 / 256, INT8_MIN):
         raise reader.fail("output must have scale 1/256 and zero point -128")
     beta = np.float32(reader.options(op).beta)

@@ -24,10 +24,13 @@ MAX_TENSORS = 65536
 # Inputs and outputs of all operators together.
 MAX_LINKS = 1 << 18
 MAX_RANK = 8
+MAX_OUTPUTS = 32
 MAX_VERSION = 16
 # Bytes read from the file, what is shared counted every time.
 MAX_READ_BYTES = 2 * MAX_FILE_BYTES
 SCALE_LIMITS = (1e-20, 1e20)
+# From an int8 value to the uint8 one.
+OFFSET = 128
 
 _OPCODES = {v: k for k, v in vars(schema.BuiltinOperator).items() if isinstance(v, int)}
 _TYPES = {v: k.lower() for k, v in vars(schema.TensorType).items() if isinstance(v, int)}
@@ -39,14 +42,20 @@ _OPTIONS = {
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "FULLY_CONNECTED": "FullyConnectedOptions",
     "LEAKY_RELU": "LeakyReluOptions",
+    "MAXIMUM": "MaximumMinimumOptions",
+    "MINIMUM": "MaximumMinimumOptions",
     "MAX_POOL_2D": "Pool2DOptions",
     "MEAN": "ReducerOptions",
     "MUL": "MulOptions",
     "PACK": "PackOptions",
     "RESHAPE": "ReshapeOptions",
+    "RESIZE_BILINEAR": "ResizeBilinearOptions",
+    "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions",
     "SOFTMAX": "SoftmaxOptions",
     "SQUEEZE": "SqueezeOptions",
     "STRIDED_SLICE": "StridedSliceOptions",
+    "SUB": "SubOptions",
+    "UNPACK": "UnpackOptions",
 }
 
 
@@ -80,13 +89,15 @@ class RawTensor:
 
 
 class TfliteFile:
-    """One subgraph of one input and one output.
+    """One subgraph of one input and up to :data:`MAX_OUTPUTS` outputs.
 
-    ``at`` says in errors what is being read; the reader of operators moves it.
+    ``at`` says in errors what is being read; the reader of operators moves it. ``unsigned`` makes uint8
+    tensors int8 ones: values and zero points less 128.
     """
 
     def __init__(self, data: bytes, where: str) -> None:
         self.where = self.at = where
+        self.unsigned = False
         self._model = schema.Model.GetRootAs(bytearray(data), 0)
         self._tensors: dict[int, RawTensor] = {}
         self._read_bytes = 0
@@ -95,16 +106,18 @@ class TfliteFile:
         if self._model.SubgraphsLength() != 1:
             raise self.fail(f"{self._model.SubgraphsLength()} subgraphs, one is supported")
         self._sub = self._model.Subgraphs(0)
-        if self._sub.InputsLength() != 1 or self._sub.OutputsLength() != 1:
+        if self._sub.InputsLength() != 1 or not 1 <= self._sub.OutputsLength() <= MAX_OUTPUTS:
             raise self.fail(
-                f"{self._sub.InputsLength()} inputs, {self._sub.OutputsLength()} outputs: needs one each"
+                f"{self._sub.InputsLength()} inputs, {self._sub.OutputsLength()} outputs: needs one input"
+                f" and 1 to {MAX_OUTPUTS} outputs"
             )
         if self._sub.OperatorsLength() > MAX_OPERATORS or self._sub.TensorsLength() > MAX_TENSORS:
             raise self.fail(
                 f"{self._sub.OperatorsLength()} operators, {self._sub.TensorsLength()} tensors:"
                 f" at most {MAX_OPERATORS} and {MAX_TENSORS}"
             )
-        self.input, self.output = int(self._sub.Inputs(0)), int(self._sub.Outputs(0))
+        self.input = int(self._sub.Inputs(0))
+        self.outputs = tuple(int(self._sub.Outputs(i)) for i in range(self._sub.OutputsLength()))
         self._links = 0
         self.operators = [self._operator(index) for index in range(self._sub.OperatorsLength())]
 
@@ -197,7 +210,8 @@ class TfliteFile:
             raise self.fail(f"tensor {index} has {count} scales and {found.ZeroPointLength()} zero points")
         self._spend(12 * count)
         scales, points = found.ScaleAsNumpy().astype(np.float64), found.ZeroPointAsNumpy().astype(np.int64)
-        axis = int(found.QuantizedDimension())
+        # Of a vector, or of one scale, it says nothing.
+        axis = 0 if sides == 1 or count == 1 else int(found.QuantizedDimension())
         if axis < 0 or axis >= max(sides, 1):
             raise self.fail(f"tensor {index} is quantised along axis {axis} of {sides}")
         if count != 1 and (sides == 0 or count != packed.Shape(axis)):
@@ -215,7 +229,8 @@ class TfliteFile:
     def constant(self, index: int, dtype: str) -> np.ndarray:
         """The values of a constant tensor."""
         tensor = self.raw(index)
-        if tensor.dtype != dtype:
+        shifted = self.unsigned and dtype == "int8" and tensor.dtype == "uint8"
+        if tensor.dtype != dtype and not shifted:
             raise self.fail(
                 f"constant tensor {index} is {tensor.dtype}, needs {dtype}: quantise all of the model"
             )
@@ -228,7 +243,8 @@ class TfliteFile:
                 f"tensor {index} of shape {shape} needs {size} B, the file holds {len(tensor.data)}"
             )
         self._spend(size)
-        return np.frombuffer(tensor.data.tobytes(), np.dtype(dtype).newbyteorder("<")).reshape(shape)
+        values = np.frombuffer(tensor.data.tobytes(), np.dtype(dtype).newbyteorder("<")).reshape(shape)
+        return values ^ np.int8(-128) if shifted else values
 
     def integers(self, index: int) -> np.ndarray:
         """A constant of int32 or int64."""
@@ -241,7 +257,8 @@ class TfliteFile:
             raise self.fail(f"tensor {index} is not quantised: quantise all of the model")
         if not np.all((tensor.scales > SCALE_LIMITS[0]) & (tensor.scales < SCALE_LIMITS[1])):
             raise self.fail(f"tensor {index} has a scale that is not a number between {SCALE_LIMITS}")
-        return tensor.scales, tensor.zero_points
+        shift = OFFSET if self.unsigned and tensor.dtype == "uint8" else 0
+        return tensor.scales, tensor.zero_points - shift
 
     def one_scale(self, index: int) -> tuple[float, int]:
         """Scale and zero point of an int8 tensor quantised as a whole."""
@@ -250,11 +267,16 @@ class TfliteFile:
             raise self.fail(f"tensor {index} needs one scale and one zero point from -128 to 127")
         return float(scale[0]), int(point[0])
 
+    @property
+    def value_type(self) -> str:
+        """Of activations."""
+        return "uint8" if self.unsigned else "int8"
+
     def activation(self, index: int) -> Tensor:
         """An int8 tensor that is computed, of batch 1."""
         tensor = self.raw(index)
         shape = list(tensor.shape)
-        if tensor.dtype != "int8":
+        if tensor.dtype != self.value_type:
             raise self.fail(
                 f"tensor {index} is {tensor.dtype}, needs int8: convert with int8 input and output"
             )

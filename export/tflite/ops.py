@@ -107,6 +107,12 @@ class Reader:
         return {"low": max(low, INT8_MIN), "high": min(high, INT8_MAX)}
 
 
+def sides(tensor: Tensor) -> tuple[int, int, int]:
+    """Rows, columns, channels; those that a tensor lacks are one."""
+    height, width, channels = (1,) * (3 - len(tensor.shape)) + tensor.shape
+    return height, width, channels
+
+
 def window(
     reader: Reader,
     options: Any,
@@ -135,6 +141,16 @@ def window(
     return {"kernel": kernel, "stride": stride, "dilation": dilation, "before": (*before, 0)}
 
 
+def _weights(reader: Reader, op: Operator) -> np.ndarray:
+    """int8; of a uint8 network without their zero point, int16 where they need nine bits."""
+    weights = reader.file.constant(op.inputs[1], "int8")
+    if not reader.file.unsigned:
+        return weights
+    wide = weights.astype(np.int16) - reader.file.one_scale(op.inputs[1])[1]
+    fits = wide.min() >= INT8_MIN and wide.max() <= INT8_MAX
+    return wide.astype(np.int8 if fits else np.int16)
+
+
 def _weighted(
     reader: Reader, op: Operator, source: Tensor, out: Tensor, weights: np.ndarray, axis: int
 ) -> tuple[np.ndarray | None, list[float], tuple[int, ...]]:
@@ -144,7 +160,7 @@ def _weighted(
     if reader.channels > MAX_CHANNELS:
         raise reader.fail(f"more than {MAX_CHANNELS} output channels")
     scale, points = reader.file.quantization(op.inputs[1])
-    if np.any(points != 0):
+    if np.any(points != 0) and not reader.file.unsigned:
         raise reader.fail("weights have a zero point other than 0")
     if len(scale) not in (1, channels):
         raise reader.fail(f"{len(scale)} weight scales for {channels} channels")
@@ -173,7 +189,7 @@ def convolution(reader: Reader, op: Operator, out: Tensor) -> Fields:
     if -1 in op.inputs:  # TFLite demands a bias of CONV_2D, and of any input that is counted
         raise reader.fail("an input is left out: convert the model again")
     source, options = reader.read(op), reader.options(op)
-    weights = reader.file.constant(op.inputs[1], "int8")
+    weights = _weights(reader, op)
     if weights.ndim != 4:
         raise reader.fail(f"weights have shape {list(weights.shape)}, need four sides")
     depthwise = op.code == "DEPTHWISE_CONV_2D"
@@ -208,7 +224,7 @@ def convolution(reader: Reader, op: Operator, out: Tensor) -> Fields:
 def dense(reader: Reader, op: Operator, out: Tensor) -> Fields:
     reader.count(op, 2, 3)
     source, options = reader.read(op), reader.options(op)
-    weights = reader.file.constant(op.inputs[1], "int8")
+    weights = _weights(reader, op)
     if weights.ndim != 2 or weights.shape != (out.size, source.size):
         raise reader.fail(
             f"weights {list(weights.shape)} do not fit {source.size} inputs, {out.size} outputs"
@@ -248,23 +264,33 @@ def pool(reader: Reader, op: Operator, out: Tensor) -> Fields:
     if op.code == "AVERAGE_POOL_2D" and kernel[0] * kernel[1] > MAX_MEAN_PIXELS:
         raise reader.fail(f"mean over {kernel[0] * kernel[1]} pixels: at most {MAX_MEAN_PIXELS}")
     fields = window(reader, options, source, out, kernel, (1, 1))
+    fields["rounds_up"] = reader.file.unsigned and op.code == "AVERAGE_POOL_2D"
     return fields | reader.clamp(options.fusedActivationFunction, out)
 
 
 def mean(reader: Reader, op: Operator, out: Tensor) -> Fields:
+    """Over any sides but the batch; over rows and columns it is a kind of its own."""
     reader.count(op, 2)
     source, options = reader.read(op), reader.options(op)
-    height, width, channels = reader.map_of(source)
-    found = reader.file.constant(op.inputs[1], "int32").reshape(-1)[:5].tolist()
-    axes = sorted(a + 4 if a < 0 else a for a in found)
-    if axes != [1, 2] or out.shape != ((1, 1, channels) if options.keepDims else (channels,)):
-        raise reader.fail(f"mean over axes {axes}: the mean over height and width (axes 1, 2) is supported")
+    rank = 1 + len(source.shape)
+    found = reader.file.constant(op.inputs[1], "int32").reshape(-1)[: rank + 1].tolist()
+    axes = sorted({a + rank if a < 0 else a for a in found})
+    if not axes or not 0 < axes[0] <= axes[-1] < rank:
+        raise reader.fail(f"mean over axes {found} of {rank}: the batch cannot be among them")
+    kept = [1 if i in axes else n for i, n in enumerate(source.shape, 1)]
+    shape = kept if options.keepDims else [n for i, n in enumerate(source.shape, 1) if i not in axes]
+    if list(out.shape) != shape:
+        raise reader.fail(f"mean over axes {axes}: output is {list(out.shape)}, the operator gives {shape}")
     base = reader.fixed(source.scale / out.scale)
-    pixels = height * width
+    pixels = source.size // math.prod(kept)
     if pixels > MAX_MEAN_PIXELS:
         raise reader.fail(f"mean over {pixels} pixels: at most {MAX_MEAN_PIXELS}")
     shift = min(pixels.bit_length() - 1, 32, 31 + base.shift)
     scale = Scale((base.multiplier << shift) // pixels, base.shift - shift)
     if 256 * pixels << max(scale.shift, 0) > ACCUMULATOR_MAX:
         raise reader.fail("sums times their scale leave 32 bits: the output scale is too small")
-    return {"scales": (scale,)}
+    whole = [1] * (4 - rank) + kept
+    if whole == [1, 1, source.shape[-1]]:
+        return {"scales": (scale,)}
+    steps = tuple(math.prod(whole[i + 1 :]) if whole[i] > 1 else 0 for i in range(3))
+    return {"kind": "reduce", "scales": (scale,), "steps": steps}

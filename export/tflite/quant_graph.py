@@ -46,22 +46,41 @@ class Tensor:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Operand:
+    """One of two operands that broadcast: a side of 1 is repeated along the output's.
+
+    Attributes:
+      shape: rows, columns, channels.
+      zero_point: of its values.
+      constant: int8 of that shape; None for an activation.
+    """
+
+    shape: tuple[int, int, int]
+    zero_point: int
+    constant: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Op:
     """One operator, ready to be emitted.
 
     Attributes:
       index: position in the file, the number error messages and layer names carry.
       kind: conv depthwise dense add add_constant mul concat pad max_pool avg_pool mean reshape
-        lookup softmax.
-      inputs: tensor indices of the activations (two for ``add``, any number for ``concat``).
+        lookup softmax; of two operands: sum difference product maximum minimum prelu;
+        select bilinear transpose reduce.
+      inputs: tensor indices of the activations (two for ``add``, any number for ``concat``, those of
+        ``operands`` that are none of constants).
       output: tensor index.
       low, high: clamp of the output (fused activation), in output units.
       kernel, stride, dilation: rows, columns.
       before: padding or pad amounts ahead of the map: rows, columns, channels.
-      weights: int8; conv [O][kh][kw][I], depthwise [kh][kw][O], dense [O][I].
+      weights: int8, or int16 from -255 to 255 (of a uint8 network); conv [O][kh][kw][I],
+        depthwise [kh][kw][O], dense [O][I].
       bias: int32 [O] or None.
       scales: per channel (conv, depthwise, dense), or one (dense, mean, mul), or
-        activation a, b, out (add, add_constant: b is the constant).
+        activation a, b, out (add, add_constant: b is the constant; sum, difference), or below zero the
+        second of two (prelu).
       reach: conv, depthwise, dense: per output channel 256 sum |w| + |bias|, below 2^31: no sum of
         raw int8 inputs and a bias with the input's zero point folded in is larger.
       table: softmax: exp(-scale beta (255 - i)), float32 [256];
@@ -70,6 +89,14 @@ class Op:
         channel, or one per element of the map.
       value: pad value; zero point of the constant (add_constant).
       axis: concat: the side of ``Tensor.shape`` along which the inputs follow each other.
+      operands: both, of an operator that broadcasts.
+      picks: select: of the input's rows, columns and channels those that the output has, in its order.
+      between: bilinear: of each row, and of each column, of the output the input's before and behind it,
+        and 2^10 times how far it is from the first.
+      steps: transpose, reduce: how far apart neighbours of the input's rows, columns and channels lie
+        in the output; 0: they are summed.
+      part: which output of the operator it makes.
+      rounds_up: avg_pool: halves go up, not away from zero (of a uint8 network).
     """
 
     index: int
@@ -90,21 +117,44 @@ class Op:
     constant: np.ndarray | None = None
     value: int = 0
     axis: int = 0
+    operands: tuple[Operand, ...] = ()
+    picks: tuple[range | tuple[int, ...], ...] = ()
+    between: tuple[tuple[tuple[int, int, int], ...], ...] = ()
+    steps: tuple[int, ...] = ()
+    part: int = 0
+    rounds_up: bool = False
+
+    @property
+    def is_wide(self) -> bool:
+        """Have its weights nine bits?"""
+        return self.weights is not None and self.weights.dtype == np.int16
 
     @property
     def name(self) -> str:
-        return f"l{self.index:02d}_{self.kind}"
+        return f"l{self.index:02d}_{self.kind}" + (f"_{self.part}" if self.part else "")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class QuantGraph:
-    """A network of int8 operators in execution order."""
+    """A network of int8 operators in execution order.
+
+    Attributes:
+      output: the first, of which the class is told.
+      others: further outputs.
+      unsigned: the file is quantised to uint8: its values less 128 are those of this graph.
+    """
 
     tensors: dict[int, Tensor]
     ops: tuple[Op, ...]
     input: int
     output: int
     sha256: str
+    others: tuple[int, ...] = ()
+    unsigned: bool = False
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        return self.output, *self.others
 
     def macs(self, op: Op) -> int:
         """Multiply-accumulates of conv, depthwise and dense; sums, products or window reads of the others."""
@@ -116,9 +166,9 @@ class QuantGraph:
             return out.size * window
         if op.kind == "dense":
             return out.size * self.tensors[op.inputs[0]].size
-        if op.kind == "mean":
+        if op.kind in ("mean", "reduce"):
             return self.tensors[op.inputs[0]].size
-        return out.size if op.kind in ("add", "add_constant", "mul") else 0
+        return out.size if op.operands or op.kind in ("add", "add_constant", "mul") else 0
 
 
 def quantize_scale(real: float) -> Scale:

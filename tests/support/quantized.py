@@ -31,6 +31,7 @@ FIRST_VERSION = (
     BUILTIN.EXPAND_DIMS,
     BUILTIN.HARD_SWISH,
     BUILTIN.RELU_N1_TO_1,
+    BUILTIN.PRELU,
 )
 
 
@@ -256,16 +257,23 @@ class Net:
         return self.operator(BUILTIN.SOFTMAX, OPTIONS.SoftmaxOptions, options, [x], out)
 
     def operator(self, code: int, kind: int, options: Any, inputs: list[int], out: int) -> int:
+        return self.operators_of(code, kind, options, inputs, [out])[0]
+
+    def operators_of(
+        self, code: int, kind: int, options: Any, inputs: list[int], outs: list[int]
+    ) -> list[int]:
+        """One operator of several outputs."""
         if code not in self.codes:
             self.codes.append(code)
         made = schema.OperatorT()
         made.opcodeIndex = self.codes.index(code)
-        made.inputs, made.outputs = np.array(inputs, np.int32), np.array([out], np.int32)
+        made.inputs, made.outputs = np.array(inputs, np.int32), np.array(outs, np.int32)
         made.builtinOptionsType, made.builtinOptions = kind, options
         self.operators.append(made)
-        if self.calibrated and self.tensors[inputs[0]].type == self.tensors[out].type:
+        data = next((i for i in inputs if self.tensors[i].buffer == 0), inputs[0])
+        if self.calibrated and self.tensors[data].type == self.tensors[outs[0]].type:
             self._evaluate(made)
-        return out
+        return outs
 
     def shape(self, x: int) -> tuple[int, ...]:
         return tuple(int(n) for n in self.tensors[x].shape[1:])
@@ -276,13 +284,15 @@ class Net:
     def like(self, x: int, shape: tuple[int, ...]) -> int:
         return self.tensor(shape, self.scale(x), int(self.tensors[x].quantization.zeroPoint[0]))
 
-    def flatbuffer(self, output: int) -> bytes:
-        return self._packed(self.operators, [self.source], output)
+    def flatbuffer(self, output: int | list[int]) -> bytes:
+        """The model of one output, or of several."""
+        outputs = output if isinstance(output, list) else [output]
+        return self._packed(self.operators, [self.source], outputs)
 
-    def _packed(self, operators: list[Any], inputs: list[int], output: int) -> bytes:
+    def _packed(self, operators: list[Any], inputs: list[int], outputs: list[int]) -> bytes:
         graph = schema.SubGraphT()
         graph.tensors, graph.operators, graph.name = self.tensors, operators, b"main"
-        graph.inputs, graph.outputs = np.array(inputs, np.int32), np.array([output], np.int32)
+        graph.inputs, graph.outputs = np.array(inputs, np.int32), np.array(outputs, np.int32)
         model = schema.ModelT()
         model.version, model.subgraphs, model.buffers = 3, [graph], self.buffers
         model.operatorCodes = []
@@ -297,21 +307,22 @@ class Net:
 
     def _evaluate(self, made: Any) -> None:
         """The random images' values behind one operator, by the reference kernels."""
-        out = int(made.outputs[0])
+        outs = [int(i) for i in made.outputs]
         inputs = sorted({int(i) for i in made.inputs if self.tensors[i].buffer == 0})
         interpreter = Interpreter(
-            model_content=self._packed([made], inputs, out),
+            model_content=self._packed([made], inputs, outs),
             experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
             num_threads=1,
         )
         interpreter.allocate_tensors()
-        found = []
+        found: list[list[np.ndarray]] = []
         for image in range(IMAGES):
             for i in inputs:
                 interpreter.set_tensor(i, self.values[i][image])
             interpreter.invoke()
-            found.append(interpreter.get_tensor(out))
-        self.values[out] = np.stack(found)
+            found.append([interpreter.get_tensor(out) for out in outs])
+        for out, values in zip(outs, zip(*found, strict=True), strict=True):
+            self.values[out] = np.stack(values)
 
     def _calibrate(self, out: int) -> int:
         """Give the last operator's output a scale and zero point at which it fills int8."""

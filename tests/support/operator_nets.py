@@ -1,0 +1,231 @@
+"""Random networks of the operators that few networks have: of two operands, moves, means, bytes.
+
+A seed gives one network. Each ends in several outputs, so that every operator streams its own way.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from tests.support.quantized import BUILTIN, OPTIONS, Net
+
+Shape = tuple[int, ...]
+
+
+def start(seed: int, shape: Shape | None = None) -> tuple[Net, np.random.Generator, int]:
+    """A net, its dice, and the map behind a first convolution."""
+    net, draw = Net(seed, calibrated=True), np.random.default_rng(seed)
+    shape = shape or tuple(int(n) for n in draw.integers(4, 12, 3))
+    return net, draw, net.conv(net.input(shape), int(draw.integers(2, 8)), 3, act="none")
+
+
+def pair(net: Net, code: str, a: int, b: int, shape: Shape, act: str = "none") -> int:
+    """ADD, SUB, MUL of two operands that broadcast to ``shape``."""
+    options = {"ADD": schema.AddOptionsT, "SUB": schema.SubOptionsT, "MUL": schema.MulOptionsT}[code]()
+    options.fusedActivationFunction = {"none": 0, "relu": 1, "relu6": 3}[act]
+    scale = net.scale(a) * net.scale(b) * 70 if code == "MUL" else 1.2 * (net.scale(a) + net.scale(b))
+    kind = getattr(OPTIONS, f"{code.capitalize()}Options")
+    return net.operator(getattr(BUILTIN, code), kind, options, [a, b], net.tensor(shape, scale))
+
+
+def pairs(seed: int) -> bytes:
+    """Activations with each other: whole, a row, a column, a pixel, a channel, in both orders; constants."""
+    net, draw, x = start(seed)
+    h, w, c = net.shape(x)
+    outputs = []
+    for code in ("ADD", "SUB", "MUL"):
+        for other in ((h, w, c), (1, w, c), (h, 1, c), (1, 1, c), (h, w, 1)):
+            y = picked(net, x, other) if other != (h, w, c) else net.conv(x, c, 3, act="none")
+            a, b = (x, y) if draw.random() < 0.5 else (y, x)
+            outputs.append(pair(net, code, a, b, (h, w, c), str(draw.choice(["none", "relu", "relu6"]))))
+        fixed = net.constant(
+            draw.integers(-128, 128, (h, 1, 1)).astype(np.int8),
+            [0.03],
+            zero_point=int(draw.integers(-50, 50)),
+        )
+        outputs.append(pair(net, code, *((x, fixed) if draw.random() < 0.5 else (fixed, x)), (h, w, c)))
+    fixed = net.constant(draw.integers(-128, 128, (1, 1, c)).astype(np.int8), [0.03], zero_point=7)
+    return net.flatbuffer([*outputs, pair(net, "SUB", fixed, x, (h, w, c), "relu")])
+
+
+def extremes(seed: int) -> bytes:
+    """MAXIMUM and MINIMUM of activations and constants, and PRELU."""
+    net, draw, x = start(seed)
+    h, w, c = net.shape(x)
+    outputs = []
+    for code in ("MAXIMUM", "MINIMUM"):
+        for other in ((h, w, c), (1, 1, c), (h, 1, 1)):
+            y = picked(net, x, other) if other != (h, w, c) else net.pool(x, "max", 3, 1, same=True)
+            outputs.append(_extreme(net, code, [x, y], (h, w, c)))
+        for shape in ((), (c,), (1, 1, 1, c)):
+            values = np.asarray(draw.integers(-128, 128, shape), np.int8)
+            quantization = net.tensors[x].quantization
+            fixed = net.constant(values, [net.scale(x)], zero_point=int(quantization.zeroPoint[0]))
+            outputs.append(_extreme(net, code, [x, fixed], (h, w, c)))
+    for shape in ((1, 1, c), (h, w, c), (1, 1, 1)):
+        alpha = net.constant(
+            draw.integers(-128, 128, shape).astype(np.int8), [0.01], zero_point=int(draw.integers(-50, 50))
+        )
+        out = net.tensor((h, w, c), net.scale(x) * 0.9)
+        outputs.append(net.operator(BUILTIN.PRELU, OPTIONS.NONE, None, [x, alpha], out))
+    return net.flatbuffer(outputs)
+
+
+def _extreme(net: Net, code: str, operands: list[int], shape: Shape) -> int:
+    options = schema.MaximumMinimumOptionsT()
+    kind = OPTIONS.MaximumMinimumOptions
+    return net.operator(getattr(BUILTIN, code), kind, options, operands, net.like(operands[0], shape))
+
+
+def picked(net: Net, x: int, shape: Shape) -> int:
+    """The first rows, columns and channels of a map."""
+    return sliced(net, x, [(0, n, 1) for n in shape], shape)
+
+
+def sliced(
+    net: Net, x: int, places: list[tuple[int, int, int]], shape: Shape, gone: int = 0, open_ends: int = 0
+) -> int:
+    """STRIDED_SLICE by (begin, end, stride) of each side but the batch."""
+    options = schema.StridedSliceOptionsT()
+    options.beginMask, options.endMask, options.shrinkAxisMask = 1 | open_ends, 1 | open_ends, gone
+    numbers = [
+        net.constant(np.array([first, *column], np.int32))
+        for first, column in zip((0, 1, 1), zip(*places, strict=True), strict=True)
+    ]
+    kind = OPTIONS.StridedSliceOptions
+    return net.operator(BUILTIN.STRIDED_SLICE, kind, options, [x, *numbers], net.like(x, shape))
+
+
+def moves(seed: int) -> bytes:
+    """Slices, parts, resizing to the nearest neighbour."""
+    net, draw, x = start(seed, tuple(int(n) for n in np.random.default_rng(seed).integers(6, 11, 3)))
+    x = net.conv(x, 6, 3)
+    h, w, _ = net.shape(x)
+    outputs = [
+        sliced(net, x, [(1, h - 1, 2), (w - 1, 0, -2), (4, 0, -1)], (-(-(h - 2) // 2), w // 2, 4)),
+        sliced(net, x, [(-3, -1, 1), (0, 9, 1), (1, 6, 3)], (2, min(w, 9), 2)),
+        sliced(net, x, [(2, 3, 1), (0, 0, 1), (0, 0, 1)], (w, 6), gone=2, open_ends=12),
+    ]
+    outputs += parts(net, "SPLIT", x, 3, [2, 2, 2])[::2]
+    outputs += parts(net, "SPLIT_V", x, 1, [2, h - 2])
+    outputs += parts(net, "SPLIT_V", x, 2, [1, w - 1])
+    outputs += [
+        net.conv(y, 3) for y in unpacked(net, sliced(net, x, [(0, 1, 1), (0, w, 1), (0, 6, 1)], (1, w, 6)))
+    ]
+    for corners, centers in ((False, False), (True, False), (False, True)):
+        size = tuple(int(n) for n in draw.integers(2, 24, 2))
+        outputs.append(nearest(net, x, size, corners, centers))
+    return net.flatbuffer([*outputs, net.conv(nearest(net, x, (2 * h, 2 * w)), 3)])
+
+
+def nearest(net: Net, x: int, size: Shape, corners: bool = False, centers: bool = False) -> int:
+    options = schema.ResizeNearestNeighborOptionsT()
+    options.alignCorners, options.halfPixelCenters = corners, centers
+    operands = [x, net.constant(np.array(size, np.int32))]
+    kind = OPTIONS.ResizeNearestNeighborOptions
+    out = net.like(x, (*size, net.shape(x)[2]))
+    return net.operator(BUILTIN.RESIZE_NEAREST_NEIGHBOR, kind, options, operands, out)
+
+
+def bilinear(seed: int) -> bytes:
+    """Resizing to larger and smaller maps, in every mode."""
+    net, draw, x = start(seed)
+    outputs = []
+    for corners, centers in ((False, False), (True, False), (False, True)):
+        for most in (24, 5):
+            options = schema.ResizeBilinearOptionsT()
+            options.alignCorners, options.halfPixelCenters = corners, centers
+            size = tuple(int(n) for n in draw.integers(1, most, 2))
+            operands = [x, net.constant(np.array(size, np.int32))]
+            out = net.like(x, (*size, net.shape(x)[2]))
+            kind = OPTIONS.ResizeBilinearOptions
+            outputs.append(net.operator(BUILTIN.RESIZE_BILINEAR, kind, options, operands, out))
+    return net.flatbuffer([*outputs, net.conv(outputs[0], 3)])
+
+
+def parts(net: Net, code: str, x: int, axis: int, sizes: list[int]) -> list[int]:
+    """SPLIT or SPLIT_V along an axis of the batched shape."""
+    at = net.constant(np.array(axis, np.int32))
+    options = schema.SplitOptionsT() if code == "SPLIT" else schema.SplitVOptionsT()
+    options.numSplits = len(sizes)
+    operands = [at, x] if code == "SPLIT" else [x, net.constant(np.array(sizes, np.int32)), at]
+    outs = []
+    for size in sizes:
+        sides = list(net.shape(x))
+        sides[axis - 1] = size
+        outs.append(net.like(x, tuple(sides)))
+    kind = OPTIONS.SplitOptions if code == "SPLIT" else OPTIONS.SplitVOptions
+    return net.operators_of(getattr(BUILTIN, code), kind, options, operands, outs)
+
+
+def unpacked(net: Net, x: int) -> list[int]:
+    """UNPACK along the rows; each row as a map again."""
+    options = schema.UnpackOptionsT()
+    height, width, channels = net.shape(x)
+    options.num, options.axis = height, 1
+    outs = [net.like(x, (width, channels)) for _ in range(height)]
+    made = net.operators_of(BUILTIN.UNPACK, OPTIONS.UnpackOptions, options, [x], outs)
+    return [net.reshape(y, (1, width, channels)) for y in made]
+
+
+def turned(seed: int) -> bytes:
+    """TRANSPOSE in every order, and MEAN over every choice of sides."""
+    net, draw, x = start(seed)
+    sides = net.shape(x)
+    outputs = []
+    for order in ((1, 3, 2), (2, 1, 3), (2, 3, 1), (3, 1, 2), (3, 2, 1)):
+        operands = [x, net.constant(np.array([0, *order], np.int32))]
+        out = net.like(x, tuple(sides[i - 1] for i in order))
+        kind = OPTIONS.TransposeOptions
+        outputs.append(net.operator(BUILTIN.TRANSPOSE, kind, schema.TransposeOptionsT(), operands, out))
+    outputs.append(net.conv(outputs[2], 3))
+    for axes in ((1,), (2,), (3,), (1, 3), (2, 3), (1, 2, 3)):
+        outputs.append(mean(net, x, axes, keep=True, like=bool(draw.random() < 0.5)))
+    outputs.append(mean(net, mean(net, outputs[3], (3,), like=True), (2,), like=True))
+    return net.flatbuffer(outputs)
+
+
+def mean(net: Net, x: int, axes: Shape, keep: bool = False, like: bool = False) -> int:
+    """Over axes of the batched shape; ``like``: at the input's scale."""
+    sides = [1 if i in axes else n for i, n in enumerate(net.shape(x), 1)]
+    shape = tuple(sides if keep else [n for i, n in enumerate(sides, 1) if i not in axes])
+    options = schema.ReducerOptionsT()
+    options.keepDims = keep
+    out = net.like(x, shape) if like else net.tensor(shape, net.scale(x) * 0.6)
+    operands = [x, net.constant(np.array(axes, np.int32))]
+    return net.operator(BUILTIN.MEAN, OPTIONS.ReducerOptions, options, operands, out)
+
+
+def pixels(seed: int) -> bytes:
+    """Softmax of every pixel of a map, of every row of a sequence."""
+    net, _, x = start(seed)
+    height, width, channels = net.shape(x)
+    outputs = [net.softmax(x), net.softmax(net.reshape(x, (height * width, channels)))]
+    return net.flatbuffer(outputs)
+
+
+def sequence(seed: int) -> bytes:
+    """1-D convolutions over [1, W, C], with a gate of the whole sequence."""
+    net, draw = Net(seed, calibrated=True), np.random.default_rng(seed)
+    width, channels = (int(n) for n in draw.integers((20, 1), (60, 7)))
+    x = net.expand_dims(net.input((width, channels)), 1)
+    x = net.conv(x, 6, (1, 5), (1, 2))
+    x = net.depthwise(x, (1, 3), 1)
+    gate = net.conv(mean(net, x, (1, 2), keep=True), 6, 1)
+    x = pair(net, "MUL", x, gate, net.shape(x))
+    x = net.pad(net.pool(x, "max", (1, 2), (1, 2)), 0, 0, 1, 2)
+    y = net.conv(x, 6, (1, 3), act="none", dilation=(1, 2))
+    x = net.concat([net.add(x, y), net.conv(x, 3, (1, 1))])
+    return net.flatbuffer([net.dense(x, 4), net.softmax(net.reshape(x, net.shape(x)[1:]))])
+
+
+OPERATOR_NETS: dict[str, Callable[[int], bytes]] = {
+    "pairs": pairs,
+    "extremes": extremes,
+    "moves": moves,
+    "bilinear": bilinear,
+    "turned": turned,
+    "pixels": pixels,
+    "sequence": sequence,
+}
