@@ -166,6 +166,12 @@ def measure_core(board: str, work: Path) -> dict[str, Any]:
     if core in VARIANTS:
         slow = probes.repeated("depthwise", 1, multiplier=2)
         kernels["depthwise:lg_depthwise_row"] = _new(bench.image(*slow).symbols, base.symbols)
+    for kind in probes.WIDE:
+        one = probes.repeated(kind, 1, wide=True)
+        image, planned = bench.image(*one), bench.planned(*one)
+        for node, kernel in zip(planned.network.nodes, planned.kernels, strict=True):
+            if node.kind == kind:
+                kernels[costs.cost_name(kind, kernel.function)] = _new(image.symbols, base.symbols)
     for graph, source in probes.fronts():
         fronts[source.cost_name] = _new(bench.image(graph, source, Choice()).symbols, base.symbols)
     binnings: dict[str, Symbols] = {}

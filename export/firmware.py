@@ -173,6 +173,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "outputs": output.size,
         "input_tensor": graph.input,
         "output_tensor": graph.output,
+        "stateful": int(bool(graph.states)),
         "class_names": list(classes),
         "state_bytes": engine.footprint.state,
         "predicted": dataclasses.asdict(engine.footprint),

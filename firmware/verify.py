@@ -216,21 +216,26 @@ class _Tally:
     def add(self, board: channel.Channel, frame: np.ndarray, tensor: np.ndarray) -> None:
         """Run one frame on both sides and compare."""
         scores = self._reference.run(tensor)
+        stateful = self._project.stateful
         if self._frames < MEASURED or not self._layers:
             result = board.classify(frame)
             spent = channel.executed(board, result.ticks)
             self.counts += [spent] if spent else []
+            if stateful and self._layers:  # the board has seen a frame more
+                scores = self._reference.run(tensor)
         if self._layers:
-            result = board.classify(frame, channel.DIGEST if self._order else channel.LAYERS)
+            digest = self._order and not stateful  # a frame that differs cannot be asked for again
+            result = board.classify(frame, channel.DIGEST if digest else channel.LAYERS)
         self.classes.append(result.label)
-        difference, compared = compare(self._project, result, scores, self._reference, self._order)
+        order = () if stateful else self._order
+        difference, compared = compare(self._project, result, scores, self._reference, order)
         if self._layers and not self._order:
             self._order = tuple((piece.layer, len(piece.data)) for piece in result.pieces)
         self.compared += compared
         if difference:
             self.mismatches += 1
             if self.first is None:
-                if not result.pieces:
+                if not result.pieces and not stateful:
                     again = board.classify(frame, channel.LAYERS)
                     exact = compare(self._project, again, scores, self._reference)[0]
                     difference = exact or f"{difference}, but not when it is repeated"

@@ -51,6 +51,7 @@ def emit(plan: Plan, source: Input, classes: tuple[str, ...], command: str, stam
         "CODE_TYPE": source.code_type,
         "OUTPUTS": output.size,
         "FURTHER": _further(plan),
+        "STATEFUL": _STATEFUL if network.states else "",
         "LAYERS": len(memory.layers(plan)),
         "ARENA_BYTES": plan.arena_bytes,
         "STATE_BYTES": state,
@@ -110,6 +111,9 @@ def _code(plan: Plan, source: Input, classes: tuple[str, ...]) -> dict[str, obje
         "SCHEDULE": wrapped(numbers),
         "OUTPUT_MAP": node_functions.map_name(network, network.output),
         "FURTHER_OUTPUTS": _further_outputs(plan),
+        "STATES": _states(plan),
+        "KEEP": "    if (net->call == CALLS) {\n        keep_states(net);\n    }\n" if network.states else "",
+        "RESET": "    net_reset(net);\n" if network.states else "",
         "CLASS_NAMES": f"\nconst char *const net_class_names[] = {{\n{names}}};\n" if classes else "",
         "CLASS": decision(output.size, output.zero_point),
     }
@@ -152,6 +156,60 @@ const int8_t *net_further_output(net_state *net, uint32_t number)
     }}
     return lg_map_row(maps[number - 1u], arena(net), 0u);
 }}
+"""
+
+
+_STATEFUL = """
+/* The network remembers: a frame's scores depend on those before it. Only a frame that is finished counts. */
+#define NET_STATEFUL 1
+
+/* Forget the frames so far, as net_init does. */
+void net_reset(net_state *net);
+
+/* Another observer, which may be NULL; what is remembered stays. */
+void net_observe(net_state *net, net_observer observer);
+"""
+
+
+def _states(plan: Plan) -> str:
+    """In net.c: how states begin, and how they are kept from one frame to the next."""
+    network = plan.network
+    if not network.states:
+        return ""
+    begin, keep = "", ""
+    for place, (_, written) in enumerate(network.states):
+        begin += f"    begin_state(net, &state{place}_map, net_state{place});\n"
+        keep += f"    keep_state(net, &{node_functions.map_name(network, written)}, &state{place}_map);\n"
+    return f"""/* What is remembered from frame to frame. */
+static void begin_state(net_state *net, const lg_map *map, const int8_t *values)
+{{
+    for (uint32_t y = 0; y < map->height; y++) {{
+        int8_t *const row = lg_map_row(map, arena(net), y);
+        memcpy(row, values + y * map->pixels, map->pixels);
+        lg_map_pad(map, row);
+    }}
+}}
+
+static void keep_state(net_state *net, const lg_map *from, const lg_map *map)
+{{
+    for (uint32_t y = 0; y < map->height; y++) {{
+        memcpy(lg_map_row(map, arena(net), y), lg_map_row(from, arena(net), y), map->pixels);
+    }}
+}}
+
+static void keep_states(net_state *net)
+{{
+{keep}}}
+
+void net_reset(net_state *net)
+{{
+{begin}}}
+
+void net_observe(net_state *net, net_observer observer)
+{{
+    net->observer = observer;
+}}
+
 """
 
 
@@ -203,6 +261,9 @@ def _weights(plan: Plan, source: Input) -> tuple[str, str]:
         declarations += f"#define NET_TABLE_LENGTH {len(table)}u\n"
         declarations += f"extern const {table.dtype.name}_t net_table[NET_TABLE_LENGTH];\n"
         definitions += _array(f"{table.dtype.name}_t", "net_table", table, "input look-up table")
+    for place, state in enumerate(plan.network.graph.states):
+        declarations += f"extern const int8_t net_state{place}[{state.begin.size}];\n"
+        definitions += _array("int8_t", f"net_state{place}", state.begin, "what a state begins as")
     for node, kernel in zip(plan.network.nodes, plan.kernels, strict=True):
         for name, values in kernel.constants.items():
             ctype, symbol = _ctype(values), f"{node.name}_{name}"

@@ -48,6 +48,9 @@ def map_name(network: Network, key: int) -> str:
         return "input_map"
     if key == CODES:
         return "codes_map"
+    for place, (read, _) in enumerate(network.states):
+        if key == read:
+            return f"state{place}_map"
     return next(f"{node.name}_map" for node in network.nodes if node.output == key)
 
 

@@ -14,7 +14,10 @@ from export.tflite.quant_graph import Op, Operand, QuantGraph, Tensor
 
 
 def lengthwise(graph: QuantGraph) -> QuantGraph:
-    """The graph with its maps of one row turned; itself if it has none, or a map of rows and columns."""
+    """The graph with its maps of one row turned; itself if it has none, a map of rows and columns, or states,
+    whose graph takes a few places of its sequence a frame."""
+    if graph.states:
+        return graph
     maps = {key: sides(graph.tensors[key]) for op in graph.ops for key in (*op.inputs, op.output)}
     lying = {key for key, (height, width, _) in maps.items() if height == 1 < width}
     if not lying or any(min(height, width) > 1 for height, width, _ in maps.values()):

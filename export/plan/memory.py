@@ -45,6 +45,7 @@ def call_bytes(plan: Plan) -> int:
 def data_bytes(plan: Plan, source: Input) -> int:
     """Constants in flash: weights, scales, tables, rows of padding and the order of calls."""
     table, order = source.table, len(plan.schedule.calls) * call_bytes(plan)
+    order += sum(state.begin.nbytes for state in plan.network.graph.states)
     return plan.constant_bytes + sum(padding(plan).values()) + order + (0 if table is None else table.nbytes)
 
 

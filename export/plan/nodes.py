@@ -125,6 +125,8 @@ class Network:
 
     Attributes:
       others: further outputs.
+      states: of what is remembered from frame to frame, the map that it is, whole from a frame's start, and
+        the map that it becomes.
     """
 
     graph: QuantGraph
@@ -133,10 +135,21 @@ class Network:
     input: int
     output: int
     others: tuple[int, ...] = ()
+    states: tuple[tuple[int, int], ...] = ()
 
     @property
     def outputs(self) -> tuple[int, ...]:
         return self.output, *self.others
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Maps that are whole at the end of a frame: the outputs, and what states become."""
+        return tuple(dict.fromkeys([*self.outputs, *(written for _, written in self.states)]))
+
+    @property
+    def remembered(self) -> frozenset[int]:
+        """Maps of states."""
+        return frozenset(read for read, _ in self.states)
 
     def steps(self, node: Node) -> int:
         """How often the node is called for a whole frame."""
@@ -214,18 +227,23 @@ def build(graph: QuantGraph, levels: int = 0, code_pixels: int = 0) -> Network:
     if len(nodes) > 1 and nodes[0].kind == "reshape" and _readers(nodes, source) == [nodes[0]]:
         # Rows of the reshaped input are what a host sends; the bytes are the same.
         source = nodes.pop(0).output
-    nodes, outputs = _without_reshapes(graph, nodes)
-    nodes = _fuse_pads(graph, nodes, outputs)
-    nodes = [_gathered(graph, node) for node in _fuse_pools(graph, nodes, outputs)]
+    given = (*graph.outputs, *(state.written for state in graph.states))
+    nodes, ends = _without_reshapes(graph, nodes, given)
+    nodes = _fuse_pads(graph, nodes, ends)
+    nodes = [_gathered(graph, node) for node in _fuse_pools(graph, nodes, ends)]
     maps = {key: _map(graph.tensors[key]) for node in nodes for key in (*node.inputs, node.output)}
+    maps |= {state.read: _map(graph.tensors[state.read]) for state in graph.states}
     maps[source] = _map(graph.tensors[source], "input")
+    outputs = tuple(dict.fromkeys(ends[: len(graph.outputs)]))
     for key in outputs:
         maps[key] = dataclasses.replace(maps[key], packed=maps[key].height > 1)
     if levels and code_pixels:
         nodes = _with_codes(nodes, maps, source, levels, code_pixels)
     maps = _with_padding(nodes, maps)
     outputs = tuple(_unpadded(nodes, maps, key) for key in outputs)
-    return Network(graph, tuple(nodes), maps, source, outputs[0], outputs[1:])
+    written = ends[len(graph.outputs) :]
+    states = tuple((state.read, key) for state, key in zip(graph.states, written, strict=True))
+    return Network(graph, tuple(nodes), maps, source, outputs[0], outputs[1:], states)
 
 
 def window(node: Node) -> tuple[int, int, int]:
@@ -257,7 +275,9 @@ def _map(tensor: Tensor, name: str = "") -> Map:
     return Map(tensor.index, name or f"t{tensor.index}", height, width, channels, tensor.zero_point)
 
 
-def _without_reshapes(graph: QuantGraph, nodes: list[Node]) -> tuple[list[Node], tuple[int, ...]]:
+def _without_reshapes(
+    graph: QuantGraph, nodes: list[Node], ends: tuple[int, ...]
+) -> tuple[list[Node], tuple[int, ...]]:
     """Leave out reshapes that keep rows rows, or that only a dense layer reads; the others become reflow."""
     alias: dict[int, int] = {}
     kept: list[Node] = []
@@ -273,11 +293,11 @@ def _without_reshapes(graph: QuantGraph, nodes: list[Node]) -> tuple[list[Node],
             outside.channels,
         )
         readers = [n.kind for n in nodes if node.output in n.inputs]
-        if same or (readers and set(readers) <= {"dense", "reshape"} and node.output not in graph.outputs):
+        if same or (readers and set(readers) <= {"dense", "reshape"} and node.output not in ends):
             alias[node.output] = node.inputs[0]
         else:
             kept.append(dataclasses.replace(node, kind="reflow"))
-    return kept, tuple(dict.fromkeys(alias.get(key, key) for key in graph.outputs))
+    return kept, tuple(alias.get(key, key) for key in ends)
 
 
 def _fuse_pads(graph: QuantGraph, nodes: list[Node], outputs: tuple[int, ...]) -> list[Node]:

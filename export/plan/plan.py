@@ -38,6 +38,8 @@ PLACED = 6
 # What the search for cuts may take in one round: calls and, as costly as 16 of them, nodes, for each place.
 # Networks of some hundreds of nodes have more places than that allows; cuts are then tried at some only.
 SEARCH_STEPS = 2**22
+# Networks of more nodes are searched for cuts, and placed, in as much time as one of so many.
+LONG = 256
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +133,20 @@ def sum_bytes(network: Network, node: Node) -> int:
     return 4 * out.height * out.pixels
 
 
+def least_bytes(network: Network) -> int:
+    """No order of rows needs less: what one call reads, what it writes, and its sums."""
+    most = 0
+    needed = schedule.rows_needed(network)
+    for node in network.nodes:
+        if needed[node.output] == 0:
+            continue
+        reads = {key: last - first + 1 for key, first, last in network.reads(node, 0)}
+        size = sum(rows * row_bytes(network.maps[key]) for key, rows in reads.items())
+        size += sum_bytes(network, node) if node.kind in SUMS else row_bytes(network.maps[node.output])
+        most = max(most, size)
+    return most
+
+
 def plan(graph: QuantGraph, core: str = "", levels: int = 0, choice: Choice | None = None) -> Plan:
     """Plan ``graph`` for a core.
 
@@ -168,10 +184,17 @@ def plans(graph: QuantGraph, core: str, levels: int, options: Iterable[Choice]) 
 def _arrange(network: Network, chosen: tuple[Kernel, ...], choice: Choice) -> Plan:
     """Look for the cuts that need the least memory, from both ends."""
     bounds, asked = _Bounds(network), set[frozenset[int]]()
+    uncut, is_long = frozenset[int](), len(network.nodes) > LONG
+    if is_long and bounds.exact(uncut) == least_bytes(network):
+        streamed = _placed(network, chosen, choice, uncut, bounds.frame.schedule(uncut))
+        if streamed.arena_bytes == streamed.bound + SLACK:
+            return streamed
     places = schedule.cut_places(network)
     most = SEARCH_STEPS // (bounds.frame.calls + 16 * len(network.nodes))
+    if is_long:
+        most = most * LONG // (8 * len(network.nodes))
     places = places[:: -(-len(places) // max(most, 1)) or 1]
-    for start in (frozenset[int](), frozenset(places)):
+    for start in (uncut, frozenset(places)):
         best = start
         while True:
             asked.add(best)
@@ -212,7 +235,9 @@ class _Bounds:
         # Of the input, then of every node's output; some of them are the network's.
         keys = [network.input, *(node.output for node in network.nodes)]
         self._row_bytes = np.array([row_bytes(network.maps[key]) for key in keys], np.int64)
-        self._outputs = [keys.index(key) for key in network.outputs]
+        self._ends = [keys.index(key) for key in network.ends]
+        states = (network.maps[key] for key in network.remembered)
+        self._remembered = sum(_aligned(of.height * row_bytes(of)) for of in states)
         held = [self.frame.needed[node.output] for node in network.nodes]
         # By node: bytes of its output, held whole.
         self._whole = [int(size) for size in held * self._row_bytes[1:]]
@@ -224,12 +249,12 @@ class _Bounds:
         if max(self.frame.needed[source.key], 1) < source.height:
             # Rows that nobody reads still come when all is done.
             worst = max(worst, segments[0][1] + segments[-1][2])
-        return worst
+        return worst + self._remembered
 
     def least(self, cuts: frozenset[int]) -> int:
         """No more than :meth:`exact`, from what is known."""
         known = [self._segments.get(pair, _UNKNOWN)[0] for pair in _pairs(cuts)]
-        return max([*known, *(self._whole[cut] for cut in cuts)])
+        return max([*known, *(self._whole[cut] for cut in cuts)]) + self._remembered
 
     def ascending(
         self, ranked: Iterable[tuple[tuple[int, ...], frozenset[int]]], limit: float = math.inf
@@ -253,7 +278,7 @@ class _Bounds:
             sizes += -sizes % ALIGNMENT
             gathered = [sum_bytes(network, network.nodes[first + at]) for at in moments.sums]
             worst = (moments.alive @ np.array([*sizes, *gathered], np.int64)).max()
-            last = [at - first for at in self._outputs] if end is None else [len(sizes) - 1]
+            last = [at - first for at in self._ends] if end is None else [len(sizes) - 1]
             self._segments[start, end] = int(worst), int(sizes[0]), sum(int(sizes[at]) for at in last)
         return self._segments[start, end]
 
@@ -322,7 +347,8 @@ def place(buffers: Sequence[Buffer]) -> list[int]:
         if total < best_total:
             best, best_total, best_order = offsets, total, order
     generator = random.Random(0)
-    for _ in range(SEARCH_ROUNDS if count > 2 else 0):
+    rounds = SEARCH_ROUNDS if count <= LONG else SEARCH_ROUNDS * LONG**2 // count**2
+    for _ in range(rounds if count > 2 else 0):
         if best_total == bound:
             break
         order = list(best_order)

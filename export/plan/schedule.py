@@ -11,7 +11,7 @@ Everything is simulated: each row's first write and last read are known, and fro
     rows held = max over writes of (row written - oldest row still needed + 1)
 
 which makes `row % rows held` a place that nobody needs any more. Calls are counted before: a network of more
-than :data:`MAX_CALLS` a frame, however small its file is, is refused.
+than :data:`MAX_CALLS` a frame, or of more than :data:`MAX_MOMENTS` with its nodes, is refused at once.
 """
 
 import dataclasses
@@ -28,6 +28,8 @@ from loggrad_tf.errors import LogGradError
 NEXT_ROW = -1
 # The C counts the calls of a frame in 16 bits.
 MAX_CALLS = 65535
+# Nodes times calls: the planner follows every map through every call.
+MAX_MOMENTS = 1 << 24
 # Segments, and forms of nodes, that the process remembers, a few kilobytes each.
 MOMENTS_KEPT, READS_KEPT = 16384, 2048
 
@@ -63,7 +65,8 @@ def make(network: Network, cuts: frozenset[int] = frozenset()) -> Schedule:
 def rows_needed(network: Network) -> dict[int, int]:
     """Map -> rows that somebody reads."""
     needed = dict.fromkeys(network.maps, 0)
-    needed |= {key: network.maps[key].height for key in network.outputs}
+    needed |= {key: network.maps[key].height for key in network.ends}
+    needed |= {key: network.maps[key].height for key in network.remembered}
     for node in reversed(network.nodes):
         for key, rows in network.rows_read(node, _steps(network, node, needed)).items():
             needed[key] = max(needed[key], rows)
@@ -79,7 +82,7 @@ def _steps(network: Network, node: Node, needed: dict[int, int]) -> int:
 def cut_places(network: Network) -> list[int]:
     """Positions after which exactly one map is still to be read: where a cut costs one whole map."""
     last = {key: position for position, node in enumerate(network.nodes) for key in node.inputs}
-    last |= dict.fromkeys(network.outputs, len(network.nodes))
+    last |= dict.fromkeys(network.ends, len(network.nodes))
     places, crossing = [], {network.input} & last.keys()
     for position, node in enumerate(network.nodes[:-1]):
         crossing.add(node.output)
@@ -91,7 +94,7 @@ def cut_places(network: Network) -> list[int]:
 
 def _crossing(network: Network, position: int) -> list[int]:
     made = [network.input, *(node.output for node in network.nodes[: position + 1])]
-    later = {key for node in network.nodes[position + 1 :] for key in node.inputs} | {*network.outputs}
+    later = {key for node in network.nodes[position + 1 :] for key in node.inputs} | {*network.ends}
     return [key for key in made if key in later]
 
 
@@ -168,6 +171,11 @@ class Simulation:
                 f"{rows} input rows and {len(steps)} nodes take {self.calls} calls a frame, more than"
                 f" {MAX_CALLS}: make the input lower or the network shorter"
             )
+        if self.calls * len(steps) > MAX_MOMENTS:
+            raise LogGradError(
+                f"{len(steps)} nodes in {self.calls} calls a frame are more than can be planned (the product"
+                f" is above {MAX_MOMENTS}): make the input lower or the network shorter"
+            )
         for position in range(len(network.nodes)):
             self._look_up(position, steps[position])
         # Of each node, all that its calls depend on; what it reads by the distance to the node that makes it.
@@ -178,7 +186,8 @@ class Simulation:
                 tuple(position - self._producer.get(key, -1) for key in node.inputs),
                 network.maps[node.output].height,
                 self.needed[node.output],
-                node.output in network.outputs,
+                node.output in network.ends,
+                tuple(key in network.remembered for key in node.inputs),
                 _chosen(node),
             )
             for position, node in enumerate(network.nodes)
@@ -252,7 +261,7 @@ class Simulation:
         network = self.network
         first, last = 0 if start is None else start + 1, len(network.nodes) if end is None else end + 1
         known = None if start is None else _crossing(network, start)[0]
-        goals = network.outputs if end is None else tuple(_crossing(network, end))
+        goals = network.ends if end is None else tuple(_crossing(network, end))
         calls, _ = self._order(known, [] if end is None else [*goals], end is not None)
         keys = [node.output for node in network.nodes[first:last]]
         return self._trace(calls, [network.input if known is None else known, *keys], known, goals)
@@ -269,7 +278,7 @@ class Simulation:
           the calls, and the rows made of each map.
         """
         network, wants, producer = self.network, self._wants, self._producer
-        made = dict.fromkeys(network.maps, 0)
+        made = dict.fromkeys(network.maps, 0) | {key: self.needed[key] for key in network.remembered}
         done = [0] * len(network.nodes)
         calls: list[int] = []
 
@@ -319,12 +328,13 @@ class Simulation:
 
     @functools.cached_property
     def _rows_of_outputs(self) -> list[tuple[int, int]]:
-        """The outputs, by how many rows of them are wanted next: of several the one that the fewest rows of
-        the input make."""
+        """The ends, by how many rows of them are wanted next: of several the one that the fewest rows of the
+        input make."""
         network = self.network
-        if len(network.outputs) == 1:
+        if len(network.ends) == 1:
             return [(network.output, self.needed[network.output])]
-        known = {network.input: list(range(1, network.maps[network.input].height + 1))}
+        known = {key: [1] * network.maps[key].height for key in network.remembered}
+        known[network.input] = list(range(1, network.maps[network.input].height + 1))
         for position, node in enumerate(network.nodes):
             rows: list[int] = []
             most = 1
@@ -334,10 +344,10 @@ class Simulation:
             known[node.output] = [most] * network.maps[node.output].height if node.kind in GATHERS else rows
         ranked = [
             (rows, place, row + 1)
-            for place, key in enumerate(network.outputs)
+            for place, key in enumerate(network.ends)
             for row, rows in enumerate(known[key])
         ]
-        return [(network.outputs[place], row) for _, place, row in sorted(ranked)]
+        return [(network.ends[place], row) for _, place, row in sorted(ranked)]
 
     def _trace(
         self, calls: list[int], keys: list[int], known: int | None = None, goals: Sequence[int] = ()
@@ -356,7 +366,7 @@ class Simulation:
         times = [order[begin:stop] for begin, stop in zip([0, *ends], ends, strict=False)]
         trace = Trace({}, {}, {}, {})
         for key in keys:
-            if key == known:
+            if key == known or key in network.remembered:
                 written = np.full(self.needed[key], -1)
             elif key == network.input:
                 written = times[0]
@@ -370,7 +380,7 @@ class Simulation:
             for reader in self._readers[key]:
                 later = end if key in goals else None
                 _read(read, reader, times[reader.position + 1], later)
-            if key in network.outputs:
+            if key in network.ends or key in network.remembered:
                 read[:] = end
             trace.rows[key] = _held(written, read)
             trace.made[key] = len(written)

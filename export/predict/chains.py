@@ -8,6 +8,7 @@ make the map that the next one begins with.
 import functools
 from collections.abc import Callable, Iterator
 
+from export.plan import nodes
 from export.predict import probes
 from export.predict.probes import Probe, Shape, Side
 from export.tflite.quant_graph import QuantGraph
@@ -122,6 +123,17 @@ def _chains() -> Iterator[tuple[Shape, list[Layer]]]:
             start,
             [functools.partial(probes.simple, kind) for kind in ("lookup", "concat", "pad", "concat")],
         )
+    for start in _MAPS:
+        moved = (*nodes.PAIRS, "select", "bilinear", "transpose", "strided", "reduce")
+        yield start, [functools.partial(probes.simple, kind) for kind in moved]
+    for start, convs in _CONVS[:3]:
+        yield start, [functools.partial(_wide_conv, args=args) for args in convs if args[3] == 1]
+    for start, depthwise in _DEPTHWISE[1:4]:
+        yield start, [functools.partial(_wide_depthwise, args=args) for args in depthwise]
+    for start, sizes in _DENSE[:3]:
+        yield start, [functools.partial(_wide_dense, outputs=size) for size in sizes]
+    for start in _POOLS[:3]:
+        yield start, [functools.partial(_wide_pool, size=size) for size in _SAME]
     for size in (2, 9, 64):
         yield (1, 1, size), [functools.partial(probes.simple, kind) for kind in ("lookup", "softmax")]
 
@@ -132,6 +144,22 @@ def _conv(shape: Shape, args: tuple[int, Side, Side, int], more: dict[str, int])
 
 def _depthwise(shape: Shape, args: tuple[Side, Side, int], more: dict[str, int]) -> QuantGraph:
     return probes.depthwise(shape, *args, **more)
+
+
+def _wide_conv(shape: Shape, args: tuple[int, Side, Side, int]) -> QuantGraph:
+    return probes.widened(probes.conv(shape, *args))
+
+
+def _wide_depthwise(shape: Shape, args: tuple[Side, Side, int]) -> QuantGraph:
+    return probes.widened(probes.depthwise(shape, *args))
+
+
+def _wide_dense(shape: Shape, outputs: int) -> QuantGraph:
+    return probes.widened(probes.dense(shape, outputs))
+
+
+def _wide_pool(shape: Shape, size: Side) -> QuantGraph:
+    return probes.widened(probes.pool("avg_pool", shape, size, 1))
 
 
 def _value(shape: Shape, kind: str, more: dict[str, int]) -> QuantGraph:

@@ -16,7 +16,7 @@ from export.plan import nodes
 from export.plan.input import Input, describe
 from export.plan.kernels import Choice
 from export.plan.plan import Plan
-from export.tflite.quant_graph import Op, QuantGraph, Scale, Tensor
+from export.tflite.quant_graph import Op, Operand, QuantGraph, Scale, Tensor
 from firmware import project
 from loggrad_tf.transform.binning import FACTORS
 from loggrad_tf.transform.frontend import LEVELS, FrontEnd, fixed
@@ -29,6 +29,8 @@ Probe = tuple[QuantGraph, Input]
 KINDS = tuple(kind for kind in nodes.KINDS if kind not in nodes.CODED)
 MORE = 6
 GROWING = ("pad", "concat")
+# Those that have a kernel of their own in networks quantised to uint8.
+WIDE = ("conv", "depthwise", "dense", "avg_pool")
 _SCALE = Scale(1 << 30, -6)
 _SIDE: Shape = (8, 8, 4)
 # Behind a front end of levels: side, filters, kernel, stride, pool.
@@ -48,13 +50,17 @@ def base() -> Probe:
     return repeated("lookup", 0)
 
 
-def repeated(kind: str, count: int, multiplier: int = 1) -> Probe:
-    """A lookup, then ``count`` nodes of a kind, each on the map before; those that grow, on the lookup's."""
+def repeated(kind: str, count: int, multiplier: int = 1, wide: bool = False) -> Probe:
+    """A lookup, then ``count`` nodes of a kind, each on the map before; those that grow, on the lookup's.
+
+    Args:
+      wide: as in networks quantised to uint8.
+    """
     shape = _SIDE
     ops: list[tuple[Op, tuple[int, ...]]] = [(_op("lookup", table=np.zeros(256, np.int8)), shape)]
     for _ in range(count):
         op, out = _single(kind, shape, multiplier)
-        ops.append((op, out))
+        ops.append((_widened(op) if wide else op, out))
         if kind not in GROWING:
             shape = (1, 1, out[0]) if len(out) == 1 else (out[0], out[1], out[2])
     return _tensor(_graph(_SIDE, *ops, chained=kind not in GROWING), _SIDE)
@@ -72,6 +78,16 @@ def _single(kind: str, shape: Shape, multiplier: int) -> tuple[Op, tuple[int, ..
     else:
         graph = simple("reshape" if kind == "reflow" else kind, shape)
     return graph.ops[-1], graph.tensors[graph.output].shape
+
+
+def widened(graph: QuantGraph) -> QuantGraph:
+    """As of a network that is quantised to uint8."""
+    return dataclasses.replace(graph, ops=tuple(map(_widened, graph.ops)))
+
+
+def _widened(op: Op) -> Op:
+    weights = None if op.weights is None else op.weights.astype(np.int16)
+    return dataclasses.replace(op, weights=weights, rounds_up=op.kind == "avg_pool")
 
 
 def compact(graph: QuantGraph) -> Choice:
@@ -294,6 +310,22 @@ def simple(kind: str, shape: Shape, **more: int) -> QuantGraph:
             (ahead, shape),
             (op, (height * width, 1, channels) if height == 1 else (1, height * width, channels)),
         )
+    if kind in nodes.PAIRS:
+        op = dataclasses.replace(op, inputs=(0, 0))
+        zeros: dict[str, object] = {"operands": (Operand(shape, -3), Operand(shape, -3))}
+        fields = zeros | {"scales": (Scale(1 << 30, 0), Scale(1 << 30, 0), Scale(1 << 30, -18))}
+        if kind == "product":
+            fields["scales"] = (_SCALE,)
+    if kind in ("select", "strided"):
+        step = 1 if kind == "select" else 2
+        fields, out = {"kind": "select"}, (height, width, -(-channels // step))
+        fields["picks"] = (range(height), range(width), range(0, channels, step))
+    if kind == "bilinear":
+        fields["between"] = tuple(tuple((i, i, 0) for i in range(n)) for n in (height, width))
+    if kind == "transpose":
+        fields, out = {"steps": (channels, height * channels, 1)}, (width, height, channels)
+    if kind == "reduce":
+        fields, out = {"scales": (_SCALE,), "steps": (width, 1, 0)}, (height, width, 1)
     if kind == "mean":
         fields, out = {"scales": (_SCALE,)}, (channels,)
     if kind == "average":

@@ -37,6 +37,7 @@ _TYPES = {v: k.lower() for k, v in vars(schema.TensorType).items() if isinstance
 _OPTIONS = {
     "ADD": "AddOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions",
+    "CALL_ONCE": "CallOnceOptions",
     "CONCATENATION": "ConcatenationOptions",
     "CONV_2D": "Conv2DOptions",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
@@ -56,6 +57,7 @@ _OPTIONS = {
     "STRIDED_SLICE": "StridedSliceOptions",
     "SUB": "SubOptions",
     "UNPACK": "UnpackOptions",
+    "VAR_HANDLE": "VarHandleOptions",
 }
 
 
@@ -89,24 +91,28 @@ class RawTensor:
 
 
 class TfliteFile:
-    """One subgraph of one input and up to :data:`MAX_OUTPUTS` outputs.
+    """One subgraph of one input and up to :data:`MAX_OUTPUTS` outputs; others only begin its variables.
 
     ``at`` says in errors what is being read; the reader of operators moves it. ``unsigned`` makes uint8
     tensors int8 ones: values and zero points less 128.
     """
 
-    def __init__(self, data: bytes, where: str) -> None:
+    def __init__(self, data: bytes, where: str, place: int = 0) -> None:
         self.where = self.at = where
         self.unsigned = False
+        self._content = data
         self._model = schema.Model.GetRootAs(bytearray(data), 0)
         self._tensors: dict[int, RawTensor] = {}
         self._read_bytes = 0
         if self._model.Version() != 3:
             raise self.fail(f"schema version {self._model.Version()}, 3 is supported")
-        if self._model.SubgraphsLength() != 1:
-            raise self.fail(f"{self._model.SubgraphsLength()} subgraphs, one is supported")
-        self._sub = self._model.Subgraphs(0)
-        if self._sub.InputsLength() != 1 or not 1 <= self._sub.OutputsLength() <= MAX_OUTPUTS:
+        count = self._model.SubgraphsLength()
+        if not 0 <= place < count:
+            raise self.fail(f"{count} subgraphs, one is supported")
+        self._sub = self._model.Subgraphs(place)
+        if place == 0 and (
+            self._sub.InputsLength() != 1 or not 1 <= self._sub.OutputsLength() <= MAX_OUTPUTS
+        ):
             raise self.fail(
                 f"{self._sub.InputsLength()} inputs, {self._sub.OutputsLength()} outputs: needs one input"
                 f" and 1 to {MAX_OUTPUTS} outputs"
@@ -116,10 +122,19 @@ class TfliteFile:
                 f"{self._sub.OperatorsLength()} operators, {self._sub.TensorsLength()} tensors:"
                 f" at most {MAX_OPERATORS} and {MAX_TENSORS}"
             )
-        self.input = int(self._sub.Inputs(0))
+        self.input = int(self._sub.Inputs(0)) if self._sub.InputsLength() else -1
         self.outputs = tuple(int(self._sub.Outputs(i)) for i in range(self._sub.OutputsLength()))
         self._links = 0
         self.operators = [self._operator(index) for index in range(self._sub.OperatorsLength())]
+        if place == 0 and count > 1 and not any(op.code == "CALL_ONCE" for op in self.operators):
+            self.at = where
+            raise self.fail(f"{count} subgraphs, one is supported")
+
+    def subgraph(self, place: int) -> "TfliteFile":
+        """Another one."""
+        if place == 0:
+            raise self.fail("a subgraph that calls itself")
+        return TfliteFile(self._content, f"{self.where}: subgraph {place}", place)
 
     def fail(self, reason: str) -> LogGradError:
         return LogGradError(f"{self.at}: {reason}")

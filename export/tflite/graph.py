@@ -21,6 +21,7 @@ from export.tflite import moves as tflite_moves
 from export.tflite import ops as tflite_ops
 from export.tflite import pairs as tflite_pairs
 from export.tflite import shapes as tflite_shapes
+from export.tflite import state as tflite_state
 from export.tflite.file import MAX_FILE_BYTES, Operator, TfliteFile
 from export.tflite.interpreter import schema
 from export.tflite.ops import Fields, Reader
@@ -123,11 +124,16 @@ class _Walk:
         results = tuple(dict.fromkeys(self._result(tensor) for tensor in self.file.outputs))
         self.file.at = f"{self.file.where}: input tensor"
         self.reader.tensors[source] = self.file.activation(source)
-        needed, tensors = self._needed(source, results)
+        states = tflite_state.read_states(self.reader)
+        needed, tensors = self._needed(
+            {source, *(s.read for s in states)}, [*results, *(s.written for s in states)]
+        )
         if needed and needed[0].index < self.first:
             self.at(needed[0])
             raise self.file.fail(f"stands ahead of operator {self.first}, which converts the input")
         ops = self._operators(needed, tensors)
+        tflite_state.check_written(self.reader, states)
+        self.done |= {op.index for op in self.file.operators if op.code in tflite_state.CODES}
         if not ops or not self.reader.tensors.keys() >= set(results):
             raise LogGradError(f"{self.file.where}: the output tensor is not computed by any operator")
         for op in self.file.operators:
@@ -138,7 +144,7 @@ class _Walk:
         first, *others = results
         unsigned = self.file.unsigned
         return QuantGraph(
-            self.reader.tensors, tuple(ops), source, first, sha256, tuple(others), unsigned=unsigned
+            self.reader.tensors, tuple(ops), source, first, sha256, tuple(others), unsigned, states
         )
 
     def _is_unsigned(self) -> bool:
@@ -260,15 +266,19 @@ class _Walk:
         self.done.add(op.index)
         return before.index
 
-    def _needed(self, source: int, results: tuple[int, ...]) -> tuple[list[Operator], set[int]]:
-        """Operators the outputs depend on through data, in file order, and the tensors they depend on."""
+    def _needed(self, given: set[int], results: list[int]) -> tuple[list[Operator], set[int]]:
+        """Operators that the results depend on through data, in file order, and tensors that they depend on.
+
+        Args:
+          given: tensors that no operator needs to make.
+        """
         needed: dict[int, Operator] = {}
         tensors: set[int] = set()
         pending = [*results]
         while pending:
             tensor = pending.pop()
             op = self.producer.get(tensor)
-            if tensor == source or op is None or tensor in tensors:
+            if tensor in given or op is None or tensor in tensors:
                 continue
             tensors.add(tensor)
             if op.index not in needed:

@@ -135,6 +135,21 @@ class Op:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class State:
+    """What is remembered from frame to frame.
+
+    Attributes:
+      read: the tensor that it is during a frame.
+      written: the tensor that it becomes behind the frame.
+      begin: what it is in the first frame, int8, flat.
+    """
+
+    read: int
+    written: int
+    begin: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class QuantGraph:
     """A network of int8 operators in execution order.
 
@@ -151,6 +166,7 @@ class QuantGraph:
     sha256: str
     others: tuple[int, ...] = ()
     unsigned: bool = False
+    states: tuple[State, ...] = ()
 
     @property
     def outputs(self) -> tuple[int, ...]:

@@ -242,6 +242,16 @@ static lg_status get_ready(void)
     return net_init(&app.net, sizeof app.net, NET_MODEL_SHA256, app.report == REPORT_SCORES ? NULL : observe);
 }
 
+/* A network that remembers begins with the conversation, any other with the frame. */
+static void get_ready_for_frame(void)
+{
+#ifdef NET_STATEFUL
+    net_observe(&app.net, app.report == REPORT_SCORES ? NULL : observe);
+#else
+    (void)get_ready();
+#endif
+}
+
 static void begin_frame(void)
 {
     net_begin(&app.net);
@@ -326,11 +336,14 @@ static void SMALL answer(char letter)
     put(&letter, 1u);
     switch (letter) {
     case WHO:
+#ifdef NET_STATEFUL
+        net_reset(&app.net);
+#endif
         put_who();
         break;
     case FRAME:
         app.report = (uint8_t)app.number;
-        (void)get_ready();
+        get_ready_for_frame();
         begin_frame();
         put_number(status);
         break;
