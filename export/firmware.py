@@ -25,7 +25,7 @@ from export.plan import memory
 from export.plan.input import Input, describe, stamp
 from export.plan.lengthwise import lengthwise
 from export.plan.nodes import build
-from export.plan.plan import Plan, macs
+from export.plan.plan import Plan, least_bytes, macs
 from export.predict import costs, footprint
 from export.tflite import graph as tflite_graph
 from export.tflite.quant_graph import QuantGraph
@@ -142,6 +142,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     tensor = graph.tensors[build(graph).input]
     front_end = found.front_end if found else None
     source = describe(front_end, tensor.shape, tensor.scale, tensor.zero_point, options.binning)
+    source = dataclasses.replace(source, unsigned=graph.unsigned)
     classes = found.class_names if found else ()
     output = graph.tensors[graph.output]
     if classes and len(classes) != max(output.size, 2):
@@ -216,6 +217,12 @@ class _Given:
 
 def _loggrad(given: _Given, options: Options) -> Engine:
     board, source = given.board, given.source
+    least = least_bytes(build(given.graph))
+    if board["ram"] is not None and least > board["ram"]["length"]:
+        raise LogGradError(
+            f"RAM: one row of the network and what it is made of take {least} B, {board['name']} has"
+            f" {board['ram']['length']} B: choose a larger board"
+        )
     planned = footprint.plan(given.graph, source, board, options.ram_tables, options.max_flash)
     predicted = footprint.predict(planned, source, board)
     predicted.check(board)

@@ -38,6 +38,7 @@ class Input:
       height, width, channels: of the input tensor.
       front_end: None for ``tensor``.
       binning: k; the camera sends k rows of k codes for each row and column of the front end.
+      unsigned: values of the tensor are those of a uint8 one less 128.
     """
 
     kind: str
@@ -46,6 +47,7 @@ class Input:
     channels: int
     front_end: FrontEnd | None = None
     binning: int = 1
+    unsigned: bool = False
 
     @property
     def levels(self) -> int:
@@ -164,7 +166,8 @@ class Input:
     def text(self) -> str:
         """One phrase for comments and reports."""
         if self.front_end is None:
-            return f"int8 tensor, {self.rows} rows of {self.row_codes} values"
+            note = ", each the model's uint8 less 128" if self.unsigned else ""
+            return f"int8 tensor, {self.rows} rows of {self.row_codes} values{note}"
         sensor, k = self.front_end.sensor, self.binning
         return (
             f"{self.front_end.format} from {sensor.bits}-bit RAW, {self.rows} rows of {self.row_codes} codes"

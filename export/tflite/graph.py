@@ -4,71 +4,37 @@
 :mod:`export.tflite.lookup` and :mod:`export.tflite.shapes` check one operator each; this module walks the
 operators.
 
-It refuses, naming the operator and its index, whatever the kernels cannot do exactly: other
-types, batches, broadcasts, operators. It never guesses: a graph that comes out of :func:`load`
+It refuses, naming all operators and their indices, whatever the kernels cannot do exactly: other
+types, batches, operators. It never guesses: a graph that comes out of :func:`load`
 computes what the TFLite reference kernels compute, on int8. Conversions of float32 or uint8 at
-the model's edges are left out: the graph begins and ends with the int8 tensors behind them.
+the model's edges are left out: the graph begins and ends with the int8 tensors behind them. A network
+quantised to uint8 is read as the int8 one whose values and zero points are 128 less.
 """
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from export.tflite import elementwise as tflite_elementwise
-from export.tflite import lookup as tflite_lookup
-from export.tflite import moves as tflite_moves
-from export.tflite import ops as tflite_ops
-from export.tflite import pairs as tflite_pairs
 from export.tflite import shapes as tflite_shapes
 from export.tflite import state as tflite_state
 from export.tflite.file import MAX_FILE_BYTES, Operator, TfliteFile
 from export.tflite.interpreter import schema
-from export.tflite.ops import Fields, Reader
-from export.tflite.quant_graph import Op, QuantGraph, Tensor
+from export.tflite.operators import KNOWN, supported
+from export.tflite.ops import Reader
+from export.tflite.quant_graph import Op, QuantGraph
 from loggrad_tf.errors import LogGradError
 
-_Build = Callable[[Reader, Operator, Tensor], Fields]
-_KINDS: dict[str, tuple[str, _Build]] = {
-    "CONV_2D": ("conv", tflite_ops.convolution),
-    "DEPTHWISE_CONV_2D": ("depthwise", tflite_ops.convolution),
-    "FULLY_CONNECTED": ("dense", tflite_ops.dense),
-    "MAX_POOL_2D": ("max_pool", tflite_ops.pool),
-    "AVERAGE_POOL_2D": ("avg_pool", tflite_ops.pool),
-    "MEAN": ("mean", tflite_ops.mean),
-    "ADD": ("add", tflite_elementwise.add),
-    "MUL": ("mul", tflite_elementwise.mul),
-    "SUB": ("difference", tflite_pairs.added),
-    "MAXIMUM": ("maximum", tflite_pairs.extreme),
-    "MINIMUM": ("minimum", tflite_pairs.extreme),
-    "PRELU": ("prelu", tflite_pairs.prelu),
-    "CONCATENATION": ("concat", tflite_elementwise.concat),
-    "PAD": ("pad", tflite_elementwise.pad),
-    "PADV2": ("pad", tflite_elementwise.pad),
-    "SOFTMAX": ("softmax", tflite_elementwise.softmax),
-    "RELU": ("lookup", tflite_lookup.unary),
-    "RELU6": ("lookup", tflite_lookup.unary),
-    "RELU_N1_TO_1": ("lookup", tflite_lookup.unary),
-    "LEAKY_RELU": ("lookup", tflite_lookup.unary),
-    "HARD_SWISH": ("lookup", tflite_lookup.unary),
-    "LOGISTIC": ("lookup", tflite_lookup.unary),
-    "TANH": ("lookup", tflite_lookup.unary),
-    "QUANTIZE": ("lookup", tflite_lookup.unary),
-    "RESIZE_NEAREST_NEIGHBOR": ("select", tflite_moves.resize_nearest),
-    "RESIZE_BILINEAR": ("bilinear", tflite_moves.resize_bilinear),
-    "STRIDED_SLICE": ("select", tflite_moves.strided_slice),
-    "SPLIT": ("select", tflite_moves.split),
-    "SPLIT_V": ("select", tflite_moves.split),
-    "UNPACK": ("select", tflite_moves.unpack),
-    "TRANSPOSE": ("transpose", tflite_moves.transpose),
-}
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
-_RESHAPES = ("RESHAPE", "EXPAND_DIMS", "SQUEEZE")
-# Operators all of whose inputs are activations or may be.
-_ALL_INPUTS = ("ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM", "PRELU", "CONCATENATION")
-# Operators of several outputs.
-_PARTED = ("SPLIT", "SPLIT_V", "UNPACK")
 _EDGE_TYPES = ("float32", "uint8")
+_REPRESENTATIVE = "with tf.lite.TFLiteConverter, Optimize.DEFAULT and a representative_dataset"
+# Networks of another arithmetic, and what to do about them.
+_OTHER_TYPES = {
+    "float": f"a float32 network: quantise it to int8, {_REPRESENTATIVE}",
+    "hybrid": "a hybrid network, of int8 weights and float32 activations (dynamic range quantisation):"
+    f" convert it again {_REPRESENTATIVE}, so that activations are int8, too",
+    "int16": "a network of int16 activations (16x8 quantisation): convert it again to int8, with"
+    " OpsSet.TFLITE_BUILTINS_INT8",
+}
 # Refusals that one message lists.
 MAX_LISTED = 20
 
@@ -119,6 +85,7 @@ class _Walk:
         self.file.at = f"{self.file.where}: {op.title}"
 
     def graph(self, sha256: str) -> QuantGraph:
+        self._check_types()
         self.file.unsigned = self._is_unsigned()
         source = self._source()
         results = tuple(dict.fromkeys(self._result(tensor) for tensor in self.file.outputs))
@@ -147,11 +114,29 @@ class _Walk:
             self.reader.tensors, tuple(ops), source, first, sha256, tuple(others), unsigned, states
         )
 
+    def _check_types(self) -> None:
+        """Refuse a network all of whose layers are of one kind that is not int8, by what that kind is."""
+        kinds = set()
+        for op in self.file.operators:
+            self.at(op)
+            if op.code in _WEIGHTED and len(op.inputs) > 1 and min(op.inputs[:2]) >= 0:
+                kinds.add(self._type_of(*(self.file.raw(index).dtype for index in op.inputs[:2])))
+        if len(kinds) == 1 and kinds < _OTHER_TYPES.keys():
+            raise LogGradError(f"{self.file.where}: {_OTHER_TYPES[kinds.pop()]}")
+
+    @staticmethod
+    def _type_of(values: str, weights: str) -> str:
+        if values == "int16":
+            return "int16"
+        if values != "float32":
+            return ""
+        return "float" if weights in ("float32", "float16") else "hybrid"
+
     def _is_unsigned(self) -> bool:
         """Have layers inputs and weights of uint8?"""
         for op in self.file.operators:
             self.at(op)
-            if op.code in _WEIGHTED and len(op.inputs) > 1:
+            if op.code in _WEIGHTED and len(op.inputs) > 1 and min(op.inputs[:2]) >= 0:
                 return {self.file.raw(index).dtype for index in op.inputs[:2]} == {"uint8"}
         return False
 
@@ -160,18 +145,15 @@ class _Walk:
         producer: dict[int, Operator] = {}
         for op in self.file.operators:
             self.at(op)
-            known = op.code in _KINDS or op.code in _RESHAPES
-            if known and (len(op.inputs) < 1 or len(op.outputs) < 1 or not self._parts(op)):
+            known = KNOWN.get(op.code)
+            one = len(op.outputs) == 1 or (known and known.parts and op.outputs)
+            if known and not (op.inputs and one):
                 raise self.file.fail(f"{len(op.inputs)} inputs and {len(op.outputs)} outputs")
             for tensor in op.outputs:
                 if tensor in producer or tensor == self.file.input:
                     raise self.file.fail(f"tensor {tensor} is written twice")
                 producer[tensor] = op
         return producer
-
-    @staticmethod
-    def _parts(op: Operator) -> bool:
-        return len(op.outputs) == 1 or op.code in _PARTED
 
     def _operators(self, needed: list[Operator], tensors: set[int]) -> list[Op]:
         """All that is needed, ready to be emitted.
@@ -190,7 +172,7 @@ class _Walk:
             try:
                 if op.code == "DEQUANTIZE":
                     raise self.file.fail("only supported at the end of the model")
-                if op.code not in _KINDS and op.code not in _RESHAPES:
+                if op.code not in KNOWN:
                     raise self.file.fail("not supported")
                 parts = [self._operator(op, tensor) for tensor in op.outputs if tensor in tensors]
             except LogGradError as error:
@@ -201,8 +183,10 @@ class _Walk:
         if refused:
             more = [f"and {len(refused) - MAX_LISTED} more"] if len(refused) > MAX_LISTED else []
             text = "; ".join([*refused[:MAX_LISTED], *more])
+            if any("is float32" in one for one in refused):
+                text += "; what computes in float32 must be quantised with the rest, or be cut off the model"
             if any(one.endswith(": not supported") for one in refused):
-                text += f"; supported are {', '.join([*_KINDS, *_RESHAPES])}"
+                text += f"; supported are {supported()}"
             raise LogGradError(f"{self.file.where}: {text}")
         return made
 
@@ -243,6 +227,8 @@ class _Walk:
         self.file.at = f"{self.file.where}: output tensor"
         tensor = self.file.raw(result)
         op = self.producer.get(result)
+        if op is not None and op.code == "ARG_MAX" and tensor.dtype in ("int32", "int64"):
+            return self._chosen(op)
         edges = op is not None and op.code in ("QUANTIZE", "DEQUANTIZE") and tensor.dtype in _EDGE_TYPES
         if op is None or not edges or tensor.dtype == self.file.value_type:
             return result
@@ -265,6 +251,19 @@ class _Walk:
             raise self.file.fail(f"input tensor {before.index} is not computed by an earlier operator")
         self.done.add(op.index)
         return before.index
+
+    def _chosen(self, op: Operator) -> int:
+        """The scores of which the model ends with the place of the largest: net_class finds it."""
+        self.at(op)
+        self.reader.count(op, 2)
+        scores = self.file.activation(op.inputs[0])
+        axis = self.file.integers(op.inputs[1]).reshape(-1).tolist()
+        if scores.size != scores.shape[-1] or axis not in ([-1], [len(scores.shape)]) or scores.size < 2:
+            raise self.file.fail("only over the channels of one vector: end the model with its scores")
+        if len(self.file.outputs) > 1:
+            raise self.file.fail("only as the one output: end the model with its scores")
+        self.done.add(op.index)
+        return scores.index
 
     def _needed(self, given: set[int], results: list[int]) -> tuple[list[Operator], set[int]]:
         """Operators that the results depend on through data, in file order, and tensors that they depend on.
@@ -289,7 +288,7 @@ class _Walk:
     @staticmethod
     def _data(op: Operator) -> tuple[int, ...]:
         """Inputs that hold data, in contrast to weights and sizes."""
-        if op.code in _ALL_INPUTS:
+        if op.code in KNOWN and KNOWN[op.code].joins:
             return op.inputs
         return op.inputs[1:2] if op.code == "SPLIT" else op.inputs[:1]
 
@@ -298,14 +297,15 @@ class _Walk:
         self.done.add(op.index)
         fields: dict[str, Any] = {"kind": "reshape", "inputs": op.inputs[:1]}
         out = self.file.activation(tensor)
-        if op.code in _RESHAPES:
+        known = KNOWN[op.code]
+        if known.build is None:
             sizes, used = tflite_shapes.target(self.reader, op, self.producer)
             fields |= tflite_shapes.reshape(self.reader, op, out, sizes)
             self.done |= {one.index for one in used}
         else:
-            fields["kind"], build = _KINDS[op.code]
+            fields["kind"] = known.kind
             if op.code == "ADD":
                 fields["inputs"] = op.inputs
-            fields |= build(self.reader, op, out)
+            fields |= known.build(self.reader, op, out)
         self.reader.tensors[out.index] = out
         return Op(index=op.index, output=out.index, part=op.outputs.index(tensor), **fields)

@@ -111,6 +111,20 @@ def unpack(reader: Reader, op: Operator, out: Tensor) -> Fields:
     return _picked(reader, source, out, {axis: range(at, at + 1)}, 0, op, frozenset([axis]))
 
 
+def pack(reader: Reader, op: Operator, out: Tensor) -> Fields:
+    """PACK along the first side behind the batch, which is new."""
+    axis = int(reader.options(op).axis)
+    rank = 1 + len(out.shape)
+    sources = [reader.read(op, i) for i in range(len(op.inputs))]
+    if axis + (rank if axis < 0 else 0) != 1:
+        raise reader.fail(f"axis {axis}: only the first side behind the batch can be packed")
+    for source in sources:
+        reader.same_quantization(source, out)
+    if any((len(sources), *source.shape) != out.shape for source in sources):
+        raise reader.fail(f"output is {list(out.shape)}, inputs {[list(source.shape) for source in sources]}")
+    return {"axis": 0, "inputs": op.inputs}
+
+
 def strided_slice(reader: Reader, op: Operator, out: Tensor) -> Fields:
     """STRIDED_SLICE of an activation: the batch whole, rows and columns and channels from begin to end."""
     reader.count(op, 4)

@@ -19,6 +19,7 @@ from export.c import tflm, vectors
 from export.plan.input import Input, describe
 from export.tflite import graph as tflite_graph
 from export.tflite import shapes as tflite_shapes
+from export.tflite.operators import KNOWN
 from firmware import build, channel, project, verify
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import FORMATS, FrontEnd, fixed
@@ -239,8 +240,7 @@ def test_sizes_hold_on_a_32_bit_core(
 
 def test_every_operator_has_its_method() -> None:
     known = {
-        *tflite_graph._KINDS,
-        *tflite_graph._RESHAPES,
+        *KNOWN,
         *tflite_shapes.ARITHMETIC,
         "QUANTIZE",
         "DEQUANTIZE",

@@ -221,18 +221,54 @@ def test_unsupported_operator_is_named_with_its_index() -> None:
             parse(net.flatbuffer(out))
 
 
-def test_products_of_activations_and_other_broadcasts_are_refused() -> None:
-    net = quantized.Net(0)
-    x = net.conv(net.input((4, 6, 1)), 6)
-    out = net.like(x, net.shape(x))
-    net.operator(BUILTIN.MUL, OPTIONS.MulOptions, schema.MulOptionsT(), [x, x], out)
-    with pytest.raises(LogGradError, match=r"operator 1 \(MUL\): the product of two activations"):
-        parse(net.flatbuffer(out))
-    for shape in ((6, 1), (4, 1, 1), (1, 1, 1, 1, 6), (6, 4, 6), (5,), (2, 4, 6, 6)):
+def test_operands_that_do_not_broadcast_are_refused() -> None:
+    for shape in ((1, 1, 1, 1, 6), (6, 4, 6), (5,), (2, 4, 6, 6)):
         net = quantized.Net(0)
         x = net.conv(net.input((4, 6, 1)), 6)
-        with pytest.raises(LogGradError, match=r"operator 1 \(MUL\): constant of shape"):
+        with pytest.raises(LogGradError, match=r"operator 1 \(MUL\): shapes .* do not broadcast to"):
             parse(net.flatbuffer(net.with_constant(x, shape)))
+
+
+def test_one_message_lists_all_that_is_refused() -> None:
+    """But for what reads something that was refused and is of no known type."""
+    net = quantized.Net(0)
+    x = net.conv(net.input((4, 4, 1)), 2)
+    unknown = net._tensor((1, 4, 4, 2), quantized.TYPES["float32"], 0, [], [])
+    net.operator(BUILTIN.ELU, OPTIONS.NONE, None, [x], y := net.like(x, (4, 4, 2)))
+    net.operator(BUILTIN.LOG, OPTIONS.NONE, None, [y], unknown)
+    net.operator(BUILTIN.FLOOR, OPTIONS.NONE, None, [unknown], z := net.like(x, (4, 4, 2)))
+    net.operator(BUILTIN.RELU, OPTIONS.NONE, None, [z], w := net.like(x, (4, 4, 2)))
+    out = net.softmax(net.operator(BUILTIN.RELU, OPTIONS.NONE, None, [y], net.like(x, (4, 3, 2))))
+    with pytest.raises(LogGradError) as caught:
+        parse(net.flatbuffer([w, out]))
+    listed, _, supported = str(caught.value).partition("; supported are ")
+    assert listed.split("; ") == [
+        "model: operator 1 (ELU): not supported",
+        "operator 2 (LOG): not supported",
+        "operator 5 (RELU): shape [4, 4, 2] becomes [4, 3, 2]",
+    ]
+    assert "CONV_2D" in supported and str(caught.value).count("CONV_2D") == 2  # and DEPTHWISE_CONV_2D
+
+
+@pytest.mark.parametrize(
+    ("values", "weights", "reason"),
+    [
+        ("float32", "float32", "a float32 network: quantise it to int8"),
+        ("float32", "int8", "a hybrid network, of int8 weights and float32 activations"),
+        ("int16", "int8", "a network of int16 activations"),
+    ],
+)
+def test_networks_of_another_arithmetic_are_told_what_they_are(
+    values: str, weights: str, reason: str
+) -> None:
+    net = quantized.Net(0)
+    out = net.conv(net.input((4, 4, 1)), 2)
+    types = quantized.TYPES | {"int16": schema.TensorType.INT16}
+    for tensor in net.tensors:
+        if tensor.type == types["int8"]:
+            tensor.type = types[weights if tensor.buffer else values]
+    with pytest.raises(LogGradError, match=f"model: {reason}"):
+        parse(net.flatbuffer(out))
 
 
 def test_products_at_scales_where_float32_and_double_differ() -> None:

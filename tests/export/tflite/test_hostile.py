@@ -125,7 +125,7 @@ BROKEN: dict[str, tuple[Callable[[Any], None], str]] = {
     "weights' sides": (_shape(1, 3, 3, 3, 3), CONV + "tensor 1 of shape .* needs 81 B, the file holds 54"),
     "weights without sides": (_shape(1), CONV + "tensor 1 has 3 scales along axis 0"),
     "nine sides": (_shape(3, 1, 1, 1, 1, 1, 1, 6, 5, 3), CONV + "tensor 3 has 9 sides"),
-    "constant of another size": (_shape(4, 1, 1, 3, 1), MUL + r"constant of shape \[1, 1, 3, 1\]"),
+    "constant of another size": (_shape(4, 1, 1, 3, 1), MUL + r"shapes .* and \[1, 1, 3, 1\] do not"),
     "constant activation": (_data(3, np.zeros(90, np.int8)), CONV + "tensor 3 is a constant"),
     "constant input": (_data(0, np.zeros(60, np.int8)), "input tensor: tensor 0 is a constant"),
     "computed weights": (_set(1, buffer=0), CONV + "tensor 1 must be a constant"),

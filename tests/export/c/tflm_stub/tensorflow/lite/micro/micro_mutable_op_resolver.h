@@ -74,9 +74,17 @@ public:
     {
         return AddBuiltin(BuiltinOperator_MAX_POOL_2D, registration);
     }
+    TfLiteStatus AddMaximum(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_MAXIMUM, registration);
+    }
     TfLiteStatus AddMean(const TFLMRegistration &registration = {})
     {
         return AddBuiltin(BuiltinOperator_MEAN, registration);
+    }
+    TfLiteStatus AddMinimum(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_MINIMUM, registration);
     }
     TfLiteStatus AddMul(const TFLMRegistration &registration = {})
     {
@@ -94,6 +102,10 @@ public:
     {
         return AddBuiltin(BuiltinOperator_PADV2, registration);
     }
+    TfLiteStatus AddPrelu(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_PRELU, registration);
+    }
     TfLiteStatus AddQuantize(const TFLMRegistration &registration = {})
     {
         return AddBuiltin(BuiltinOperator_QUANTIZE, registration);
@@ -110,6 +122,14 @@ public:
     {
         return AddBuiltin(BuiltinOperator_RESHAPE, registration);
     }
+    TfLiteStatus AddResizeBilinear(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_RESIZE_BILINEAR, registration);
+    }
+    TfLiteStatus AddResizeNearestNeighbor(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_RESIZE_NEAREST_NEIGHBOR, registration);
+    }
     TfLiteStatus AddShape(const TFLMRegistration &registration = {})
     {
         return AddBuiltin(BuiltinOperator_SHAPE, registration);
@@ -117,6 +137,14 @@ public:
     TfLiteStatus AddSoftmax(const TFLMRegistration &registration = {})
     {
         return AddBuiltin(BuiltinOperator_SOFTMAX, registration);
+    }
+    TfLiteStatus AddSplit(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_SPLIT, registration);
+    }
+    TfLiteStatus AddSplitV(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_SPLIT_V, registration);
     }
     TfLiteStatus AddSqueeze(const TFLMRegistration &registration = {})
     {
@@ -126,9 +154,21 @@ public:
     {
         return AddBuiltin(BuiltinOperator_STRIDED_SLICE, registration);
     }
+    TfLiteStatus AddSub(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_SUB, registration);
+    }
     TfLiteStatus AddTanh(const TFLMRegistration &registration = {})
     {
         return AddBuiltin(BuiltinOperator_TANH, registration);
+    }
+    TfLiteStatus AddTranspose(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_TRANSPOSE, registration);
+    }
+    TfLiteStatus AddUnpack(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_UNPACK, registration);
     }
 
     unsigned int GetRegistrationLength() { return count_; }
