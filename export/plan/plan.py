@@ -184,17 +184,12 @@ def plans(graph: QuantGraph, core: str, levels: int, options: Iterable[Choice]) 
 def _arrange(network: Network, chosen: tuple[Kernel, ...], choice: Choice) -> Plan:
     """Look for the cuts that need the least memory, from both ends."""
     bounds, asked = _Bounds(network), set[frozenset[int]]()
-    uncut, is_long = frozenset[int](), len(network.nodes) > LONG
-    if is_long and bounds.exact(uncut) == least_bytes(network):
-        streamed = _placed(network, chosen, choice, uncut, bounds.frame.schedule(uncut))
-        if streamed.arena_bytes == streamed.bound + SLACK:
-            return streamed
     places = schedule.cut_places(network)
     most = SEARCH_STEPS // (bounds.frame.calls + 16 * len(network.nodes))
-    if is_long:
+    if len(network.nodes) > LONG:
         most = most * LONG // (8 * len(network.nodes))
     places = places[:: -(-len(places) // max(most, 1)) or 1]
-    for start in (uncut, frozenset(places)):
+    for start in (frozenset[int](), frozenset(places)):
         best = start
         while True:
             asked.add(best)

@@ -3,8 +3,11 @@
 A seed gives one network. Each ends in several outputs, so that every operator streams its own way.
 """
 
+import copy
 from collections.abc import Callable
+from typing import Any
 
+import flatbuffers  # type: ignore[import-untyped]
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
@@ -220,6 +223,109 @@ def sequence(seed: int) -> bytes:
     return net.flatbuffer([net.dense(x, 4), net.softmax(net.reshape(x, net.shape(x)[1:]))])
 
 
+def as_uint8(content: bytes, seed: int) -> bytes:
+    """An int8 network made one of uint8: values 128 more; weights of one scale and any zero point."""
+    draw = np.random.default_rng(seed)
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(bytearray(content), 0))
+    (graph,) = model.subgraphs
+    for tensor in graph.tensors:
+        if tensor.type == schema.TensorType.INT8:
+            tensor.type = schema.TensorType.UINT8
+            tensor.quantization.zeroPoint = tensor.quantization.zeroPoint + 128
+            if model.buffers[tensor.buffer].data is not None:
+                model.buffers[tensor.buffer].data = model.buffers[tensor.buffer].data ^ np.uint8(128)
+    for op in graph.operators:
+        if len(op.inputs) == 3:
+            source, weights, bias = (graph.tensors[i].quantization for i in op.inputs)
+            weights.scale = np.float32([weights.scale.mean()])
+            weights.zeroPoint = draw.integers(100, 160, 1)
+            bias.scale, bias.zeroPoint = source.scale * weights.scale, np.zeros(1, np.int64)
+    return packed(model)
+
+
+def packed(model: Any) -> bytes:
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def bytewise(seed: int) -> bytes:
+    """A network quantised to uint8, with averages that end in halves."""
+    net, draw = Net(seed, calibrated=True), np.random.default_rng(seed)
+    x = net.conv(net.input((11, 9, 3)), 6, 3, 2, act="relu6")
+    x = net.depthwise(x, (3, 2), 1, act="none", multiple=int(draw.integers(1, 3)))
+    y = net.conv(x, 5, 1, act="none")
+    x = net.pool(net.add(net.conv(y, 5, 3, act="none", dilation=2), y), "avg", 2, 1, same=True)
+    x = net.pool(net.concat([net.conv(x, 4, 3), net.conv(x, 2, 1)]), "max", 2, 2)
+    whole = net.pool(x, "avg", net.shape(x)[:2], 1)
+    scores = net.softmax(net.dense(net.reshape(whole, (6,)), 4))
+    return as_uint8(net.flatbuffer([scores, net.dense(x, 3), net.mean(x)]), seed)
+
+
+def streaming(seed: int) -> bytes:
+    """Two states: rows before the frame, read by a convolution that pads them; and what is made of them."""
+    net, draw = Net(seed), np.random.default_rng(seed)
+    width, channels = (int(n) for n in draw.integers(1, 5, 2))
+    x = net.input((3, width, channels))
+    frames, read_rows = _remembered(net, x, 2, "rows")
+    y = net.conv(frames, 5, (5, width), same=False, act="none")
+    deep, _ = _remembered(net, y, 3, "deep/rows")
+    scores = net.dense(net.depthwise(deep, (4, 1), same=False), 3)
+    side = net.dense(net.mean(net.conv(read_rows, 4, 3)), 2)
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(bytearray(net.flatbuffer([scores, side])), 0))
+    for code in (BUILTIN.VAR_HANDLE, BUILTIN.ASSIGN_VARIABLE, BUILTIN.READ_VARIABLE, BUILTIN.CALL_ONCE):
+        if code not in net.codes:
+            entry = schema.OperatorCodeT()
+            entry.builtinCode = code
+            entry.deprecatedBuiltinCode, entry.version = 127, 1
+            model.operatorCodes.append(entry)
+    (graph,) = model.subgraphs
+    begin = schema.SubGraphT()
+    begin.name, begin.inputs, begin.outputs = b"begin", np.zeros(0, np.int32), np.zeros(0, np.int32)
+    begin.tensors, begin.operators = [], []
+    numbers = [entry.builtinCode for entry in model.operatorCodes]
+    for op in [op for op in graph.operators if numbers[op.opcodeIndex] == BUILTIN.READ_VARIABLE]:
+        value = copy.deepcopy(graph.tensors[op.outputs[0]])
+        buffer = schema.BufferT()
+        buffer.data = draw.integers(0, 256, int(np.prod(value.shape))).astype(np.uint8)
+        model.buffers.append(buffer)
+        value.buffer = len(model.buffers) - 1
+        made = next(one for one in graph.operators if op.inputs[0] in one.outputs)
+        handle, assign = copy.deepcopy(made), schema.OperatorT()
+        place = len(begin.tensors)
+        handle.outputs = np.array([place], np.int32)
+        assign.opcodeIndex = numbers.index(BUILTIN.ASSIGN_VARIABLE)
+        assign.inputs, assign.outputs = np.array([place, place + 1], np.int32), np.zeros(0, np.int32)
+        begin.tensors += [copy.deepcopy(graph.tensors[op.inputs[0]]), value]
+        begin.operators += [handle, assign]
+    model.subgraphs.append(begin)
+    once = schema.OperatorT()
+    once.opcodeIndex = numbers.index(BUILTIN.CALL_ONCE)
+    once.inputs = once.outputs = np.zeros(0, np.int32)
+    once.builtinOptionsType, once.builtinOptions = OPTIONS.CallOnceOptions, schema.CallOnceOptionsT()
+    once.builtinOptions.initSubgraphIndex = 1
+    graph.operators.insert(0, once)
+    return packed(model)
+
+
+def _remembered(net: Net, x: int, rows: int, name: str) -> tuple[int, int]:
+    """A map with so many rows of the frames before ahead of it; and those rows alone."""
+    height, width, channels = net.shape(x)
+    handle = net._tensor((), schema.TensorType.RESOURCE, 0, [], [])
+    options = schema.VarHandleOptionsT()
+    options.container, options.sharedName = b"", name.encode()
+    net.operators_of(BUILTIN.VAR_HANDLE, OPTIONS.VarHandleOptions, options, [], [handle])
+    read = net.like(x, (rows, width, channels))
+    kind = OPTIONS.ReadVariableOptions
+    net.operators_of(BUILTIN.READ_VARIABLE, kind, schema.ReadVariableOptionsT(), [handle], [read])
+    whole = net.concat([read, x], 1)
+    places = [(height, rows + height, 1), (0, width, 1), (0, channels, 1)]
+    last = sliced(net, whole, places, (rows, width, channels))
+    kind = OPTIONS.AssignVariableOptions
+    net.operators_of(BUILTIN.ASSIGN_VARIABLE, kind, schema.AssignVariableOptionsT(), [handle, last], [])
+    return whole, read
+
+
 OPERATOR_NETS: dict[str, Callable[[int], bytes]] = {
     "pairs": pairs,
     "extremes": extremes,
@@ -228,4 +334,6 @@ OPERATOR_NETS: dict[str, Callable[[int], bytes]] = {
     "turned": turned,
     "pixels": pixels,
     "sequence": sequence,
+    "bytewise": bytewise,
+    "streaming": streaming,
 }

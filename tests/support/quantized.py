@@ -32,6 +32,9 @@ FIRST_VERSION = (
     BUILTIN.HARD_SWISH,
     BUILTIN.RELU_N1_TO_1,
     BUILTIN.PRELU,
+    BUILTIN.VAR_HANDLE,
+    BUILTIN.READ_VARIABLE,
+    BUILTIN.ASSIGN_VARIABLE,
 )
 
 
@@ -169,8 +172,7 @@ class Net:
         sides[axis - 1] = sum(self.shape(x)[axis - 1] for x in xs)
         out = self.like(chosen, tuple(sides))
         for made in self.operators:
-            x = int(made.outputs[0])
-            if x not in xs:
+            if not len(made.outputs) or (x := int(made.outputs[0])) not in xs:
                 continue
             if self.calibrated and len(made.inputs) == 3:  # weights and bias keep the output's range
                 for part in made.inputs[1:]:
@@ -270,7 +272,7 @@ class Net:
         made.inputs, made.outputs = np.array(inputs, np.int32), np.array(outs, np.int32)
         made.builtinOptionsType, made.builtinOptions = kind, options
         self.operators.append(made)
-        data = next((i for i in inputs if self.tensors[i].buffer == 0), inputs[0])
+        data = next((i for i in inputs if self.tensors[i].buffer == 0), -1)
         if self.calibrated and self.tensors[data].type == self.tensors[outs[0]].type:
             self._evaluate(made)
         return outs

@@ -2,17 +2,19 @@
 
 import random
 import sys
+import time
 
 import pytest
 
 from export.plan import plan as planning
 from export.plan import schedule
-from export.plan.nodes import GATHERS, Network, build
+from export.plan.nodes import SUMS, Network, build
 from export.plan.plan import Plan, plan, row_bytes, sum_bytes
 from export.plan.schedule import NEXT_ROW
 from export.tflite import graph as tflite_graph
 from loggrad_tf.errors import LogGradError
 from tests.support import quantized
+from tests.support.operator_nets import OPERATOR_NETS
 from tests.support.public_nets import PUBLIC_NETS
 from tests.support.random_nets import random_net
 
@@ -36,6 +38,10 @@ def replay(made: Plan) -> None:
             arena[byte] = key, written[key]
         written[key] += 1
 
+    for key in network.remembered:
+        for _ in range(network.maps[key].height):
+            write(key)
+
     def check(key: int, row: int) -> None:
         assert all(arena[byte] == (key, row) for byte in place(key, row)), (
             f"{network.maps[key].name}, row {row}"
@@ -49,7 +55,7 @@ def replay(made: Plan) -> None:
         for key, first, last in network.reads(node, step):
             for row in range(first, last + 1):
                 check(key, row)
-        if node.kind in GATHERS and node.kind != "reflow":
+        if node.kind in SUMS:
             sums = range(made.sums[call], made.sums[call] + sum_bytes(network, node))
             if step > 0:
                 assert all(arena[byte] == ("sums", call) for byte in sums)
@@ -58,14 +64,22 @@ def replay(made: Plan) -> None:
         while written[node.output] < network.rows_made(node, step):
             write(node.output)
         done[call] += 1
-    for row in range(network.maps[network.output].height):
-        check(network.output, row)
+    for key in (*network.ends, *network.remembered):
+        for row in range(network.maps[key].height):
+            check(key, row)
     assert order.calls.count(NEXT_ROW) == network.maps[network.input].height
 
 
 @pytest.mark.parametrize("name", NETS)
 def test_rows_are_where_they_are_read(name: str) -> None:
     replay(plan(tflite_graph.parse(NETS[name]())))
+
+
+@pytest.mark.seconds
+@pytest.mark.parametrize("name", OPERATOR_NETS)
+def test_rows_of_several_outputs_and_states_too(name: str) -> None:
+    for seed in range(3):
+        replay(plan(tflite_graph.parse(OPERATOR_NETS[name](seed))))
 
 
 @pytest.mark.seconds
@@ -166,6 +180,28 @@ def test_more_calls_than_the_c_counts_are_refused_at_once(monkeypatch: pytest.Mo
     reason = "60000 input rows and 60 nodes take 3660000 calls a frame, more than 65535: make the input lower"
     with pytest.raises(LogGradError, match=reason):
         plan(network.graph)
+
+
+def test_more_than_can_be_followed_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = chain(600, 60)
+    monkeypatch.setattr(Network, "reads", lambda *_: pytest.fail("simulated"))
+    monkeypatch.setattr(schedule, "MAX_MOMENTS", 600 * 601 * 60 - 1)
+    with pytest.raises(LogGradError, match="600 nodes in 36060 calls a frame are more than can be planned"):
+        plan(network.graph)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_no_plan_needs_less_than_one_row_and_what_it_is_made_of(name: str) -> None:
+    made = plan(tflite_graph.parse(NETS[name]()))
+    assert 0 < planning.least_bytes(made.network) <= made.bound
+
+
+@pytest.mark.seconds
+def test_a_thousand_nodes_are_planned_in_seconds() -> None:
+    network = chain(1000, 8)
+    started = time.process_time()
+    replay(plan(network.graph))
+    assert time.process_time() - started < 20
 
 
 def test_as_many_calls_as_the_c_counts(monkeypatch: pytest.MonkeyPatch) -> None:
