@@ -113,9 +113,10 @@ def moves(seed: int) -> bytes:
     outputs += parts(net, "SPLIT", x, 3, [2, 2, 2])[::2]
     outputs += parts(net, "SPLIT_V", x, 1, [2, h - 2])
     outputs += parts(net, "SPLIT_V", x, 2, [1, w - 1])
-    outputs += [
-        net.conv(y, 3) for y in unpacked(net, sliced(net, x, [(0, 1, 1), (0, w, 1), (0, 6, 1)], (1, w, 6)))
-    ]
+    (row,) = unpacked(net, sliced(net, x, [(0, 1, 1), (0, w, 1), (0, 6, 1)], (1, w, 6)))
+    outputs.append(net.conv(net.reshape(row, (1, w, 6)), 3))
+    some = sliced(net, x, [(1, 4, 1), (0, w, 1), (0, 6, 1)], (3, w, 6))
+    outputs.append(joined(net, unpacked(net, some)[::-1]))
     for corners, centers in ((False, False), (True, False), (False, True)):
         size = tuple(int(n) for n in draw.integers(2, 24, 2))
         outputs.append(nearest(net, x, size, corners, centers))
@@ -163,13 +164,21 @@ def parts(net: Net, code: str, x: int, axis: int, sizes: list[int]) -> list[int]
 
 
 def unpacked(net: Net, x: int) -> list[int]:
-    """UNPACK along the rows; each row as a map again."""
+    """UNPACK along the rows."""
     options = schema.UnpackOptionsT()
     height, width, channels = net.shape(x)
     options.num, options.axis = height, 1
     outs = [net.like(x, (width, channels)) for _ in range(height)]
     made = net.operators_of(BUILTIN.UNPACK, OPTIONS.UnpackOptions, options, [x], outs)
-    return [net.reshape(y, (1, width, channels)) for y in made]
+    return made
+
+
+def joined(net: Net, rows: list[int]) -> int:
+    """PACK of maps of one row each."""
+    options = schema.PackOptionsT()
+    options.valuesCount, options.axis = len(rows), 1
+    out = net.like(rows[0], (len(rows), *net.shape(rows[0])))
+    return net.operator(BUILTIN.PACK, OPTIONS.PackOptions, options, rows, out)
 
 
 def turned(seed: int) -> bytes:

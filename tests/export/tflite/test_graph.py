@@ -229,6 +229,26 @@ def test_operands_that_do_not_broadcast_are_refused() -> None:
             parse(net.flatbuffer(net.with_constant(x, shape)))
 
 
+def test_the_largest_score_at_the_end_is_left_out() -> None:
+    """ARG_MAX over a vector, which net_class gives; over a map it is refused."""
+    for shape, axis, reason in (
+        ((6,), -1, ""),
+        ((6,), 1, ""),
+        ((2, 3), 2, "only over the channels of one vector"),
+    ):
+        net = quantized.Net(0)
+        x = net.reshape(net.dense(net.input((4, 4, 1)), 6), shape)
+        out = net._tensor((1, *shape[:-1]), quantized.TYPES["int32"], 0, [], [])
+        inputs = [x, net.constant(np.array(axis, np.int32))]
+        net.operator(BUILTIN.ARG_MAX, OPTIONS.ArgMaxOptions, schema.ArgMaxOptionsT(), inputs, out)
+        if reason:
+            with pytest.raises(LogGradError, match=rf"operator 2 \(ARG_MAX\): {reason}"):
+                parse(net.flatbuffer(out))
+        else:
+            graph = parse(net.flatbuffer(out))
+            assert graph.output == x and [op.kind for op in graph.ops] == ["dense", "reshape"]
+
+
 def test_one_message_lists_all_that_is_refused() -> None:
     """But for what reads something that was refused and is of no known type."""
     net = quantized.Net(0)
