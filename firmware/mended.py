@@ -6,15 +6,18 @@ Here it becomes 0. Nothing that is computed changes.
 """
 
 import struct
-
-from ai_edge_litert import schema_py_generated as schema  # type: ignore[import-untyped]
+from typing import Any
 
 # Of QuantizationParameters in the flatbuffer.
 _QUANTIZED_DIMENSION = 16
 
 
-def mended(model: bytes) -> bytes:
-    """The same network; the same bytes where there is nothing to mend."""
+def mended(model: bytes, schema: Any) -> bytes:
+    """The same network; the same bytes where there is nothing to mend.
+
+    Args:
+      schema: the module of generated classes of the flatbuffer.
+    """
     content = bytearray(model)
     root = schema.Model.GetRootAs(content, 0)
     for graph in (root.Subgraphs(i) for i in range(root.SubgraphsLength())):

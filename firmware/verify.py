@@ -25,6 +25,7 @@ import numpy as np
 from firmware import build, channel, frame_cycles, run
 from firmware import project as projects
 from firmware.certificate import Verdict, certificate_path, summary, write_certificate
+from firmware.mended import mended
 from firmware.project import FirmwareError, Project
 from loggrad_tf import __version__
 from loggrad_tf.confusion import Confusion
@@ -49,14 +50,13 @@ class Reference:
         self, model: Path, input_tensor: int | None = None, output_tensor: int | None = None
     ) -> None:
         try:
+            from ai_edge_litert import schema_py_generated as schema
             from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-            from firmware.mended import mended
         except ImportError:
             raise FirmwareError("the reference is not installed: pip install ai-edge-litert") from None
         try:
             self._interpreter = Interpreter(
-                model_content=mended(model.read_bytes()),
+                model_content=mended(model.read_bytes(), schema),
                 experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
                 experimental_preserve_all_tensors=True,
             )
