@@ -2,7 +2,7 @@
 
 A network is told its shares of what the bounds allow, the cheapest to count first and no more than are asked
 for. A muNAS draw that is over is narrowed or sampled down until it is not, as far as that goes. A staged
-draw is scaled to 85-100 % of the bound that is tightest for it, and a child only if it is over.
+draw is scaled to 90-100 % of the bound that is tightest for it, and a child only if it is over.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ class Shares(Protocol[Of]):
 
 MAX_REPAIRS = 24
 NARROWING = 0.71
-LEAST_SHARE = 0.85
+LEAST_SHARE = 0.9
 # Of the factor of all widths, and how often their span of octaves is halved.
 LARGEST, SMALLEST, HALVINGS = 4.0, 1 / 64, 9
 # A step down, and the share of the bound that it is aimed at.

@@ -39,15 +39,15 @@ MAX_FLAT = 36
 # table in docs/search.md): a pool before each stage, four stages so that the head reads a few pixels of many
 # channels, one 3x3 convolution a stage, and widths that grow late. Large kernels, hidden layers and further
 # blocks learn fast and end worse.
-P_TOP, TOP_GROWTH = 0.15, (1.5, 3.0)
-P_HIDDEN, P_RESIDUAL, P_POOL, P_STEM_STRIDE = 0.05, 0.5, 0.95, 0.95
+P_TOP, TOP_GROWTH = 0.1, (1.5, 3.0)
+P_HIDDEN, P_RESIDUAL, P_POOL, P_STEM_STRIDE = 0.03, 0.5, 0.97, 0.97
 # Of two, three and four stages.
-P_STAGES = (0.05, 0.25, 0.7)
+P_STAGES = (0.03, 0.17, 0.8)
 # Of one, two and three blocks in a stage, and of a block's kinds.
-P_BLOCKS = (0.9, 0.08, 0.02)
-P_KINDS = (0.9, 0.05, 0.05)
+P_BLOCKS = (0.96, 0.03, 0.01)
+P_KINDS = (0.96, 0.02, 0.02)
 # Of the kernels of the stem and of blocks.
-P_STEM_KERNELS, P_KERNELS = (0.75, 0.2, 0.05), (0.9, 0.1)
+P_STEM_KERNELS, P_KERNELS = (0.75, 0.22, 0.03), (0.95, 0.05)
 # How much wider than what is before it the first stage is, and each other one.
 DRAWN_STEM, FIRST_GROWTH, GROWTH = 32, (1.0, 1.5), (1.3, 2.2)
 
