@@ -14,6 +14,7 @@ Fusion, all exact:
 """
 
 import dataclasses
+import functools
 
 from export.tflite.quant_graph import Op, QuantGraph, Tensor
 from loggrad_tf.errors import LogGradError
@@ -141,12 +142,12 @@ class Network:
     def outputs(self) -> tuple[int, ...]:
         return self.output, *self.others
 
-    @property
+    @functools.cached_property
     def ends(self) -> tuple[int, ...]:
         """Maps that are whole at the end of a frame: the outputs, and what states become."""
         return tuple(dict.fromkeys([*self.outputs, *(written for _, written in self.states)]))
 
-    @property
+    @functools.cached_property
     def remembered(self) -> frozenset[int]:
         """Maps of states."""
         return frozenset(read for read, _ in self.states)

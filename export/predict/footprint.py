@@ -26,6 +26,8 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 
 CODE_SIZES = Path(__file__).parent / "code_sizes.json"
+# Code that networks with states have beside their nodes: what all states share, and a map and calls for each.
+STATES_BYTES, STATE_BYTES = 24, 90
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,6 +132,8 @@ def flash_bytes(made: Plan, source: Input, board: dict[str, Any]) -> int:
     for node, kernel in zip(made.network.nodes, made.kernels, strict=True):
         symbols |= known["kernels"][costs.cost_name(node.kind, kernel.function)]
     nodes = sum(known["nodes"][node.kind] for node in made.network.nodes)
+    states = len(made.network.states)
+    nodes += STATES_BYTES + STATE_BYTES * states if states else 0
     text = len(f"{__version__}/{stamp(source)}") - measured.stamp
     return program.rest + sum(symbols.values()) + nodes + text + memory.data_bytes(made, source)
 
