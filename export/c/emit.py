@@ -12,7 +12,7 @@ import numpy as np
 
 from export.c import front, node_functions
 from export.c.text import comment, filled, quoted, wrapped
-from export.plan import memory
+from export.plan import kernels, memory
 from export.plan.input import Input
 from export.plan.plan import Plan
 from export.plan.schedule import NEXT_ROW
@@ -163,15 +163,22 @@ def _weights(plan: Plan, source: Input) -> tuple[str, str]:
     return declarations, definitions
 
 
+_STRUCTS = {
+    kernels.CHANNEL: "lg_channel",
+    kernels.DSP_CHANNEL: "lg_dsp_channel",
+    kernels.DOUBLE_SCALE: "lg_double_scale",
+}
+
+
 def _ctype(values: np.ndarray) -> str:
     if values.dtype.names:
-        return "lg_double_scale" if "fraction" in values.dtype.names else "lg_channel"
+        return _STRUCTS[values.dtype]
     return "float" if values.dtype.kind == "f" else f"{values.dtype.name}_t"
 
 
 def _note(name: str, values: np.ndarray, function: str) -> str:
     notes = {
-        "channels": "bias with the input's zero point, multiplier, shift",
+        "channels": f"{', '.join(values.dtype.names or ())}; the input's zero point is in the bias",
         "scales": "multiplier, its next 22 bits, shift",
         "bias": "with the input's zero point",
     }

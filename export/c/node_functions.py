@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from export.c.text import comment, wrapped
 from export.plan import memory
-from export.plan.kernels import Kernel
+from export.plan.kernels import Kernel, slides
 from export.plan.nodes import CODES, CONVOLUTIONS, WINDOWS, Map, Network, Node, dims
 from export.plan.plan import Plan
 
@@ -157,7 +157,8 @@ def _depthwise_fields(network: Network, node: Node) -> Fields:
         "tap_step": op.dilation[1] * source.channels,
         "x_step": op.stride[1] * source.channels,
     }
-    return window | _ends(network, node) | _arrays(node, "weights", "channels")
+    sliding: Fields = {"sliding": int(slides(node, network.maps))}
+    return window | _ends(network, node) | sliding | _arrays(node, "weights", "channels")
 
 
 def _dense_fields(network: Network, node: Node) -> Fields:

@@ -14,7 +14,7 @@ import numpy as np
 
 from export.plan import nodes
 from export.plan.input import Input, describe
-from export.plan.kernels import Choice
+from export.plan.kernels import FAST_LIMIT
 from export.plan.plan import Plan
 from export.tflite.quant_graph import Op, QuantGraph, Scale, Tensor
 from firmware import project
@@ -74,9 +74,13 @@ def _single(kind: str, shape: Shape, multiplier: int) -> tuple[Op, tuple[int, ..
     return graph.ops[-1], graph.tensors[graph.output].shape
 
 
-def compact(graph: QuantGraph) -> Choice:
-    """The layout in which every convolution takes the portable kernel."""
-    return Choice(0, frozenset(op.name for op in graph.ops))
+def large(graph: QuantGraph) -> QuantGraph:
+    """With sums too large for the kernels of extensions: every convolution takes the portable one."""
+    ops = (
+        dataclasses.replace(op, reach=(FAST_LIMIT,) * len(op.reach)) if op.kind == "conv" else op
+        for op in graph.ops
+    )
+    return dataclasses.replace(graph, ops=tuple(ops))
 
 
 def fronts() -> Iterator[Probe]:

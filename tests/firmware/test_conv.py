@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from export.plan import layouts
+from export.plan import kernels, layouts
+from export.tflite.quant_graph import Scale
 from tests.support import firmware_cases as fc
 from tests.support import tflite_ops as ops
 from tests.support.firmware_cases import BOARDS, Case, Program
@@ -86,12 +87,15 @@ class Layer:
         cut = found[: high * self.pool[0], : wide * self.pool[1]]
         return cut.reshape(high, self.pool[0], wide, self.pool[1], out_c).max((1, 3))
 
-    def fits_fast_kernels(self) -> bool:
-        """|acc| * 2^max(shift, 0) < 2^30 for every input."""
+    def fits(self, variant: str) -> bool:
+        """|acc| * 2^max(shift, 0) < 2^30 for every input, and for "dsp" the usual shifts."""
+        shifts = [ops.fixed_point(s)[1] for s in self.scales]
+        if variant == "portable" or (variant == "dsp" and not set(shifts) <= set(kernels.USUAL_SHIFTS)):
+            return variant == "portable"
         w = self.weights.reshape(len(self.weights), -1).astype(np.int64)
         bias = self.bias - self.zero_points[0] * w.sum(1)
         extremes = [bias + np.where(w * sign > 0, w * 127, w * -128).sum(1) for sign in (1, -1)]
-        left = np.array([max(ops.fixed_point(s)[1], 0) for s in self.scales])
+        left = np.maximum(shifts, 0)
         return bool((np.abs(extremes).max(0) * 2.0**left < 2**30).all())
 
 
@@ -111,7 +115,11 @@ def case_of(layer: Layer, variant: str, name: str = "", lead: int = 0, ticks: bo
     weights = layouts.conv_weights(layer.weights, layer.dilation[1], variant)
     sums = layer.weights.reshape(out_c, -1).sum(1, dtype=np.int32)
     points = [ops.fixed_point(s) for s in layer.scales]
-    channels = np.column_stack([layer.bias - layer.zero_points[0] * sums, points]).astype(np.int32)
+    bias = layer.bias - layer.zero_points[0] * sums
+    channels = np.column_stack([bias, points]).astype(np.int32)
+    if variant == "dsp":
+        lifted = bias + layouts.dsp_lift(layer.weights, layer.dilation[1])
+        channels = kernels.dsp_channels(lifted, [Scale(*point) for point in points], layer.zero_points[1])
     runs, run_step = (1, 0) if layer.dilation[1] == 1 else (kernel_w, layer.dilation[1] * in_c)
     words = [layouts.VARIANTS.index(variant), expected.shape[1], out_c, kernel_h, layer.dilation[0]]
     words += [runs, kernel_w * in_c // runs, run_step, layer.stride[1] * in_c, layer.stride[0], *layer.pool]
@@ -199,7 +207,7 @@ def random_layer(rng: Rng) -> Layer:
 def cases_of(variant: str, count: int) -> tuple[Case, ...]:
     rng = np.random.default_rng(7)
     layers = [random_layer(rng) for _ in range(count)]
-    usable = [one for one in layers if variant == "portable" or one.fits_fast_kernels()]
+    usable = [one for one in layers if one.fits(variant)]
     assert len(usable) > 0.8 * count
     return tuple(case_of(one, variant, lead=int(rng.integers(4))) for one in usable)
 
