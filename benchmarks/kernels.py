@@ -31,7 +31,7 @@ flags.DEFINE_string(
 
 # SMMLAR, two additions, a shift, SSAT and a store.
 OUTPUT = 6
-# Of a quad of taps: for two channels of four, three, two windows, and for four channels of one; and its products.
+# Of a quad of taps of two channels in four, three, two windows, of four channels in one; and its products.
 _QUAD = {4: (28, 32), 3: (22, 24), 2: (16, 16), 1: (18, 16)}
 # Of two columns of four channels: loads, packs and stores.
 _COLUMNS = 18 / 8
@@ -111,7 +111,7 @@ ROWS: tuple[Row, ...] = (
 )
 
 
-def measure(rows: Sequence[Row], board: str, work: Path) -> list[tuple[Row, int, float]]:
+def measure(rows: Sequence[Row], board: str, work: Path) -> list[tuple[Row, int, int]]:
     """Of each row the multiply-accumulates and the cycles of a frame."""
     record = boards.read(board)
     core = cycles.core_of(record["core"])
@@ -135,10 +135,9 @@ def _products(made: Plan) -> int:
     return macs(made.network, made.network.nodes[0])
 
 
-def table(found: Sequence[tuple[Row, int, float]]) -> str:
-    lines = [
-        f"{'kernel':24s} {'input':>11s} {'MACs':>10s} {'cycles':>10s} {'a MAC':>7s} {'bound':>7s} {'ratio':>6s}"
-    ]
+def table(found: Sequence[tuple[Row, int, int]]) -> str:
+    head = f"{'kernel':24s} {'input':>11s} {'MACs':>10s} {'cycles':>10s}"
+    lines = [f"{head} {'a MAC':>7s} {'bound':>7s} {'ratio':>6s}"]
     for row, products, spent in found:
         node_outputs = _outputs(row)
         bound = row.bound(row.shape) * node_outputs / products

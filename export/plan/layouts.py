@@ -6,6 +6,8 @@ A variant is "portable", "dsp" (Cortex-M4, M7, M33) or "mve" (M55). The dtype of
 import numpy as np
 
 VARIANTS = ("portable", "dsp", "mve")
+# LG_TAIL_MOST of lg_conv.h.
+TAIL_MOST = 256
 
 
 def conv_runs(weights: np.ndarray, dilation_w: int) -> np.ndarray:
@@ -19,8 +21,9 @@ def conv_weights(weights: np.ndarray, dilation_w: int, variant: str) -> np.ndarr
     """The weights of lg_conv_row, lg_conv_row_dsp or lg_conv_row_mve, flat. `weights` is int8 [O][kh][kw][I].
 
     portable, int8: [O / 4][kh][runs][run_bytes][4], then the O % 4 last channels as [kh][runs][run_bytes].
-    dsp, int32: [ceil(O / 2)][kh][runs][ceil(run_bytes / 4)][2], four taps of one channel a word, see
-        :func:`dsp_words`. Needs weights -127..127, and :func:`dsp_lift` in the biases.
+    dsp, int32: [ceil(O / 2)][quads][2], four taps of one channel a word, see :func:`dsp_words`; a run ends
+        in a whole quad, but for tails (:func:`conv_tail`). Needs weights -127..127, and :func:`dsp_lift` in
+        the biases.
     mve, int8: [ceil(O / 4)][ceil(kh * runs * run_bytes / 16)][4][16].
     Channels and taps that do not exist are zeros.
     """
@@ -52,8 +55,8 @@ def depthwise_weights(weights: np.ndarray, variant: str, sliding: bool = False) 
       sliding: of "dsp": for windows of 3x3 that slide, one channel after the other.
     Returns:
       "portable": int8 as given. "dsp": int32 [ceil(O / 4)][pairs][4], see :func:`depthwise_pairs`, zeros
-      beyond the last channel; sliding, [O][5]. "mve": int32 words of int8 [groups][kh][kw][16], sixteen channels
-      a group, zeros beyond the last.
+      beyond the last channel; sliding, [O][5]. "mve": int32 words of int8 [groups][kh][kw][16], sixteen
+      channels a group, zeros beyond the last.
     """
     if variant == "portable":
         return np.ascontiguousarray(weights)
@@ -112,11 +115,12 @@ def dense_weights(weights: np.ndarray, piece: int, variant: str) -> np.ndarray:
     """
     if variant != "dsp":
         return weights
-    return _dsp_conv(weights.reshape(len(weights), 1, -1, piece))
+    quads = np.pad(weights.reshape(len(weights), -1, piece), [(0, 0), (0, 0), (0, -piece % 4)])
+    return _dsp_conv(quads.reshape(len(weights), 1, 1, -1))
 
 
 def dense_lift(weights: np.ndarray, piece: int) -> np.ndarray:
-    """What a bias of lg_dense_accumulate_dsp has beside its own: 127 of each odd weight of a piece. int32 [O]."""
+    """What a bias of lg_dense_accumulate_dsp has beside its own: 127 of odd weights of a piece. int32 [O]."""
     odd = weights.reshape(len(weights), -1, piece)[..., 1::2]
     return 127 * odd.sum(axis=(1, 2), dtype=np.int32)
 
@@ -139,16 +143,31 @@ def dsp_words(weights: np.ndarray) -> np.ndarray:
 
 
 def dsp_lift(weights: np.ndarray, dilation_w: int) -> np.ndarray:
-    """What a bias of lg_conv_row_dsp has beside its own: 127 of each odd weight of a run. int32 [O]."""
-    odd = conv_runs(weights, dilation_w)[..., 1::2].astype(np.int32)
-    return 127 * odd.sum(axis=(1, 2, 3), dtype=np.int32)
+    """What a bias of lg_conv_row_dsp has beside its own: 127 of each odd weight of a quad. int32 [O]."""
+    return 127 * _quads(conv_runs(weights, dilation_w))[..., 1::2].sum(axis=1, dtype=np.int32)
+
+
+def conv_tail(kernel_h: int, runs: int, run_bytes: int) -> int:
+    """LG_TAIL of lg_conv.h: bytes of a run that lg_conv_row_dsp has behind the whole quads of all runs."""
+    tail = run_bytes % 4
+    return tail if runs == 1 and kernel_h > 1 and tail <= 2 and kernel_h * run_bytes <= TAIL_MOST else 0
+
+
+def _quads(runs: np.ndarray) -> np.ndarray:
+    """[O][taps] in the order of lg_conv_row_dsp: every run, or all tails, end in a whole quad of taps."""
+    out_c, kernel_h, count, run_bytes = runs.shape
+    tail = conv_tail(kernel_h, count, run_bytes)
+    whole = run_bytes - tail
+    head = runs[..., :whole].reshape(out_c, kernel_h * count, whole)
+    parts = [head, runs[..., whole:].reshape(out_c, 1, kernel_h * count * tail)]
+    return np.concatenate(
+        [np.pad(p, [(0, 0), (0, 0), (0, -p.shape[2] % 4)]).reshape(out_c, -1) for p in parts], axis=1
+    )
 
 
 def _dsp_conv(runs: np.ndarray) -> np.ndarray:
-    out_c, kernel_h, count, run_bytes = runs.shape
-    padded = np.zeros((out_c + out_c % 2, kernel_h, count, run_bytes + -run_bytes % 4), np.int8)
-    padded[:out_c, ..., :run_bytes] = runs
-    words = dsp_words(padded)
+    taps = _quads(runs)
+    words = dsp_words(np.pad(taps, [(0, len(taps) % 2), (0, 0)]))
     return words.reshape(len(words) // 2, 2, -1).swapaxes(1, 2).ravel()
 
 

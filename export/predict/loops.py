@@ -9,6 +9,7 @@ kernel was chosen for.
 from collections.abc import Callable, Mapping
 
 from export.plan.kernels import VARIANTS, Kernel, slides
+from export.plan.layouts import conv_tail
 from export.plan.nodes import GATHERS, WINDOWS, Map, Network, Node
 
 # Of lg_conv_row_dsp.c: windows and channels of a group, words of the scratch buffer, the most quads it holds.
@@ -110,27 +111,24 @@ def windows_of(width: int) -> dict[int, int]:
     return {TOGETHER: fours, 3: threes, 2: int(left == 2), 1: int(left == 1)}
 
 
+_LOOPS = (
+    *("group", "run", "pass", "turn", "piece", "sum", "single", "put"),
+    *("alone", "alone_turn", "pooled", "compared", "tails", "tail"),
+)
+
+
 class _ConvDsp:
     """Turns of the loops of lg_conv_row_dsp.c and lg_conv_pass_dsp.c, all of them."""
 
     def __init__(self, s: _Shape) -> None:
         self.channels, (self.kh, kw) = s.out.channels, s.op.kernel
         self.runs = kw if s.op.dilation[1] > 1 else 1
-        self.run_quads = -(-s.source.channels * (kw if self.runs == 1 else 1) // 4)
-        self.quads = self.kh * self.runs * self.run_quads
-        names = [
-            "group",
-            "pass",
-            "turn",
-            "piece",
-            "sum",
-            "single",
-            "put",
-            "alone",
-            "pooled",
-            "compared",
-            "run",
-        ]
+        run_bytes = s.source.channels * (kw if self.runs == 1 else 1)
+        tail = conv_tail(self.kh, self.runs, run_bytes)
+        self.tails = -(-self.kh * tail // 4)
+        self.whole = self.kh * self.runs * -(-(run_bytes - tail) // 4)
+        self.quads = self.whole + self.tails
+        names = list(_LOOPS)
         names += [f"{name}_{n}" for name in ("widened", "quad") for n in range(1, TOGETHER + 1)]
         names += [f"{name}_{n}" for name in ("pair", "held") for n in range(2, TOGETHER + 1)]
         self.found: dict[str, float] = dict.fromkeys(names, 0.0)
@@ -143,12 +141,16 @@ class _ConvDsp:
 
     def widened(self, times: float, count: int, lanes: int) -> None:
         self.found["run"] += times * self.kh * self.runs * (count // lanes)
-        self.found[f"widened_{lanes}"] += times * self.quads * (count // lanes)
+        self.found[f"widened_{lanes}"] += times * self.whole * (count // lanes)
+        self.found["tails"] += times * self.tails * (count // lanes)
+        self.found["tail"] += times * self.tails * count
 
     def multiplied(self, times: float, count: int, pairs: int, quads: int, name: str) -> None:
         self.found[name] += times * pairs
         self.found[f"quad_{count}"] += times * pairs * quads
-        self.found["turn"] += times * pairs * -(-quads // 4)
+        self.found["turn" if count > 1 else "alone_turn"] += (
+            times * pairs * -(-quads // (8 if count > 1 else 4))
+        )
 
     def summed(self, times: float, count: int, lanes: int, channels: int) -> None:
         """``sum``: windows that fit are widened already."""

@@ -35,6 +35,14 @@
 /* Bytes that must be readable past the last byte a row's windows cover. */
 #define LG_ROW_SLACK 3u
 
+/* Bytes beyond the whole words of a run, 1 or 2, which lg_conv_row_dsp has behind those of all runs; else 0. Not of
+ * windows of more than LG_TAIL_MOST bytes. */
+enum { LG_TAIL_MOST = 256 };
+#define LG_TAIL(kernel_h, runs, run_bytes)                                                                           \
+    ((runs) == 1u && (kernel_h) > 1u && (run_bytes) % 4u <= 2u && (kernel_h) * (run_bytes) <= (uint32_t)LG_TAIL_MOST \
+         ? (run_bytes) % 4u                                                                                          \
+         : 0u)
+
 typedef struct {
     uint16_t out_w, out_c;
     uint16_t kernel_h;

@@ -10,11 +10,11 @@
 /* Two channels after the other of two, three or four windows. The functions know where the members are. */
 typedef struct {
     const uint32_t *x, *weights;
-    uint32_t entry;        /* quads % 4 */
+    uint32_t entry;        /* quads % 8 */
     const uint32_t *end;   /* of x */
     uint32_t weights_step; /* bytes from the weights behind these to those of the next two channels */
     const lg_dsp_channel *channel, *last;
-    int8_t *out;    /* of the first window; the next one's is out_c bytes on */
+    int8_t *out; /* of the first window; the next one's is out_c bytes on */
     uint32_t out_c;
     int32_t *sums; /* not NULL: in place of outputs, twice the sums of each channel's windows are added here */
 } lg_conv_pass;

@@ -11,22 +11,31 @@
 
 #define IN_REGISTER __attribute__((unused))
 /* clang-format off */
-/* Function of a pass: `zero` the sums, a `quad`, `rescale` and `put` both channels, or `add` to what is held.
- * x in r2, weights in r3. */
-#define PASS(zero, quad, rescale, put, add)    \
+/* Eight quads a turn; the first turn begins so that the last one ends whole. */
+#define TURNS(quad, compare)                                                                        \
+    "tbh    [pc, r12, lsl #1]\n"                                                                    \
+    "10: .hword (20f - 10b) / 2, (27f - 10b) / 2, (26f - 10b) / 2, (25f - 10b) / 2\n"               \
+    ".hword (24f - 10b) / 2, (23f - 10b) / 2, (22f - 10b) / 2, (21f - 10b) / 2\n"                   \
+    "20:\n" quad "21:\n" quad "22:\n" quad "23:\n" quad                                             \
+    "24:\n" quad "25:\n" quad "26:\n" quad "27:\n" quad compare                                     \
+    "bne    20b\n"
+
+/* Function of a pass: `start` the sums, a `quad`, how to `compare` x with its end, `rescale` and `put` both channels, or
+ * `add` to what is held. x in r2, weights in r3. */
+#define PASS(start, quad, compare, rescale, put, add) \
     "push   {r4-r11, lr}\n"                    \
     "ldm    r0, {r1-r10}\n"                    \
     "push   {r1-r10}\n"                        \
     "1:\n"                                     \
-    "ldm    sp, {r2, r3, r12}\n" zero          \
-    LG_TURNS(quad, "r12", "r2", "[sp, #12]")      \
-    "ldr    r0, [sp, #16]\n"                   \
+    "ldm    sp, {r2, r3, r12}\n" start         \
+    TURNS(quad, compare)                       \
+    "ldr    r12, [sp, #16]\n"                  \
     "ldr    r1, [sp, #36]\n"                   \
-    "add    r3, r0\n"                          \
-    "str    r3, [sp, #4]\n"                    \
     "ldr    r0, [sp, #20]\n"                   \
-    "cmp    r1, #0\n"                           \
-    "bne    7f\n" rescale                       \
+    "add    r3, r12\n"                         \
+    "str    r3, [sp, #4]\n"                    \
+    "cmp    r1, #0\n"                          \
+    "bne    7f\n" rescale                      \
     "ldr    r1, [sp, #28]\n"                   \
     "ldr    r2, [sp, #32]\n"                   \
     "ldr    r3, [sp, #24]\n"                   \
@@ -47,6 +56,9 @@
     "8:\n"                                     \
     "add    sp, #40\n"                         \
     "pop    {r4-r11, pc}\n"
+#define COMPARE               \
+    "ldr    r12, [sp, #12]\n" \
+    "cmp    r2, r12\n"
 /* lg_rescale of a sum by 256; the channel's bias, multiplier, offset and right are in r2, r3, r12 and lr. */
 #define CHANNEL "ldm    r0!, {r2, r3, r12, lr}\n"
 #define RESCALE(sum)                               \
@@ -72,7 +84,7 @@ __attribute__((naked)) void lg_conv_pass4_dsp(IN_REGISTER const lg_conv_pass *p)
     LG_LOAD("r0", "r3") LG_LOAD("r1", "r3") TWO("r4", "r5", "r8", "r9") TWO("r6", "r7", "r10", "r11")  \
     LG_EVEN("r0") LG_EVEN("r1") TWO("r4", "r5", "r8", "r9") TWO("r6", "r7", "r10", "r11")
     __asm__(PASS(ZERO("r4") ZERO("r5") ZERO("r6") ZERO("r7") ZERO("r8") ZERO("r9") ZERO("r10") ZERO("r11"),
-                 QUAD,
+                 QUAD, COMPARE,
                  CHANNEL RESCALE("r4") RESCALE("r5") RESCALE("r6") RESCALE("r7")
                  CHANNEL RESCALE("r8") RESCALE("r9") RESCALE("r10") RESCALE("r11"),
                  PUT("r4", "r8") NEXT PUT("r5", "r9") NEXT PUT("r6", "r10") NEXT PUT("r7", "r11"),
@@ -94,8 +106,8 @@ __attribute__((naked)) void lg_conv_pass3_dsp(IN_REGISTER const lg_conv_pass *p)
     LG_SUM("r4", "r7", "r0") LG_SUM("r8", "r7", "r1") LG_SUM("r5", "r12", "r0")                    \
     LG_SUM("r9", "r12", "r1") LG_SUM("r6", "lr", "r0") LG_SUM("r10", "lr", "r1")
 #define QUAD LG_LOAD("r0", "r3") LG_LOAD("r1", "r3") THREE LG_EVEN("r0") LG_EVEN("r1") THREE
-    __asm__(PASS(ZERO("r4") ZERO("r5") ZERO("r6") ZERO("r8") ZERO("r9") ZERO("r10"),
-                 QUAD,
+    __asm__(PASS("ldr    r11, [sp, #12]\n" ZERO("r4") ZERO("r5") ZERO("r6") ZERO("r8") ZERO("r9") ZERO("r10"),
+                 QUAD, "cmp    r2, r11\n",
                  CHANNEL RESCALE("r4") RESCALE("r5") RESCALE("r6") CHANNEL RESCALE("r8") RESCALE("r9") RESCALE("r10"),
                  PUT("r4", "r8") NEXT PUT("r5", "r9") NEXT PUT("r6", "r10"),
                  "ldm    r1, {r0, r2, r7, r11, r12, lr}\n"
@@ -113,8 +125,8 @@ __attribute__((naked)) void lg_conv_pass2_dsp(IN_REGISTER const lg_conv_pass *p)
     LG_SUM("r4", "r6", "r0") LG_SUM("r8", "r6", "r1") LG_SUM("r5", "r7", "r0") LG_SUM("r9", "r7", "r1")      \
     LG_EVEN("r0") LG_EVEN("r1")                                                                 \
     LG_SUM("r4", "r12", "r0") LG_SUM("r8", "r12", "r1") LG_SUM("r5", "lr", "r0") LG_SUM("r9", "lr", "r1")
-    __asm__(PASS(ZERO("r4") ZERO("r5") ZERO("r8") ZERO("r9"),
-                 QUAD,
+    __asm__(PASS("ldr    r11, [sp, #12]\n" ZERO("r4") ZERO("r5") ZERO("r8") ZERO("r9"),
+                 QUAD, "cmp    r2, r11\n",
                  CHANNEL RESCALE("r4") RESCALE("r5") CHANNEL RESCALE("r8") RESCALE("r9"),
                  PUT("r4", "r8") NEXT PUT("r5", "r9"),
                  "ldm    r1, {r0, r2, r12, lr}\n"

@@ -2,8 +2,9 @@
 /* CONV_2D, one row of output, for cores with the DSP extension: lg_conv.h has the equation.
  *
  * Up to four windows are widened side by side in a scratch buffer, once for all channels (lg_dsp_sum.h says how); then
- * two channels after the other run through it (lg_conv_pass_dsp.c). A run ends in a whole quad, with zero weights. The
- * windows are neighbours of a row, or those that are pooled into one pixel: of these the largest sum is rescaled.
+ * two channels after the other run through it (lg_conv_pass_dsp.c). A run ends in a whole quad, with zero weights; but
+ * one or two bytes beyond the last whole quad, as first layers have them, are put together with those of other runs, four
+ * or two to a quad, behind all whole quads (lg_conv.h, LG_TAIL). The windows are neighbours of a row, or those that are pooled into one pixel: of these the largest sum is rescaled.
  *
  * Windows that do not fit the scratch buffer are summed in pieces, some channels at a time. */
 #include <string.h>
@@ -27,6 +28,7 @@ typedef struct {
 typedef struct {
     const lg_conv *layer;
     uint32_t run_quads, quads; /* of a run, of a window */
+    uint32_t tail;             /* bytes of a run that are put together with others', else 0 */
     uint32_t count, parts;     /* windows, and how they lie */
     part of[WINDOWS];
     uint32_t ky, kx, at; /* the next quad to be widened: kernel row, run of it, quad of the run */
@@ -92,6 +94,29 @@ static void begin(block *b)
     b->ky = b->kx = b->at = 0;
 }
 
+/* The quads of tails, of `n` neighbours from byte x of each row on. Runs that do not exist have zero weights. */
+static __attribute__((noinline)) void widen_tails(const block *b, const int8_t *const *rows, uint32_t x, uint32_t n,
+                                                  uint32_t *to)
+{
+    const lg_quad_constants k = lg_quad_prepare();
+    const uint32_t step = b->layer->x_step, each = 4u / b->tail, row_step = b->layer->row_step, count = b->count;
+    x += b->run_quads * 4u;
+    for (uint32_t first = 0; first < b->layer->kernel_h; first += each, to += 2u * count) {
+        const uint8_t *from[4];
+        for (uint32_t i = 0; i < 4u; i++) {
+            const uint32_t row = i < each && first + i < b->layer->kernel_h ? first + i : first;
+            from[i] = (const uint8_t *)rows[row * row_step] + x;
+        }
+        const uint8_t *p = from[0], *q = from[1], *r = from[2], *s = from[3];
+        for (uint32_t i = 0; i < n; i++, p += step, q += step, r += step, s += step) {
+            const uint32_t bytes = b->tail == 1u
+                                       ? *p | (uint32_t)*q << 8 | (uint32_t)*r << 16 | (uint32_t)*s << 24
+                                       : p[0] | (uint32_t)p[1] << 8 | (uint32_t)q[0] << 16 | (uint32_t)q[1] << 24;
+            lg_widen_quad(k, bytes, to + i, to + count + i);
+        }
+    }
+}
+
 /* Fills the scratch buffer with the next quads of all windows. */
 static void widen(block *b)
 {
@@ -119,6 +144,12 @@ static void widen(block *b)
             }
         }
     }
+    if (b->tail != 0u) {
+        for (const part *p = b->of, *const end = p + b->parts; p != end; to += p->count, p++) {
+            widen_tails(b, p->rows, p->x, p->count, to);
+        }
+        b->widened = b->quads;
+    }
 }
 
 static inline int8_t rescaled(const lg_dsp_channel *c, int32_t doubled)
@@ -134,7 +165,7 @@ static lg_conv_pass pass_of(const block *b, const uint32_t *weights, uint32_t ch
     const lg_dsp_channel *const channel = b->layer->channels;
     return (lg_conv_pass){.x = b->scratch,
                           .weights = weights,
-                          .entry = b->widened % 4u,
+                          .entry = b->widened % 8u,
                           .end = b->scratch + b->widened * 2u * b->count,
                           .weights_step = (b->quads - b->widened) * 8u,
                           .channel = channel,
@@ -259,6 +290,9 @@ LG_INLINE void fitting(block *b, const int8_t *const *rows, uint32_t x, uint32_t
                 }
             }
         }
+        if (b->tail != 0u) {
+            widen_tails(b, rows, x, count, to);
+        }
         if (count == 1u) {
             alone(b, out);
             continue;
@@ -352,8 +386,9 @@ void lg_conv_row_dsp(const lg_conv *layer, const int8_t *const *rows, int8_t *ou
     const uint32_t out_w = layer->out_w, out_c = layer->out_c;
     block b;
     b.layer = layer;
-    b.run_quads = (layer->run_bytes + 3u) / 4u;
-    b.quads = layer->kernel_h * layer->runs * b.run_quads;
+    b.tail = LG_TAIL(layer->kernel_h, layer->runs, layer->run_bytes);
+    b.run_quads = (layer->run_bytes + (b.tail != 0u ? 0u : 3u)) / 4u;
+    b.quads = layer->kernel_h * (layer->runs * b.run_quads) + (layer->kernel_h * b.tail + 3u) / 4u;
     int8_t *to = out;
     if (layer->pool_h * layer->pool_w > 1) {
         for (uint32_t x = 0; x < out_w; x++, to += out_c) {
@@ -361,7 +396,9 @@ void lg_conv_row_dsp(const lg_conv *layer, const int8_t *const *rows, int8_t *ou
         }
     } else {
         /* Fours; five are three and two, six are three and three: one by itself shares no weights. */
-        const uint32_t rest = out_w % WINDOWS, threes = out_w > WINDOWS && rest == 1u ? 1u : rest == 2u && out_w > 2u ? 2u : rest == 3u;
+        const uint32_t rest = out_w % WINDOWS, threes = out_w > WINDOWS && rest == 1u ? 1u
+                                                        : rest == 2u && out_w > 2u    ? 2u
+                                                                                      : rest == 3u;
         const uint32_t fours = (out_w - 3u * threes) / WINDOWS, left = out_w - WINDOWS * fours - 3u * threes;
         neighbours(&b, rows, 0, fours, WINDOWS, to);
         neighbours(&b, rows, WINDOWS * fours, threes, 3, to + WINDOWS * fours * out_c);

@@ -165,7 +165,8 @@ static void slide(const lg_depthwise_slide *s, uint32_t windows)
                     break;
                 }
             }
-            end = lg_smlad(last, (uint32_t)w[3], lg_smlad(right, (uint32_t)w[1], lg_smlad(left, (uint32_t)w[0], c->bias)));
+            end = lg_smlad(last, (uint32_t)w[3],
+                           lg_smlad(right, (uint32_t)w[1], lg_smlad(left, (uint32_t)w[0], c->bias)));
             between = lg_smlad(right, (uint32_t)w[0], c->bias) + low_low(last >> 16, w[3]);
         }
         columns += odd != 0u ? s->columns_step / 4u : 0u;

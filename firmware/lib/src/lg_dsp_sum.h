@@ -70,14 +70,13 @@ LG_INLINE void lg_sum_1x4(const uint32_t *x, const uint32_t *w, const uint32_t *
     const uint32_t *const end = x + quads * 2u;
     int32_t a = 0, b = 0, c = 0, d = 0;
     uint32_t p = quads % 4u, q, r, s, t, u;
-#define QUAD                                                                                          \
-    LG_LOAD("%[p]", "%[w]") LG_LOAD("%[q]", "%[w]") LG_LOAD("%[r]", "%[w2]") LG_LOAD("%[s]", "%[w2]")    \
-    LG_LOAD("%[t]", "%[x]") LG_LOAD("%[u]", "%[x]")                                                      \
-    LG_SUM("%[a]", "%[t]", "%[p]") LG_SUM("%[b]", "%[t]", "%[q]")                                        \
-    LG_SUM("%[c]", "%[t]", "%[r]") LG_SUM("%[d]", "%[t]", "%[s]")                                        \
-    LG_EVEN("%[p]") LG_EVEN("%[q]") LG_EVEN("%[r]") LG_EVEN("%[s]")                                      \
-    LG_SUM("%[a]", "%[u]", "%[p]") LG_SUM("%[b]", "%[u]", "%[q]")                                        \
-    LG_SUM("%[c]", "%[u]", "%[r]") LG_SUM("%[d]", "%[u]", "%[s]")
+#define QUAD                                                                                                  \
+    LG_LOAD("%[p]", "%[w]")                                                                                   \
+    LG_LOAD("%[q]", "%[w]") LG_LOAD("%[r]", "%[w2]") LG_LOAD("%[s]", "%[w2]") LG_LOAD("%[t]", "%[x]")         \
+        LG_LOAD("%[u]", "%[x]") LG_SUM("%[a]", "%[t]", "%[p]") LG_SUM("%[b]", "%[t]", "%[q]")                 \
+            LG_SUM("%[c]", "%[t]", "%[r]") LG_SUM("%[d]", "%[t]", "%[s]") LG_EVEN("%[p]") LG_EVEN("%[q]")     \
+                LG_EVEN("%[r]") LG_EVEN("%[s]") LG_SUM("%[a]", "%[u]", "%[p]") LG_SUM("%[b]", "%[u]", "%[q]") \
+                    LG_SUM("%[c]", "%[u]", "%[r]") LG_SUM("%[d]", "%[u]", "%[s]")
     __asm__ volatile(LG_TURNS(QUAD, "%[p]", "%[x]", "%[end]")
                      : [a] "+r"(a), [b] "+r"(b), [c] "+r"(c), [d] "+r"(d), [x] "+r"(x), [w] "+r"(w), [w2] "+r"(w2),
                        [p] "+r"(p), [q] "=&r"(q), [r] "=&r"(r), [s] "=&r"(s), [t] "=&r"(t), [u] "=&r"(u)
