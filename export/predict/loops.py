@@ -87,7 +87,9 @@ def _conv(s: _Shape) -> Counts:
 def _conv_dsp(s: _Shape) -> Counts:
     turns = _ConvDsp(s)
     ph, pw = s.node.pool
-    if ph * pw > 1:
+    if (ph, pw) == (2, 2) and turns.squared(s):
+        turns.squares(s.rows * s.out.width, s.op.stride[0])
+    elif ph * pw > 1:
         turns.pooled(s.rows * s.out.width, ph * pw, 2 if pw % 2 == 0 else 1)
     else:
         for count, groups in windows_of(s.out.width).items():
@@ -114,6 +116,7 @@ def windows_of(width: int) -> dict[int, int]:
 _LOOPS = (
     *("group", "run", "pass", "turn", "piece", "sum", "single", "put"),
     *("alone", "alone_turn", "pooled", "compared", "tails", "tail"),
+    *("square", "shared_run", "shared_quad", "largest"),
 )
 
 
@@ -182,6 +185,22 @@ class _ConvDsp:
         if odd:
             self.summed(times, count, count, 1)
             found["put"] += times * count
+
+    def squared(self, s: _Shape) -> bool:
+        """Whether pixels of two by two windows have a loop of their own."""
+        return s.op.dilation[0] == 1 and self.channels % 2 == 0 and self.quads <= self.room(TOGETHER)
+
+    def squares(self, pixels: float, down: int) -> None:
+        found, shared = self.found, max(self.kh - down, 0)
+        row_quads = self.whole // self.kh
+        found["square"] += pixels
+        found["pass"] += pixels
+        found["shared_run"] += pixels * (self.kh + down) * self.runs
+        found["shared_quad"] += pixels * shared * row_quads
+        found["widened_2"] += pixels * 2 * min(self.kh, down) * row_quads
+        found["tails"] += pixels * self.tails * 2
+        found["tail"] += pixels * self.tails * 4
+        self.multiplied(pixels, TOGETHER, self.channels // 2, self.quads, "largest")
 
     def pooled(self, pixels: float, windows: int, across: int) -> None:
         found, groups = self.found, self.groups()

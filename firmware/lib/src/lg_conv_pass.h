@@ -7,6 +7,10 @@
 
 #include "lg_requant.h"
 
+/* What becomes of the sums: outputs; or twice each is added to sums[channel][window]; or, of four windows, the largest
+ * becomes the one output. */
+enum { LG_OUTPUTS, LG_HELD, LG_LARGEST };
+
 /* Two channels after the other of two, three or four windows. The functions know where the members are. */
 typedef struct {
     const uint32_t *x, *weights;
@@ -16,7 +20,8 @@ typedef struct {
     const lg_dsp_channel *channel, *last;
     int8_t *out; /* of the first window; the next one's is out_c bytes on */
     uint32_t out_c;
-    int32_t *sums; /* not NULL: in place of outputs, twice the sums of each channel's windows are added here */
+    uint32_t ending;
+    int32_t *sums; /* LG_HELD */
 } lg_conv_pass;
 
 void lg_conv_pass2_dsp(const lg_conv_pass *p);

@@ -21,11 +21,11 @@
     "bne    20b\n"
 
 /* Function of a pass: `start` the sums, a `quad`, how to `compare` x with its end, `rescale` and `put` both channels, or
- * `add` to what is held. x in r2, weights in r3. */
-#define PASS(start, quad, compare, rescale, put, add) \
+ * `add` to what is held, and before it what else there is. x in r2, weights in r3. */
+#define PASS(start, quad, compare, rescale, put, add, most) \
     "push   {r4-r11, lr}\n"                    \
-    "ldm    r0, {r1-r10}\n"                    \
-    "push   {r1-r10}\n"                        \
+    "ldm    r0, {r1-r11}\n"                    \
+    "push   {r1-r11}\n"                        \
     "1:\n"                                     \
     "ldm    sp, {r2, r3, r12}\n" start         \
     TURNS(quad, compare)                       \
@@ -45,16 +45,17 @@
     "cmp    r0, r3\n"                          \
     "bne    1b\n"                              \
     "b      8f\n"                              \
-    "7:\n"                                     \
+    "7:\n" most                                \
+    "ldr    r1, [sp, #40]\n"                   \
     "add    r0, #32\n"                         \
     "str    r0, [sp, #20]\n" add               \
-    "str    r1, [sp, #36]\n"                   \
+    "str    r1, [sp, #40]\n"                   \
     "ldr    r2, [sp, #20]\n"                   \
     "ldr    r3, [sp, #24]\n"                   \
     "cmp    r2, r3\n"                          \
     "bne    1b\n"                              \
     "8:\n"                                     \
-    "add    sp, #40\n"                         \
+    "add    sp, #44\n"                         \
     "pop    {r4-r11, pc}\n"
 #define COMPARE               \
     "ldr    r12, [sp, #12]\n" \
@@ -72,6 +73,10 @@
     "strb   " b ", [r1, #1]\n"
 #define NEXT "add    r1, r2\n"
 #define ZERO(sum) "mov    " sum ", #0\n"
+#define LARGER(a, b)           \
+    "cmp    " a ", " b "\n"    \
+    "it     lt\n"              \
+    "movlt  " a ", " b "\n"
 #define ADD(sum, held) "add    " sum ", " held ", " sum ", asr #7\n"
 
 /* Sums of four windows: r4-r7 of the first channel, r8-r11 of the second. */
@@ -93,7 +98,22 @@ __attribute__((naked)) void lg_conv_pass4_dsp(IN_REGISTER const lg_conv_pass *p)
                  "stm    r1!, {r4-r7}\n"
                  "ldm    r1, {r0, r2, r12, lr}\n"
                  ADD("r8", "r0") ADD("r9", "r2") ADD("r10", "r12") ADD("r11", "lr")
-                 "stm    r1!, {r8-r11}\n"));
+                 "stm    r1!, {r8-r11}\n",
+                 "cmp    r1, #2\n"
+                 "bne    9f\n"
+                 LARGER("r4", "r5") LARGER("r6", "r7") LARGER("r4", "r6")
+                 LARGER("r8", "r9") LARGER("r10", "r11") LARGER("r8", "r10")
+                 CHANNEL RESCALE("r4") CHANNEL RESCALE("r8")
+                 "ldr    r1, [sp, #28]\n"
+                 "ldr    r3, [sp, #24]\n"
+                 "str    r0, [sp, #20]\n"
+                 PUT("r4", "r8")
+                 "add    r1, #2\n"
+                 "str    r1, [sp, #28]\n"
+                 "cmp    r0, r3\n"
+                 "bne    1b\n"
+                 "b      8f\n"
+                 "9:\n"));
 #undef QUAD
 #undef TWO
 }
@@ -112,7 +132,7 @@ __attribute__((naked)) void lg_conv_pass3_dsp(IN_REGISTER const lg_conv_pass *p)
                  PUT("r4", "r8") NEXT PUT("r5", "r9") NEXT PUT("r6", "r10"),
                  "ldm    r1, {r0, r2, r7, r11, r12, lr}\n"
                  ADD("r4", "r0") ADD("r5", "r2") ADD("r6", "r7") ADD("r8", "r11") ADD("r9", "r12") ADD("r10", "lr")
-                 "stm    r1!, {r4-r6, r8-r10}\n"));
+                 "stm    r1!, {r4-r6, r8-r10}\n", ""));
 #undef QUAD
 #undef THREE
 }
@@ -131,7 +151,7 @@ __attribute__((naked)) void lg_conv_pass2_dsp(IN_REGISTER const lg_conv_pass *p)
                  PUT("r4", "r8") NEXT PUT("r5", "r9"),
                  "ldm    r1, {r0, r2, r12, lr}\n"
                  ADD("r4", "r0") ADD("r5", "r2") ADD("r8", "r12") ADD("r9", "lr")
-                 "stm    r1!, {r4, r5, r8, r9}\n"));
+                 "stm    r1!, {r4, r5, r8, r9}\n", ""));
 #undef QUAD
 }
 /* clang-format on */
@@ -145,13 +165,16 @@ static void pass(const lg_conv_pass *p, uint32_t count)
     int32_t *held = p->sums;
     int8_t *out = p->out;
     for (const lg_dsp_channel *c = p->channel; c != p->last; c++) {
+        int32_t most = INT32_MIN;
         for (uint32_t i = 0; i < count; i++) {
             const int32_t doubled = lg_asr(lg_sum(p->x + i, count, weights, quads), 7);
-            if (held != NULL) {
+            most = p->ending == LG_LARGEST && most > doubled ? most : doubled;
+            if (p->ending == LG_HELD) {
                 *held++ += doubled;
             } else {
-                const int32_t x2 = (int32_t)((uint32_t)c->bias + (uint32_t)doubled);
-                out[i * p->out_c] = (int8_t)lg_ssat8(lg_rescale(x2, c->multiplier, c->offset, c->right));
+                const int32_t x2 = (int32_t)((uint32_t)c->bias + (uint32_t)most);
+                out[p->ending == LG_LARGEST ? 0u : i * p->out_c] =
+                    (int8_t)lg_ssat8(lg_rescale(x2, c->multiplier, c->offset, c->right));
             }
         }
         out++;

@@ -171,6 +171,7 @@ static lg_conv_pass pass_of(const block *b, const uint32_t *weights, uint32_t ch
                           .channel = channel,
                           .last = channel + channels,
                           .out_c = b->layer->out_c,
+                          .ending = sums != NULL ? LG_HELD : LG_OUTPUTS,
                           .sums = sums};
 }
 
@@ -381,6 +382,59 @@ static void pooled(block *b, const int8_t *const *rows, uint32_t x, int8_t *out)
     }
 }
 
+/* Two neighbours of a row as the upper two of four windows, where `upper` is not NULL, and as the lower two. */
+static __attribute__((noinline)) void widen_shared(const int8_t *from, uint32_t step, uint32_t quads, uint32_t *upper,
+                                                   uint32_t *lower)
+{
+    uint32_t *const one = upper != NULL ? upper : lower;
+    if (one == NULL) {
+        return; /* between them */
+    }
+    if (upper == NULL || lower == NULL) {
+        widen_run(from, step, quads, 2, WINDOWS, one);
+        return;
+    }
+    const lg_quad_constants k = lg_quad_prepare();
+    for (const int8_t *b = from + step; quads > 0u; quads--, from += 4, b += 4, upper += 8, lower += 8) {
+        uint32_t u, v;
+        lg_widen_quad(k, lg_load4(from), &u, &v);
+        upper[0] = lower[0] = u;
+        upper[4] = lower[4] = v;
+        lg_widen_quad(k, lg_load4(b), &u, &v);
+        upper[1] = lower[1] = u;
+        upper[5] = lower[5] = v;
+    }
+}
+
+/* A row of pixels that pool two by two windows, which fit; an even number of channels. Rows that upper and lower windows
+ * share are widened once. */
+static void squares(block *b, const int8_t *const *rows, int8_t *out)
+{
+    const lg_conv *const layer = b->layer;
+    const uint32_t quads = b->run_quads, runs = layer->runs, down = layer->y_step, high = layer->kernel_h;
+    b->widened = b->quads;
+    lg_conv_pass p = pass_of(b, layer->weights, layer->out_c, NULL);
+    p.ending = LG_LARGEST;
+    for (uint32_t x = 0; x < layer->out_w; x++, out += layer->out_c) {
+        const uint32_t at = 2u * x * layer->x_step;
+        uint32_t *to = b->scratch;
+        for (uint32_t y = 0; y < high + down; y++) {
+            const int8_t *from = rows[y] + at;
+            for (uint32_t r = 0; r < runs; r++, from += layer->run_step, to += 8u * quads) {
+                widen_shared(from, layer->x_step, quads, y < high ? to : NULL,
+                             y >= down ? to - 8u * down * runs * quads + 2 : NULL);
+            }
+        }
+        if (b->tail != 0u) {
+            uint32_t *const tails = b->scratch + 8u * high * quads;
+            widen_tails(b, rows, at, 2, tails);
+            widen_tails(b, rows + down, at, 2, tails + 2);
+        }
+        p.out = out;
+        lg_conv_pass4_dsp(&p);
+    }
+}
+
 void lg_conv_row_dsp(const lg_conv *layer, const int8_t *const *rows, int8_t *out)
 {
     const uint32_t out_w = layer->out_w, out_c = layer->out_c;
@@ -390,7 +444,10 @@ void lg_conv_row_dsp(const lg_conv *layer, const int8_t *const *rows, int8_t *ou
     b.run_quads = (layer->run_bytes + (b.tail != 0u ? 0u : 3u)) / 4u;
     b.quads = layer->kernel_h * (layer->runs * b.run_quads) + (layer->kernel_h * b.tail + 3u) / 4u;
     int8_t *to = out;
-    if (layer->pool_h * layer->pool_w > 1) {
+    set_count(&b, WINDOWS);
+    if (layer->pool_h == 2 && layer->pool_w == 2 && layer->row_step == 1u && out_c % 2u == 0u && b.quads <= b.room) {
+        squares(&b, rows, to);
+    } else if (layer->pool_h * layer->pool_w > 1) {
         for (uint32_t x = 0; x < out_w; x++, to += out_c) {
             pooled(&b, rows, x, to);
         }

@@ -55,8 +55,7 @@ def test_turns_of_a_pool_leave_out_what_lies_outside() -> None:
 
 
 def test_turns_of_depthwise_rows_that_slide_and_do_not() -> None:
-    """5 pixels of 9 channels are three groups of four channels; 7 columns are four entries, the first of which ends
-    no window."""
+    """5 pixels of 9 channels: three groups of four; 7 columns are four entries, the first ends no window."""
     slid = turns_of(probes.depthwise((3, 5, 9), 3), "cortex-m4")
     assert slid["order"] == 3 * 3 and slid["columns"] == 3 * 3 * 4
     assert slid["channel_one"] == 3 * 9 and slid["entry_one"] == 3 * 9 * 3
