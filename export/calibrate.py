@@ -85,7 +85,7 @@ def _plans(record: dict[str, Any]) -> Iterator[tuple[Plan, Input]]:
         graphs = [graph]
         unclamped = graph.ops[0].kind == "conv" and graph.ops[0].high == 127
         if core in VARIANTS and unclamped and source.front_end is None:
-            graphs.append(probes.large(graph))
+            graphs.append(probes.portable(graph))
         for one in graphs:
             planned = plan(one, core, source.levels)
             if memory.data_bytes(planned, source) + 32_000 <= record["flash"]["length"]:

@@ -151,8 +151,8 @@ def measure_core(board: str, work: Path) -> dict[str, Any]:
         first = bench.image(*one)
         nodes[kind] = (bench.image(*several).code - first.code) // probes.MORE
         measured = [one]
-        if kind == "conv" and core in VARIANTS:
-            measured.append((probes.large(one[0]), one[1]))
+        if kind in ("conv", "dense") and core in VARIANTS:
+            measured.append((probes.portable(one[0]), one[1]))
         for probe in measured:
             image, planned = bench.image(*probe), bench.planned(*probe)
             for node, kernel in zip(planned.network.nodes, planned.kernels, strict=True):

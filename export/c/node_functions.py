@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from export.c.text import comment, wrapped
 from export.plan import memory
-from export.plan.kernels import Kernel, slides
+from export.plan.kernels import Kernel, slides, usual
 from export.plan.nodes import CODES, CONVOLUTIONS, WINDOWS, Map, Network, Node, dims
 from export.plan.plan import Plan
 
@@ -125,7 +125,8 @@ def _conv_fields(network: Network, node: Node) -> Fields:
         "x_step": op.stride[1] * source.channels,
         "y_step": op.stride[0],
     }
-    return window | _fused_pool(node) | _ends(network, node) | _arrays(node, "weights", "channels")
+    shifts: Fields = {"any_shift": int(not usual(node, network.maps))}
+    return window | _fused_pool(node) | _ends(network, node) | shifts | _arrays(node, "weights", "channels")
 
 
 def _table_conv_fields(network: Network, node: Node) -> Fields:

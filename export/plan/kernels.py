@@ -165,9 +165,12 @@ def _takes(variant: str, node: Node) -> bool:
     if variant == "dsp" and node.kind == "depthwise":
         (rows, columns), odd = node.op.kernel, node.op.kernel[0] % 2
         return rows // 2 * columns + odd * -(-columns // 2) <= DEPTHWISE_PAIRS
-    if variant == "dsp" and node.kind == "conv":
-        return least >= -127 and all(scale.shift in USUAL_SHIFTS for scale in node.op.scales)
-    return variant != "dsp" or node.kind != "dense" or least >= -127
+    return variant != "dsp" or node.kind not in ("conv", "dense") or least >= -127
+
+
+def usual(node: Node, maps: dict[int, Map]) -> bool:
+    """Whether all shifts are those for which kernels have their shortest path."""
+    return all(scale.shift in USUAL_SHIFTS for scale in _settled(node, maps).op.scales)
 
 
 def slides(node: Node, maps: dict[int, Map]) -> bool:
@@ -175,10 +178,9 @@ def slides(node: Node, maps: dict[int, Map]) -> bool:
 
     Along short rows it gains nothing.
     """
-    op = _settled(node, maps).op
-    usual = all(scale.shift in USUAL_SHIFTS for scale in op.scales)
+    op = node.op
     near = op.stride[1] in (op.dilation[1], 2 * op.dilation[1])
-    return op.kernel == (3, 3) and near and usual and maps[node.output].width >= LEAST_SLIDE
+    return op.kernel == (3, 3) and near and usual(node, maps) and maps[node.output].width >= LEAST_SLIDE
 
 
 def _is_fast(node: Node, maps: dict[int, Map]) -> bool:

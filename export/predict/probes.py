@@ -74,13 +74,17 @@ def _single(kind: str, shape: Shape, multiplier: int) -> tuple[Op, tuple[int, ..
     return graph.ops[-1], graph.tensors[graph.output].shape
 
 
-def large(graph: QuantGraph) -> QuantGraph:
-    """With sums too large for the kernels of extensions: every convolution takes the portable one."""
-    ops = (
-        dataclasses.replace(op, reach=(FAST_LIMIT,) * len(op.reach)) if op.kind == "conv" else op
-        for op in graph.ops
-    )
-    return dataclasses.replace(graph, ops=tuple(ops))
+def portable(graph: QuantGraph) -> QuantGraph:
+    """With sums, or weights, that are not for the kernels of extensions: the portable ones are taken."""
+    return dataclasses.replace(graph, ops=tuple(_portable(op) for op in graph.ops))
+
+
+def _portable(op: Op) -> Op:
+    if op.kind == "dense" and op.weights is not None:
+        least = op.weights.copy()
+        least.flat[0] = -128
+        return dataclasses.replace(op, weights=least)
+    return dataclasses.replace(op, reach=(FAST_LIMIT,) * len(op.reach)) if op.kind == "conv" else op
 
 
 def fronts() -> Iterator[Probe]:

@@ -24,7 +24,7 @@
  *   lg_conv_row_dsp   M4, M7, M33         int32_t, four weights each, two channels interleaved (lg_dsp_sum.h)
  *   lg_conv_row_mve   M55                 int8_t,  16 weights of each of four channels
  * The last two further demand |acc| * 2^max(shift, 0) < 2^30 for all inputs, and take up to 3.3 KiB of stack; _dsp also
- * that all shifts are in -22..-1 and no weight is -128, and that its biases have 127 of each odd weight of a run. */
+ * that no weight is -128, and that its biases have 127 of each odd weight of a quad. */
 #ifndef LG_CONV_H
 #define LG_CONV_H
 
@@ -53,6 +53,7 @@ typedef struct {
     uint8_t pool_h, pool_w;
     int16_t out_zero_point;
     int8_t act_min, act_max;
+    uint8_t any_shift; /* _dsp: not all shifts are in -22..-1, which takes longer */
     const void *weights;
     const void *channels; /* [out_c] of lg_channel, for _dsp of lg_dsp_channel */
 } lg_conv;

@@ -35,8 +35,7 @@ void lg_depthwise_row(const lg_depthwise *layer, const int8_t *const *rows, int8
 /* Multiplier 1 and |acc| * 2^max(shift, 0) < 2^30 only; layouts of their own (export/plan/layouts.py), both int32_t:
  *   lg_depthwise_row_dsp  M4, M7, M33   doubled int16 pairs; of windows of 3x3 that slide by one or two taps, where all
  *                                       shifts are in -22..-1, one channel after the other, else four interleaved.
- *                                       Other shifts: lg_dsp_channel with the zero point as offset. At most
- *                                       LG_DEPTHWISE_PAIRS pairs
+ *                                       At most LG_DEPTHWISE_PAIRS pairs
  *   lg_depthwise_row_mve  M55           int8 of sixteen channels a group, each -127..127 */
 void lg_depthwise_row_dsp(const lg_depthwise *layer, const int8_t *const *rows, int8_t *out);
 void lg_depthwise_row_mve(const lg_depthwise *layer, const int8_t *const *rows, int8_t *out);

@@ -15,7 +15,8 @@ typedef struct {
     int32_t shift; /* -31..30 */
 } lg_channel;
 
-/* The same for the convolutions of the DSP extension, where shift is in -22..-1 (lg_rescale in lg_dsp.h). */
+/* The same for the convolutions of the DSP extension, as lg_rescale (lg_dsp.h) takes it where shift is in -22..-1; where it
+ * is not, offset is the zero point of the output. */
 typedef struct {
     int32_t bias; /* doubled */
     int32_t multiplier;

@@ -13,6 +13,7 @@
 #include "lg_conv.h"
 #include "lg_conv_pass.h"
 #include "lg_dsp_sum.h"
+#include "lg_output_dsp.h"
 
 #ifdef LG_DSP
 
@@ -152,12 +153,6 @@ static void widen(block *b)
     }
 }
 
-static inline int8_t rescaled(const lg_dsp_channel *c, int32_t doubled)
-{
-    const int32_t x2 = (int32_t)((uint32_t)doubled + (uint32_t)c->bias);
-    return (int8_t)lg_ssat8(lg_rescale(x2, c->multiplier, c->offset, c->right));
-}
-
 /* A pass over what the scratch buffer holds, of an even number of channels. `weights`: of the first channel, from the
  * first quad of the buffer on. */
 static lg_conv_pass pass_of(const block *b, const uint32_t *weights, uint32_t channels, int32_t *sums)
@@ -195,15 +190,15 @@ static __attribute__((noinline)) void alone(const block *b, int8_t *out)
     for (uint32_t left = b->layer->out_c; left > 0u; left -= left < 4u ? left : 4u) {
         int32_t sums[4];
         lg_sum_1x4(b->scratch, weights, left > 2u ? weights + step : weights, b->widened, sums);
-        out[0] = rescaled(channel, lg_asr(sums[0], 7));
+        out[0] = lg_output_dsp(channel, lg_asr(sums[0], 7));
         if (left > 1u) {
-            out[1] = rescaled(channel + 1, lg_asr(sums[1], 7));
+            out[1] = lg_output_dsp(channel + 1, lg_asr(sums[1], 7));
         }
         if (left > 2u) {
-            out[2] = rescaled(channel + 2, lg_asr(sums[2], 7));
+            out[2] = lg_output_dsp(channel + 2, lg_asr(sums[2], 7));
         }
         if (left > 3u) {
-            out[3] = rescaled(channel + 3, lg_asr(sums[3], 7));
+            out[3] = lg_output_dsp(channel + 3, lg_asr(sums[3], 7));
         }
         weights += 2u * step;
         channel += 4;
@@ -256,17 +251,21 @@ static void put(block *b, uint32_t first, uint32_t channels, int8_t *out)
         const lg_dsp_channel c = *channel;
         int8_t *to = out;
         for (const int32_t *const end = from + count; from != end; to += out_c) {
-            *to = rescaled(&c, *from++);
+            *to = lg_output_dsp(&c, *from++);
         }
     }
 }
 
-/* `count` neighbours from output pixel x on, whose windows do not fit the scratch buffer. */
-static void large(block *b, const int8_t *const *rows, uint32_t x, uint32_t count, int8_t *out)
+/* `count` neighbours from output pixel x on, by their sums: where windows do not fit the scratch buffer, or for any shift. */
+static void by_sums(block *b, const int8_t *const *rows, uint32_t x, uint32_t count, int8_t *out)
 {
     const uint32_t out_c = b->layer->out_c;
     b->parts = 1;
     b->of[0] = (part){.rows = rows, .x = x * b->layer->x_step, .count = count};
+    if (b->quads <= b->room) {
+        begin(b);
+        widen(b);
+    }
     for (uint32_t first = 0; first < out_c; first += GROUP) {
         put(b, first, out_c - first < GROUP ? out_c - first : GROUP, out);
     }
@@ -318,9 +317,9 @@ static __attribute__((noinline)) void fitting_few(block *b, const int8_t *const 
 static void neighbours(block *b, const int8_t *const *rows, uint32_t x, uint32_t groups, uint32_t count, int8_t *out)
 {
     set_count(b, count);
-    if (b->quads > b->room) {
+    if (b->quads > b->room || b->layer->any_shift != 0u) {
         for (; groups > 0u; groups--, x += count, out += count * b->layer->out_c) {
-            large(b, rows, x, count, out);
+            by_sums(b, rows, x, count, out);
         }
         return;
     }
@@ -377,7 +376,7 @@ static void pooled(block *b, const int8_t *const *rows, uint32_t x, int8_t *out)
             }
         }
         for (uint32_t c = 0; c < n; c++) {
-            *out++ = rescaled(channel++, best[c]);
+            *out++ = lg_output_dsp(channel++, best[c]);
         }
     }
 }
@@ -445,7 +444,8 @@ void lg_conv_row_dsp(const lg_conv *layer, const int8_t *const *rows, int8_t *ou
     b.quads = layer->kernel_h * (layer->runs * b.run_quads) + (layer->kernel_h * b.tail + 3u) / 4u;
     int8_t *to = out;
     set_count(&b, WINDOWS);
-    if (layer->pool_h == 2 && layer->pool_w == 2 && layer->row_step == 1u && out_c % 2u == 0u && b.quads <= b.room) {
+    if (layer->pool_h == 2 && layer->pool_w == 2 && layer->row_step == 1u && out_c % 2u == 0u && b.quads <= b.room &&
+        layer->any_shift == 0u) {
         squares(&b, rows, to);
     } else if (layer->pool_h * layer->pool_w > 1) {
         for (uint32_t x = 0; x < out_w; x++, to += out_c) {

@@ -11,6 +11,7 @@
 #include "lg_depthwise.h"
 #include "lg_depthwise_slide.h"
 #include "lg_inline.h"
+#include "lg_output_dsp.h"
 
 #ifdef LG_DSP
 
@@ -154,21 +155,6 @@ LG_INLINE sums window(const pair *p, const pair *end, uint32_t at, const uint32_
     return s;
 }
 
-static __attribute__((noinline)) int8_t finish_unusual(const lg_dsp_channel *c, int32_t x2)
-{
-    const int32_t scaled = lg_requant_fast(lg_asr(x2, 1), c->multiplier, -c->right);
-    return lg_output_s8(scaled, c->offset, INT8_MIN, INT8_MAX);
-}
-
-static inline int8_t finish(const lg_dsp_channel *c, int32_t sum)
-{
-    const int32_t x2 = (int32_t)((uint32_t)sum + (uint32_t)c->bias), right = c->right;
-    if (right < 1 || right > LG_MOST_RIGHT) {
-        return finish_unusual(c, x2);
-    }
-    return (int8_t)lg_ssat8(lg_rescale(x2, c->multiplier, c->offset, right));
-}
-
 /* One pixel, whose window begins `at` bytes behind the leftmost one. */
 static __attribute__((noinline)) void pixel(const lg_depthwise *l, const pair *pairs, uint32_t count, uint32_t at,
                                             int8_t *out)
@@ -178,15 +164,15 @@ static __attribute__((noinline)) void pixel(const lg_depthwise *l, const pair *p
     uint32_t left = l->in_c;
     for (; left > 0u; at += CHANNELS, out += CHANNELS, channel += CHANNELS, w += CHANNELS * count) {
         const sums s = window(pairs, pairs + count, at, w);
-        out[0] = finish(channel, s.a);
+        out[0] = lg_output_dsp(channel, s.a);
         if (left > 1u) {
-            out[1] = finish(channel + 1, s.b);
+            out[1] = lg_output_dsp(channel + 1, s.b);
         }
         if (left > 2u) {
-            out[2] = finish(channel + 2, s.c);
+            out[2] = lg_output_dsp(channel + 2, s.c);
         }
         if (left > 3u) {
-            out[3] = finish(channel + 3, s.d);
+            out[3] = lg_output_dsp(channel + 3, s.d);
         }
         left -= left < CHANNELS ? left : CHANNELS;
     }
