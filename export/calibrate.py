@@ -25,7 +25,7 @@ from export import boards, firmware
 from export.c import emit
 from export.plan import memory
 from export.plan.input import Input
-from export.plan.kernels import VARIANTS, Choice
+from export.plan.kernels import VARIANTS
 from export.plan.plan import Plan, plan
 from export.predict import chains, costs, probes
 from export.predict.costs import Costs, Turns
@@ -82,12 +82,12 @@ def _plans(record: dict[str, Any]) -> Iterator[tuple[Plan, Input]]:
     """The plans of all probes that the board's flash holds."""
     core = record["core"]
     for graph, source in itertools.chain(probes.networks(), chains.networks()):
-        choices: list[Choice | None] = [None]
+        graphs = [graph]
         unclamped = graph.ops[0].kind == "conv" and graph.ops[0].high == 127
         if core in VARIANTS and unclamped and source.front_end is None:
-            choices.append(probes.compact(graph))
-        for choice in choices:
-            planned = plan(graph, core, source.levels, choice)
+            graphs.append(probes.portable(graph))
+        for one in graphs:
+            planned = plan(one, core, source.levels)
             if memory.data_bytes(planned, source) + 32_000 <= record["flash"]["length"]:
                 yield planned, source
 

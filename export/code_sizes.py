@@ -150,12 +150,11 @@ def measure_core(board: str, work: Path) -> dict[str, Any]:
         one, several = probes.repeated(kind, 1), probes.repeated(kind, 1 + probes.MORE)
         first = bench.image(*one)
         nodes[kind] = (bench.image(*several).code - first.code) // probes.MORE
-        choices = [Choice()]
-        if kind == "conv" and core in VARIANTS:
-            choices.append(probes.compact(one[0]))
-        for choice in choices:
-            image = bench.image(*one, choice)
-            planned = bench.planned(*one, choice)
+        measured = [one]
+        if kind in ("conv", "dense") and core in VARIANTS:
+            measured.append((probes.portable(one[0]), one[1]))
+        for probe in measured:
+            image, planned = bench.image(*probe), bench.planned(*probe)
             for node, kernel in zip(planned.network.nodes, planned.kernels, strict=True):
                 if node.kind == kind:
                     name = costs.cost_name(kind, kernel.function)

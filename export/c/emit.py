@@ -25,6 +25,7 @@ PROGRAM = Path(__file__).resolve().parents[2] / "firmware" / "program"
 
 _STRUCTS = {
     kernels.CHANNEL: "lg_channel",
+    kernels.DSP_CHANNEL: "lg_dsp_channel",
     kernels.DOUBLE_SCALE: "lg_double_scale",
     kernels.BETWEEN: "lg_between",
 }
@@ -289,7 +290,7 @@ def _ctype(values: np.ndarray) -> str:
 
 def _note(name: str, values: np.ndarray, function: str) -> str:
     notes = {
-        "channels": "bias with the input's zero point, multiplier, shift",
+        "channels": f"{', '.join(values.dtype.names or ())}; the input's zero point is in the bias",
         "scales": "multiplier, its next 22 bits, shift",
         "bias": "with the input's zero point",
     }

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from export.c.text import comment, wrapped
 from export.plan import memory
-from export.plan.kernels import Kernel
+from export.plan.kernels import Kernel, slides, usual
 from export.plan.nodes import CODES, CONVOLUTIONS, PAIRS, WINDOWS, Map, Network, Node, dims, tensor_of
 from export.plan.plan import Plan
 
@@ -131,7 +131,8 @@ def _conv_fields(network: Network, node: Node) -> Fields:
         "x_step": op.stride[1] * source.channels,
         "y_step": op.stride[0],
     }
-    return window | _fused_pool(node) | _ends(network, node) | _arrays(node, "weights", "channels")
+    shifts: Fields = {"any_shift": int(not usual(node, network.maps))}
+    return window | _fused_pool(node) | _ends(network, node) | shifts | _arrays(node, "weights", "channels")
 
 
 def _table_conv_fields(network: Network, node: Node) -> Fields:
@@ -163,7 +164,8 @@ def _depthwise_fields(network: Network, node: Node) -> Fields:
         "tap_step": op.dilation[1] * source.channels,
         "x_step": op.stride[1] * source.channels,
     }
-    return window | _ends(network, node) | _arrays(node, "weights", "channels")
+    sliding: Fields = {"sliding": int(slides(node, network.maps))}
+    return window | _ends(network, node) | sliding | _arrays(node, "weights", "channels")
 
 
 def _dense_fields(network: Network, node: Node) -> Fields:

@@ -11,6 +11,7 @@ constants first.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -27,7 +28,12 @@ VARIANTS = {
 FAST_LIMIT = 2**30
 # Shifts for which kernels have their shortest path.
 USUAL_SHIFTS = range(-22, 0)
+# Pixels of a row, at least, along which lg_depthwise_row_dsp slides.
+LEAST_SLIDE = 4
+# LG_DEPTHWISE_PAIRS of lg_depthwise.h.
+DEPTHWISE_PAIRS = 48
 CHANNEL = np.dtype([("bias", "<i4"), ("multiplier", "<i4"), ("shift", "<i4")])
+DSP_CHANNEL = np.dtype([("bias", "<i4"), ("multiplier", "<i4"), ("offset", "<i4"), ("right", "<i4")])
 DOUBLE_SCALE = np.dtype([("multiplier", "<i4"), ("fraction", "<u4"), ("shift", "<i4")])
 BETWEEN = np.dtype([("first", "<u2"), ("last", "<u2"), ("fraction", "<i2")])
 _FUNCTIONS = {
@@ -104,16 +110,14 @@ class Choice:
 
     Attributes:
       code_pixels: levels a code of the first convolution, 0: no tables.
-      compact: names of convolutions that keep int8 weights (and so the portable kernel) to save flash.
       ram_tables: tables of partial sums lie in RAM, for flash that is slow to read.
     """
 
     code_pixels: int = 0
-    compact: frozenset[str] = frozenset()
     ram_tables: bool = False
 
 
-def choose(node: Node, maps: dict[int, Map], core: str, levels: int, choice: Choice) -> Kernel:
+def choose(node: Node, maps: dict[int, Map], core: str, levels: int) -> Kernel:
     """The kernel of one node on a core.
 
     Args:
@@ -121,11 +125,12 @@ def choose(node: Node, maps: dict[int, Map], core: str, levels: int, choice: Cho
     """
     node = _settled(node, maps)
     variant = VARIANTS.get(core, "portable")
-    least = -128 if node.op.weights is None else int(node.op.weights.min())
-    # The MVE kernel adds two products in 16 bits: weights must be -127 or more.
-    narrow = node.kind == "depthwise" and variant == "mve" and least == -128
-    compact = node.name in choice.compact
-    if node.kind not in _VARIED or not _is_fast(node, maps) or compact or narrow or node.op.is_wide:
+    if (
+        node.kind not in _VARIED
+        or not _is_fast(node, maps)
+        or node.op.is_wide
+        or not _takes(variant, node)
+    ):
         variant = "portable"
     op = node.op
     constants: dict[str, np.ndarray] = {}
@@ -136,14 +141,16 @@ def choose(node: Node, maps: dict[int, Map], core: str, levels: int, choice: Cho
         elif node.kind == "conv":
             constants["weights"] = layouts.conv_weights(op.weights, op.dilation[1], variant)
         elif node.kind == "depthwise":
-            constants["weights"] = layouts.depthwise_weights(op.weights, variant)
+            constants["weights"] = layouts.depthwise_weights(op.weights, variant, slides(node, maps))
         else:
             constants["table"] = layouts.table_conv(op.weights, levels, node.code_pixels)
-        constants["channels"] = _channels(node, maps, levels)
+        constants["channels"] = _channels(node, maps, levels, variant)
     elif node.kind == "dense":
         assert op.weights is not None
-        constants["weights"] = op.weights
-        constants["bias"] = _bias(node, maps)
+        piece = maps[node.inputs[0]].pixels
+        constants["weights"] = layouts.dense_weights(op.weights, piece, variant)
+        lift = layouts.dense_lift(op.weights, piece) if variant == "dsp" else 0
+        constants["bias"] = _bias(node, maps) + lift
         scales = [(s.multiplier, s.fraction, s.shift) for s in op.scales]
         constants["scales"] = np.array(scales, DOUBLE_SCALE)
     elif node.kind in ("mul", "add_constant"):
@@ -170,7 +177,7 @@ def choose(node: Node, maps: dict[int, Map], core: str, levels: int, choice: Cho
     return Kernel(function, variant, constants)
 
 
-def choices(network: Network, core: str, levels: int) -> list[Choice]:
+def choices(network: Network, levels: int) -> list[Choice]:
     """Layouts from the fastest to the smallest."""
     found = [Choice()]
     conv = coded_conv(network) if levels else None
@@ -186,14 +193,34 @@ def choices(network: Network, core: str, levels: int) -> list[Choice]:
                     groups.add(-(-width // pixels))
                     coded.append(Choice(pixels))
             found = [*reversed(coded), *found]
-    if VARIANTS.get(core) == "dsp":
-        # The layers that save most bytes give up their wide weights first.
-        sizes = {
-            n.name: n.op.weights.size for n in network.nodes if n.kind == "conv" and n.op.weights is not None
-        }
-        names = sorted(sizes, key=lambda name: -sizes[name])
-        found += [Choice(0, frozenset(names[: i + 1])) for i in range(len(names))]
     return found
+
+
+def _takes(variant: str, node: Node) -> bool:
+    """Whether a variant's own bounds on weights and scales are kept."""
+    least = 0 if node.op.weights is None else int(node.op.weights.min())
+    if variant == "mve":
+        # The kernel adds two products in 16 bits.
+        return node.kind != "depthwise" or least >= -127
+    if variant == "dsp" and node.kind == "depthwise":
+        (rows, columns), odd = node.op.kernel, node.op.kernel[0] % 2
+        return rows // 2 * columns + odd * -(-columns // 2) <= DEPTHWISE_PAIRS
+    return variant != "dsp" or node.kind not in ("conv", "dense") or least >= -127
+
+
+def usual(node: Node, maps: dict[int, Map]) -> bool:
+    """Whether all shifts are those for which kernels have their shortest path."""
+    return all(scale.shift in USUAL_SHIFTS for scale in _settled(node, maps).op.scales)
+
+
+def slides(node: Node, maps: dict[int, Map]) -> bool:
+    """Whether lg_depthwise_row_dsp slides windows of 3x3 by one or two taps along this node's rows.
+
+    Along short rows it gains nothing.
+    """
+    op = node.op
+    near = op.stride[1] in (op.dilation[1], 2 * op.dilation[1])
+    return op.kernel == (3, 3) and near and usual(node, maps) and maps[node.output].width >= LEAST_SLIDE
 
 
 def _is_fast(node: Node, maps: dict[int, Map]) -> bool:
@@ -264,10 +291,26 @@ def _bias(node: Node, maps: dict[int, Map]) -> np.ndarray:
     return (bias - zero_point * sums).astype(np.int32)
 
 
-def _channels(node: Node, maps: dict[int, Map], levels: int) -> np.ndarray:
-    bias = _bias(node, maps)
-    if node.kind == "table_conv" and node.op.weights is not None:
-        bias = bias - layouts.table_conv_lift(node.op.weights, levels)
+def _channels(node: Node, maps: dict[int, Map], levels: int, variant: str) -> np.ndarray:
+    bias, weights = _bias(node, maps), node.op.weights
+    assert weights is not None
+    if node.kind in ("conv", "depthwise") and variant == "dsp":
+        if node.kind == "conv":
+            bias = bias + layouts.dsp_lift(weights, node.op.dilation[1])
+        return dsp_channels(bias, node.op.scales, maps[node.output].pad)
+    if node.kind == "table_conv":
+        bias = bias - layouts.table_conv_lift(weights, levels)
     return np.array(
         [(b, s.multiplier, s.shift) for b, s in zip(bias.tolist(), node.op.scales, strict=True)], CHANNEL
     )
+
+
+def dsp_channels(bias: np.ndarray, scales: Sequence[Scale], zero_point: int) -> np.ndarray:
+    """lg_dsp_channel of every channel; of shifts that are not usual the offset is the zero point."""
+    doubled = (2 * bias.astype(np.int64)).astype(np.int32)
+    rows = []
+    for b, s in zip(doubled.tolist(), scales, strict=True):
+        usual = s.shift in USUAL_SHIFTS
+        offset = (1 + 2 * zero_point) * 2 ** (-s.shift - 1) if usual else zero_point
+        rows.append((b, s.multiplier, offset, -s.shift))
+    return np.array(rows, DSP_CHANNEL)

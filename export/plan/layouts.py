@@ -6,6 +6,8 @@ A variant is "portable", "dsp" (Cortex-M4, M7, M33) or "mve" (M55). The dtype of
 import numpy as np
 
 VARIANTS = ("portable", "dsp", "mve")
+# LG_TAIL_MOST of lg_conv.h.
+TAIL_MOST = 256
 
 
 def conv_runs(weights: np.ndarray, dilation_w: int) -> np.ndarray:
@@ -19,8 +21,9 @@ def conv_weights(weights: np.ndarray, dilation_w: int, variant: str) -> np.ndarr
     """The weights of lg_conv_row, lg_conv_row_dsp or lg_conv_row_mve, flat. `weights` is int8 [O][kh][kw][I].
 
     portable, int8: [O / 4][kh][runs][run_bytes][4], then the O % 4 last channels as [kh][runs][run_bytes].
-    dsp, int16, twice the weights: [ceil(O / 4)][kh][runs][ceil(run_bytes / 4)][2][4][2], of four channels
-        first the taps 0 and 2 of four, then 1 and 3. To be aligned to 4 bytes.
+    dsp, int32: [ceil(O / 2)][quads][2], four taps of one channel a word, see :func:`dsp_words`; a run ends
+        in a whole quad, but for tails (:func:`conv_tail`). Needs weights -127..127, and :func:`dsp_lift` in
+        the biases.
     mve, int8: [ceil(O / 4)][ceil(kh * runs * run_bytes / 16)][4][16].
     Channels and taps that do not exist are zeros.
     """
@@ -43,20 +46,26 @@ def _portable_conv(runs: np.ndarray) -> np.ndarray:
 # DEPTHWISE_CONV_2D (lg_depthwise.h).
 
 
-def depthwise_weights(weights: np.ndarray, variant: str) -> np.ndarray:
+def depthwise_weights(weights: np.ndarray, variant: str, sliding: bool = False) -> np.ndarray:
     """The weights of lg_depthwise_row, _dsp or _mve.
 
     Args:
       weights: int8 [kh][kw][O]; "mve" needs -127..127, which is what converters write.
       variant: "portable", "dsp" or "mve".
+      sliding: of "dsp": for windows of 3x3 that slide, one channel after the other.
     Returns:
-      "portable": int8 as given. "dsp": int32 [O][words], see :func:`depthwise_pairs`. "mve": int32 words of
-      int8 [groups][kh][kw][16], sixteen channels a group, zeros beyond the last.
+      "portable": int8 as given. "dsp": int32 [ceil(O / 4)][pairs][4], see :func:`depthwise_pairs`, zeros
+      beyond the last channel; sliding, [O][5]. "mve": int32 words of int8 [groups][kh][kw][16], sixteen
+      channels a group, zeros beyond the last.
     """
     if variant == "portable":
         return np.ascontiguousarray(weights)
+    if variant == "dsp" and sliding:
+        return _slide_pairs(weights)
     if variant == "dsp":
-        return depthwise_pairs(weights)
+        pairs = depthwise_pairs(weights)
+        padded = np.pad(pairs, [(0, -len(pairs) % 4), (0, 0)])
+        return padded.reshape(-1, 4, pairs.shape[1]).swapaxes(1, 2).ravel()
     assert variant == "mve" and weights.min() >= -127
     kernel_h, kernel_w, channels = weights.shape
     padded = np.pad(weights, [(0, 0), (0, 0), (0, -channels % 16)])
@@ -84,13 +93,82 @@ def depthwise_pairs(weights: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(halves).view("<i4")[..., 0]
 
 
-def _dsp_conv(runs: np.ndarray) -> np.ndarray:
+def _slide_pairs(weights: np.ndarray) -> np.ndarray:
+    """Doubled pairs of 3x3: rows 0 and 1 of each column, then of row 2 left and middle, middle and right."""
+    w = 2 * weights.transpose(2, 0, 1).astype(np.int16)
+    columns = w[:, :2].swapaxes(1, 2)
+    last = np.stack([w[:, 2, :2], w[:, 2, 1:]], axis=1)
+    return np.ascontiguousarray(np.concatenate([columns, last], axis=1)).view("<i4")[..., 0]
+
+
+# FULLY_CONNECTED (lg_dense.h).
+
+
+def dense_weights(weights: np.ndarray, piece: int, variant: str) -> np.ndarray:
+    """The weights of lg_dense_accumulate, _dsp or _mve.
+
+    Args:
+      weights: int8 [O][I]; "dsp" needs -127..127, and :func:`dense_lift` in the biases.
+      piece: inputs that come at a time.
+    Returns:
+      int8 as given; "dsp": int32 [ceil(O / 2)][I / piece][ceil(piece / 4)][2], see :func:`dsp_words`.
+    """
+    if variant != "dsp":
+        return weights
+    quads = np.pad(weights.reshape(len(weights), -1, piece), [(0, 0), (0, 0), (0, -piece % 4)])
+    return _dsp_conv(quads.reshape(len(weights), 1, 1, -1))
+
+
+def dense_lift(weights: np.ndarray, piece: int) -> np.ndarray:
+    """What a bias of lg_dense_accumulate_dsp has beside its own: 127 of odd weights of a piece. int32 [O]."""
+    odd = weights.reshape(len(weights), -1, piece)[..., 1::2]
+    return 127 * odd.sum(axis=(1, 2), dtype=np.int32)
+
+
+# What the kernels of the DSP extension have in common (firmware/lib/src/lg_dsp_sum.h).
+
+
+def dsp_words(weights: np.ndarray) -> np.ndarray:
+    """int8 weights -127..127 as words of halves 256 w1 + w0.
+
+    Args:
+      weights: [..., taps], a multiple of four.
+    Returns:
+      int32 [..., taps / 4].
+    """
+    assert weights.min(initial=0) >= -127
+    pairs = weights.astype(np.int32).reshape(*weights.shape[:-1], -1, 2)
+    halves = (256 * pairs[..., 1] + pairs[..., 0]).astype("<i2")
+    return np.ascontiguousarray(halves).view("<i4")
+
+
+def dsp_lift(weights: np.ndarray, dilation_w: int) -> np.ndarray:
+    """What a bias of lg_conv_row_dsp has beside its own: 127 of each odd weight of a quad. int32 [O]."""
+    return 127 * _quads(conv_runs(weights, dilation_w))[..., 1::2].sum(axis=1, dtype=np.int32)
+
+
+def conv_tail(kernel_h: int, runs: int, run_bytes: int) -> int:
+    """LG_TAIL of lg_conv.h: bytes of a run that lg_conv_row_dsp has behind the whole quads of all runs."""
+    tail = run_bytes % 4
+    return tail if runs == 1 and kernel_h > 1 and tail <= 2 and kernel_h * run_bytes <= TAIL_MOST else 0
+
+
+def _quads(runs: np.ndarray) -> np.ndarray:
+    """[O][taps] in the order of lg_conv_row_dsp: every run, or all tails, end in a whole quad of taps."""
     out_c, kernel_h, count, run_bytes = runs.shape
-    padded = np.zeros((out_c + -out_c % 4, kernel_h, count, run_bytes + -run_bytes % 4), np.int16)
-    padded[:out_c, ..., :run_bytes] = 2 * runs.astype(np.int16)
-    # block, channel, run of the kernel, quad, second of the pair, odd
-    quads = padded.reshape(-1, 4, kernel_h * count, padded.shape[3] // 4, 2, 2)
-    return quads.transpose(0, 2, 3, 5, 1, 4).ravel()
+    tail = conv_tail(kernel_h, count, run_bytes)
+    whole = run_bytes - tail
+    head = runs[..., :whole].reshape(out_c, kernel_h * count, whole)
+    parts = [head, runs[..., whole:].reshape(out_c, 1, kernel_h * count * tail)]
+    return np.concatenate(
+        [np.pad(p, [(0, 0), (0, 0), (0, -p.shape[2] % 4)]).reshape(out_c, -1) for p in parts], axis=1
+    )
+
+
+def _dsp_conv(runs: np.ndarray) -> np.ndarray:
+    taps = _quads(runs)
+    words = dsp_words(np.pad(taps, [(0, len(taps) % 2), (0, 0)]))
+    return words.reshape(len(words) // 2, 2, -1).swapaxes(1, 2).ravel()
 
 
 def _mve_conv(runs: np.ndarray) -> np.ndarray:

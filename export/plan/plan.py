@@ -156,29 +156,23 @@ def plan(graph: QuantGraph, core: str = "", levels: int = 0, choice: Choice | No
       choice: the layout of the constants; by default the fastest.
     """
     if choice is None:
-        choice = kernels.choices(build(graph), core, levels)[0]
+        choice = kernels.choices(build(graph), levels)[0]
     return next(plans(graph, core, levels, [choice]))
 
 
 def plans(graph: QuantGraph, core: str, levels: int, options: Iterable[Choice]) -> Iterator[Plan]:
     """A plan for each layout of the constants, made when it is asked for.
 
-    Order and places depend on a layout by its ``code_pixels`` only, a kernel by whether its layer is compact.
+    Order, places and kernels depend on a layout by its ``code_pixels`` only.
     """
     arranged: dict[int, Plan] = {}
-    made: dict[tuple[int, int, bool], Kernel] = {}
     for choice in options:
         pixels = choice.code_pixels
-        network = arranged[pixels].network if pixels in arranged else build(graph, levels, pixels)
-        chosen = []
-        for position, node in enumerate(network.nodes):
-            key = pixels, position, node.name in choice.compact
-            if key not in made:
-                made[key] = kernels.choose(node, network.maps, core, levels, choice)
-            chosen.append(made[key])
         if pixels not in arranged:
-            arranged[pixels] = _arrange(network, tuple(chosen), choice)
-        yield dataclasses.replace(arranged[pixels], kernels=tuple(chosen), choice=choice)
+            network = build(graph, levels, pixels)
+            chosen = tuple(kernels.choose(node, network.maps, core, levels) for node in network.nodes)
+            arranged[pixels] = _arrange(network, chosen, choice)
+        yield dataclasses.replace(arranged[pixels], choice=choice)
 
 
 def _arrange(network: Network, chosen: tuple[Kernel, ...], choice: Choice) -> Plan:

@@ -103,7 +103,7 @@ def plan(
     """
     core, levels = board["core"], source.levels
     limit = flash if flash is not None or board["flash"] is None else board["flash"]["length"]
-    options = kernels.choices(build(graph), core, levels)
+    options = kernels.choices(build(graph), levels)
     options = [dataclasses.replace(choice, ram_tables=ram_tables) for choice in options]
     for made in planning.plans(graph, core, levels, options):
         if limit is None or flash_bytes(made, source, board) <= limit:

@@ -8,11 +8,14 @@ kernel was chosen for.
 
 from collections.abc import Callable, Mapping
 
-from export.plan.kernels import VARIANTS, Kernel
+from export.plan.kernels import VARIANTS, Kernel, slides
+from export.plan.layouts import conv_tail
 from export.plan.nodes import GATHERS, PAIRS, WINDOWS, Map, Network, Node
 
-# Of lg_conv_row_dsp.c: channels of a group, quads of the scratch buffer.
-GROUP, SCRATCH = 16, 64
+# Of lg_conv_row_dsp.c: windows and channels of a group, words of the scratch buffer, the most quads it holds.
+TOGETHER, GROUP, SCRATCH, MOST_QUADS = 4, 16, 576, 86
+# Of lg_depthwise_row_dsp.c: entries that are held. Of lg_dense_dsp.c: quads.
+ENTRIES, DENSE_QUADS = 68, 64
 # Of lg_table_conv_row*.c: columns that are summed at once.
 COLUMNS = 8
 Counts = dict[str, float]
@@ -42,7 +45,7 @@ class _Shape:
     """A node, its maps and what all counts are made of."""
 
     def __init__(self, network: Network, node: Node, kernel: Kernel, core: str, calls: int) -> None:
-        self.node, self.kernel, self.op = node, kernel, node.op
+        self.node, self.kernel, self.op, self.maps = node, kernel, node.op, network.maps
         self.source: Map = network.maps[node.inputs[0]]
         self.out: Map = network.maps[node.output]
         self.rows = calls
@@ -95,53 +98,135 @@ def _wide(s: _Shape) -> Counts:
 
 
 def _conv_dsp(s: _Shape) -> Counts:
-    (kh, kw), (ph, pw), channels = s.op.kernel, s.node.pool, s.out.channels
-    dilated = s.op.dilation[1] > 1
-    runs, length = (kw, s.source.channels) if dilated else (1, s.source.channels * kw)
-    run_quads = -(-length // 4)
-    quads = kh * runs * run_quads
-    pooled, groups = ph * pw > 1, -(-channels // GROUP)
-    shared = (ph - 1) * s.op.stride[0] + kh
-    sharing = pooled and s.op.dilation[0] == 1 and shared * runs * run_quads <= SCRATCH
-    pairs = s.rows * (s.out.width * -(-pw // 2) if pooled else -(-s.out.width // 2))
-    passes = pairs * (ph if pooled else 1)
-    large = quads > SCRATCH
-    pieces = kh * runs * -(-run_quads // SCRATCH) if large else 1
-    widened = (pairs * shared if sharing else passes * kh) * runs * groups
+    turns = _ConvDsp(s)
+    ph, pw = s.node.pool
+    if (ph, pw) == (2, 2) and turns.squared(s):
+        turns.squares(s.rows * s.out.width, s.op.stride[0])
+    elif ph * pw > 1:
+        turns.pooled(s.rows * s.out.width, ph * pw, 2 if pw % 2 == 0 else 1)
+    else:
+        for count, groups in windows_of(s.out.width).items():
+            turns.neighbours(s.rows * groups, count)
     step = s.op.stride[1] * s.source.channels
-    overlapping = not large and step == 8 and run_quads % 2 == 0
-    aligned = step % 4 == 0 and (not dilated or s.op.dilation[1] * s.source.channels % 4 == 0)
+    aligned = step % 4 == 0 and s.op.dilation[1] * s.source.channels % 4 == 0
     aligned = aligned and s.source.left * s.source.channels % 4 == 0
-    blocks = -(-channels // 4)
-    # Of each group: only whole blocks are written by multiply itself.
-    direct = 0 if pooled else sum(-(-n // 4) for n in _groups(channels) if n % 4 == 0)
-    put = 0 if pooled else sum(n for n in _groups(channels) if n % 4)
-    turns = sum(-(-min(run_quads - i, SCRATCH) // 4) for i in range(0, run_quads, SCRATCH)) * kh * runs
+    words = sum(lanes * turns.found[f"widened_{lanes}"] for lanes in range(1, TOGETHER + 1))
     return {
-        "group": s.rows * groups,
-        "channel": s.rows * channels,
-        "pair": pairs * groups,
-        "pass": passes * groups,
-        "piece": passes * groups * pieces if large else 0,
-        "widened_run": 0 if overlapping or large else widened,
-        "overlapped_run": widened if overlapping else 0,
-        "widened_quad": 0 if overlapping else widened * run_quads,
-        "overlapped_quad": widened * run_quads if overlapping else 0,
-        "unaligned_quad": 0 if aligned else widened * run_quads,
-        "block_direct": passes * direct,
-        "block_stored": passes * (blocks - direct) if not pooled else 0,
-        "block_maximum": passes * blocks if pooled else 0,
-        "block_part": passes * blocks * (pieces - 1),
-        "turn": passes * blocks * (turns if large else -(-quads // 4)),
-        "tap": passes * blocks * quads,
-        "put": s.outputs if pooled else s.rows * s.out.width * put,
-        "pooled": s.rows * s.out.width * groups if pooled else 0,
+        **turns.found,
+        "unaligned_quad": 0 if aligned else words,
         "clamped": s.clamped,
     }
 
 
-def _groups(channels: int) -> list[int]:
-    return [min(channels - first, GROUP) for first in range(0, channels, GROUP)]
+def windows_of(width: int) -> dict[int, int]:
+    """Windows that are made together -> how often along a row of lg_conv_row_dsp."""
+    rest = width % TOGETHER
+    threes = 1 if rest == 3 or (rest == 1 and width > TOGETHER) else 2 if rest == 2 and width > 2 else 0
+    fours, left = divmod(width - 3 * threes, TOGETHER)
+    return {TOGETHER: fours, 3: threes, 2: int(left == 2), 1: int(left == 1)}
+
+
+_LOOPS = (
+    *("group", "run", "pass", "turn", "piece", "sum", "single", "put"),
+    *("alone", "alone_turn", "pooled", "compared", "tails", "tail"),
+    *("square", "shared_run", "shared_quad", "largest"),
+)
+
+
+class _ConvDsp:
+    """Turns of the loops of lg_conv_row_dsp.c and lg_conv_pass_dsp.c, all of them."""
+
+    def __init__(self, s: _Shape) -> None:
+        self.channels, (self.kh, kw) = s.out.channels, s.op.kernel
+        self.runs = kw if s.op.dilation[1] > 1 else 1
+        run_bytes = s.source.channels * (kw if self.runs == 1 else 1)
+        tail = conv_tail(self.kh, self.runs, run_bytes)
+        self.tails = -(-self.kh * tail // 4)
+        self.whole = self.kh * self.runs * -(-(run_bytes - tail) // 4)
+        self.quads = self.whole + self.tails
+        names = list(_LOOPS)
+        names += [f"{name}_{n}" for name in ("widened", "quad") for n in range(1, TOGETHER + 1)]
+        names += [f"{name}_{n}" for name in ("pair", "held") for n in range(2, TOGETHER + 1)]
+        self.found: dict[str, float] = dict.fromkeys(names, 0.0)
+
+    def room(self, count: int) -> int:
+        return min(MOST_QUADS, SCRATCH // (2 * count))
+
+    def groups(self) -> list[int]:
+        return [min(self.channels - first, GROUP) for first in range(0, self.channels, GROUP)]
+
+    def widened(self, times: float, count: int, lanes: int) -> None:
+        self.found["run"] += times * self.kh * self.runs * (count // lanes)
+        self.found[f"widened_{lanes}"] += times * self.whole * (count // lanes)
+        self.found["tails"] += times * self.tails * (count // lanes)
+        self.found["tail"] += times * self.tails * count
+
+    def multiplied(self, times: float, count: int, pairs: int, quads: int, name: str) -> None:
+        self.found[name] += times * pairs
+        self.found[f"quad_{count}"] += times * pairs * quads
+        self.found["turn" if count > 1 else "alone_turn"] += (
+            times * pairs * -(-quads // (8 if count > 1 else 4))
+        )
+
+    def summed(self, times: float, count: int, lanes: int, channels: int) -> None:
+        """``sum``: windows that fit are widened already."""
+        found, pairs = self.found, -(-channels // 2)
+        found["sum"] += times
+        pieces = [self.quads]
+        if self.quads > self.room(count):
+            pieces = [min(self.room(count), self.quads - at) for at in range(0, self.quads, self.room(count))]
+            found["piece"] += times * len(pieces)
+            self.widened(times, count, lanes)
+        for quads in pieces:
+            found["pass"] += times if count > 1 else 0
+            self.multiplied(times, count, pairs, quads, f"held_{count}" if count > 1 else "single")
+
+    def neighbours(self, times: float, count: int) -> None:
+        found, odd = self.found, self.channels % 2
+        if self.quads > self.room(count):
+            for n in self.groups():
+                self.summed(times, count, count, n)
+                found["put"] += times * n * count
+            return
+        found["group"] += times
+        self.widened(times, count, count)
+        if count == 1:
+            self.multiplied(times, 1, -(-self.channels // 4), self.quads, "alone")
+            return
+        found["pass"] += times if self.channels > 1 else 0
+        self.multiplied(times, count, self.channels // 2, self.quads, f"pair_{count}")
+        if odd:
+            self.summed(times, count, count, 1)
+            found["put"] += times * count
+
+    def squared(self, s: _Shape) -> bool:
+        """Whether pixels of two by two windows have a loop of their own."""
+        return s.op.dilation[0] == 1 and self.channels % 2 == 0 and self.quads <= self.room(TOGETHER)
+
+    def squares(self, pixels: float, down: int) -> None:
+        found, shared = self.found, max(self.kh - down, 0)
+        row_quads = self.whole // self.kh
+        found["square"] += pixels
+        found["pass"] += pixels
+        found["shared_run"] += pixels * (self.kh + down) * self.runs
+        found["shared_quad"] += pixels * shared * row_quads
+        found["widened_2"] += pixels * 2 * min(self.kh, down) * row_quads
+        found["tails"] += pixels * self.tails * 2
+        found["tail"] += pixels * self.tails * 4
+        self.multiplied(pixels, TOGETHER, self.channels // 2, self.quads, "largest")
+
+    def pooled(self, pixels: float, windows: int, across: int) -> None:
+        found, groups = self.found, self.groups()
+        for at in range(0, windows, TOGETHER):
+            count = min(windows - at, TOGETHER)
+            lanes = across if count == TOGETHER else 1
+            if self.quads <= self.room(count):
+                self.widened(pixels * (len(groups) if windows > TOGETHER else 1), count, lanes)
+            for n in groups:
+                self.summed(pixels, count, lanes, n)
+                found["compared"] += pixels * n * count
+        found["pooled"] += pixels * len(groups)
+        found["put"] += pixels * self.channels
 
 
 def _conv_mve(s: _Shape) -> Counts:
@@ -195,22 +280,29 @@ def _depthwise(s: _Shape) -> Counts:
             "output": s.outputs,
         }
     found: Counts = {"clamped": s.clamped, "clamped_row": s.rows if s.clamped else 0}
-    stride, dilation = s.op.stride[1], s.op.dilation[1]
-    if (kh, kw) == (3, 3) and (stride == dilation == 1 or stride == 2 * dilation):
-        label = "one" if stride == 1 else "two"
-        return found | {f"channel_{label}": lines, f"output_{label}": s.outputs}
-    odd = kh % 2
+    fours = s.rows * -(-channels // 4)
+    if not slides(s.node, s.maps):
+        pairs = kh // 2 * kw + kh % 2 * -(-kw // 2)
+        return found | {
+            "found": s.rows * pairs,
+            "pixel": s.rows * s.out.width,
+            "four": fours * s.out.width,
+            "pair": fours * s.out.width * pairs,
+            "output": s.outputs,
+        }
+    two = s.op.stride[1] != s.op.dilation[1]
+    label, most = ("two", ENTRIES // 2 - 1) if two else ("one", ENTRIES - 2)
+    part = [min(most, s.out.width - x) for x in range(0, s.out.width, most)]
+    entries = [n + 1 if two else (n + 3) // 2 for n in part]
+    held = [ENTRIES // (2 * n) for n in entries]
     return found | {
-        "channel_any": lines,
-        "triple": triples,
-        "lines": triples * (kh // 2),
-        "tap": triples * (kh // 2) * kw,
-        "odd_line": triples * odd,
-        "odd_taps": triples * odd * (kw // 2),
-        "odd_tap": triples * odd * (kw % 2),
-        "output_three": lines * (s.out.width // 3) * 3,
-        "output_left": lines * (s.out.width % 3),
-        "left": lines if s.out.width % 3 else 0,
+        "part": s.rows * len(part),
+        "held": s.rows * sum(2 * fours * n for fours, n in zip(held, entries, strict=True)),
+        "slide": s.rows * sum(-(-channels // (4 * fours)) for fours in held),
+        "order": fours * len(part),
+        "columns": fours * sum(entries),
+        f"channel_{label}": lines * len(part),
+        f"entry_{label}": lines * (sum(entries) - len(part)),
     }
 
 
@@ -218,16 +310,14 @@ def _dense(s: _Shape) -> Counts:
     length, out = s.source.pixels, s.out.pixels
     if s.kernel.variant != "dsp":
         return {"sum": s.rows * out, "product": s.rows * out * length, "output": out}
-    fours, ones = s.rows * (out // 4), s.rows * (out % 4)
-    unaligned = s.source.height * s.source.pixels % 4 != 0
+    quads, fours = -(-length // 4), -(-out // 4)
+    pieces = [min(DENSE_QUADS, quads - at) for at in range(0, quads, DENSE_QUADS)]
     return {
-        "four": fours,
-        "four_quad": fours * (length // 4),
-        "four_rest": fours * (length % 4),
-        "one": ones,
-        "one_quad": ones * (length // 4),
-        "one_rest": ones * (length % 4),
-        "unaligned_quad": (4 * fours + ones) * (length // 4) if unaligned else 0,
+        "piece": s.rows * len(pieces),
+        "widened": s.rows * quads,
+        "four": s.rows * len(pieces) * fours,
+        "turn": s.rows * fours * sum(-(-n // 4) for n in pieces),
+        "quad": s.rows * fours * quads,
         "output": out,
     }
 

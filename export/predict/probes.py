@@ -14,7 +14,7 @@ import numpy as np
 
 from export.plan import nodes
 from export.plan.input import Input, describe
-from export.plan.kernels import Choice
+from export.plan.kernels import FAST_LIMIT
 from export.plan.plan import Plan
 from export.tflite.quant_graph import Op, Operand, QuantGraph, Scale, Tensor
 from firmware import project
@@ -90,9 +90,17 @@ def _widened(op: Op) -> Op:
     return dataclasses.replace(op, weights=weights, rounds_up=op.kind == "avg_pool")
 
 
-def compact(graph: QuantGraph) -> Choice:
-    """The layout in which every convolution takes the portable kernel."""
-    return Choice(0, frozenset(op.name for op in graph.ops))
+def portable(graph: QuantGraph) -> QuantGraph:
+    """With sums, or weights, that are not for the kernels of extensions: the portable ones are taken."""
+    return dataclasses.replace(graph, ops=tuple(_portable(op) for op in graph.ops))
+
+
+def _portable(op: Op) -> Op:
+    if op.kind == "dense" and op.weights is not None:
+        least = op.weights.copy()
+        least.flat[0] = -128
+        return dataclasses.replace(op, weights=least)
+    return dataclasses.replace(op, reach=(FAST_LIMIT,) * len(op.reach)) if op.kind == "conv" else op
 
 
 def fronts() -> Iterator[Probe]:

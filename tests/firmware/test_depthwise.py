@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from export.plan import layouts
+from export.plan import kernels, layouts
+from export.tflite.quant_graph import Scale
 from tests.support import firmware_cases as fc
 from tests.support import tflite_ops as ops
 from tests.support.firmware_cases import BOARDS, Case, Program, case
@@ -81,7 +82,15 @@ def depthwise_case(
     grid[top : top + seen.shape[0], left : left + seen.shape[1]] = seen
     folded = bias - z_in * weights[0].astype(np.int32).sum(axis=(0, 1))
     reals = [float(np.float32(s_in)) * float(w) / float(np.float32(s_out)) for w in s_w]
-    packed = layouts.depthwise_weights(weights[0], variant)
+    points = [Scale(*ops.fixed_point(real)) for real in reals]
+    usual = all(point.shift in kernels.USUAL_SHIFTS for point in points)
+    slide = (
+        kernel == (3, 3) and stride[1] in (dilation[1], 2 * dilation[1]) and usual and bool(rng.integers(4))
+    )
+    packed = layouts.depthwise_weights(weights[0], variant, slide)
+    channels = channel_words(folded, reals)
+    if variant == "dsp":
+        channels = kernels.dsp_channels(folded, points, z_out)
     words = [
         VARIANTS.index(variant),
         out_h,
@@ -93,8 +102,8 @@ def depthwise_case(
         dilation[1] * in_c,
     ]
     words += [stride[1] * in_c, z_out, *ops.activation_range(act, s_out, z_out), packed.nbytes]
-    words += [padded[1] * in_c, stride[0], int(rng.integers(4))]
-    arrays = [packed, channel_words(folded, reals), grid]
+    words += [padded[1] * in_c, stride[0], int(rng.integers(4)), int(slide)]
+    arrays = [packed, channels, grid]
     name = f"DEPTHWISE_CONV_2D {words}"
     return case("row_depthwise", words, arrays, expected.tobytes(), name=name, ticks=True, memory=64)
 
@@ -105,7 +114,11 @@ def random_case(rng: Rng, variant: str) -> Case:
     dilation = tuple(int(d) for d in (rng.integers(1, 4, 2) if rng.random() < 0.3 else (1, 1)))
     padding = int(rng.choice([SAME, VALID]))
     reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
-    size = tuple(int(rng.integers(r if padding == VALID else 1, r + 9)) for r in reach)
+    # Now and then longer than what slides at a time.
+    more = 80 if rng.random() < 0.05 else 9
+    size = tuple(
+        int(rng.integers(r if padding == VALID else 1, r + n)) for r, n in zip(reach, (9, more), strict=True)
+    )
     multiplier = int(rng.integers(1, 4)) if variant == "portable" else 1
     in_c = int(rng.integers(1, 7)) if rng.random() < 0.5 else int(rng.integers(7, 40))
     extreme = bool(rng.integers(2))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from export.plan import layouts
 from tests.support import firmware_cases as fc
 from tests.support import tflite_ops as ops
 from tests.support.firmware_cases import BOARDS, Case, Program, case
@@ -99,7 +100,8 @@ def dense_case(rng: Rng, variant: int = PORTABLE) -> Case:
     """Half of the cases have s_in s_w / s_out = 2^-1 .. 2^-9, where one rounding and two often differ."""
     in_n, out_n = int(rng.integers(1, 200)), int(rng.integers(1, 40))
     per_channel, ties = bool(rng.integers(2)), bool(rng.integers(2))
-    weights, values = int8(rng, out_n, in_n), int8(rng, 1, in_n)
+    in_n = int(rng.integers(200, 900)) if rng.random() < 0.1 else in_n
+    weights, values = int8(rng, out_n, in_n, low=-127 if variant == DSP else -128), int8(rng, 1, in_n)
     bias = rng.integers(-20000, 20000, out_n).astype(np.int32)
     s_in, s_w = scale(rng, -8, 0), channel_scales(rng, out_n if per_channel else 1)
     z_in, z_out, act = zero_point(rng), zero_point(rng), activation(rng)
@@ -120,10 +122,17 @@ def dense_case(rng: Rng, variant: int = PORTABLE) -> Case:
     expected = ops.reference(content, [values])
     parts = [ops.double_point(f32(s_in) * float(w) / f32(s_out)) for w in s_w]
     piece = int(rng.integers(1, in_n + 1)) if rng.random() < 0.5 else in_n
+    if variant == DSP:
+        piece = int(rng.choice([n for n in range(1, in_n + 1) if in_n % n == 0]))
     bounds = ops.activation_range(act, s_out, z_out)
     words = [variant, in_n, out_n, z_out, *bounds, int(per_channel), piece, int(rng.integers(4))]
     folded = (bias - z_in * weights.astype(np.int32).sum(axis=1)).astype(np.int32)
-    arrays = [weights, folded, double_scales(parts), values]
+    packed = weights
+    if variant == DSP:
+        packed = layouts.dense_weights(weights, piece, "dsp")
+        folded += layouts.dense_lift(weights, piece)
+    words.append(packed.nbytes)
+    arrays = [packed, folded, double_scales(parts), values]
     name = f"FULLY_CONNECTED {words}"
     return case("row_dense", words, arrays, expected.tobytes(), name=name, ticks=True, memory=4 * out_n + 64)
 
@@ -146,7 +155,7 @@ def near_threshold_case(rng: Rng, scale_size: float) -> Case:
     content = ops.model("FULLY_CONNECTED", schema.FullyConnectedOptionsT(), tensors, Tensor((1, n), s_out, 0))
     expected = ops.reference(content, [values])
     scales = double_scales([ops.double_point(real)] * (n if per_channel else 1))
-    words = [PORTABLE, 1, n, 0, -128, 127, int(per_channel), 1, 0]
+    words = [PORTABLE, 1, n, 0, -128, 127, int(per_channel), 1, 0, n]
     name = f"FULLY_CONNECTED {s_in!r} * {s_w!r} / {s_out!r}"
     arrays = [weights, bias, scales, values]
     return case("row_dense", words, arrays, expected.tobytes(), name=name, ticks=True, memory=4 * n + 64)

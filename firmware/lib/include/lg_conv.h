@@ -21,9 +21,10 @@
  * run_bytes > 0. Three kernels compute the same; each has its own layout of the weights, which export/plan/layouts.py
  * writes:
  *   lg_conv_row       any C99 target      int8_t,  four channels interleaved
- *   lg_conv_row_dsp   M4, M7, M33         int16_t, doubled, pairs for SMLAD; aligned to 4 bytes
+ *   lg_conv_row_dsp   M4, M7, M33         int32_t, four weights each, two channels interleaved (lg_dsp_sum.h)
  *   lg_conv_row_mve   M55                 int8_t,  16 weights of each of four channels
- * The last two further demand |acc| * 2^max(shift, 0) < 2^30 for all inputs, and take up to 2.3 KiB of stack. */
+ * The last two further demand |acc| * 2^max(shift, 0) < 2^30 for all inputs, and take up to 3.3 KiB of stack; _dsp also
+ * that no weight is -128, and that its biases have 127 of each odd weight of a quad. */
 #ifndef LG_CONV_H
 #define LG_CONV_H
 
@@ -33,6 +34,14 @@
 
 /* Bytes that must be readable past the last byte a row's windows cover. */
 #define LG_ROW_SLACK 3u
+
+/* Bytes beyond the whole words of a run, 1 or 2, which lg_conv_row_dsp has behind those of all runs; else 0. Not of
+ * windows of more than LG_TAIL_MOST bytes. */
+enum { LG_TAIL_MOST = 256 };
+#define LG_TAIL(kernel_h, runs, run_bytes)                                                                           \
+    ((runs) == 1u && (kernel_h) > 1u && (run_bytes) % 4u <= 2u && (kernel_h) * (run_bytes) <= (uint32_t)LG_TAIL_MOST \
+         ? (run_bytes) % 4u                                                                                          \
+         : 0u)
 
 typedef struct {
     uint16_t out_w, out_c;
@@ -44,8 +53,9 @@ typedef struct {
     uint8_t pool_h, pool_w;
     int16_t out_zero_point;
     int8_t act_min, act_max;
+    uint8_t any_shift; /* _dsp: not all shifts are in -22..-1, which takes longer */
     const void *weights;
-    const lg_channel *channels; /* [out_c] */
+    const void *channels; /* [out_c] of lg_channel, for _dsp of lg_dsp_channel */
 } lg_conv;
 
 void lg_conv_row(const lg_conv *layer, const int8_t *const *rows, int8_t *out);

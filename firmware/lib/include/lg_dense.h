@@ -19,13 +19,16 @@ typedef struct {
     int16_t out_zero_point;
     int8_t act_min, act_max;
     uint8_t per_channel;           /* 0: one scale for all outputs; 1: [out_n] */
-    const int8_t *weights;         /* [out_n][in_n] */
+    const void *weights;           /* int8_t [out_n][in_n]; of _dsp: below */
     const int32_t *bias;           /* [out_n] */
     const lg_double_scale *scales; /* [1] or [out_n] */
 } lg_dense;
 
 /* begin sets acc[out_n] to the biases, accumulate adds inputs first .. first + n - 1 (each input once, any order),
- * finish writes out[out_n]. in may have any alignment. */
+ * finish writes out[out_n]. in may have any alignment.
+ *
+ * _dsp takes pieces of one length only, for which weights, int32_t of four each (lg_dsp_sum.h), are laid out:
+ * [(out_n + 1) / 2][pieces][(n + 3) / 4][2]. None is -128, and the biases have 127 of each odd weight of a piece. */
 void lg_dense_begin(const lg_dense *layer, int32_t *acc);
 void lg_dense_accumulate(const lg_dense *layer, const int8_t *in, uint32_t first, uint32_t n, int32_t *acc);
 void lg_dense_accumulate_dsp(const lg_dense *layer, const int8_t *in, uint32_t first, uint32_t n, int32_t *acc);

@@ -13,6 +13,9 @@
 
 #include "lg_requant.h"
 
+/* Pairs of taps that lg_depthwise_row_dsp takes: kernel_h / 2 * kernel_w, and (kernel_w + 1) / 2 in an odd last row. */
+enum { LG_DEPTHWISE_PAIRS = 48 };
+
 typedef struct {
     uint16_t out_w;
     uint16_t in_c, multiplier; /* out_c = in_c * multiplier */
@@ -22,14 +25,17 @@ typedef struct {
     uint16_t x_step;   /* stride_w * in_c */
     int16_t out_zero_point;
     int8_t act_min, act_max;
+    uint8_t sliding; /* _dsp: the layout of the weights is that of sliding windows */
     const void *weights;
-    const lg_channel *channels; /* [out_c] */
+    const void *channels; /* [out_c] of lg_channel, for _dsp of lg_dsp_channel */
 } lg_depthwise;
 
 /* weights: int8_t [kernel_h][kernel_w][out_c] */
 void lg_depthwise_row(const lg_depthwise *layer, const int8_t *const *rows, int8_t *out);
 /* Multiplier 1 and |acc| * 2^max(shift, 0) < 2^30 only; layouts of their own (export/plan/layouts.py), both int32_t:
- *   lg_depthwise_row_dsp  M4, M7, M33   doubled int16 pairs
+ *   lg_depthwise_row_dsp  M4, M7, M33   doubled int16 pairs; of windows of 3x3 that slide by one or two taps, where all
+ *                                       shifts are in -22..-1, one channel after the other, else four interleaved.
+ *                                       At most LG_DEPTHWISE_PAIRS pairs
  *   lg_depthwise_row_mve  M55           int8 of sixteen channels a group, each -127..127 */
 void lg_depthwise_row_dsp(const lg_depthwise *layer, const int8_t *const *rows, int8_t *out);
 void lg_depthwise_row_mve(const lg_depthwise *layer, const int8_t *const *rows, int8_t *out);

@@ -15,6 +15,15 @@ typedef struct {
     int32_t shift; /* -31..30 */
 } lg_channel;
 
+/* The same for the convolutions of the DSP extension, as lg_rescale (lg_dsp.h) takes it where shift is in -22..-1; where it
+ * is not, offset is the zero point of the output. */
+typedef struct {
+    int32_t bias; /* doubled */
+    int32_t multiplier;
+    int32_t offset; /* (1 + 2 * zero point of the output) * 2^(right - 1) */
+    int32_t right;  /* -shift */
+} lg_dsp_channel;
+
 /* Arithmetic shift right (floor), 0 <= n <= 31, also where >> is another on negative values. */
 static inline int32_t lg_floor_shift(int32_t x, int32_t n)
 {
@@ -96,6 +105,12 @@ static inline int32_t lg_requant_single(int32_t x, int32_t multiplier, uint32_t 
 {
     const uint32_t magnitude = x < 0 ? 0u - (uint32_t)x : (uint32_t)x;
     const uint64_t product = lg_product(magnitude, (uint32_t)multiplier) + (lg_product(magnitude, fraction) >> 22);
+    if (shift < -1) {
+        /* The half that is added, and what is dropped, lie in the upper word: below 2^31. */
+        const uint32_t high = (uint32_t)(product >> 32);
+        const int32_t size = (int32_t)((high + ((uint32_t)1 << (-shift - 2))) >> (-shift - 1));
+        return x < 0 ? -size : size;
+    }
     const int32_t total = 31 - shift;
     const uint64_t rounded = (product + ((uint64_t)1 << (total - 1))) >> total;
     const int32_t limited = rounded > (uint64_t)INT32_MAX ? INT32_MAX : (int32_t)rounded;

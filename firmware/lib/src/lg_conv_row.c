@@ -139,7 +139,7 @@ void lg_conv_row(const lg_conv *layer, const int8_t *const *rows, int8_t *out)
     const int8_t *weights = layer->weights;
     const int pooled = layer->pool_h * layer->pool_w > 1;
     for (uint32_t c = 0, count; c < out_c; c += count, weights += count * taps) {
-        const lg_channel *const channels = layer->channels + c;
+        const lg_channel *const channels = (const lg_channel *)layer->channels + c;
         count = out_c - c >= CHANNELS ? CHANNELS : 1u;
         for (uint32_t x = 0; x < out_w; x += pooled ? 1u : WINDOWS) {
             int32_t acc[WINDOWS][CHANNELS];

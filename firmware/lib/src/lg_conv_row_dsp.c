@@ -1,435 +1,471 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* CONV_2D, one row of output, for cores with the DSP extension: lg_conv.h has the equation.
  *
- * Bytes of two windows are widened to pairs of int16 side by side in a scratch buffer, once for all channels of a
- * group; then each SMLAD makes two products, and a pair that is loaded serves four channels or two windows:
+ * Up to four windows are widened side by side in a scratch buffer, once for all channels (lg_dsp_sum.h says how); then
+ * two channels after the other run through it (lg_conv_pass_dsp.c). A run ends in a whole quad, with zero weights; but
+ * one or two bytes beyond the last whole quad, as first layers have them, are put together with those of other runs, four
+ * or two to a quad, behind all whole quads (lg_conv.h, LG_TAIL). The windows are neighbours of a row, or those that are pooled into one pixel: of these the largest sum is rescaled.
  *
- *   scratch: a quad of taps t0..t3 of windows A and B is  A(t0,t2) B(t0,t2) A(t1,t3) B(t1,t3)
- *   weights: for four channels c0..c3                     c0(t0,t2) .. c3(t0,t2) c0(t1,t3) .. c3(t1,t3)
- *
- * A run ends in a whole quad, with zero weights. Weights and sums are doubled, as SMMULR wants them. What does not fit
- * the scratch buffer is summed in pieces; rows that pooled windows share are widened once. */
+ * Windows that do not fit the scratch buffer are summed in pieces, some channels at a time. */
+#include <string.h>
+
+#include "lg_bytes.h"
 #include "lg_conv.h"
-#include "lg_dsp.h"
+#include "lg_conv_pass.h"
+#include "lg_dsp_sum.h"
+#include "lg_output_dsp.h"
 
 #ifdef LG_DSP
 
-enum { CHANNELS = 4, GROUP = 4, MOST = GROUP * CHANNELS, QUAD = 4, SCRATCH_QUADS = 64, SUMS = 2 * CHANNELS };
+enum { WINDOWS = 4, SCRATCH = 576, GROUP = 16 };
 
-/* Of one channel, as lg_rescale takes it. */
+/* Neighbours among the windows: the first one x bytes into each row. */
 typedef struct {
-    int32_t multiplier, offset, right;
-} scale;
+    const int8_t *const *rows;
+    uint32_t x, count;
+} part;
 
-/* What becomes of the sums of a pass. */
-typedef enum { STORED, MAXIMUM, OUTPUTS } ending;
-
-/* One pass over a piece of two windows. The sums of a block are four of window A, then four of B, doubled; those of a
- * maximum are the first four. multiply knows where the members are. */
-typedef struct {
-    const int32_t *start; /* sums to begin with */
-    const uint32_t *pairs, *weights;
-    uint32_t entry;        /* quads % 4 */
-    const uint32_t *end;   /* of pairs */
-    uint32_t weights_step; /* bytes from the weights behind these to those of the next block */
-    const int32_t *last;   /* end of start */
-    uint32_t becomes;      /* ending */
-    int8_t *out_a, *out_b; /* OUTPUTS: anywhere in int8, by these scales */
-    const scale *scales;
-    int32_t *sums; /* STORED, MAXIMUM */
-} pass;
-
-/* One group of blocks of four channels. */
+/* Windows that are made together, and what is held of them. */
 typedef struct {
     const lg_conv *layer;
-    const lg_channel *of;
-    uint32_t channels;         /* of the group */
-    int usual;                 /* lg_rescale can do all scales */
     uint32_t run_quads, quads; /* of a run, of a window */
-    uint32_t shared_rows;      /* input rows that the windows pooled into one pixel cover, 0: widened for each window */
-    uint32_t shared_step;      /* words of scratch from one row of windows to the next */
-    pass whole;                /* of a window that fits the scratch buffer */
-    uint32_t scratch[SCRATCH_QUADS * QUAD];
-    int32_t bias[GROUP * SUMS], part[GROUP * SUMS], sums[GROUP * SUMS];
-    scale scales[MOST];
-} group;
+    uint32_t tail;             /* bytes of a run that are put together with others', else 0 */
+    uint32_t count, parts;     /* windows, and how they lie */
+    part of[WINDOWS];
+    uint32_t ky, kx, at; /* the next quad to be widened: kernel row, run of it, quad of the run */
+    uint32_t room;       /* quads that the scratch buffer and the sums have room for */
+    uint32_t widened;    /* quads that it holds */
+    uint32_t scratch[SCRATCH];
+    int32_t sums[GROUP * WINDOWS]; /* doubled */
+} block;
 
-#ifndef LG_DSP_EMULATE
-
-#define IN_REGISTER __attribute__((unused))
-
-/* Widens `quads` > 0 quads of a and b into pairs; returns the end of pairs. */
-static inline uint32_t *widen(const int8_t *a, const int8_t *b, uint32_t quads, uint32_t *pairs)
+/* `quads` > 0 quads of `n` neighbours into a scratch buffer of `count` windows. */
+LG_INLINE void widen_run(const int8_t *from, uint32_t step, uint32_t quads, uint32_t n, uint32_t count, uint32_t *to)
 {
-    __asm__ volatile("1:\n"
-                     "ldr    r6, [%0], #4\n"
-                     "ldr    r8, [%1], #4\n"
-                     "sxtb16 r4, r6\n"
-                     "sxtb16 r5, r8\n"
-                     "sxtb16 r6, r6, ror #8\n"
-                     "sxtb16 r8, r8, ror #8\n"
-                     "stm    %3!, {r4, r5, r6, r8}\n"
-                     "subs   %2, %2, #1\n"
-                     "bne    1b\n"
-                     : "+r"(a), "+r"(b), "+r"(quads), "+r"(pairs)
-                     :
-                     : "r4", "r5", "r6", "r8", "cc", "memory");
-    return pairs;
-}
-
-/* clang-format off */
-/* The same where b is two quads behind a and quads is even: each is widened once. */
-static inline uint32_t *widen_overlapping(const int8_t *a, uint32_t quads, uint32_t *pairs)
-{
-#define WIDEN(even, odd)                 \
-    "ldr    " even ", [%0], #4\n"        \
-    "sxtb16 " odd ", " even ", ror #8\n" \
-    "sxtb16 " even ", " even "\n"
-#define STORE(a, b) "strd " a ", " b ", [%2], #8\n"
-    __asm__ volatile(WIDEN("r4", "r5") WIDEN("r6", "r8")
-                     "1:\n" WIDEN("r9", "r10") WIDEN("r12", "lr")
-                     STORE("r4", "r9") STORE("r5", "r10") STORE("r6", "r12") STORE("r8", "lr")
-                     "subs   %1, %1, #2\n"
-                     "beq    2f\n" WIDEN("r4", "r5") WIDEN("r6", "r8")
-                     STORE("r9", "r4") STORE("r10", "r5") STORE("r12", "r6") STORE("lr", "r8")
-                     "subs   %1, %1, #2\n"
-                     "bne    1b\n"
-                     "2:\n"
-                     : "+r"(a), "+r"(quads), "+r"(pairs)
-                     :
-                     : "r4", "r5", "r6", "r8", "r9", "r10", "r12", "lr", "cc", "memory");
-#undef STORE
-#undef WIDEN
-    return pairs;
-}
-/* clang-format on */
-
-/* clang-format off */
-/* The passes of all blocks. */
-__attribute__((naked, noinline)) static void multiply(IN_REGISTER const pass *p)
-{
-/* Windows A and B in r1 and r12, weights of two channels in r0 and lr, sums in r4-r7 and r8-r11. */
-#define TAPS                     \
-    "ldrd   r1, r12, [r2], #8\n" \
-    "ldrd   r0, lr, [r3], #8\n"  \
-    "smlad  r4, r1, r0, r4\n"    \
-    "smlad  r8, r12, r0, r8\n"   \
-    "smlad  r5, r1, lr, r5\n"    \
-    "smlad  r9, r12, lr, r9\n"   \
-    "ldrd   r0, lr, [r3], #8\n"  \
-    "smlad  r6, r1, r0, r6\n"    \
-    "smlad  r10, r12, r0, r10\n" \
-    "smlad  r7, r1, lr, r7\n"    \
-    "smlad  r11, r12, lr, r11\n"
-/* lg_rescale of one channel of windows A and B, with a register that is free. */
-#define RESCALE(a, b, t)                    \
-    "ldm    r12!, {r2, r3, lr}\n"           \
-    "smmlar " t ", " a ", r2, r3\n"         \
-    "add    " a ", " t ", " a ", asr #31\n" \
-    "smmlar " t ", " b ", r2, r3\n"         \
-    "add    " b ", " t ", " b ", asr #31\n" \
-    "asr    " a ", " a ", lr\n"             \
-    "asr    " b ", " b ", lr\n"             \
-    "ssat   " a ", #8, " a "\n"             \
-    "ssat   " b ", #8, " b "\n"
-#define PUT(a, b)              \
-    "strb   " a ", [r0], #1\n" \
-    "strb   " b ", [r1], #1\n"
-#define LARGER(a, b)        \
-    "cmp    " a ", " b "\n" \
-    "it     lt\n"           \
-    "movlt  " a ", " b "\n"
-    __asm__("push   {r4-r11, lr}\n"
-            "ldm    r0, {r1-r12}\n"
-            "push   {r1-r12}\n"
-            "1:\n"
-            "ldm    sp, {r1, r2, r3, r12}\n"
-            "ldm    r1!, {r4-r11}\n"
-            "str    r1, [sp]\n"
-            "tbb    [pc, r12]\n"
-            "0:\n"
-            ".byte (2f - 0b) / 2, (5f - 0b) / 2, (4f - 0b) / 2, (3f - 0b) / 2\n"
-            "2:\n" TAPS TAPS
-            "3:\n" TAPS TAPS
-            "4:\n" TAPS TAPS
-            "5:\n" TAPS TAPS
-            "ldr    r0, [sp, #16]\n"
-            "cmp    r2, r0\n"
-            "bne    2b\n"
-            "ldrd   r0, r1, [sp, #20]\n" /* r1: the end of start */
-            "add    r3, r0\n"
-            "str    r3, [sp, #8]\n"
-            "ldr    r0, [sp, #28]\n"
-            "cmp    r0, #1\n"
-            "bhi    7f\n"
-            "ldr    r12, [sp, #44]\n"
-            "bne    6f\n"
-            LARGER("r4", "r8") LARGER("r5", "r9") LARGER("r6", "r10") LARGER("r7", "r11")
-            "ldm    r12, {r8-r11}\n"
-            LARGER("r4", "r8") LARGER("r5", "r9") LARGER("r6", "r10") LARGER("r7", "r11")
-            "6:\n"
-            "stm    r12!, {r4-r11}\n"
-            "str    r12, [sp, #44]\n"
-            "b      8f\n"
-            "7:\n"
-            "ldr    r12, [sp, #40]\n"
-            "ldr    r0, [sp, #32]\n"
-            RESCALE("r4", "r8", "r1")
-            "ldr    r1, [sp, #36]\n"
-            PUT("r4", "r8")
-            RESCALE("r5", "r9", "r4") PUT("r5", "r9")
-            RESCALE("r6", "r10", "r4") PUT("r6", "r10")
-            RESCALE("r7", "r11", "r4") PUT("r7", "r11")
-            "add    r2, sp, #32\n"
-            "stm    r2, {r0, r1, r12}\n"
-            "8:\n"
-            "ldr    r0, [sp]\n"
-            "ldr    r1, [sp, #24]\n"
-            "cmp    r0, r1\n"
-            "bne    1b\n"
-            "add    sp, #48\n"
-            "pop    {r4-r11, pc}\n");
-#undef LARGER
-#undef PUT
-#undef RESCALE
-#undef TAPS
-}
-/* clang-format on */
-
-#else
-
-static uint32_t *widen(const int8_t *a, const int8_t *b, uint32_t quads, uint32_t *pairs)
-{
-    for (; quads > 0u; quads--, a += QUAD, b += QUAD) {
-        const uint32_t bytes_a = lg_load4(a), bytes_b = lg_load4(b);
-        *pairs++ = lg_widen_even(bytes_a);
-        *pairs++ = lg_widen_even(bytes_b);
-        *pairs++ = lg_widen_odd(bytes_a);
-        *pairs++ = lg_widen_odd(bytes_b);
-    }
-    return pairs;
-}
-
-static uint32_t *widen_overlapping(const int8_t *a, uint32_t quads, uint32_t *pairs)
-{
-    return widen(a, a + 2 * QUAD, quads, pairs);
-}
-
-static inline int32_t larger(int32_t a, int32_t b)
-{
-    return a > b ? a : b;
-}
-
-static void multiply(const pass *p)
-{
-    const uint32_t *weights = p->weights;
-    int32_t *to = p->sums;
-    int8_t *out_a = p->out_a, *out_b = p->out_b;
-    const scale *s = p->scales;
-    for (const int32_t *start = p->start; start != p->last; start += SUMS, to += SUMS) {
-        int32_t sums[SUMS];
-        memcpy(sums, start, sizeof sums);
-        for (const uint32_t *pair = p->pairs; pair != p->end; pair += 2) {
-            for (uint32_t c = 0; c < CHANNELS; c++, weights++) {
-                sums[c] = lg_smlad(pair[0], *weights, sums[c]);
-                sums[CHANNELS + c] = lg_smlad(pair[1], *weights, sums[CHANNELS + c]);
-            }
+    const int8_t *a = from, *b = from + step, *c = b + step, *d = c + step;
+    const lg_quad_constants k = lg_quad_prepare();
+    for (; quads > 0u; quads--, to += 2u * count) {
+        const uint32_t bytes_a = lg_load4(a);
+        const uint32_t bytes_b = n > 1u ? lg_load4(b) : 0u;
+        const uint32_t bytes_c = n > 2u ? lg_load4(c) : 0u;
+        const uint32_t bytes_d = n > 3u ? lg_load4(d) : 0u;
+        a += 4;
+        b += 4;
+        c += 4;
+        d += 4;
+        lg_widen_quad(k, bytes_a, to, to + count);
+        if (n > 1u) {
+            lg_widen_quad(k, bytes_b, to + 1, to + count + 1);
         }
-        weights += p->weights_step / 4u;
-        for (uint32_t c = 0; c < CHANNELS; c++) {
-            const int32_t a = sums[c], b = sums[CHANNELS + c];
-            if (p->becomes == OUTPUTS) {
-                *out_a++ = (int8_t)lg_ssat8(lg_rescale(a, s->multiplier, s->offset, s->right));
-                *out_b++ = (int8_t)lg_ssat8(lg_rescale(b, s->multiplier, s->offset, s->right));
-                s++;
-            } else if (p->becomes == MAXIMUM) {
-                to[c] = larger(to[c], larger(a, b));
-            } else {
-                to[c] = a;
-                to[CHANNELS + c] = b;
+        if (n > 2u) {
+            lg_widen_quad(k, bytes_c, to + 2, to + count + 2);
+        }
+        if (n > 3u) {
+            lg_widen_quad(k, bytes_d, to + 3, to + count + 3);
+        }
+    }
+}
+
+/* `n` neighbours into `n` of the windows of a scratch buffer of `count`. */
+static __attribute__((noinline)) void widen_part(const int8_t *from, uint32_t step, uint32_t quads, uint32_t n,
+                                                 uint32_t count, uint32_t *to)
+{
+    if (n == 4u) {
+        widen_run(from, step, quads, 4, 4, to);
+    } else if (n == 3u) {
+        widen_run(from, step, quads, 3, 3, to);
+    } else if (n == 1u) {
+        widen_run(from, step, quads, 1, count, to);
+    } else if (count == 2u) {
+        widen_run(from, step, quads, 2, 2, to);
+    } else {
+        widen_run(from, step, quads, 2, 4, to);
+    }
+}
+
+static void set_count(block *b, uint32_t count)
+{
+    const uint32_t room = SCRATCH / (2u * count);
+    b->count = count;
+    b->room = room < LG_MOST_QUADS ? room : LG_MOST_QUADS;
+}
+
+static void begin(block *b)
+{
+    b->ky = b->kx = b->at = 0;
+}
+
+/* The quads of tails, of `n` neighbours from byte x of each row on. Runs that do not exist have zero weights. */
+static __attribute__((noinline)) void widen_tails(const block *b, const int8_t *const *rows, uint32_t x, uint32_t n,
+                                                  uint32_t *to)
+{
+    const lg_quad_constants k = lg_quad_prepare();
+    const uint32_t step = b->layer->x_step, each = 4u / b->tail, row_step = b->layer->row_step, count = b->count;
+    x += b->run_quads * 4u;
+    for (uint32_t first = 0; first < b->layer->kernel_h; first += each, to += 2u * count) {
+        const uint8_t *from[4];
+        for (uint32_t i = 0; i < 4u; i++) {
+            const uint32_t row = i < each && first + i < b->layer->kernel_h ? first + i : first;
+            from[i] = (const uint8_t *)rows[row * row_step] + x;
+        }
+        const uint8_t *p = from[0], *q = from[1], *r = from[2], *s = from[3];
+        for (uint32_t i = 0; i < n; i++, p += step, q += step, r += step, s += step) {
+            const uint32_t bytes = b->tail == 1u
+                                       ? *p | (uint32_t)*q << 8 | (uint32_t)*r << 16 | (uint32_t)*s << 24
+                                       : p[0] | (uint32_t)p[1] << 8 | (uint32_t)q[0] << 16 | (uint32_t)q[1] << 24;
+            lg_widen_quad(k, bytes, to + i, to + count + i);
+        }
+    }
+}
+
+/* Fills the scratch buffer with the next quads of all windows. */
+static void widen(block *b)
+{
+    const lg_conv *const layer = b->layer;
+    const uint32_t step = layer->x_step, count = b->count;
+    uint32_t *to = b->scratch;
+    b->widened = 0;
+    while (b->ky < layer->kernel_h && b->widened < b->room) {
+        const uint32_t room = b->room - b->widened, left = b->run_quads - b->at;
+        const uint32_t quads = left < room ? left : room;
+        const uint32_t along = b->kx * layer->run_step + b->at * 4u;
+        uint32_t *lane = to;
+        for (const part *p = b->of, *const end = p + b->parts; p != end; lane += p->count, p++) {
+            const int8_t *const from = p->rows[b->ky * layer->row_step] + p->x + along;
+            widen_part(from, step, quads, p->count, count, lane);
+        }
+        to += 2u * quads * count;
+        b->widened += quads;
+        b->at += quads;
+        if (b->at == b->run_quads) {
+            b->at = 0;
+            if (++b->kx == layer->runs) {
+                b->kx = 0;
+                b->ky++;
             }
         }
     }
-}
-
-#endif
-
-/* Widens `count` kernel rows of a window pair: window A begins x bytes into each row, B `step` bytes after A. */
-static void widen_rows(group *g, const int8_t *const *rows, uint32_t count, uint32_t x, uint32_t step)
-{
-    const lg_conv *const layer = g->layer;
-    const uint32_t quads = g->run_quads;
-    const int overlapping = step == 2u * QUAD && quads % 2u == 0u;
-    uint32_t *pairs = g->scratch;
-    for (; count > 0u; count--, rows += layer->row_step) {
-        const int8_t *run = *rows + x;
-        for (uint32_t r = layer->runs; r > 0u; r--, run += layer->run_step) {
-            pairs = overlapping ? widen_overlapping(run, quads, pairs) : widen(run, run + step, quads, pairs);
+    if (b->tail != 0u) {
+        for (const part *p = b->of, *const end = p + b->parts; p != end; to += p->count, p++) {
+            widen_tails(b, p->rows, p->x, p->count, to);
         }
+        b->widened = b->quads;
     }
 }
 
-/* As sum_pair, of windows that are larger than the scratch buffer. */
-static void sum_large(group *g, const int8_t *const *rows, uint32_t x, uint32_t step)
+/* A pass over what the scratch buffer holds, of an even number of channels. `weights`: of the first channel, from the
+ * first quad of the buffer on. */
+static lg_conv_pass pass_of(const block *b, const uint32_t *weights, uint32_t channels, int32_t *sums)
 {
-    const lg_conv *const layer = g->layer;
-    uint32_t first = 0;
-    for (uint32_t ky = 0; ky < layer->kernel_h; ky++, rows += layer->row_step) {
-        for (uint32_t r = 0; r < layer->runs; r++) {
-            const int8_t *run = *rows + x + r * layer->run_step;
-            for (uint32_t left = g->run_quads, n; left > 0u; left -= n, run += n * QUAD, first += n) {
-                n = left < SCRATCH_QUADS ? left : SCRATCH_QUADS;
-                (void)widen(run, run + step, n, g->scratch);
-                pass p = g->whole;
-                if (first > 0u) {
-                    p.last = g->part + (p.last - p.start);
-                    p.start = g->part;
-                }
-                if (first + n < g->quads) {
-                    p.becomes = STORED;
-                    p.sums = g->part;
-                }
-                p.weights += first * QUAD * 2u;
-                p.entry = n % 4u;
-                p.end = p.pairs + n * QUAD;
-                p.weights_step = (g->quads - n) * QUAD * 8u;
-                multiply(&p);
-            }
-        }
+    const lg_dsp_channel *const channel = b->layer->channels;
+    return (lg_conv_pass){.x = b->scratch,
+                          .weights = weights,
+                          .entry = b->widened % 8u,
+                          .end = b->scratch + b->widened * 2u * b->count,
+                          .weights_step = (b->quads - b->widened) * 8u,
+                          .channel = channel,
+                          .last = channel + channels,
+                          .out_c = b->layer->out_c,
+                          .ending = sums != NULL ? LG_HELD : LG_OUTPUTS,
+                          .sums = sums};
+}
+
+static inline void run(const lg_conv_pass *p, uint32_t count)
+{
+    if (count == 4u) {
+        lg_conv_pass4_dsp(p);
+    } else if (count == 3u) {
+        lg_conv_pass3_dsp(p);
+    } else {
+        lg_conv_pass2_dsp(p);
     }
 }
 
-/* Sums of the windows at x and at x + step, and what becomes of them. */
-__attribute__((noinline)) static void sum_pair(group *g, const int8_t *const *rows, uint32_t x, uint32_t step)
+/* One pixel whose window fits the scratch buffer, four channels at a time. */
+static __attribute__((noinline)) void alone(const block *b, int8_t *out)
 {
-    if (g->quads > SCRATCH_QUADS) {
-        sum_large(g, rows, x, step);
+    const lg_dsp_channel *channel = b->layer->channels;
+    const uint32_t *weights = b->layer->weights;
+    const uint32_t step = 2u * b->quads;
+    for (uint32_t left = b->layer->out_c; left > 0u; left -= left < 4u ? left : 4u) {
+        int32_t sums[4];
+        lg_sum_1x4(b->scratch, weights, left > 2u ? weights + step : weights, b->widened, sums);
+        out[0] = lg_output_dsp(channel, lg_asr(sums[0], 7));
+        if (left > 1u) {
+            out[1] = lg_output_dsp(channel + 1, lg_asr(sums[1], 7));
+        }
+        if (left > 2u) {
+            out[2] = lg_output_dsp(channel + 2, lg_asr(sums[2], 7));
+        }
+        if (left > 3u) {
+            out[3] = lg_output_dsp(channel + 3, lg_asr(sums[3], 7));
+        }
+        weights += 2u * step;
+        channel += 4;
+        out += 4;
+    }
+}
+
+/* Adds what is in the scratch buffer to the sums of `channels` channels. */
+static __attribute__((noinline)) void add_piece(block *b, const uint32_t *weights, uint32_t channels)
+{
+    const uint32_t even = channels + channels % 2u;
+    if (b->count > 1u) {
+        const lg_conv_pass p = pass_of(b, weights, even, b->sums);
+        run(&p, b->count);
         return;
     }
-    widen_rows(g, rows, g->layer->kernel_h, x, step);
-    multiply(&g->whole);
+    for (uint32_t c = 0; c < even; c += 2u, weights += 2u * b->quads) {
+        int32_t sums[4];
+        lg_sum_1x4(b->scratch, weights, weights, b->widened, sums);
+        b->sums[c] += lg_asr(sums[0], 7);
+        b->sums[c + 1u] += lg_asr(sums[1], 7);
+    }
 }
 
-/* The largest sums of the windows of output pixel x. */
-static void sum_pooled(group *g, const int8_t *const *rows, uint32_t x)
+/* The sums of all windows of `channels` channels, from `first` on. Windows that fit are widened already. */
+static void sum(block *b, uint32_t first, uint32_t channels)
 {
-    const lg_conv *const layer = g->layer;
-    for (uint32_t i = 0; i < GROUP * SUMS; i++) {
-        g->sums[i] = INT32_MIN;
+    const uint32_t *const weights = (const uint32_t *)b->layer->weights + first * b->quads;
+    memset(b->sums, 0, sizeof b->sums);
+    if (b->quads <= b->room) {
+        add_piece(b, weights, channels);
+        return;
     }
-    for (uint32_t px = 0; px < layer->pool_w; px += 2u) {
-        const uint32_t at = (x * layer->pool_w + px) * layer->x_step;
-        const uint32_t step = px + 1u < layer->pool_w ? layer->x_step : 0u;
-        if (g->shared_rows == 0u) {
-            for (uint32_t py = 0; py < layer->pool_h; py++) {
-                sum_pair(g, rows + py * layer->y_step, at, step);
+    begin(b);
+    for (uint32_t at = 0; at < b->quads; at += b->widened) {
+        widen(b);
+        add_piece(b, weights + 2u * at, channels);
+    }
+}
+
+/* `channels` channels of all windows, from `first` on, by their sums. */
+static void put(block *b, uint32_t first, uint32_t channels, int8_t *out)
+{
+    const uint32_t out_c = b->layer->out_c, count = b->count;
+    const lg_dsp_channel *channel = (const lg_dsp_channel *)b->layer->channels + first;
+    const int32_t *from = b->sums;
+    sum(b, first, channels);
+    out += first;
+    for (; channels > 0u; channels--, channel++, out++) {
+        const lg_dsp_channel c = *channel;
+        int8_t *to = out;
+        for (const int32_t *const end = from + count; from != end; to += out_c) {
+            *to = lg_output_dsp(&c, *from++);
+        }
+    }
+}
+
+/* `count` neighbours from output pixel x on, by their sums: where windows do not fit the scratch buffer, or for any shift. */
+static void by_sums(block *b, const int8_t *const *rows, uint32_t x, uint32_t count, int8_t *out)
+{
+    const uint32_t out_c = b->layer->out_c;
+    b->parts = 1;
+    b->of[0] = (part){.rows = rows, .x = x * b->layer->x_step, .count = count};
+    if (b->quads <= b->room) {
+        begin(b);
+        widen(b);
+    }
+    for (uint32_t first = 0; first < out_c; first += GROUP) {
+        put(b, first, out_c - first < GROUP ? out_c - first : GROUP, out);
+    }
+}
+
+/* `groups` times `count` neighbours whose windows fit, from output pixel x on. */
+LG_INLINE void fitting(block *b, const int8_t *const *rows, uint32_t x, uint32_t groups, uint32_t count, int8_t *out)
+{
+    const lg_conv *const layer = b->layer;
+    const uint32_t out_c = layer->out_c, even = out_c / 2u * 2u, step = layer->x_step, quads = b->run_quads;
+    lg_conv_pass p = pass_of(b, layer->weights, even, NULL);
+    for (x *= step; groups > 0u; groups--, x += count * step, out += count * out_c) {
+        const int8_t *const *row = rows;
+        uint32_t *to = b->scratch;
+        for (uint32_t ky = layer->kernel_h; ky > 0u; ky--, row += layer->row_step) {
+            const int8_t *from = *row + x;
+            for (uint32_t r = layer->runs; r > 0u; r--, from += layer->run_step, to += 2u * count * quads) {
+                if (count == WINDOWS) {
+                    widen_run(from, step, quads, WINDOWS, WINDOWS, to);
+                } else {
+                    widen_part(from, step, quads, count, count, to);
+                }
             }
+        }
+        if (b->tail != 0u) {
+            widen_tails(b, rows, x, count, to);
+        }
+        if (count == 1u) {
+            alone(b, out);
             continue;
         }
-        widen_rows(g, rows, g->shared_rows, at, step);
-        g->whole.pairs = g->scratch;
-        for (uint32_t py = layer->pool_h; py > 0u; py--, g->whole.pairs += g->shared_step) {
-            g->whole.end = g->whole.pairs + g->quads * QUAD;
-            multiply(&g->whole);
+        p.out = out;
+        if (even > 0u) {
+            run(&p, count);
+        }
+        if (even < out_c) {
+            put(b, even, 1, out);
         }
     }
 }
 
-/* The group's channels of one pixel from their sums, in blocks of SUMS; within int8, where the scales are usual. */
-static void put(const group *g, const int32_t *sums, int8_t *out)
+static __attribute__((noinline)) void fitting_few(block *b, const int8_t *const *rows, uint32_t x, uint32_t groups,
+                                                  uint32_t count, int8_t *out)
 {
-    const scale *s = g->scales;
-    for (uint32_t c = 0; c < g->channels; c++, s++) {
-        const int32_t sum = sums[c + c / CHANNELS * CHANNELS];
-        if (g->usual) {
-            out[c] = (int8_t)lg_ssat8(lg_rescale(sum, s->multiplier, s->offset, s->right));
-            continue;
+    fitting(b, rows, x, groups, count, out);
+}
+
+/* `groups` times `count` neighbours from output pixel x on. */
+static void neighbours(block *b, const int8_t *const *rows, uint32_t x, uint32_t groups, uint32_t count, int8_t *out)
+{
+    set_count(b, count);
+    if (b->quads > b->room || b->layer->any_shift != 0u) {
+        for (; groups > 0u; groups--, x += count, out += count * b->layer->out_c) {
+            by_sums(b, rows, x, count, out);
         }
-        const int32_t value = lg_requant_fast(lg_asr(sum, 1), s->multiplier, -s->right);
-        out[c] = lg_output_s8(value, g->layer->out_zero_point, INT8_MIN, INT8_MAX);
+        return;
+    }
+    b->widened = b->quads;
+    if (count == WINDOWS) {
+        fitting(b, rows, x, groups, WINDOWS, out);
+    } else {
+        fitting_few(b, rows, x, groups, count, out);
     }
 }
 
-/* Biases and scales of the group's channels. */
-static void prepare(group *g)
+/* Up to four windows of output pixel x, from window `at` of the pool on. */
+static void gather(block *b, const int8_t *const *rows, uint32_t x, uint32_t at)
 {
-    const uint32_t zero_point = (uint32_t)(int32_t)g->layer->out_zero_point;
-    const lg_channel *channel = g->of;
-    int32_t *bias = g->bias;
-    g->usual = 1;
-    for (uint32_t c = 0; c < g->channels; c++, channel++, bias++) {
-        if (c > 0u && c % CHANNELS == 0u) {
-            bias += CHANNELS;
-        }
-        const uint32_t right = 0u - (uint32_t)channel->shift;
-        bias[0] = bias[CHANNELS] = (int32_t)((uint32_t)channel->bias << 1);
-        g->usual = g->usual && right - 1u < LG_MOST_RIGHT;
-        g->scales[c].multiplier = channel->multiplier;
-        g->scales[c].right = (int32_t)right;
-        g->scales[c].offset = (int32_t)((1u << (right & 31u) >> 1) + (zero_point << (right & 31u)));
+    const lg_conv *const layer = b->layer;
+    const uint32_t left = (uint32_t)layer->pool_h * layer->pool_w - at;
+    const uint32_t across = layer->pool_w % 2u == 0u && left >= WINDOWS ? 2u : 1u;
+    set_count(b, left < WINDOWS ? left : WINDOWS);
+    b->parts = b->count / across;
+    for (uint32_t i = 0; i < b->parts; i++, at += across) {
+        b->of[i] = (part){.rows = rows + at / layer->pool_w * layer->y_step,
+                          .x = (x * layer->pool_w + at % layer->pool_w) * layer->x_step,
+                          .count = across};
     }
-    for (uint32_t c = g->channels; c % CHANNELS != 0u; c++, bias++) {
-        bias[0] = bias[CHANNELS] = 0;
+    if (b->quads <= b->room) {
+        begin(b);
+        widen(b);
+    }
+}
+
+/* One pixel: the largest sums of its windows, four of them at a time. */
+static void pooled(block *b, const int8_t *const *rows, uint32_t x, int8_t *out)
+{
+    const uint32_t out_c = b->layer->out_c, windows = (uint32_t)b->layer->pool_h * b->layer->pool_w;
+    const lg_dsp_channel *channel = b->layer->channels;
+    for (uint32_t first = 0; first < out_c; first += GROUP) {
+        const uint32_t n = out_c - first < GROUP ? out_c - first : GROUP;
+        int32_t best[GROUP];
+        for (uint32_t c = 0; c < n; c++) {
+            best[c] = INT32_MIN;
+        }
+        for (uint32_t at = 0; at < windows; at += b->count) {
+            if (first == 0u || windows > WINDOWS) {
+                gather(b, rows, x, at);
+            }
+            sum(b, first, n);
+            const int32_t *from = b->sums;
+            for (uint32_t c = 0; c < n; c++) {
+                int32_t most = best[c];
+                for (const int32_t *const end = from + b->count; from != end; from++) {
+                    most = *from > most ? *from : most;
+                }
+                best[c] = most;
+            }
+        }
+        for (uint32_t c = 0; c < n; c++) {
+            *out++ = lg_output_dsp(channel++, best[c]);
+        }
+    }
+}
+
+/* Two neighbours of a row as the upper two of four windows, where `upper` is not NULL, and as the lower two. */
+static __attribute__((noinline)) void widen_shared(const int8_t *from, uint32_t step, uint32_t quads, uint32_t *upper,
+                                                   uint32_t *lower)
+{
+    uint32_t *const one = upper != NULL ? upper : lower;
+    if (one == NULL) {
+        return; /* between them */
+    }
+    if (upper == NULL || lower == NULL) {
+        widen_run(from, step, quads, 2, WINDOWS, one);
+        return;
+    }
+    const lg_quad_constants k = lg_quad_prepare();
+    for (const int8_t *b = from + step; quads > 0u; quads--, from += 4, b += 4, upper += 8, lower += 8) {
+        uint32_t u, v;
+        lg_widen_quad(k, lg_load4(from), &u, &v);
+        upper[0] = lower[0] = u;
+        upper[4] = lower[4] = v;
+        lg_widen_quad(k, lg_load4(b), &u, &v);
+        upper[1] = lower[1] = u;
+        upper[5] = lower[5] = v;
+    }
+}
+
+/* A row of pixels that pool two by two windows, which fit; an even number of channels. Rows that upper and lower windows
+ * share are widened once. */
+static void squares(block *b, const int8_t *const *rows, int8_t *out)
+{
+    const lg_conv *const layer = b->layer;
+    const uint32_t quads = b->run_quads, runs = layer->runs, down = layer->y_step, high = layer->kernel_h;
+    b->widened = b->quads;
+    lg_conv_pass p = pass_of(b, layer->weights, layer->out_c, NULL);
+    p.ending = LG_LARGEST;
+    for (uint32_t x = 0; x < layer->out_w; x++, out += layer->out_c) {
+        const uint32_t at = 2u * x * layer->x_step;
+        uint32_t *to = b->scratch;
+        for (uint32_t y = 0; y < high + down; y++) {
+            const int8_t *from = rows[y] + at;
+            for (uint32_t r = 0; r < runs; r++, from += layer->run_step, to += 8u * quads) {
+                widen_shared(from, layer->x_step, quads, y < high ? to : NULL,
+                             y >= down ? to - 8u * down * runs * quads + 2 : NULL);
+            }
+        }
+        if (b->tail != 0u) {
+            uint32_t *const tails = b->scratch + 8u * high * quads;
+            widen_tails(b, rows, at, 2, tails);
+            widen_tails(b, rows + down, at, 2, tails + 2);
+        }
+        p.out = out;
+        lg_conv_pass4_dsp(&p);
     }
 }
 
 void lg_conv_row_dsp(const lg_conv *layer, const int8_t *const *rows, int8_t *out)
 {
-    group g;
-    int8_t none[MOST];
     const uint32_t out_w = layer->out_w, out_c = layer->out_c;
-    const int pooled = layer->pool_h * layer->pool_w > 1;
-    g.layer = layer;
-    g.run_quads = (layer->run_bytes + 3u) / QUAD;
-    const uint32_t row_quads = g.run_quads * layer->runs;
-    g.quads = layer->kernel_h * row_quads;
-    g.shared_rows = (layer->pool_h - 1u) * layer->y_step + layer->kernel_h;
-    g.shared_step = layer->y_step * row_quads * QUAD;
-    if (layer->row_step > 1u || g.shared_rows * row_quads > SCRATCH_QUADS) {
-        g.shared_rows = 0;
-    }
-    for (uint32_t first = 0; first < out_c; first += MOST) {
-        g.channels = out_c - first < MOST ? out_c - first : MOST;
-        g.of = layer->channels + first;
-        prepare(&g);
-        const int direct = g.usual && g.channels % CHANNELS == 0u;
-        g.whole = (pass){.start = g.bias,
-                         .pairs = g.scratch,
-                         .weights = (const uint32_t *)layer->weights + first * g.quads * 2u,
-                         .entry = g.quads % 4u,
-                         .end = g.scratch + g.quads * QUAD,
-                         .last = g.bias + (g.channels + CHANNELS - 1u) / CHANNELS * SUMS,
-                         .becomes = pooled   ? MAXIMUM
-                                    : direct ? OUTPUTS
-                                             : STORED,
-                         .scales = g.scales,
-                         .sums = g.sums};
-        int8_t *at = out + first;
-        if (pooled) {
-            for (uint32_t x = 0; x < out_w; x++, at += out_c) {
-                sum_pooled(&g, rows, x);
-                put(&g, g.sums, at);
-            }
-            continue;
+    block b;
+    b.layer = layer;
+    b.tail = LG_TAIL(layer->kernel_h, layer->runs, layer->run_bytes);
+    b.run_quads = (layer->run_bytes + (b.tail != 0u ? 0u : 3u)) / 4u;
+    b.quads = layer->kernel_h * (layer->runs * b.run_quads) + (layer->kernel_h * b.tail + 3u) / 4u;
+    int8_t *to = out;
+    set_count(&b, WINDOWS);
+    if (layer->pool_h == 2 && layer->pool_w == 2 && layer->row_step == 1u && out_c % 2u == 0u && b.quads <= b.room &&
+        layer->any_shift == 0u) {
+        squares(&b, rows, to);
+    } else if (layer->pool_h * layer->pool_w > 1) {
+        for (uint32_t x = 0; x < out_w; x++, to += out_c) {
+            pooled(&b, rows, x, to);
         }
-        for (uint32_t x = 0; x < out_w; x += 2u, at += 2u * out_c) {
-            const int two = x + 1u < out_w;
-            g.whole.out_a = at;
-            g.whole.out_b = two ? at + out_c : none;
-            sum_pair(&g, rows, x * layer->x_step, two ? layer->x_step : 0u);
-            if (!direct) {
-                put(&g, g.sums, at);
-                put(&g, g.sums + CHANNELS, g.whole.out_b);
-            }
+    } else {
+        /* Fours; five are three and two, six are three and three: one by itself shares no weights. */
+        const uint32_t rest = out_w % WINDOWS, threes = out_w > WINDOWS && rest == 1u ? 1u
+                                                        : rest == 2u && out_w > 2u    ? 2u
+                                                                                      : rest == 3u;
+        const uint32_t fours = (out_w - 3u * threes) / WINDOWS, left = out_w - WINDOWS * fours - 3u * threes;
+        neighbours(&b, rows, 0, fours, WINDOWS, to);
+        neighbours(&b, rows, WINDOWS * fours, threes, 3, to + WINDOWS * fours * out_c);
+        if (left > 0u) {
+            neighbours(&b, rows, out_w - left, 1, left, to + (out_w - left) * out_c);
         }
     }
-    if (layer->act_min > INT8_MIN || layer->act_max < INT8_MAX) {
-        for (uint32_t i = out_w * out_c; i > 0u; i--, out++) {
-            *out = lg_clamp_s8(*out, layer->act_min, layer->act_max);
-        }
-    }
+    lg_clamp_bytes(out, out_w * out_c, layer->act_min, layer->act_max);
 }
 
 #else
-typedef int lg_conv_row_dsp_empty;
+typedef int lg_conv_row_dsp_is_left_out;
 #endif

@@ -329,8 +329,9 @@ static void place(group *g, uint32_t x, uint32_t step)
 
 static int all_down(const lg_conv *layer)
 {
+    const lg_channel *const channels = layer->channels;
     for (uint32_t c = 0; c < layer->out_c; c++) {
-        if (layer->channels[c].shift >= 0) {
+        if (channels[c].shift >= 0) {
             return 0;
         }
     }
@@ -383,7 +384,7 @@ void lg_conv_row_mve(const lg_conv *layer, const int8_t *const *rows, int8_t *ou
         g.channels = out_c - first < MOST ? out_c - first : MOST;
         g.weights = (const int8_t *)layer->weights + first * filter;
         void (*const write)(const group *, const int32_t *, int8_t *) =
-            prepare(&g, layer->channels + first) ? put : put_any;
+            prepare(&g, (const lg_channel *)layer->channels + first) ? put : put_any;
         for (uint32_t x = 0; x < layer->out_w; x += WINDOWS) {
             place(&g, x, step);
             (pooled ? sum_pooled : sum_windows)(&g, rows, x * step);

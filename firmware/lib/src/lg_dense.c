@@ -15,7 +15,7 @@ void lg_dense_begin(const lg_dense *layer, int32_t *acc)
 
 void lg_dense_accumulate(const lg_dense *layer, const int8_t *in, uint32_t first, uint32_t n, int32_t *acc)
 {
-    const int8_t *weights = layer->weights + first;
+    const int8_t *weights = (const int8_t *)layer->weights + first;
     for (uint32_t o = 0; o < layer->out_n; o++) {
         int32_t sum = acc[o];
         for (uint32_t i = 0; i < n; i++) {

@@ -9,7 +9,7 @@ enum { OUTPUTS = 4 };
 
 void lg_dense_accumulate_mve(const lg_dense *layer, const int8_t *in, uint32_t first, uint32_t n, int32_t *acc)
 {
-    const int8_t *weights = layer->weights + first;
+    const int8_t *weights = (const int8_t *)layer->weights + first;
     for (uint32_t o = 0; o < layer->out_n; o += OUTPUTS) {
         /* Where fewer than four outputs are left, the last one is computed again and not kept. */
         const uint32_t left = layer->out_n - o;

@@ -1,274 +1,201 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* DEPTHWISE_CONV_2D with multiplier 1 on M4, M7, M33: one channel after the other, its pixels from left to right.
+/* DEPTHWISE_CONV_2D with multiplier 1 on M4, M7, M33. The taps of two rows, or two taps of a row, lie in the halves of a
+ * word, so SMLAD adds both; the weights are doubled, so sums are too.
  *
- * The taps of two rows lie in the halves of a word, so SMLAD adds both. A column of a 3x3 kernel is read once for all
- * windows over it, and whatever depends on the channel only is found once a row. The weights are doubled, so that
- * acc2 = 2 * acc, and where -22 <= shift <= -1 lg_rescale (lg_dsp.h) makes the output. Bounds narrower than int8 are
- * applied to the whole row at the end. */
+ * Windows of 3x3 that slide by one or two pixels: the columns of some channels are put in order first, then each channel
+ * runs along them with its weights in registers (lg_depthwise_slide.h). Any other window, and narrow maps: a pixel after
+ * the other, four channels at a time. */
 #include <stdbool.h>
 
 #include "lg_bytes.h"
 #include "lg_depthwise.h"
+#include "lg_depthwise_slide.h"
+#include "lg_inline.h"
+#include "lg_output_dsp.h"
 
 #ifdef LG_DSP
 
-/* What a channel needs, in the order of use. Words of weights: `left`, `middle`, `right` hold rows 0 and 1 of a column
- * of 3x3, `last_left_middle` and `last_right` row 2. */
+enum { CHANNELS = 4, ENTRY = 4, ENTRIES = 68, WORDS = 5 };
+
+/* Two columns of four channels, `next` bytes apart: entries of two, and of the second two `apart` words behind. */
+LG_INLINE void order_two(const int8_t *a, const int8_t *b, const int8_t *c, uint32_t next, uint32_t apart, uint32_t *to)
+{
+    const uint32_t a0 = lg_load4(a), a1 = lg_load4(a + next), b0 = lg_load4(b), b1 = lg_load4(b + next);
+    uint32_t *const second = to + apart;
+    to[0] = lg_low_halves(a0, b0);
+    to[1] = lg_low_halves(a1, b1);
+    second[0] = lg_high_halves(a0, b0);
+    second[1] = lg_high_halves(a1, b1);
+    const uint32_t c0 = lg_load4(c), c1 = lg_load4(c + next);
+    to[2] = lg_low_halves(c0, c1);
+    second[2] = lg_high_halves(c0, c1);
+}
+
+/* The entries of four channels. An odd last column stands in both places. */
+static __attribute__((noinline)) void order(const int8_t *a, const int8_t *b, const int8_t *c, uint32_t step,
+                                            uint32_t columns, uint32_t apart, uint32_t *to)
+{
+    for (; columns > 1u; columns -= 2u, to += ENTRY) {
+        order_two(a, b, c, step, apart, to);
+        a += 2u * step;
+        b += 2u * step;
+        c += 2u * step;
+    }
+    if (columns > 0u) {
+        order_two(a, b, c, 0, apart, to);
+    }
+}
+
+/* Outputs x to x + n - 1 of all channels. */
+static void slide(const lg_depthwise *l, const int8_t *const *rows, uint32_t x, uint32_t n, int8_t *out)
+{
+    const bool two = l->x_step != l->tap_step;
+    const uint32_t in_c = l->in_c, columns = two ? 2u * n + 1u : n + 2u;
+    const uint32_t entries = (columns + 1u) / 2u, words = entries * ENTRY;
+    const uint32_t fours = ENTRIES / (2u * entries); /* of channels, at a time */
+    uint32_t held[ENTRIES * ENTRY];
+    for (uint32_t *e = held + 3, *const end = e + 2u * fours * words; e != end; e += ENTRY) {
+        *e = 2u * in_c;
+    }
+    for (uint32_t *e = held + words - 1, *const end = e + 2u * fours * words; e != end; e += words) {
+        *e = !two && n % 2u == 1u ? 1u : 2u * in_c + 1u;
+    }
+    const int8_t *const a = rows[0] + x * l->x_step, *const b = rows[l->row_step] + x * l->x_step;
+    const int8_t *const c = rows[2u * l->row_step] + x * l->x_step;
+    const lg_dsp_channel *const channels = l->channels;
+    for (uint32_t at = 0, next; at < in_c; at = next) {
+        next = at + CHANNELS * fours < in_c ? at + CHANNELS * fours : in_c;
+        uint32_t *to = held;
+        for (uint32_t i = at; i < next; i += CHANNELS, to += 2u * words) {
+            order(a + i, b + i, c + i, l->tap_step, columns, words, to);
+        }
+        const lg_depthwise_slide s = {.columns = held,
+                                      .weights = (const int32_t *)l->weights + at * WORDS,
+                                      .channel = channels + at,
+                                      .out = out + at,
+                                      .columns_step = words * 4u,
+                                      .last = channels + next};
+        (two ? lg_depthwise_slide2_dsp : lg_depthwise_slide1_dsp)(&s);
+    }
+}
+
+/* Doubled sums of four channels. */
 typedef struct {
-    int32_t left, bias; /* doubled */
-    int32_t right, last_right;
-    int32_t last_left_middle, shift; /* to the right */
-    int32_t multiplier, offset;
-    int32_t middle, last_left_middle_again;
-    const int32_t *weights;
-    bool plain; /* the shift is in -22..-1 */
-} channel;
+    int32_t a, b, c, d;
+} sums;
 
-static inline void set_channel(channel *to, const lg_channel *c, int32_t zero_point)
-{
-    to->bias = (int32_t)((uint32_t)c->bias << 1);
-    to->multiplier = c->multiplier;
-    to->shift = -c->shift;
-    to->plain = c->shift >= -LG_MOST_RIGHT && c->shift <= -1;
-    to->offset = to->plain ? (1 + 2 * zero_point) * (1 << (-c->shift - 1)) : zero_point;
-}
+/* Where two taps of the leftmost window's first channel lie: of two rows, or neighbours. */
+typedef struct {
+    const int8_t *a, *b;
+} pair;
 
-static inline int8_t finish(const channel *c, int32_t acc2)
+/* The pairs of a window in the order of their weights; returns how many. One without a partner stands twice. */
+static uint32_t find_pairs(const lg_depthwise *l, const int8_t *const *rows, pair *to)
 {
-    return (int8_t)lg_ssat8(lg_rescale(acc2, c->multiplier, c->offset, c->shift));
-}
-
-static __attribute__((noinline)) int8_t finish_any(const channel *c, int32_t acc2)
-{
-    if (c->plain) {
-        return finish(c, acc2);
+    const pair *const first = to;
+    const uint32_t step = l->tap_step, row_step = l->row_step;
+    uint32_t left = l->kernel_h;
+    for (; left > 1u; left -= 2u, rows += 2u * row_step) {
+        const int8_t *a = rows[0], *b = rows[row_step];
+        for (uint32_t taps = l->kernel_w; taps > 0u; taps--, a += step, b += step) {
+            *to++ = (pair){.a = a, .b = b};
+        }
     }
-    const int32_t scaled = lg_requant_fast(lg_asr(acc2, 1), c->multiplier, -c->shift);
-    return lg_output_s8(scaled, c->offset, INT8_MIN, INT8_MAX);
+    if (left > 0u) {
+        const int8_t *a = rows[0];
+        for (uint32_t taps = l->kernel_w; taps > 0u; taps -= taps > 1u ? 2u : 1u, a += 2u * step) {
+            *to++ = (pair){.a = a, .b = taps > 1u ? a + step : a};
+        }
+    }
+    return (uint32_t)(to - first);
 }
 
-static inline uint32_t pair(int32_t low, int32_t high)
+/* A window of four channels, without biases; w: [pairs][4]. */
+LG_INLINE sums window(const pair *p, const pair *end, uint32_t at, const uint32_t *w)
 {
-    return lg_low_halves((uint32_t)low, (uint32_t)high);
-}
-
-/* x * the low, the high half of w, added. */
-static inline int32_t add_low(int32_t x, int32_t w, int32_t acc)
-{
-    return acc + (int16_t)x * (int16_t)w;
-}
-
-static inline int32_t add_high(int32_t x, int32_t w, int32_t acc)
-{
-    return acc + (int16_t)x * lg_asr(w, 16);
-}
-
-/* A column of three values, `both` of rows 0 and 1, `x` of row 2, as the middle one of a window with sum `acc`. */
-static inline int32_t add_middle(const channel *c, uint32_t both, int32_t x, int32_t acc)
-{
-    return add_high(x, c->last_left_middle_again, lg_smlad(both, (uint32_t)c->middle, acc));
-}
-
-/* The same column as the left one of a new window. */
-static inline int32_t begin(const channel *c, uint32_t both, int32_t x)
-{
-    return add_low(x, c->last_left_middle, lg_smlad(both, (uint32_t)c->left, c->bias));
-}
-
-/* The same column as the right one of the window with sum `acc`, whose output is returned, and as the left one of a new
- * window, whose sum goes to `next`. */
-static inline int32_t end_and_begin(const channel *c, uint32_t both, int32_t x, int32_t acc, int32_t *next)
-{
+    sums s = {0, 0, 0, 0};
 #ifdef LG_DSP_EMULATE
-    *next = begin(c, both, x);
-    return finish(c, add_low(x, c->last_right, lg_smlad(both, (uint32_t)c->right, acc)));
+    for (; p != end; p++, w += CHANNELS) {
+        const uint32_t first = lg_load4(p->a + at), second = lg_load4(p->b + at);
+        const uint32_t low = lg_low_halves(first, second), high = lg_high_halves(first, second);
+        s.a = lg_smlad(lg_widen_even(low), w[0], s.a);
+        s.b = lg_smlad(lg_widen_odd(low), w[1], s.b);
+        s.c = lg_smlad(lg_widen_even(high), w[2], s.c);
+        s.d = lg_smlad(lg_widen_odd(high), w[3], s.d);
+    }
 #else
-    int32_t begun, p, q;
-    __asm__("ldrd %[p], %[q], [%[c]]\n\t"
-            "smlad %[begun], %[both], %[p], %[q]\n\t"
-            "ldrd %[p], %[q], [%[c], #8]\n\t"
-            "smlad %[acc], %[both], %[p], %[acc]\n\t"
-            "smlabb %[acc], %[x], %[q], %[acc]\n\t"
-            "ldrd %[p], %[q], [%[c], #16]\n\t"
-            "smlabb %[begun], %[x], %[p], %[begun]\n\t"
-            "ldrd %[p], %[both], [%[c], #24]\n\t"
-            "smmlar %[both], %[acc], %[p], %[both]\n\t"
-            "add %[acc], %[both], %[acc], asr #31\n\t"
-            "asr %[acc], %[acc], %[q]\n\t"
-            "ssat %[acc], #8, %[acc]"
-            : [begun] "=&r"(begun), [acc] "+&r"(acc), [both] "+&r"(both), [p] "=&r"(p), [q] "=&r"(q)
-            : [x] "r"(x), [c] "r"(c), "m"(*c)
-            : "cc");
-    *next = begun;
-    return acc;
+    /* The same with loads behind each other. */
+    uint32_t x, y, t, u, v;
+    __asm__ volatile("1:\n\t"
+                     "ldr %[x], [%[p]], #4\n\t"
+                     "ldr %[y], [%[p]], #4\n\t"
+                     "ldr %[x], [%[x], %[at]]\n\t"
+                     "ldr %[y], [%[y], %[at]]\n\t"
+                     "ldr %[u], [%[w]], #4\n\t"
+                     "ldr %[v], [%[w]], #4\n\t"
+                     "pkhbt %[t], %[x], %[y], lsl #16\n\t"
+                     "pkhtb %[y], %[y], %[x], asr #16\n\t"
+                     "sxtb16 %[x], %[t]\n\t"
+                     "sxtb16 %[t], %[t], ror #8\n\t"
+                     "smlad %[a], %[x], %[u], %[a]\n\t"
+                     "smlad %[b], %[t], %[v], %[b]\n\t"
+                     "ldr %[u], [%[w]], #4\n\t"
+                     "ldr %[v], [%[w]], #4\n\t"
+                     "sxtb16 %[x], %[y]\n\t"
+                     "sxtb16 %[t], %[y], ror #8\n\t"
+                     "smlad %[c], %[x], %[u], %[c]\n\t"
+                     "smlad %[d], %[t], %[v], %[d]\n\t"
+                     "cmp %[p], %[end]\n\t"
+                     "bne 1b"
+                     : [p] "+r"(p), [w] "+r"(w), [a] "+r"(s.a), [b] "+r"(s.b), [c] "+r"(s.c), [d] "+r"(s.d),
+                       [x] "=&r"(x), [y] "=&r"(y), [t] "=&r"(t), [u] "=&r"(u), [v] "=&r"(v)
+                     : [at] "r"(at), [end] "r"(end)
+                     : "cc", "memory");
 #endif
+    return s;
 }
 
-/* One index for all pointers, not one for each place it is used at. */
-static inline int32_t advance(int32_t i, int32_t step)
+/* One pixel, whose window begins `at` bytes behind the leftmost one. */
+static __attribute__((noinline)) void pixel(const lg_depthwise *l, const pair *pairs, uint32_t count, uint32_t at,
+                                            int8_t *out)
 {
-    i += step;
-#ifndef LG_DSP_EMULATE
-    __asm__("" : "+r"(i));
-#endif
-    return i;
-}
-
-/* 3x3, pixels as far apart as taps and as outputs: a column ends one window, is the middle of another, begins a third.
- * The index runs up to 0. */
-static inline void slide_by_one(const lg_depthwise *l, const channel *ch, const int8_t *a, const int8_t *b,
-                                const int8_t *c, int8_t *out)
-{
-    const int32_t step = l->x_step, end = l->out_w * step;
-    const uint32_t second = pair(a[step], b[step]);
-    int32_t s0 = add_middle(ch, second, c[step], begin(ch, pair(a[0], b[0]), c[0]));
-    int32_t s1 = begin(ch, second, c[step]);
-    a += 2 * step + end;
-    b += 2 * step + end;
-    c += 2 * step + end;
-    out += end;
-    for (int32_t i = -end;;) {
-        uint32_t both = pair(a[i], b[i]);
-        int32_t x = c[i], s2;
-        s1 = add_middle(ch, both, x, s1);
-        out[i] = (int8_t)end_and_begin(ch, both, x, s0, &s2);
-        if ((i = advance(i, step)) == 0) {
-            break;
+    const lg_dsp_channel *channel = l->channels;
+    const uint32_t *w = l->weights;
+    uint32_t left = l->in_c;
+    for (; left > 0u; at += CHANNELS, out += CHANNELS, channel += CHANNELS, w += CHANNELS * count) {
+        const sums s = window(pairs, pairs + count, at, w);
+        out[0] = lg_output_dsp(channel, s.a);
+        if (left > 1u) {
+            out[1] = lg_output_dsp(channel + 1, s.b);
         }
-        both = pair(a[i], b[i]);
-        x = c[i];
-        s2 = add_middle(ch, both, x, s2);
-        out[i] = (int8_t)end_and_begin(ch, both, x, s1, &s0);
-        if ((i = advance(i, step)) == 0) {
-            break;
+        if (left > 2u) {
+            out[2] = lg_output_dsp(channel + 2, s.c);
         }
-        both = pair(a[i], b[i]);
-        x = c[i];
-        s0 = add_middle(ch, both, x, s0);
-        out[i] = (int8_t)end_and_begin(ch, both, x, s2, &s1);
-        if ((i = advance(i, step)) == 0) {
-            break;
+        if (left > 3u) {
+            out[3] = lg_output_dsp(channel + 3, s.d);
         }
+        left -= left < CHANNELS ? left : CHANNELS;
     }
-}
-
-/* 3x3, pixels two taps apart: every other column ends one window and begins the next. */
-static inline void slide_by_two(const lg_depthwise *l, const channel *ch, const int8_t *a, const int8_t *b,
-                                const int8_t *c, int8_t *out)
-{
-    const int32_t step = l->tap_step, end = 2 * step * l->out_w;
-    const uint32_t in_c = l->in_c;
-    int32_t sum = begin(ch, pair(a[0], b[0]), c[0]);
-    a += step + end;
-    b += step + end;
-    c += step + end;
-    for (int32_t i = -end; i != 0; i += step) {
-        sum = add_middle(ch, pair(a[i], b[i]), c[i], sum);
-        i += step;
-        *out = (int8_t)end_and_begin(ch, pair(a[i], b[i]), c[i], sum, &sum);
-        out += in_c;
-    }
-}
-
-/* Any window, any shift: three pixels at a time, fewer at the end. */
-static __attribute__((noinline)) void row_any(const lg_depthwise *l, const channel *ch, const int8_t *const *rows,
-                                              uint32_t at, int8_t *out)
-{
-    const uint32_t step = l->tap_step;
-    for (uint32_t pixels = l->out_w; pixels > 0u;) {
-        const uint32_t x1 = pixels > 1u ? l->x_step : 0u, x2 = pixels > 2u ? 2u * l->x_step : x1;
-        const int8_t *const *row = rows;
-        const int32_t *w = ch->weights;
-        int32_t s0 = ch->bias, s1 = s0, s2 = s0;
-        uint32_t left = l->kernel_h;
-        for (; left > 1u; left -= 2u) {
-            const int8_t *a = row[0] + at, *b = row[l->row_step] + at;
-            row += 2u * l->row_step;
-            for (uint32_t taps = l->kernel_w; taps > 0u; taps--) {
-                const uint32_t both = (uint32_t)*w++;
-                s0 = lg_smlad(pair(a[0], b[0]), both, s0);
-                s1 = lg_smlad(pair(a[x1], b[x1]), both, s1);
-                s2 = lg_smlad(pair(a[x2], b[x2]), both, s2);
-                a += step;
-                b += step;
-            }
-        }
-        if (left > 0u) {
-            const int8_t *a = row[0] + at;
-            for (left = l->kernel_w; left > 1u; left -= 2u) {
-                const int8_t *b = a + step;
-                const uint32_t both = (uint32_t)*w++;
-                s0 = lg_smlad(pair(a[0], b[0]), both, s0);
-                s1 = lg_smlad(pair(a[x1], b[x1]), both, s1);
-                s2 = lg_smlad(pair(a[x2], b[x2]), both, s2);
-                a = b + step;
-            }
-            if (left > 0u) {
-                s0 = add_low(a[0], *w, s0);
-                s1 = add_low(a[x1], *w, s1);
-                s2 = add_low(a[x2], *w, s2);
-            }
-        }
-        if (ch->plain && pixels > 2u) {
-            out[0] = finish(ch, s0);
-            out[l->in_c] = finish(ch, s1);
-            out[2u * l->in_c] = finish(ch, s2);
-            out += 3u * l->in_c;
-            at += 3u * l->x_step;
-            pixels -= 3u;
-            continue;
-        }
-        const int32_t sums[3] = {s0, s1, s2};
-        const uint32_t n = pixels < 3u ? pixels : 3u;
-        for (uint32_t i = 0; i < n; i++) {
-            *out = finish_any(ch, sums[i]);
-            out += l->in_c;
-        }
-        pixels -= n;
-        at += n * l->x_step;
-    }
-}
-
-static void set_words(channel *c)
-{
-    const int32_t *w = c->weights;
-    c->left = w[0];
-    c->middle = w[1];
-    c->right = w[2];
-    c->last_left_middle = c->last_left_middle_again = w[3];
-    c->last_right = w[4];
 }
 
 void lg_depthwise_row_dsp(const lg_depthwise *layer, const int8_t *const *rows, int8_t *out)
 {
-    const uint32_t step = layer->tap_step, in_c = layer->in_c;
-    const uint32_t pairs = layer->kernel_h / 2u * layer->kernel_w;
-    const uint32_t words = pairs + (layer->kernel_h % 2u == 1u ? (layer->kernel_w + 1u) / 2u : 0u);
-    const bool small = layer->kernel_h == 3u && layer->kernel_w == 3u;
-    const bool one = small && layer->x_step == step && in_c == step, two = small && layer->x_step == 2u * step;
-    const int8_t *a = rows[0], *b = a, *c = a;
-    if (small) {
-        b = rows[layer->row_step];
-        c = rows[2u * layer->row_step];
-    }
-    const lg_channel *from = layer->channels;
-    channel ch;
-    ch.weights = layer->weights;
-    for (uint32_t i = 0; i < in_c; i++) {
-        set_channel(&ch, from++, layer->out_zero_point);
-        if (!ch.plain || !(one || two)) {
-            row_any(layer, &ch, rows, i, out + i);
-        } else {
-            set_words(&ch);
-            if (one) {
-                slide_by_one(layer, &ch, a + i, b + i, c + i, out + i);
-            } else {
-                slide_by_two(layer, &ch, a + i, b + i, c + i, out + i);
-            }
+    const uint32_t out_w = layer->out_w, in_c = layer->in_c;
+    if (layer->sliding != 0u) {
+        /* Four channels' entries must fit. */
+        const uint32_t most = layer->x_step != layer->tap_step ? ENTRIES / 2u - 1u : ENTRIES - 2u;
+        for (uint32_t x = 0, n; x < out_w; x += n) {
+            n = out_w - x < most ? out_w - x : most;
+            slide(layer, rows, x, n, out + x * in_c);
         }
-        ch.weights += words;
+    } else {
+        pair pairs[LG_DEPTHWISE_PAIRS];
+        const uint32_t count = find_pairs(layer, rows, pairs);
+        for (uint32_t x = 0; x < out_w; x++) {
+            pixel(layer, pairs, count, x * layer->x_step, out + x * in_c);
+        }
     }
-    lg_clamp_bytes(out, layer->out_w * in_c, layer->act_min, layer->act_max);
+    lg_clamp_bytes(out, out_w * in_c, layer->act_min, layer->act_max);
 }
 
 #else

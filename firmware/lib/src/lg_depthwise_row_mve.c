@@ -27,7 +27,7 @@ typedef struct {
 
 static void set_group(group *g, const lg_depthwise *l, uint32_t first)
 {
-    const lg_channel *channels = l->channels + first;
+    const lg_channel *channels = (const lg_channel *)l->channels + first;
     const uint32_t left = l->in_c - first, count = left < LANES ? left : LANES;
     vstrhq_s16(g->zero_point, vdupq_n_s16(l->out_zero_point));
     vstrbq_s8(g->act_min, vdupq_n_s8(l->act_min));

@@ -57,6 +57,12 @@ static inline uint32_t lg_sadd16(uint32_t a, uint32_t b)
     return (uint32_t)__sadd16((int16x2_t)a, (int16x2_t)b);
 }
 
+/* Two int16 differences, each modulo 2^16. */
+static inline uint32_t lg_ssub16(uint32_t a, uint32_t b)
+{
+    return (uint32_t)__ssub16((int16x2_t)a, (int16x2_t)b);
+}
+
 /* max(a - b, 0) of each uint8, of each uint16. */
 static inline uint32_t lg_uqsub8(uint32_t a, uint32_t b)
 {
@@ -130,6 +136,11 @@ static inline int32_t lg_smlad(uint32_t a, uint32_t b, int32_t acc)
 static inline uint32_t lg_sadd16(uint32_t a, uint32_t b)
 {
     return ((a + b) & 0xFFFFu) | ((a & 0xFFFF0000u) + (b & 0xFFFF0000u));
+}
+
+static inline uint32_t lg_ssub16(uint32_t a, uint32_t b)
+{
+    return ((a - b) & 0xFFFFu) | ((a & 0xFFFF0000u) - (b & 0xFFFF0000u));
 }
 
 static inline uint32_t lg_uqsub8(uint32_t a, uint32_t b)

@@ -12,10 +12,11 @@ static int8_t output(int32_t acc, const lg_channel *channel, int32_t zero_point,
 void lg_wide_conv_row(const lg_conv *layer, const int8_t *const *rows, int8_t *out)
 {
     const lg_conv l = *layer; /* which out could overlay, as far as the compiler knows */
+    const lg_channel *channels = l.channels;
     for (uint32_t x = 0; x < l.out_w; x++) {
         const int16_t *weight = l.weights;
         for (uint32_t c = 0; c < l.out_c; c++) {
-            int32_t acc = l.channels[c].bias;
+            int32_t acc = channels[c].bias;
             for (uint32_t y = 0; y < l.kernel_h; y++) {
                 const int8_t *run = rows[y * l.row_step] + x * l.x_step;
                 for (uint32_t r = 0; r < l.runs; r++) {
@@ -25,7 +26,7 @@ void lg_wide_conv_row(const lg_conv *layer, const int8_t *const *rows, int8_t *o
                     run += l.run_step;
                 }
             }
-            *out++ = output(acc, &l.channels[c], l.out_zero_point, l.act_min, l.act_max);
+            *out++ = output(acc, &channels[c], l.out_zero_point, l.act_min, l.act_max);
         }
     }
 }
@@ -33,11 +34,12 @@ void lg_wide_conv_row(const lg_conv *layer, const int8_t *const *rows, int8_t *o
 void lg_wide_depthwise_row(const lg_depthwise *layer, const int8_t *const *rows, int8_t *out)
 {
     const lg_depthwise l = *layer;
+    const lg_channel *channels = l.channels;
     const uint32_t out_c = (uint32_t)l.in_c * l.multiplier;
     for (uint32_t x = 0; x < l.out_w; x++) {
         for (uint32_t c = 0; c < out_c; c++) {
             const int16_t *weight = (const int16_t *)l.weights + c;
-            int32_t acc = l.channels[c].bias;
+            int32_t acc = channels[c].bias;
             for (uint32_t y = 0; y < l.kernel_h; y++) {
                 const int8_t *tap = rows[y * l.row_step] + x * l.x_step + c / l.multiplier;
                 for (uint32_t i = 0; i < l.kernel_w; i++) {
@@ -46,7 +48,7 @@ void lg_wide_depthwise_row(const lg_depthwise *layer, const int8_t *const *rows,
                     weight += out_c;
                 }
             }
-            *out++ = output(acc, &l.channels[c], l.out_zero_point, l.act_min, l.act_max);
+            *out++ = output(acc, &channels[c], l.out_zero_point, l.act_min, l.act_max);
         }
     }
 }

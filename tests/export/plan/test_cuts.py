@@ -68,7 +68,7 @@ def test_rows_that_nobody_reads_come_last() -> None:
 @pytest.mark.parametrize("core", ["cortex-m4", "cortex-m3"])
 def test_plans_of_several_layouts_are_those_of_each(core: str) -> None:
     graph = tflite_graph.parse(random_net(41, levels=True))
-    options = planning.kernels.choices(build(graph), core, 1)
+    options = planning.kernels.choices(build(graph), 1)
     assert len({choice.code_pixels for choice in options}) > 1
     for choice, made in zip(options, planning.plans(graph, core, 1, options), strict=True):
         alone = planning.plan(graph, core, 1, choice)

@@ -1,5 +1,6 @@
 """Choice of kernels: exact rescaling, constant channels, budgets of flash, costs that come near."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export import firmware
-from export.plan import kernels, nodes, plan
-from export.plan.kernels import Choice
+from export.plan import kernels, layouts, nodes, plan
 from export.predict import costs, power
 from export.tflite import graph as tflite_graph
 from export.tflite.quant_graph import Scale
@@ -50,7 +50,7 @@ def test_a_constant_channel_does_not_slow_its_layer() -> None:
     chosen = plan.plan(graph, "cortex-m4").kernels[0]
     assert chosen.function == "lg_conv_row_dsp"
     channel = chosen.constants["channels"][2]
-    assert abs(int(channel["bias"])) <= 1020 and channel["shift"] == -1
+    assert abs(int(channel["bias"])) <= 2 * 1020 and channel["right"] == 1
 
 
 def test_a_large_accumulator_takes_the_portable_kernel() -> None:
@@ -68,9 +68,9 @@ def test_a_large_accumulator_takes_the_portable_kernel() -> None:
 
 def test_layouts_go_from_fast_to_small() -> None:
     graph = tflite_graph.parse(random_net(41, levels=True))
-    found = kernels.choices(nodes.build(graph), "cortex-m4", 1)
+    found = kernels.choices(nodes.build(graph), 1)
     sizes = [plan.plan(graph, "cortex-m4", 1, choice).constant_bytes for choice in found]
-    assert found[0].code_pixels > 0 and found[-1].compact
+    assert found[0].code_pixels > 0 and not found[-1].code_pixels
     tables = [size for size, choice in zip(sizes, found, strict=True) if choice.code_pixels]
     assert tables == sorted(tables, reverse=True)
     assert sizes[-1] < sizes[0]
@@ -89,11 +89,24 @@ def test_every_kernel_has_its_cost(core: str) -> None:
         assert f"conv:lg_conv_row{suffix}" in known and f"depthwise:lg_depthwise_row{suffix}" in known
 
 
-def test_compact_convolutions_are_portable() -> None:
+def test_a_weight_of_minus_128_takes_the_portable_kernel() -> None:
     graph = tflite_graph.parse(quantized.serial())
-    names = frozenset(op.name for op in graph.ops)
-    chosen = plan.plan(graph, "cortex-m4", 0, Choice(0, names)).kernels
-    assert {k.function for k in chosen if "conv" in k.function} == {"lg_conv_row"}
+    assert plan.plan(graph, "cortex-m4").kernels[0].function == "lg_conv_row_dsp"
+    weights = graph.ops[0].weights
+    assert weights is not None
+    least = weights.copy()
+    least.flat[0] = -128
+    ops = (dataclasses.replace(graph.ops[0], weights=least), *graph.ops[1:])
+    chosen = plan.plan(dataclasses.replace(graph, ops=ops), "cortex-m4").kernels
+    assert chosen[0].function == "lg_conv_row"
+
+
+def test_words_of_weights_hold_each_weight_twice() -> None:
+    """Halves 256 w1 + w0: the half itself for an odd tap, its low byte for the even one."""
+    weights = np.random.default_rng(0).integers(-127, 128, (3, 8)).astype(np.int8)
+    halves = layouts.dsp_words(weights).view("<i2").astype(int)
+    even, odd = weights[:, ::2].astype(int), weights[:, 1::2].astype(int)
+    assert ((halves & 0xFF) == even % 256).all() and (halves - even == 256 * odd).all()
 
 
 @pytest.mark.qemu

@@ -9,7 +9,6 @@ import pytest
 from export import boards, calibrate, firmware
 from export.calibrate import Sample
 from export.plan import plan
-from export.plan.kernels import Choice
 from export.predict import chains, costs, loops, power, probes
 from firmware import build, frame_cycles, project, run
 from loggrad_tf.errors import LogGradError
@@ -23,28 +22,28 @@ NETWORKS = (
 SHARE = 0.03
 
 
-def turns_of(graph: probes.QuantGraph, core: str, place: int = 0, compact: bool = False) -> loops.Counts:
-    choice = Choice(0, frozenset(op.name for op in graph.ops)) if compact else None
-    made = plan.plan(graph, core, 0, choice)
+def turns_of(graph: probes.QuantGraph, core: str, place: int = 0) -> loops.Counts:
+    made = plan.plan(graph, core)
     node, kernel = made.network.nodes[place], made.kernels[place]
     return {name: n for name, n in loops.counts(made.network, node, kernel, core).items() if n}
 
 
 def test_turns_of_a_convolution_are_those_of_its_c() -> None:
-    """5 x 7 pixels of 8 channels to 20: groups of 16 and 4, four pairs of windows, three runs of 6 quads."""
+    """5 x 7 pixels of 8 channels to 20: four windows and three, of three runs of 6 quads, and ten pairs."""
     found = turns_of(probes.conv((5, 7, 8), 20, 3, 1), "cortex-m4")
-    rows, passes = 5, 5 * 4 * 2
+    rows, pairs = 5, 5 * 10
     assert found == {
         "row": rows,
         "group": rows * 2,
-        "channel": rows * 20,
-        "pair": passes,
-        "pass": passes,
-        "overlapped_run": passes * 3,
-        "overlapped_quad": passes * 3 * 6,
-        "block_direct": 5 * 4 * 5,
-        "turn": 5 * 4 * 5 * 5,
-        "tap": 5 * 4 * 5 * 18,
+        "run": rows * 2 * 3,
+        "widened_4": rows * 18,
+        "widened_3": rows * 18,
+        "pass": rows * 2,
+        "pair_4": pairs,
+        "pair_3": pairs,
+        "quad_4": pairs * 18,
+        "quad_3": pairs * 18,
+        "turn": 2 * pairs * 3,
     }
     portable = turns_of(probes.conv((5, 7, 8), 20, 3, 1), "cortex-m0")
     assert portable["tap_four"] == 5 * 4 * 5 * 3 * 24 and "tap_one" not in portable
@@ -55,9 +54,21 @@ def test_turns_of_a_pool_leave_out_what_lies_outside() -> None:
     assert found["quad_tap"] == (2 + 3 + 3 + 2) * (2 + 3 + 3 + 3 + 2)
 
 
-def test_narrow_depthwise_rows_count_three_pixels_all_the_same() -> None:
-    one, three = (turns_of(probes.depthwise((9, w, 8), (9, 1)), "cortex-m4") for w in (1, 3))
-    assert one["tap"] == three["tap"] and one["output_left"] == 9 * 8 and three["output_three"] == 9 * 24
+def test_turns_of_depthwise_rows_that_slide_and_do_not() -> None:
+    """5 pixels of 9 channels: three groups of four; 7 columns are four entries, the first ends no window."""
+    slid = turns_of(probes.depthwise((3, 5, 9), 3), "cortex-m4")
+    assert slid["order"] == 3 * 3 and slid["columns"] == 3 * 3 * 4
+    assert slid["channel_one"] == 3 * 9 and slid["entry_one"] == 3 * 9 * 3
+    for width in (1, 3):
+        tall = turns_of(probes.depthwise((9, width, 8), (9, 1)), "cortex-m4")
+        assert tall["pixel"] == 9 * width and tall["pair"] == 9 * width * 2 * 5
+
+
+def test_tails_of_runs_share_quads() -> None:
+    """3x3 of 3 channels: three runs of two quads, and one quad of what is left of them."""
+    found = turns_of(probes.conv((4, 8, 3), 8, 3, 1), "cortex-m4")
+    assert found["widened_4"] == 4 * 2 * 6 and found["tail"] == 4 * 2 * 4
+    assert found["quad_4"] == 4 * 2 * 4 * 7
 
 
 def test_fits_find_the_costs_that_there_are() -> None:

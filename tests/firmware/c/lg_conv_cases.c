@@ -19,20 +19,21 @@ static const kernel kernels[] = {
 };
 
 /* words: variant, the members of lg_conv up to act_max (14), rows, bytes a row with slack, bytes before the first row,
- * bytes of weights, rows of output. Arrays: weights, channels, rows. Answer: rows of output, ticks spent in the kernel. */
+ * bytes of weights, rows of output, any_shift. Arrays: weights, channels, rows. Answer: rows of output, ticks spent in the kernel. */
 static void run_conv_row(void)
 {
     enum { MAX_ROWS = 64 };
-    read_into(words, 20u * sizeof words[0]);
+    read_into(words, 21u * sizeof words[0]);
     lg_conv layer = {
         .out_w = (uint16_t)words[1],     .out_c = (uint16_t)words[2],           .kernel_h = (uint16_t)words[3],
         .row_step = (uint16_t)words[4],  .runs = (uint16_t)words[5],            .run_bytes = (uint16_t)words[6],
         .run_step = (uint16_t)words[7],  .x_step = (uint16_t)words[8],          .y_step = (uint16_t)words[9],
         .pool_h = (uint8_t)words[10],    .pool_w = (uint8_t)words[11],          .out_zero_point = (int16_t)words[12],
-        .act_min = (int8_t)words[13],    .act_max = (int8_t)words[14],
+        .act_min = (int8_t)words[13],    .act_max = (int8_t)words[14],          .any_shift = (uint8_t)words[20],
     };
     layer.weights = receive(word(18));
-    layer.channels = receive(layer.out_c * sizeof(lg_channel));
+    const bool dsp = word(0) == 1u;
+    layer.channels = receive(layer.out_c * (dsp ? sizeof(lg_dsp_channel) : sizeof(lg_channel)));
     const int8_t *const in = (const int8_t *)receive(word(15) * word(16) + word(17)) + word(17);
     int8_t *out = take((size_t)layer.out_w * layer.out_c);
     const uint32_t needed = (layer.pool_h - 1u) * layer.y_step + (layer.kernel_h - 1u) * layer.row_step + 1u;
