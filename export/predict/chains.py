@@ -16,7 +16,7 @@ from export.tflite.quant_graph import QuantGraph
 Layer = Callable[[Shape], QuantGraph]
 _CLAMPED = {"low": -100, "high": 100}
 # Filters, kernel, stride, pool of convolutions one behind the other, by the map they begin with.
-_CONVS: tuple[tuple[Shape, tuple[tuple[int, Side, Side, int], ...]], ...] = (
+_CONVS: tuple[tuple[Shape, tuple[tuple[int, Side, Side, Side], ...]], ...] = (
     ((20, 20, 3), ((8, 3, 2, 1), (16, 1, 1, 1), (24, 3, 1, 1), (10, 1, 1, 1), (6, 3, 1, 1), (12, 5, 1, 1))),
     ((9, 11, 12), ((32, 1, 1, 1), (20, 3, 2, 1), (64, 1, 1, 1), (40, 1, 1, 1), (16, 1, 1, 1), (4, 1, 1, 1))),
     ((21, 19, 1), ((8, 5, 1, 2), (12, 3, 1, 2), (9, 3, 1, 1), (5, 1, 1, 1), (7, (4, 2), 1, 1), (3, 1, 1, 1))),
@@ -25,6 +25,7 @@ _CONVS: tuple[tuple[Shape, tuple[tuple[int, Side, Side, int], ...]], ...] = (
     ((5, 4, 128), ((24, 1, 1, 1), (128, 1, 1, 1), (18, 3, 1, 1), (72, 3, 1, 1))),
     ((3, 3, 96), ((96, 1, 1, 1), (192, 1, 1, 1), (16, 1, 1, 1), (48, 3, 1, 1), (48, 1, 2, 1))),
     ((30, 1, 16), ((16, (5, 1), 1, 1), (32, 1, 1, 1), (24, (9, 1), 1, 1), (40, 1, 1, 1))),
+    ((40, 1, 32), ((128, (3, 1), 1, (2, 1)), (24, (3, 1), 1, (2, 1)), (10, (5, 1), 1, (3, 1)))),
     ((12, 10, 4), ((8, (1, 5), 1, 1), (8, (3, 1), 1, 1), (16, 1, 2, 1), (7, 3, 1, 3), (8, 3, 1, 1))),
     ((24, 7, 2), ((13, 3, 1, 1), (16, 1, 1, 1), (33, 1, 1, 1), (34, 3, 1, 1), (16, 2, 2, 1), (11, 2, 1, 2))),
     ((16, 16, 8), ((8, 3, 2, 1), (8, 3, 1, 1), (16, 3, 1, 2), (16, 3, 1, 1), (32, 3, 2, 1))),
@@ -138,7 +139,7 @@ def _chains() -> Iterator[tuple[Shape, list[Layer]]]:
         yield (1, 1, size), [functools.partial(probes.simple, kind) for kind in ("lookup", "softmax")]
 
 
-def _conv(shape: Shape, args: tuple[int, Side, Side, int], more: dict[str, int]) -> QuantGraph:
+def _conv(shape: Shape, args: tuple[int, Side, Side, Side], more: dict[str, int]) -> QuantGraph:
     return probes.conv(shape, *args, **more)
 
 
@@ -146,7 +147,7 @@ def _depthwise(shape: Shape, args: tuple[Side, Side, int], more: dict[str, int])
     return probes.depthwise(shape, *args, **more)
 
 
-def _wide_conv(shape: Shape, args: tuple[int, Side, Side, int]) -> QuantGraph:
+def _wide_conv(shape: Shape, args: tuple[int, Side, Side, Side]) -> QuantGraph:
     return probes.widened(probes.conv(shape, *args))
 
 

@@ -230,9 +230,9 @@ def _op(kind: str, **fields: object) -> Op:
     return Op(index=0, kind=kind, inputs=(0,), output=1, **fields)  # type: ignore[arg-type]
 
 
-def conv(shape: Shape, filters: int, kernel: Side, stride: Side, pool: int = 1, **more: int) -> QuantGraph:
+def conv(shape: Shape, filters: int, kernel: Side, stride: Side, pool: Side = 1, **more: int) -> QuantGraph:
     """A convolution with zeros around its map, and a maximum of pool x pool behind it."""
-    (kh, kw), (sh, sw) = _pair(kernel), _pair(stride)
+    (kh, kw), (sh, sw), down = _pair(kernel), _pair(stride), _pair(pool)
     side = -(-shape[0] // sh), -(-shape[1] // sw)
     made = _op(
         "conv",
@@ -245,9 +245,9 @@ def conv(shape: Shape, filters: int, kernel: Side, stride: Side, pool: int = 1, 
         **more,
     )
     ops: list[tuple[Op, tuple[int, ...]]] = [(made, (*side, filters))]
-    if pool > 1:
-        pooled = tuple(n // pool for n in side)
-        ops.append((_op("max_pool", kernel=(pool, pool), stride=(pool, pool)), (*pooled, filters)))
+    if down != (1, 1):
+        pooled = side[0] // down[0], side[1] // down[1]
+        ops.append((_op("max_pool", kernel=down, stride=down), (*pooled, filters)))
     return _graph(shape, *ops)
 
 
