@@ -190,15 +190,15 @@ static __attribute__((noinline)) void alone(const block *b, int8_t *out)
     for (uint32_t left = b->layer->out_c; left > 0u; left -= left < 4u ? left : 4u) {
         int32_t sums[4];
         lg_sum_1x4(b->scratch, weights, left > 2u ? weights + step : weights, b->widened, sums);
-        out[0] = lg_output_dsp(channel, lg_asr(sums[0], 7));
+        out[0] = lg_output_usual_dsp(channel, lg_asr(sums[0], 7));
         if (left > 1u) {
-            out[1] = lg_output_dsp(channel + 1, lg_asr(sums[1], 7));
+            out[1] = lg_output_usual_dsp(channel + 1, lg_asr(sums[1], 7));
         }
         if (left > 2u) {
-            out[2] = lg_output_dsp(channel + 2, lg_asr(sums[2], 7));
+            out[2] = lg_output_usual_dsp(channel + 2, lg_asr(sums[2], 7));
         }
         if (left > 3u) {
-            out[3] = lg_output_dsp(channel + 3, lg_asr(sums[3], 7));
+            out[3] = lg_output_usual_dsp(channel + 3, lg_asr(sums[3], 7));
         }
         weights += 2u * step;
         channel += 4;
