@@ -7,7 +7,7 @@
  * or two to a quad, behind all whole quads (lg_conv.h, LG_TAIL). The windows are neighbours of a row, or those that are pooled into one pixel: of these the largest sum is rescaled.
  *
  * Windows that do not fit the scratch buffer are summed in pieces, some channels at a time. */
-#include <string.h>
+#include <stddef.h>
 
 #include "lg_bytes.h"
 #include "lg_conv.h"
@@ -227,7 +227,9 @@ static __attribute__((noinline)) void add_piece(block *b, const uint32_t *weight
 static void sum(block *b, uint32_t first, uint32_t channels)
 {
     const uint32_t *const weights = (const uint32_t *)b->layer->weights + first * b->quads;
-    memset(b->sums, 0, sizeof b->sums);
+    for (int32_t *p = b->sums, *const end = p + (channels + channels % 2u) * b->count; p != end;) {
+        *p++ = 0;
+    }
     if (b->quads <= b->room) {
         add_piece(b, weights, channels);
         return;
