@@ -129,7 +129,7 @@ def windows_of(width: int) -> dict[int, int]:
 _LOOPS = (
     *("group", "run", "pass", "turn", "piece", "sum", "single", "put"),
     *("alone", "alone_turn", "pooled", "compared", "tails", "tail"),
-    *("square", "shared_run", "shared_quad", "largest"),
+    *("square", "shared_run", "shared_quad", "largest", "zeroed", "gathered", "part"),
 )
 
 
@@ -172,6 +172,7 @@ class _ConvDsp:
         """``sum``: windows that fit are widened already."""
         found, pairs = self.found, -(-channels // 2)
         found["sum"] += times
+        found["zeroed"] += times * 2 * pairs * count
         pieces = [self.quads]
         if self.quads > self.room(count):
             pieces = [min(self.room(count), self.quads - at) for at in range(0, self.quads, self.room(count))]
@@ -220,6 +221,8 @@ class _ConvDsp:
         for at in range(0, windows, TOGETHER):
             count = min(windows - at, TOGETHER)
             lanes = across if count == TOGETHER else 1
+            found["gathered"] += pixels * (len(groups) if windows > TOGETHER else 1)
+            found["part"] += pixels * (len(groups) if windows > TOGETHER else 1) * (count // lanes)
             if self.quads <= self.room(count):
                 self.widened(pixels * (len(groups) if windows > TOGETHER else 1), count, lanes)
             for n in groups:

@@ -7,7 +7,7 @@
  * or two to a quad, behind all whole quads (lg_conv.h, LG_TAIL). The windows are neighbours of a row, or those that are pooled into one pixel: of these the largest sum is rescaled.
  *
  * Windows that do not fit the scratch buffer are summed in pieces, some channels at a time. */
-#include <string.h>
+#include <stddef.h>
 
 #include "lg_bytes.h"
 #include "lg_conv.h"
@@ -190,15 +190,15 @@ static __attribute__((noinline)) void alone(const block *b, int8_t *out)
     for (uint32_t left = b->layer->out_c; left > 0u; left -= left < 4u ? left : 4u) {
         int32_t sums[4];
         lg_sum_1x4(b->scratch, weights, left > 2u ? weights + step : weights, b->widened, sums);
-        out[0] = lg_output_dsp(channel, lg_asr(sums[0], 7));
+        out[0] = lg_output_usual_dsp(channel, lg_asr(sums[0], 7));
         if (left > 1u) {
-            out[1] = lg_output_dsp(channel + 1, lg_asr(sums[1], 7));
+            out[1] = lg_output_usual_dsp(channel + 1, lg_asr(sums[1], 7));
         }
         if (left > 2u) {
-            out[2] = lg_output_dsp(channel + 2, lg_asr(sums[2], 7));
+            out[2] = lg_output_usual_dsp(channel + 2, lg_asr(sums[2], 7));
         }
         if (left > 3u) {
-            out[3] = lg_output_dsp(channel + 3, lg_asr(sums[3], 7));
+            out[3] = lg_output_usual_dsp(channel + 3, lg_asr(sums[3], 7));
         }
         weights += 2u * step;
         channel += 4;
@@ -227,7 +227,9 @@ static __attribute__((noinline)) void add_piece(block *b, const uint32_t *weight
 static void sum(block *b, uint32_t first, uint32_t channels)
 {
     const uint32_t *const weights = (const uint32_t *)b->layer->weights + first * b->quads;
-    memset(b->sums, 0, sizeof b->sums);
+    for (int32_t *p = b->sums, *const end = p + (channels + channels % 2u) * b->count; p != end;) {
+        *p++ = 0;
+    }
     if (b->quads <= b->room) {
         add_piece(b, weights, channels);
         return;
