@@ -45,12 +45,14 @@ for _name in ("board", "boards"):
 BOARDS = ("microbit", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547")
 # What grows with the nodes, and constants, which are counted from the plan.
 _OWN = re.compile(
-    r"l\d\d_\w+|codes_\w+|input_map|take_row|make_row|net_push_row|schedule|padding_\w+|net_table"
+    r"(net_)?l\d\d_\w+|codes_\w+|input_map|take_row|make_row|work|net_feed_row|net_push_row|net_step|schedule"
+    r"|pieces|padding_\w+|net_table"
 )
 
 # Generated functions and those of main.c: one of each in an image, of a size that the network changes.
 _GENERATED = re.compile(
-    r"net_\w+|by_\w+|open_rows|finish_row|input_row|softmax|main|answer|receive|observe|get_ready"
+    r"net_\w+|by_\w+|open_rows|close_row|some_outputs|finish_row|input_row|softmax|standing|check"
+    r"|main|answer|receive|observe|get_ready"
 )
 STAMP = "probe"
 

@@ -20,11 +20,12 @@ from absl import flags
 
 from export import boards
 from export.c import emit, tflm, vectors
-from export.c.text import filled
-from export.plan import memory
+from export.c.text import NAME, check_name, filled
+from export.plan import memory, steps
 from export.plan.input import Input, describe, stamp
 from export.plan.nodes import build
 from export.plan.plan import Plan, macs
+from export.plan.steps import Steps
 from export.predict import costs, footprint
 from export.tflite import graph as tflite_graph
 from export.tflite.quant_graph import QuantGraph
@@ -55,6 +56,9 @@ flags.DEFINE_enum(
     [str(k) for k in FACTORS],
     "k: the board averages k x k codes of its camera to a pixel.",
 )
+flags.DEFINE_string(
+    "name", NAME, "What files and public symbols begin with: two networks of two names fit into one image."
+)
 flags.DEFINE_integer("vectors", 16, "Test frames to put into the project.", lower_bound=1, upper_bound=10000)
 
 FIRMWARE = Path(__file__).resolve().parent.parent / "firmware"
@@ -70,6 +74,7 @@ class Options:
     max_flash: bytes of flash to use; None: all that the board has.
     arena_bytes: for tflm; None: a guess.
     binning: k; k x k codes of the camera make a pixel (2: a Bayer mosaic becomes gray).
+    name: what files and public symbols begin with.
     """
 
     vectors: int = 16
@@ -78,6 +83,7 @@ class Options:
     max_flash: int | None = None
     arena_bytes: int | None = None
     binning: int = 1
+    name: str = NAME
 
     @property
     def text(self) -> str:
@@ -88,6 +94,7 @@ class Options:
             "max_flash": self.max_flash,
             "arena_bytes": self.arena_bytes,
             "binning": self.binning if self.binning != 1 else None,
+            "name": self.name if self.name != NAME else None,
         }
         return "".join(f" --{name}={value}" for name, value in words.items() if value is not None)
 
@@ -106,6 +113,7 @@ class Engine:
       readme: a section of its own.
       plan: of the generated C.
       nodes: of it, and what is predicted of each, the input first (``Node`` of firmware.project).
+      steps: how net_step cuts a frame, if it can.
     """
 
     files: dict[str, bytes]
@@ -115,6 +123,7 @@ class Engine:
     readme: str = ""
     plan: Plan | None = None
     nodes: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    steps: Steps | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -131,7 +140,7 @@ class Project:
 
 def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     """Generate the project for one model and one board (see :func:`export.boards.read`), in memory."""
-    board = boards.read(board_name)
+    board, name = boards.read(board_name), check_name(options.name)
     if not model.is_file():
         raise LogGradError(f"--model={model}: no such file; export.convert writes model.tflite")
     graph = tflite_graph.load(model)
@@ -156,6 +165,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "board": board["name"],
         "command": command,
         "runtime": options.runtime,
+        "name": name,
         "model_sha256": graph.sha256,
         "stamp": mark,
         "input": source.text,
@@ -165,6 +175,9 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "code_bytes": source.code_bytes,
         "layers": [{"name": name, "tensor": index, "bytes": size} for name, index, size in engine.layers],
         "nodes": engine.nodes,
+        "steps": dataclasses.asdict(engine.steps) if engine.steps else None,
+        "input_scale": tensor.scale,
+        "input_zero_point": tensor.zero_point,
         "output_scale": output.scale,
         "output_zero_point": output.zero_point,
         "outputs": output.size,
@@ -183,6 +196,8 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "ROWS": source.rows,
         "CODES": source.row_codes,
         "TYPE": source.code_type,
+        "NAME": name,
+        "STEPS": _STEPS.format(name=name, steps=engine.steps.text) if engine.steps else "",
     }
     text = filled((emit.TEMPLATES / "README.md.in").read_text(), readme) + engine.readme
     files = engine.files | {
@@ -195,6 +210,10 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     if found:
         files[description.NAME] = model.with_name(description.NAME).read_bytes()
     return Project(board, graph.sha256, files, engine, source, f"{len(made.frames)}: {made.note}")
+
+
+_STEPS = """ Where no call may block for long, `{name}_feed_row` and `{name}_step` do the same in
+steps: {steps}."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -215,20 +234,24 @@ def _loggrad(given: _Given, options: Options) -> Engine:
     planned = footprint.plan(given.graph, source, board, options.ram_tables, options.max_flash)
     predicted = footprint.predict(planned, source, board)
     predicted.check(board)
-    sources = emit.emit(planned, source, given.classes, given.command, given.stamp)
     # What a computer would execute is nobody's question.
     instructions, cycles = (
         (None, None)
         if board["core"] == "host"
         else (work(planned, source, board["core"]) for work in (costs.predict, costs.cycles))
     )
+    cut = steps.cut(planned, source, cycles)
+    sources = emit.emit(planned, source, given.classes, given.command, given.stamp, cut, options.name)
+    texts = {f"src/{name}": text for name, text in sources.items()}
+    texts |= {"program/main.c": emit.program(options.name), "CMakeLists.txt": emit.cmake(options.name)}
     return Engine(
-        files={f"src/{name}": text.encode() for name, text in sources.items()},
+        files={name: text.encode() for name, text in texts.items()},
         layers=memory.layers(planned),
         footprint=predicted,
         text=planned.table(instructions, cycles),
         plan=planned,
         nodes=_nodes(planned, instructions, cycles),
+        steps=cut,
     )
 
 
@@ -248,7 +271,7 @@ def _nodes(planned: Plan, instructions: list[int] | None, cycles: list[int] | No
 def _tflm(given: _Given, options: Options) -> Engine:
     arena = options.arena_bytes or tflm.arena_bytes(given.graph)
     files = tflm.files(
-        given.model, given.graph, given.source, given.classes, given.command, given.stamp, arena
+        given.model, given.graph, given.source, given.classes, given.command, given.stamp, arena, options.name
     )
     state = tflm.state_bytes(given.source, arena)
     program = memory.program_bytes(state, given.source)
@@ -298,8 +321,10 @@ def write_folders(board: str, folder: Path) -> None:
             elif source.name != footprint.CODE_SIZES.name:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, place)
+    for name, content in {"program/main.c": emit.program(), "CMakeLists.txt": emit.cmake()}.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(content)
     (folder / "src").mkdir()
-    shutil.copy(emit.TEMPLATES / "CMakeLists.txt", folder)
     (folder / "CMakePresets.json").write_bytes(_json(_presets(facts)))
 
 
@@ -350,6 +375,7 @@ def main(argv: list[str]) -> None:
     out, model = Path(FLAGS.out).absolute(), Path(FLAGS.model)
     board = boards.place(FLAGS.board, FLAGS.boards)
     assert board is not None
+    check_name(FLAGS.name)
     if model.is_file():  # before the work
         sha256 = hashlib.sha256(model.read_bytes()).hexdigest()
         _check_replaceable(out, boards.read(board)["name"], sha256, FLAGS.replace)
@@ -360,6 +386,7 @@ def main(argv: list[str]) -> None:
         max_flash=FLAGS.max_flash,
         arena_bytes=FLAGS.arena_bytes,
         binning=int(FLAGS.binning),
+        name=FLAGS.name,
     )
     project = make(model, board, options)
     write(project, out, FLAGS.replace)
@@ -367,6 +394,8 @@ def main(argv: list[str]) -> None:
     print(f"input     {project.source.text}")
     print(f"vectors   {project.note}")
     print(f"predicted {project.engine.footprint.text}")
+    if project.engine.steps:
+        print(f"steps     {project.engine.steps.text}")
     facts = boards.read(board)
     step = "verify" if facts["qemu"] or facts["core"] == "host" else "flash"
     print(f"project   {out}: next, python -m firmware.{step} --project={shlex.quote(FLAGS.out)}")

@@ -2,7 +2,7 @@
 
     <text>*<CRC-32 of the text, 8 hex digits>\\n
 
-The board's side, and every command, are in program/main.c, which is src/main.c of a project. A line that
+The board's side, and every command, are in program/main.c, in a project too. A line that
 does not carry its checksum is not an answer. QEMU and processes lose nothing: all rows of a frame are
 sent at once, and a refusal is an error. A serial port may lose and damage bytes: one line at a time, sent
 again until it is answered, which is safe because a row carries its number and is pushed once.

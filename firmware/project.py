@@ -64,6 +64,7 @@ class Project:
     Attributes:
       rows, row_codes: of a frame, as the board takes it.
       binning: k; the board averages k x k codes to a pixel.
+      name: what its public symbols begin with.
       nodes: the input, then every node in the order of its number; none in projects of another runtime.
       stamp: what the image says of generator and front end; None in projects that have none.
       input_tensor, output_tensor: the int8 tensors at the edges; None where they are the flatbuffer's own.
@@ -85,6 +86,7 @@ class Project:
     input_tensor: int | None = None
     output_tensor: int | None = None
     binning: int = 1
+    name: str = "net"
 
     @property
     def elf(self) -> Path:
@@ -131,6 +133,7 @@ def load(path: Path) -> Project:
         class_names=tuple(_texts(path / "project.json", record["class_names"], "class_names")),
         predicted=_predicted(path / "project.json", record["predicted"]),
         binning=record.get("binning", 1),
+        name=record.get("name", "net"),
         **copied,
     )
 
@@ -155,6 +158,7 @@ _OPTIONAL: dict[str, type] = {
     "input_tensor": int,
     "output_tensor": int,
     "binning": int,
+    "name": str,
     "nodes": list,
 }
 _COPIED = (

@@ -1,88 +1,140 @@
-"""The C of a network: ``net.h``, ``net.c``, ``net_weights.h``, ``net_weights.c``, ``main.c``.
+"""The C of a network: ``net.h``, ``net.c``, ``net_weights.h``, ``net_weights.c``; and the program round it.
 
-One function a node, which makes one row; the order of calls is a constant; all addresses and sizes are
-constants of the text. State is one struct, ``net_state``, of :func:`export.plan.memory.state_bytes`; no
-malloc, no float but in softmax. Same input, same text: the generated files hold no date and no path.
+One function a node, which makes one row, or a piece of one; the order of calls is a constant; all addresses
+and sizes are constants of the text. State is one struct, ``net_state``, of
+:func:`export.plan.memory.state_bytes`; no malloc, no float but in softmax. Same input, same text: the generated
+files hold no date and no path. Files and public symbols begin with the network's name, so that one image can
+hold several networks, which share ``lib/``.
 """
 
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import indent
 
 import numpy as np
 
 from export.c import front, node_functions
-from export.c.text import comment, filled, quoted, wrapped
+from export.c.text import NAME, WIDTH, aligned, comment, filled, literal, named, quoted, wrapped
 from export.plan import memory
 from export.plan.input import Input
 from export.plan.plan import Plan
 from export.plan.schedule import NEXT_ROW
-from export.tflite.quant_graph import INT8_MAX
+from export.plan.steps import Steps, whole
+from export.tflite.quant_graph import INT8_MAX, QuantGraph
+from loggrad_tf import __version__
 
 TEMPLATES = Path(__file__).parent / "templates"
 PROGRAM = Path(__file__).resolve().parents[2] / "firmware" / "program"
 
 
-def emit(plan: Plan, source: Input, classes: tuple[str, ...], command: str, stamp: str) -> dict[str, str]:
-    """File name -> text.
+def emit(
+    plan: Plan,
+    source: Input,
+    classes: tuple[str, ...],
+    command: str,
+    stamp: str,
+    steps: Steps | None = None,
+    name: str = NAME,
+) -> dict[str, str]:
+    """File name in ``src/`` -> text.
 
     Args:
       classes: names for ``net_class_names``; may be empty.
       command: what made the files, for their heads.
       stamp: one word that a runner can read from the image.
+      steps: how net_step cuts rows; None: not at all.
+      name: what the network is called (see :func:`export.c.text.check_name`).
     """
     graph, network = plan.network.graph, plan.network
-    output = graph.tensors[graph.output]
+    steps = steps or whole(plan, source)
     head, state = _head(plan, source, command), memory.state_bytes(plan, source)
     common = {
         "HEAD": head,
-        "MODEL_SHA256": graph.sha256,
-        "STAMP": stamp,
-        "ROWS": source.rows,
-        "ROW_CODES": source.row_codes,
-        "BINNING": source.binning,
-        "CODE_TYPE": source.code_type,
-        "OUTPUTS": output.size,
         "LAYERS": len(memory.layers(plan)),
         "ARENA_BYTES": plan.arena_bytes,
         "STATE_BYTES": state,
         "PROGRAM_BYTES": memory.program_bytes(state, source),
         "NODES": len(network.nodes),
+        "STEPS": steps.count,
+        "LONGEST": f"{steps.share:.1%}",
         "COUNT_TYPE": f"uint{8 * memory.count_bytes(plan)}_t",
+        **interface(graph, source, classes, stamp),
+    }
+    declarations, definitions = _weights(plan, source)
+    header = (
+        f"#ifndef NET_WEIGHTS_H\n#define NET_WEIGHTS_H\n\n#include <stdint.h>\n\n"
+        f'#include "lg_dense.h"\n#include "lg_requant.h"\n\n{declarations}\n#endif\n'
+    )
+    code = _code(plan, source, steps)
+    return {
+        f"{name}.h": aligned(fill("net.h.in", common, name)),
+        f"{name}.c": fill("net.c.in", common | code, name),
+        f"{name}_weights.h": head + named(header, name),
+        f"{name}_weights.c": f'{head}#include "{name}_weights.h"\n{named(definitions, name)}',
+    }
+
+
+def interface(graph: QuantGraph, source: Input, classes: tuple[str, ...], stamp: str) -> dict[str, object]:
+    """What ``net.h`` of every runtime says: sizes, scales, types and the front end's part of the state."""
+    first, output = graph.tensors[graph.input], graph.tensors[graph.output]
+    return {
+        "MODEL_SHA256": graph.sha256,
+        "READY": f"0x{ready(graph.sha256):04X}",
+        "STAMP": stamp,
+        "ROWS": source.rows,
+        "ROW_CODES": source.row_codes,
+        "BINNING": source.binning,
+        "CODE_TYPE": source.code_type,
+        "INPUT_SCALE": literal(first.scale),
+        "INPUT_ZERO_POINT": f"({first.zero_point})",
+        "OUTPUTS": output.size,
+        "OUTPUT_SCALE": literal(output.scale),
+        "OUTPUT_ZERO_POINT": f"({output.zero_point})",
+        "CLASSES": len(classes),
         "FRONT_HEADERS": front.headers(source),
         "FRONT_MEMBERS": front.members(source),
         "FRONT_TAIL": front.tail(source),
-        "CLASSES": len(classes),
-        "OUTPUT_SCALE": f"{output.scale:.9g}",
-        "OUTPUT_ZERO_POINT": output.zero_point,
-    }
-    declarations, definitions = _weights(plan, source)
-    return {
-        "net.h": _fill("net.h.in", common),
-        "net.c": _fill("net.c.in", common | _code(plan, source, classes)),
-        "net_weights.h": f"{head}#ifndef NET_WEIGHTS_H\n#define NET_WEIGHTS_H\n\n#include <stdint.h>\n\n"
-        f'#include "lg_dense.h"\n#include "lg_requant.h"\n\n{declarations}\n#endif\n',
-        "net_weights.c": f'{head}#include "net_weights.h"\n{definitions}',
-        "main.c": (PROGRAM / "main.c").read_text(),
+        "FRONT_DEFINITIONS": front.definitions(source),
+        "FRONT_INITIALISE": front.initialise(source),
+        "FRONT_RESTART": front.restart(source),
+        "FRONT_FEED": front.feed(source),
+        "CLASS_NAMES": class_names(classes),
+        "CLASS": decision(output.size, output.zero_point),
     }
 
 
-def _code(plan: Plan, source: Input, classes: tuple[str, ...]) -> dict[str, object]:
-    network = plan.network
-    output = network.graph.tensors[network.graph.output]
+def ready(sha256: str) -> int:
+    """The mark of a state that is ready: 16 bits of the model's hash, but 0, which memory holds at start."""
+    return int(sha256[:4], 16) or 1
+
+
+def class_names(classes: tuple[str, ...]) -> str:
     names = "".join(f"    {quoted(name)},\n" for name in classes)
+    return f"\nconst char *const net_class_names[] = {{\n{names}}};\n" if classes else ""
+
+
+def cmake(name: str = NAME) -> str:
+    """``CMakeLists.txt`` of a project."""
+    values = {"NAME": name, "VERSION": __version__}
+    return filled((TEMPLATES / "CMakeLists.txt").read_text(), values)
+
+
+def program(name: str = NAME) -> str:
+    """``program/main.c`` of a project: one text for every network but for its name."""
+    return named((PROGRAM / "main.c").read_text(), name, prose=True)
+
+
+def _code(plan: Plan, source: Input, steps: Steps) -> dict[str, object]:
+    network = plan.network
     _, _, softmax = (TEMPLATES / "softmax.c").read_text().partition("\n")  # net.c names its licence once
     cases = "".join(
-        f"    case {position}: {node.name}_row(net, y); break;\n"
+        f"    case {position}: {node_functions.call(node)} break;\n"
         for position, node in enumerate(network.nodes)
     )
     numbers = ("R" if call == NEXT_ROW else str(call) for call in plan.schedule.calls)
     bits = 8 * memory.call_bytes(plan)
     return {
         "INCLUDES": "".join(f'#include "{name}"\n' for name in node_functions.headers(network)),
-        "FRONT_DEFINITIONS": front.definitions(source),
-        "FRONT_INITIALISE": front.initialise(source),
-        "FRONT_RESTART": front.restart(source),
-        "FRONT_PUSH": front.push(source),
         "MAPS": _maps(plan),
         "PADDING": _padding(plan),
         "STRUCTS": "\n".join(
@@ -92,6 +144,7 @@ def _code(plan: Plan, source: Input, classes: tuple[str, ...]) -> dict[str, obje
             if text
         ),
         "CONVOLUTIONS": node_functions.convolutions(plan),
+        "DENSE": node_functions.dense_layers(plan),
         "SOFTMAX": softmax + "\n" if any(node.kind == "softmax" for node in network.nodes) else "",
         "NODES_CODE": "\n".join(node_functions.function(plan, node) for node in network.nodes),
         "CASES": cases,
@@ -99,10 +152,20 @@ def _code(plan: Plan, source: Input, classes: tuple[str, ...]) -> dict[str, obje
         "CALL_TYPE": f"uint{bits}_t",
         "CALLS": len(plan.schedule.calls),
         "SCHEDULE": wrapped(numbers),
+        "PIECES": wrapped(map(str, steps.pieces)),
+        "WORK": _work(source),
         "OUTPUT_MAP": node_functions.map_name(network, network.output),
-        "CLASS_NAMES": f"\nconst char *const net_class_names[] = {{\n{names}}};\n" if classes else "",
-        "CLASS": decision(output.size, output.zero_point),
     }
+
+
+def _work(source: Input) -> str:
+    """What ``work`` does with the next entry of the order of calls."""
+    made = "    net->call = (uint16_t)(net->call + (make_row(net, node, whole) ? 1u : 0u));\n"
+    flush = front.flush(source)
+    if not flush:
+        return made
+    # The last line of the front end comes out after the last row.
+    return f"    if (node == R) {{\n{indent(flush, '    ')}        return;\n    }}\n{made}"
 
 
 def _maps(plan: Plan) -> str:
@@ -141,7 +204,7 @@ def decision(outputs: int, zero_point: int) -> str:
     for (uint32_t i = 1u; i < NET_OUTPUTS; i++) {
         best = scores[i] > scores[best] ? i : best;
     }
-    return best;
+    return (int32_t)best;
 """
 
 
@@ -155,7 +218,7 @@ def _weights(plan: Plan, source: Input) -> tuple[str, str]:
         definitions += _array(f"{table.dtype.name}_t", "net_table", table, "input look-up table")
     for node, kernel in zip(plan.network.nodes, plan.kernels, strict=True):
         for name, values in kernel.constants.items():
-            ctype, symbol = _ctype(values), f"{node.name}_{name}"
+            ctype, symbol = _ctype(values), node_functions.constant(node, name)
             # What is not const is copied to RAM at the start.
             const = "" if plan.choice.ram_tables and kernel.tabulates and name == "table" else "const "
             declarations += f"extern {const}{ctype} {symbol}[{values.size}];\n"
@@ -197,11 +260,13 @@ def _head(plan: Plan, source: Input, command: str) -> str:
     return (
         f"/* Generated, do not edit.\n"
         f" *   model    sha256 {network.graph.sha256}\n"
-        f" *   command  {comment(command)}\n"
+        f" *   command  {comment(command, 2 * WIDTH)}\n"
         f" *   input    {source.text}\n"
         f" *   network  {len(network.nodes)} nodes, {plan.macs} MACs, {plan.arena_bytes} B of rows */\n"
     )
 
 
-def _fill(template: str, values: dict[str, object]) -> str:
-    return filled((TEMPLATES / template).read_text(), values)
+def fill(template: str, values: dict[str, object], name: str) -> str:
+    """A template of C with its values, for a network of this name."""
+    own = {key: named(value, name) if isinstance(value, str) else value for key, value in values.items()}
+    return filled(named((TEMPLATES / template).read_text(), name, prose=True), own)

@@ -2,7 +2,7 @@
 /* The program on the board: RAW rows in over the host channel, scores out.
  *
  * One text for every network and every board: the network is net.h, the board lg_board.h. export.firmware copies it
- * into a project as src/main.c. The host's side is firmware/channel.py, with the same names for what both agree on.
+ * into a project, under the network's name. The host's side is firmware/channel.py, with the same names for what both agree on.
  *
  * Every line, both ways, is <text>*<CRC-32 of the text, 8 hex digits> and a newline. The host sends a command and
  * waits for the answer that begins with the same letter; L lines may come before it. An empty line is nothing. Every
@@ -244,7 +244,7 @@ static lg_status get_ready(void)
 
 static void begin_frame(void)
 {
-    net_begin(&app.net);
+    (void)net_begin(&app.net);
     app.ticks = 0u;
     app.digest = 0u;
     app.rows = 0u;
@@ -289,7 +289,7 @@ static void put_scores(int status)
     status = status < 0 ? status : (int)net_scores(&app.net, &scores);
     put_number(status);
     if (status == LG_OK) {
-        put_number((int32_t)net_class(&app.net));
+        put_number(net_class(&app.net));
         put_word(' ', app.ticks);
         put_bytes(' ', scores, NET_OUTPUTS);
         put_word(' ', app.digest);

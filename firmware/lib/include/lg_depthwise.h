@@ -13,6 +13,10 @@
 
 #include "lg_requant.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct {
     uint16_t out_w;
     uint16_t in_c, multiplier; /* out_c = in_c * multiplier */
@@ -33,5 +37,9 @@ void lg_depthwise_row(const lg_depthwise *layer, const int8_t *const *rows, int8
  *   lg_depthwise_row_mve  M55           int8 of sixteen channels a group, each -127..127 */
 void lg_depthwise_row_dsp(const lg_depthwise *layer, const int8_t *const *rows, int8_t *out);
 void lg_depthwise_row_mve(const lg_depthwise *layer, const int8_t *const *rows, int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
