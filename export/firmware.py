@@ -147,6 +147,9 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     found = description.read(model, graph.sha256)
     tensor = graph.tensors[build(graph).input]
     front_end = found.front_end if found else None
+    if found and found.input_shape not in (None, tensor.shape):
+        given, own = list(found.input_shape or ()), list(tensor.shape)
+        raise LogGradError(f"model.json: input_shape is {given}, the flatbuffer's {own}: convert again")
     source = describe(front_end, tensor.shape, tensor.scale, tensor.zero_point, options.binning)
     classes = found.class_names if found else ()
     output = graph.tensors[graph.output]
@@ -241,7 +244,9 @@ def _loggrad(given: _Given, options: Options) -> Engine:
         else (work(planned, source, board["core"]) for work in (costs.predict, costs.cycles))
     )
     cut = steps.cut(planned, source, cycles)
-    sources = emit.emit(planned, source, given.classes, given.command, given.stamp, cut, options.name)
+    sources = emit.emit(
+        planned, source, given.classes, given.command, given.stamp, cut, predicted.stack, options.name
+    )
     texts = {f"src/{name}": text for name, text in sources.items()}
     texts |= {"program/main.c": emit.program(options.name), "CMakeLists.txt": emit.cmake(options.name)}
     return Engine(

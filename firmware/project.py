@@ -108,7 +108,7 @@ class Project:
 
 def load(path: Path) -> Project:
     """Read a project; FirmwareError if ``path`` is not one."""
-    path = path.absolute()
+    path = path.resolve()  # as CMake writes it down
     try:
         record = _read(path / "project.json", _PROJECT)
         if record["loggrad_project"] != 1:

@@ -2,9 +2,9 @@
 
 One function a node, which makes one row, or a piece of one; the order of calls is a constant; all addresses
 and sizes are constants of the text. State is one struct, ``net_state``, of
-:func:`export.plan.memory.state_bytes`; no malloc, no float but in softmax. Same input, same text: the generated
-files hold no date and no path. Files and public symbols begin with the network's name, so that one image can
-hold several networks, which share ``lib/``.
+:func:`export.plan.memory.state_bytes`; no malloc, no float but in softmax. Same input, same text: the files
+hold no date and no path. Files and public symbols begin with the network's name, so that one image can hold
+several networks, which share ``lib/``.
 """
 
 from collections.abc import Iterable
@@ -27,6 +27,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 PROGRAM = Path(__file__).resolve().parents[2] / "firmware" / "program"
 
 
+_STACK_NOTE = "/* that a call takes, by GCC at -O2 and without an observer */"
+
+
 def emit(
     plan: Plan,
     source: Input,
@@ -34,6 +37,7 @@ def emit(
     command: str,
     stamp: str,
     steps: Steps | None = None,
+    stack: int | None = None,
     name: str = NAME,
 ) -> dict[str, str]:
     """File name in ``src/`` -> text.
@@ -43,6 +47,7 @@ def emit(
       command: what made the files, for their heads.
       stamp: one word that a runner can read from the image.
       steps: how net_step cuts rows; None: not at all.
+      stack: bytes that a call needs of it, as predicted; None: not known.
       name: what the network is called (see :func:`export.c.text.check_name`).
     """
     graph, network = plan.network.graph, plan.network
@@ -57,6 +62,7 @@ def emit(
         "NODES": len(network.nodes),
         "STEPS": steps.count,
         "LONGEST": f"{steps.share:.1%}",
+        "STACK": "" if stack is None else f"#define NET_STACK_BYTES {stack}u {_STACK_NOTE}\n",
         "COUNT_TYPE": f"uint{8 * memory.count_bytes(plan)}_t",
         **interface(graph, source, classes, stamp),
     }

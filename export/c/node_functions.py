@@ -405,7 +405,7 @@ def dense_layers(plan: Plan) -> str:
     return _SOME_OUTPUTS if any(node.kind == "dense" for node in plan.network.nodes) else ""
 
 
-_SOME_OUTPUTS = """/* The outputs of a part of a dense layer, from `first` on: kernels take them four by four. */
+_SOME_OUTPUTS = """/* The outputs of a part of a dense layer, from `first` on; four by four. */
 static lg_dense some_outputs(const lg_dense *layer, const span *part, uint32_t *first)
 {
     const uint32_t fours = (layer->out_n + 3u) / 4u;

@@ -12,9 +12,10 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _LONGEST_NAME = 32
 # Headers of C that a header of the same name, in a folder that is looked through first, would hide.
 _HEADERS = (
-    *("assert", "complex", "ctype", "errno", "fenv", "float", "inttypes", "iso646", "limits", "locale", "math"),
-    *("setjmp", "signal", "stdalign", "stdarg", "stdatomic", "stdbool", "stddef", "stdint", "stdio", "stdlib"),
-    *("stdnoreturn", "string", "strings", "tgmath", "threads", "time", "uchar", "unistd", "wchar", "wctype"),
+    *("assert", "complex", "ctype", "errno", "fenv", "float", "inttypes", "iso646", "limits", "locale"),
+    *("math", "setjmp", "signal", "stdalign", "stdarg", "stdatomic", "stdbool", "stddef", "stdint", "stdio"),
+    *("stdlib", "stdnoreturn", "string", "strings", "tgmath", "threads", "time", "uchar", "unistd", "wchar"),
+    "wctype",
 )
 _PREFIX = re.compile(rf"\b{NAME}(?=_|\.[ch]\b)|\b{NAME.upper()}(?=_)")
 # Targets of the generated CMakeLists.txt, and names that CMake or a source has itself.

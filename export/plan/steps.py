@@ -1,8 +1,8 @@
 """A frame in steps: into how many pieces ``net_step`` cuts a row of each node, and the longest call left.
 
 A row is cut where it would take more than :data:`SHARE` of a frame, as far as its kernel can make a part of
-it: a convolution some columns, a dense layer some outputs. Rows of the front end are not cut. ``net_push_row``
-makes whole rows; the bytes are the same.
+it: a convolution some columns, a dense layer some outputs. Rows of the front end are not cut.
+``net_push_row`` makes whole rows; the bytes are the same.
 """
 
 import dataclasses

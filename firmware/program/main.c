@@ -23,8 +23,8 @@
  * Status is lg_status: 0 the frame is complete, 1 more rows are needed, negative an error; the frame stays as it was.
  * -64: it is not this row's turn; -101 and below: -100 and the camera's error (lg_board.h). Ticks count the rows and
  * the network, not the conversation. The digest is the CRC-32 of all pieces of all layers in the order in which they
- * are made, which is the same for every frame. A line has no greatest length: codes past the end of a row are counted
- * and dropped, and the row is refused. */
+ * are made, which is the same for every frame. A line has no greatest length: codes past the end of a row are dropped,
+ * digits are counted as far as MOST_DIGITS, and the row is refused. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,8 +43,9 @@ enum { UNREADABLE = 'E' };
 enum { REPORT_SCORES, REPORT_DIGEST, REPORT_LAYERS };
 enum { OUT_OF_TURN = -64, CAMERA = -100 }; /* a status */
 enum { CODE_DIGITS = 2 * sizeof(net_code), ROW_DIGITS = 4, CRC_DIGITS = 8 };
-enum { LETTER, NUMBER, CODES, CHECKSUM }; /* the fields of a line */
-enum { CLOSED = -1 };                     /* in place of a byte: the host has closed its side */
+enum { MOST_DIGITS = CODE_DIGITS * (NET_ROW_CODES + CRC_DIGITS) }; /* more than any field has */
+enum { LETTER, NUMBER, CODES, CHECKSUM };                          /* the fields of a line */
+enum { CLOSED = -1 }; /* in place of a byte: the host has closed its side */
 
 static struct __attribute__((aligned(8))) {
     uint32_t ticks;
@@ -215,11 +216,11 @@ static int SMALL receive(void)
             app.field = (uint8_t)field;
             app.digits = digits;
             digits = 0u;
-            field = c == '*' ? CHECKSUM : field + 1;
+            field = c == '*' || field >= CODES ? CHECKSUM : field + 1;
         } else if (first == 0) {
             bad |= digit < 0 || field == LETTER;
             word = (word << 4) | (uint32_t)(digit & 15);
-            digits++;
+            digits += digits < MOST_DIGITS ? 1u : 0u;
             if (field == NUMBER) {
                 app.number = word;
             } else if (field == CODES && digits % CODE_DIGITS == 0u && digits <= CODE_DIGITS * NET_ROW_CODES) {
