@@ -139,9 +139,13 @@ def _step(command: list[str], where: Path, name: str) -> None:
 
 def _stack(project: Project) -> str:
     """What the network's calls need of the stack, and who needs it."""
-    chain = stack.deepest(stack.functions(project.elf), f"{project.name}_push_row")
-    told = f"{'stack':5s} {chain.bytes:>9,} B of {project.board['stack']:,}, below {chain.names[0]}"
-    return f"{told}: {' > '.join(chain.names[1:])}"
+    known = stack.functions(project.elf)
+    calls = [name for name in known if re.fullmatch(rf"{project.name}_(push_row|feed_row|step)", name)]
+    chain = max((stack.deepest(known, name) for name in calls), key=lambda one: one.bytes, default=None)
+    if chain is None:
+        return "stack: the image calls no network"
+    told = f"{'stack':5s} {chain.bytes:>9,} B of {project.board['stack']:,}"
+    return f"{told}{projects.predicted(project.predicted['stack'])} at most: {' > '.join(chain.names)}"
 
 
 def main() -> int:

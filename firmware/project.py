@@ -228,7 +228,7 @@ def _texts(path: Path, values: list[Any], name: str) -> list[str]:
 def _predicted(path: Path, sizes: dict[str, Any]) -> dict[str, int | None]:
     known = {key: int for key, value in sizes.items() if value is not None}
     _check(path, sizes, known)
-    return dict.fromkeys(("ram", "flash", "program")) | sizes
+    return dict.fromkeys(("ram", "flash", "program", "stack")) | sizes
 
 
 def _check_board(path: Path, board: dict[str, Any]) -> None:

@@ -140,6 +140,7 @@ def _code(plan: Plan, source: Input, steps: Steps) -> dict[str, object]:
     numbers = ("R" if call == NEXT_ROW else str(call) for call in plan.schedule.calls)
     bits = 8 * memory.call_bytes(plan)
     return {
+        "CORE": _core_check(plan),
         "INCLUDES": "".join(f'#include "{name}"\n' for name in node_functions.headers(network)),
         "MAPS": _maps(plan),
         "PADDING": _padding(plan),
@@ -162,6 +163,24 @@ def _code(plan: Plan, source: Input, steps: Steps) -> dict[str, object]:
         "WORK": _work(source),
         "OUTPUT_MAP": node_functions.map_name(network, network.output),
     }
+
+
+# What a compiler for a core with such kernels defines.
+_FEATURES = {"_dsp": ("__ARM_FEATURE_DSP", "LG_DSP_EMULATE"), "_mve": ("__ARM_FEATURE_MVE",)}
+
+
+def _core_check(plan: Plan) -> str:
+    """A build for a core that lacks the kernels ends here, and not at a symbol that is nowhere."""
+    text = ""
+    for ending, features in _FEATURES.items():
+        if any(kernel.function.endswith(ending) for kernel in plan.kernels):
+            missing = " && ".join(f"!defined({feature})" for feature in features)
+            text += f"""
+#if {missing}
+#error "generated for a core with {features[0]}: generate with --board of this core, or --board=host for any"
+#endif
+"""
+    return text
 
 
 def _work(source: Input) -> str:

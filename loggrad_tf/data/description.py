@@ -28,8 +28,8 @@ class Description(JsonBase):
       class_names: in label order; may be empty.
       data: where test images come from, if that is known.
       version: of the file's form; :data:`VERSION`.
-      input_shape, input_scale, input_zero_point: of the input tensor, where they are given: what front end and
-        flatbuffer say.
+      input_shape, input_scale, input_zero_point: of the input tensor, where they are given: what front end
+        and flatbuffer say.
     """
 
     model_sha256: str

@@ -15,7 +15,7 @@ from export.plan import plan as planning
 from export.plan import steps
 from export.plan.input import describe
 from export.tflite import graph as tflite_graph
-from firmware import project
+from firmware import build, channel, project, stack
 from firmware.verify import Reference
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import FORMATS, FrontEnd, fixed
@@ -415,3 +415,86 @@ def test_networks_of_two_versions_do_not_share_a_library(parent: Path) -> None:
     said = " ".join(done.stderr.split())
     assert done.returncode != 0
     assert f"gesture is of LogGrad 9.9.9, another network here of {firmware.__version__}" in said
+
+
+# The ticks of the longest call, and of all calls of a frame.
+LONGEST = """#include "net.h"
+#include "lg_board.h"
+static net_state net;
+static net_code row[NET_ROW_CODES];
+static uint32_t longest, all;
+static void count(uint32_t started)
+{
+    const uint32_t ticks = lg_board_ticks() - started;
+    all += ticks;
+    longest = ticks > longest ? ticks : longest;
+}
+int main(void)
+{
+    lg_board_init();
+    lg_status status = net_init(&net, sizeof net, NET_MODEL_SHA256, NULL);
+    for (uint32_t y = 0; y < NET_ROWS && status >= LG_OK; y++) {
+        uint32_t started = lg_board_ticks();
+        status = net_feed_row(&net, row, NET_ROW_CODES);
+        count(started);
+        while (status == LG_WORK) {
+            started = lg_board_ticks();
+            status = net_step(&net);
+            count(started);
+        }
+    }
+    const uint32_t found[] = {longest, all};
+    (void)lg_board_write(found, sizeof found);
+    return status != LG_OK;
+}
+"""
+
+
+@pytest.mark.qemu
+def test_no_call_of_a_real_network_is_long(shared: Path, tmp_path: Path) -> None:
+    """Of vww on a Cortex-M4, whose last row takes most of the frame, in executed instructions."""
+    model = shared / "models" / "vww_96_int8.tflite"
+    firmware.write(firmware.make(model, "mps2-an386", Options(1)), tmp_path / "p")
+    made = project.load(tmp_path / "p")
+    (made.path / "program" / "main.c").write_text(LONGEST)
+    build.build(made)
+    done = subprocess.run(channel.command(made), input=b"", capture_output=True, timeout=120)
+    longest, total = np.frombuffer(done.stdout, "<u4")
+    assert done.returncode == 0 and 0.005 < longest / total < 0.02
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("board", ["mps2-an386", "microbit", "mps3-an547"])
+@pytest.mark.parametrize("name", ["serial", "separable"])
+def test_the_stack_of_a_call_is_stated(board: str, name: str, tmp_path: Path) -> None:
+    """What was used is no more than the disassembly tells, and that no more than what the header promises."""
+    made = generate(tmp_path, "net", quantized.NETS[name](), board=board)
+    build.build(made)
+    known = stack.functions(made.elf)
+    needed, whole = (stack.deepest(known, one).bytes for one in ("net_push_row", "main"))
+    promised = made.predicted["stack"]
+    assert promised is not None and needed <= promised <= needed + 192
+    assert f"#define NET_STACK_BYTES {promised}u " in (made.path / "src" / "net.h").read_text()
+    frames, _ = frames_of(made)
+    with channel.Channel(made) as running:
+        running.classify(frames[0])
+        used, size = running.memory()
+    # Reset keeps a word or two of its own.
+    assert needed - 64 < used <= whole + 16 < size
+
+
+def test_a_circle_of_calls_has_no_stack() -> None:
+    one = stack.Function(8, frozenset({"b"}), frozenset(), False)
+    known = {"a": one, "b": stack.Function(16, frozenset(), frozenset({"c"}), False), "c": one}
+    assert stack.deepest({**known, "c": stack.Function(40, frozenset(), frozenset(), False)}, "a").bytes == 48
+    with pytest.raises(project.FirmwareError, match="a circle of calls"):
+        stack.deepest(known, "a")
+
+
+@pytest.mark.seconds
+def test_kernels_of_another_core_are_named_by_the_compiler(tmp_path: Path) -> None:
+    made = generate(tmp_path, "net", quantized.serial(), board="mps2-an386")
+    includes = [f"-I{made.path / place}" for place in ("src", "lib/include")]
+    command = ["gcc", "-std=c99", *includes, "-fsyntax-only", str(made.path / "src" / "net.c")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode != 0 and "generated for a core with __ARM_FEATURE_DSP" in done.stderr
