@@ -16,11 +16,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from absl import flags
 
 from export import boards
-from export.c import emit, tflm, vectors
-from export.c.text import NAME, check_name, filled
+from export.c import emit, forms, tflm, vectors
+from export.c.text import NAME, WIDTH, check_name, comment, filled, named
 from export.plan import memory, steps
 from export.plan.input import Input, describe, stamp
 from export.plan.nodes import build
@@ -29,6 +30,8 @@ from export.plan.steps import Steps
 from export.predict import costs, footprint
 from export.tflite import graph as tflite_graph
 from export.tflite.quant_graph import QuantGraph
+from firmware import verify
+from firmware.project import FirmwareError
 from loggrad_tf import __version__, cli, files, json_base
 from loggrad_tf.data import description
 from loggrad_tf.errors import LogGradError
@@ -56,6 +59,12 @@ flags.DEFINE_enum(
     [str(k) for k in FACTORS],
     "k: the board averages k x k codes of its camera to a pixel.",
 )
+flags.DEFINE_enum(
+    "as",
+    forms.PROJECT,
+    forms.FORMS,
+    "A project for --board, or a library for other build systems and its core.",
+)
 flags.DEFINE_string(
     "name", NAME, "What files and public symbols begin with: two networks of two names fit into one image."
 )
@@ -63,6 +72,8 @@ flags.DEFINE_integer("vectors", 16, "Test frames to put into the project.", lowe
 
 FIRMWARE = Path(__file__).resolve().parent.parent / "firmware"
 VERSION = 1
+# Board -> the port of firmware/example to its chip.
+EXAMPLE_PORTS = {"host": "host", "netduinoplus2": "stm32f4", "nucleo-f446re": "stm32f4"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +86,7 @@ class Options:
     arena_bytes: for tflm; None: a guess.
     binning: k; k x k codes of the camera make a pixel (2: a Bayer mosaic becomes gray).
     name: what files and public symbols begin with.
+    form: one of :data:`export.c.forms.FORMS`.
     """
 
     vectors: int = 16
@@ -84,6 +96,7 @@ class Options:
     arena_bytes: int | None = None
     binning: int = 1
     name: str = NAME
+    form: str = forms.PROJECT
 
     @property
     def text(self) -> str:
@@ -95,6 +108,7 @@ class Options:
             "arena_bytes": self.arena_bytes,
             "binning": self.binning if self.binning != 1 else None,
             "name": self.name if self.name != NAME else None,
+            "as": self.form if self.form != forms.PROJECT else None,
         }
         return "".join(f" --{name}={value}" for name, value in words.items() if value is not None)
 
@@ -136,6 +150,7 @@ class Project:
     engine: Engine
     source: Input
     note: str
+    form: str = forms.PROJECT
 
 
 def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
@@ -169,6 +184,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "command": command,
         "runtime": options.runtime,
         "name": name,
+        "form": options.form,
         "model_sha256": graph.sha256,
         "stamp": mark,
         "input": source.text,
@@ -200,21 +216,62 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "CODES": source.row_codes,
         "TYPE": source.code_type,
         "NAME": name,
+        "EXAMPLE": _EXAMPLE_ROW if board["name"] in EXAMPLE_PORTS else "",
         "STEPS": _STEPS.format(name=name, steps=engine.steps.text) if engine.steps else "",
     }
+    note = f"{len(made.frames)}: {made.note}"
+    if options.form != forms.PROJECT:
+        network = forms.Network(
+            name=name,
+            title=comment(f"{model.name}: {source.text}", 2 * WIDTH),
+            sources={path.removeprefix("src/"): content for path, content in engine.files.items()},
+            frame=made.frames[0],
+            note=made.note,
+            scores=_scores(model, graph, made),
+            core=board["core"],
+            state=engine.footprint.state,
+            stack=engine.footprint.stack,
+        )
+        files = forms.files(options.form, network) | {"project.json": _json(record)}
+        return Project(board, graph.sha256, files, engine, source, note, options.form)
     text = filled((emit.TEMPLATES / "README.md.in").read_text(), readme) + engine.readme
-    files = engine.files | {
-        "CMakePresets.json": _json(_presets(board)),
-        "README.md": text.encode(),
-        "project.json": _json(record),
-        "model.tflite": model.read_bytes(),
-        "vectors.npz": made.npz(),
-    }
+    example = _example(board, name, forms.frame_header(made.frames[0], made.note, name))
+    files = (
+        engine.files
+        | example
+        | {
+            "CMakePresets.json": _json(_presets(board)),
+            "README.md": text.encode(),
+            "project.json": _json(record),
+            "model.tflite": model.read_bytes(),
+            "vectors.npz": made.npz(),
+        }
+    )
     if found:
         files[description.NAME] = model.with_name(description.NAME).read_bytes()
-    return Project(board, graph.sha256, files, engine, source, f"{len(made.frames)}: {made.note}")
+    return Project(board, graph.sha256, files, engine, source, note)
 
 
+def _scores(model: Path, graph: QuantGraph, made: vectors.Vectors) -> np.ndarray:
+    """TFLite's scores of the first test frame."""
+    try:
+        return verify.Reference(model, graph.input, graph.output).run(made.tensors[0])
+    except FirmwareError as error:
+        raise LogGradError(str(error)) from None
+
+
+def _example(board: dict[str, Any], name: str, frame: str) -> dict[str, bytes]:
+    """A program round the network without a host's protocol, where there is a port to the board."""
+    port = EXAMPLE_PORTS.get(board["name"])
+    if port is None:
+        return {}
+    sources = [FIRMWARE / "example" / file for file in ("main.c", "port.h", f"port_{port}.c")]
+    texts = {f"example/{path.name}": named(path.read_text(), name, prose=True) for path in sources}
+    return {path: text.encode() for path, text in (texts | {"example/frame.h": frame}).items()}
+
+
+_EXAMPLE_ROW = """| `example/` | a program without a host: `cmake --build build --target example` |
+"""
 _STEPS = """ Where no call may block for long, `{name}_feed_row` and `{name}_step` do the same in
 steps: {steps}."""
 
@@ -248,7 +305,10 @@ def _loggrad(given: _Given, options: Options) -> Engine:
         planned, source, given.classes, given.command, given.stamp, cut, predicted.stack, options.name
     )
     texts = {f"src/{name}": text for name, text in sources.items()}
-    texts |= {"program/main.c": emit.program(options.name), "CMakeLists.txt": emit.cmake(options.name)}
+    if options.form == forms.PROJECT:
+        port = EXAMPLE_PORTS.get(board["name"], "")
+        texts["program/main.c"] = emit.program(options.name)
+        texts["CMakeLists.txt"] = emit.cmake(options.name, port)
     return Engine(
         files={name: text.encode() for name, text in texts.items()},
         layers=memory.layers(planned),
@@ -297,12 +357,13 @@ def write(project: Project, out: Path, replace: bool = False) -> None:
     Raises:
       LogGradError: ``out`` holds such a project, or what is none.
     """
-    _check_replaceable(out, project.board["name"], project.model_sha256, replace)
+    _check_replaceable(out, (project.board["name"], project.model_sha256, project.form), replace)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as work:
         fresh, old = Path(work) / "new", Path(work) / "old"
         with files.writing(out):
-            write_folders(project.board["folder"], fresh)
+            if project.form == forms.PROJECT:
+                write_folders(project.board["folder"], fresh)
             for name, content in project.files.items():
                 path = fresh / name
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -333,7 +394,8 @@ def write_folders(board: str, folder: Path) -> None:
     (folder / "CMakePresets.json").write_bytes(_json(_presets(facts)))
 
 
-def _check_replaceable(out: Path, board: str, model_sha256: str, replace: bool) -> None:
+def _check_replaceable(out: Path, new: tuple[str, str, str], replace: bool) -> None:
+    """Raise LogGradError unless ``out`` may become a project of this board, model and form."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     try:
@@ -342,12 +404,13 @@ def _check_replaceable(out: Path, board: str, model_sha256: str, replace: bool) 
         record = None
     if not isinstance(record, dict) or "loggrad_project" not in record:
         raise LogGradError(f"--out={out}: exists and is not a firmware project: choose another directory")
-    old, new = (record.get("board"), record.get("model_sha256")), (board, model_sha256)
+    old = record.get("board"), record.get("model_sha256"), record.get("form", forms.PROJECT)
     if old != new and not replace:
-        (old_board, old_model), (new_board, new_model) = ((name, str(sha)[:12]) for name, sha in (old, new))
+        (old_board, old_model), (new_board, new_model) = ((one[0], str(one[1])[:12]) for one in (old, new))
         raise LogGradError(
-            f"--out={out}: holds a project of board {old_board} and model {old_model}, not of {new_board} and"
-            f" {new_model}: give --replace to replace it, or another --out"
+            f"--out={out}: holds a {old[2]} of board {old_board} and model {old_model}, not of {new_board}"
+            f" and {new_model}{'' if old[2] == new[2] else f', a {new[2]}'}: give --replace to replace it, or"
+            " another --out"
         )
 
 
@@ -383,7 +446,8 @@ def main(argv: list[str]) -> None:
     check_name(FLAGS.name)
     if model.is_file():  # before the work
         sha256 = hashlib.sha256(model.read_bytes()).hexdigest()
-        _check_replaceable(out, boards.read(board)["name"], sha256, FLAGS.replace)
+        form = FLAGS["as"].value
+        _check_replaceable(out, (boards.read(board)["name"], sha256, form), FLAGS.replace)
     options = Options(
         vectors=FLAGS.vectors,
         runtime=FLAGS.runtime,
@@ -392,7 +456,10 @@ def main(argv: list[str]) -> None:
         arena_bytes=FLAGS.arena_bytes,
         binning=int(FLAGS.binning),
         name=FLAGS.name,
+        form=FLAGS["as"].value,
     )
+    if options.form != forms.PROJECT and options.runtime != DEFAULTS.runtime:
+        raise LogGradError(f"--as={options.form}: of the generated C only: leave out --runtime")
     project = make(model, board, options)
     write(project, out, FLAGS.replace)
     print(project.engine.text)
@@ -401,6 +468,9 @@ def main(argv: list[str]) -> None:
     print(f"predicted {project.engine.footprint.text}")
     if project.engine.steps:
         print(f"steps     {project.engine.steps.text}")
+    if project.form != forms.PROJECT:
+        print(f"{project.form:9s} {out}: README.md there says how it is used")
+        return
     facts = boards.read(board)
     step = "verify" if facts["qemu"] or facts["core"] == "host" else "flash"
     print(f"project   {out}: next, python -m firmware.{step} --project={shlex.quote(FLAGS.out)}")

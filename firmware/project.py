@@ -111,6 +111,11 @@ def load(path: Path) -> Project:
     path = path.resolve()  # as CMake writes it down
     try:
         record = _read(path / "project.json", _PROJECT)
+        if (form := record.get("form", "project")) != "project":
+            raise FirmwareError(
+                f"{path}: a library for {form}, which is built there: leave out --as of export.firmware for a"
+                " project that is built here"
+            )
         if record["loggrad_project"] != 1:
             version = record["loggrad_project"]
             raise FirmwareError(
@@ -159,6 +164,7 @@ _OPTIONAL: dict[str, type] = {
     "output_tensor": int,
     "binning": int,
     "name": str,
+    "form": str,
     "nodes": list,
 }
 _COPIED = (

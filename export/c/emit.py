@@ -119,10 +119,19 @@ def class_names(classes: tuple[str, ...]) -> str:
     return f"\nconst char *const net_class_names[] = {{\n{names}}};\n" if classes else ""
 
 
-def cmake(name: str = NAME) -> str:
-    """``CMakeLists.txt`` of a project."""
-    values = {"NAME": name, "VERSION": __version__}
+def cmake(name: str = NAME, port: str = "") -> str:
+    """``CMakeLists.txt`` of a project; with an example, if there is a port of it (``firmware/example``)."""
+    example = _EXAMPLE.format(name=name, port=port) if port else ""
+    values = {"NAME": name, "VERSION": __version__, "EXAMPLE": example}
     return filled((TEMPLATES / "CMakeLists.txt").read_text(), values)
+
+
+_EXAMPLE = """
+  # A program of its own, without a host: cmake --build build --target example
+  loggrad_image(example example/main.c example/port_{port}.c)
+  target_link_libraries(example PRIVATE {name})
+  set_target_properties(example PROPERTIES EXCLUDE_FROM_ALL ON)
+"""
 
 
 def program(name: str = NAME) -> str:
