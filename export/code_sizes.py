@@ -6,7 +6,8 @@ each front end brings along. A prediction is then the size of a union:
     code = rest(board, channel) + sum over nodes (node(kind)) + sum over the union of all functions (size)
 
 ``rest`` is what no symbol tells: vectors, constants of the program, alignment. A node's bytes are its
-struct, its map and its calls in net.c. Needs the ARM compiler. Run it after a change to the library, to
+struct, its map and its calls in net.c. The stack that a network needs is that of the probe that needs most,
+of those with its kernels and its front end. Needs the ARM compiler. Run it after a change to the library, to
 ``main.c``, to a board, or to the text that ``emit`` writes.
 
 With --board that board's own code is measured and nothing else; a board of the user's (--boards) gets a file
@@ -32,7 +33,7 @@ from export.plan.nodes import CODED
 from export.plan.plan import Plan, plan
 from export.predict import costs, footprint, probes
 from export.tflite.quant_graph import QuantGraph
-from firmware import build, project
+from firmware import build, project, stack
 from loggrad_tf import cli
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import write_whole
@@ -45,12 +46,16 @@ for _name in ("board", "boards"):
 BOARDS = ("microbit", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "mps3-an547")
 # What grows with the nodes, and constants, which are counted from the plan.
 _OWN = re.compile(
-    r"l\d\d_\w+|codes_\w+|input_map|take_row|make_row|net_push_row|schedule|padding_\w+|net_table"
+    r"(net_)?l\d\d_\w+|codes_\w+|input_map|take_row|make_row|work|net_feed_row|net_push_row|net_step|schedule"
+    r"|pieces|padding_\w+|net_table"
 )
+# What GCC adds to the name of a function that it has made another one of.
+_VARIANT = re.compile(r"\.(isra|constprop|part)\.\d+$")
 
 # Generated functions and those of main.c: one of each in an image, of a size that the network changes.
 _GENERATED = re.compile(
-    r"net_\w+|by_\w+|open_rows|finish_row|input_row|softmax|main|answer|receive|observe|get_ready"
+    r"net_\w+|by_\w+|open_rows|close_row|some_outputs|finish_row|input_row|softmax|standing|check"
+    r"|main|answer|receive|observe|get_ready"
 )
 STAMP = "probe"
 
@@ -65,11 +70,13 @@ class Image:
       code: bytes of flash, without the constants of the network.
       symbols: its functions.
       statics: bytes of variables that are not the program's.
+      stack: bytes that net_push_row needs.
     """
 
     code: int
     symbols: Symbols
     statics: int
+    stack: int
 
     @property
     def rest(self) -> int:
@@ -100,7 +107,9 @@ class Bench:
         assert flash is not None
         variables = sum(size for kind, _, size in listing if kind in "bBdD")
         program = memory.program_bytes(memory.state_bytes(planned, source), source)
-        return Image(flash - memory.data_bytes(planned, source), _symbols(listing), variables - program)
+        code = flash - memory.data_bytes(planned, source)
+        needed = stack.deepest(stack.functions(made.elf), "net_push_row")
+        return Image(code, _symbols(listing), variables - program, needed.bytes)
 
     def _where_it_lies(self, reason: str) -> str:
         """What a build says, of the board's own files and not of the copy, which is gone when it is read."""
@@ -123,7 +132,8 @@ def _listing(made: project.Project) -> list[tuple[str, str, int]]:
 def _symbols(listing: list[tuple[str, str, int]]) -> Symbols:
     """Functions and constants of library and program: name -> bytes; namesakes differ in size."""
     found: Symbols = {}
-    for kind, name, size in listing:
+    for kind, listed, size in listing:
+        name = _VARIANT.sub("", listed)
         if kind in "tTrRW" and not _OWN.fullmatch(name):
             found[name if _GENERATED.fullmatch(name) else f"{name}:{size}"] = size
     return found
@@ -136,18 +146,21 @@ def _split(symbols: Symbols) -> tuple[Symbols, Symbols]:
 
 
 def measure_core(board: str, work: Path) -> dict[str, Any]:
-    """Bytes a node of each kind, and the functions of each kernel, front end and binning, on one core."""
+    """Bytes a node of each kind; functions and stack of each kernel, front end and binning; on one core."""
     bench = Bench(board, work)
     core = bench.board["core"]
-    base = bench.image(*probes.base())
-    nodes: dict[str, int] = {}
+    base, more = (bench.image(*probes.repeated("lookup", n)) for n in (1, 1 + probes.MORE))
+    lookup = (more.code - base.code) // probes.MORE
+    rest = base.rest - 2 * lookup
+    stacks = {"lookup:lg_lookup_row": base.stack, "tensor": base.stack}
+    nodes = {"lookup": lookup}
     kernels: dict[str, Symbols] = {"lookup:lg_lookup_row": _split(base.symbols)[1]}
     fronts: dict[str, Symbols] = {"tensor": {}}
     for kind in probes.KINDS:
         if kind == "lookup":
-            nodes[kind] = (bench.image(*probes.repeated(kind, probes.MORE)).code - base.code) // probes.MORE
             continue
-        one, several = probes.repeated(kind, 1), probes.repeated(kind, 1 + probes.MORE)
+        # Of a single node GCC makes less code than of one more.
+        one, several = probes.repeated(kind, 2), probes.repeated(kind, 2 + probes.MORE)
         first = bench.image(*one)
         nodes[kind] = (bench.image(*several).code - first.code) // probes.MORE
         measured = [one]
@@ -160,19 +173,25 @@ def measure_core(board: str, work: Path) -> dict[str, Any]:
                     name = costs.cost_name(kind, kernel.function)
                     # The first of its kind also makes generated code grow: a helper, or one more inlined.
                     kernels[name] = _new(image.symbols, base.symbols) | {
-                        f"first {kind}": image.rest - base.rest - nodes[kind]
+                        f"first {kind}": image.rest - rest - lookup - 2 * nodes[kind]
                     }
+                    stacks[name] = image.stack
     if core in VARIANTS:
-        slow = probes.repeated("depthwise", 1, multiplier=2)
-        kernels["depthwise:lg_depthwise_row"] = _new(bench.image(*slow).symbols, base.symbols)
+        slow = bench.image(*probes.repeated("depthwise", 1, multiplier=2))
+        kernels["depthwise:lg_depthwise_row"] = _new(slow.symbols, base.symbols)
+        stacks["depthwise:lg_depthwise_row"] = slow.stack
     for kind in probes.WIDE:
         one = probes.repeated(kind, 1, wide=True)
         image, planned = bench.image(*one), bench.planned(*one)
         for node, kernel in zip(planned.network.nodes, planned.kernels, strict=True):
             if node.kind == kind:
-                kernels[costs.cost_name(kind, kernel.function)] = _new(image.symbols, base.symbols)
+                name = costs.cost_name(kind, kernel.function)
+                kernels[name] = _new(image.symbols, base.symbols)
+                stacks[name] = image.stack
     for graph, source in probes.fronts():
-        fronts[source.cost_name] = _new(bench.image(graph, source, Choice()).symbols, base.symbols)
+        image = bench.image(graph, source, Choice())
+        fronts[source.cost_name] = _new(image.symbols, base.symbols)
+        stacks[source.cost_name] = image.stack
     binnings: dict[str, Symbols] = {}
     for plain, binned in probes.binnings():
         without, image = bench.image(*plain), bench.image(*binned)
@@ -181,6 +200,7 @@ def measure_core(board: str, work: Path) -> dict[str, Any]:
         binnings[binned[1].bin_loop] = _new(image.symbols, known) | {
             "first binning": image.rest - without.rest
         }
+        stacks[binned[1].bin_loop] = image.stack
     graph, source = probes.coded()
     coded = bench.image(graph, source)
     planned = bench.planned(graph, source)
@@ -188,9 +208,11 @@ def measure_core(board: str, work: Path) -> dict[str, Any]:
     for node, kernel in zip(planned.network.nodes, planned.kernels, strict=True):
         if node.kind in CODED:
             kernels[costs.cost_name(node.kind, kernel.function)] = _new(coded.symbols, uncoded)
+            stacks[costs.cost_name(node.kind, kernel.function)] = coded.stack
             nodes[node.kind] = nodes["conv"] if node.kind == "table_conv" else nodes["lookup"]
     kernels.setdefault("table_conv:lg_table_conv_row", _new(coded.symbols, uncoded))
-    return {"nodes": nodes, "kernels": kernels, "fronts": fronts, "binning": binnings}
+    stacks.setdefault("table_conv:lg_table_conv_row", coded.stack)
+    return {"nodes": nodes, "kernels": kernels, "fronts": fronts, "binning": binnings, "stacks": stacks}
 
 
 def _new(symbols: Symbols, base: Symbols) -> Symbols:
@@ -208,14 +230,14 @@ def measure_board(board: str) -> dict[str, Any]:
     for channel, statics in facts["statics"].items():
         with tempfile.TemporaryDirectory() as work:
             bench = Bench(board, Path(work), channel)
-            one, several = (bench.image(*probes.repeated("lookup", n)) for n in (0, probes.MORE))
+            one, several = (bench.image(*probes.repeated("lookup", n)) for n in (1, 1 + probes.MORE))
             if channel in (facts["channel"], "uart") and one.statics != statics:
                 raise LogGradError(
                     f"{facts['folder']}/{boards.FILE}: 'statics.{channel}' is {statics}, its sources"
                     f" have {one.statics} bytes of variables: write that there"
                 )
             node = (several.code - one.code) // probes.MORE
-            found[channel] = {"rest": one.rest - node, "symbols": _split(one.symbols)[0]}
+            found[channel] = {"rest": one.rest - 2 * node, "symbols": _split(one.symbols)[0]}
     return found
 
 

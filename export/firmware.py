@@ -16,19 +16,23 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from absl import flags
 
 from export import boards
-from export.c import emit, tflm, vectors
-from export.c.text import filled
-from export.plan import memory
+from export.c import emit, forms, tflm, vectors
+from export.c.text import NAME, WIDTH, check_name, comment, filled, named
+from export.plan import memory, steps
 from export.plan.input import Input, describe, stamp
 from export.plan.lengthwise import lengthwise
 from export.plan.nodes import build
 from export.plan.plan import Plan, least_bytes, macs
+from export.plan.steps import Steps
 from export.predict import costs, footprint
 from export.tflite import graph as tflite_graph
 from export.tflite.quant_graph import QuantGraph
+from firmware import verify
+from firmware.project import FirmwareError
 from loggrad_tf import __version__, cli, files, json_base
 from loggrad_tf.data import description
 from loggrad_tf.errors import LogGradError
@@ -56,10 +60,21 @@ flags.DEFINE_enum(
     [str(k) for k in FACTORS],
     "k: the board averages k x k codes of its camera to a pixel.",
 )
+flags.DEFINE_enum(
+    "as",
+    forms.PROJECT,
+    forms.FORMS,
+    "A project for --board, or a library for other build systems and its core.",
+)
+flags.DEFINE_string(
+    "name", NAME, "What files and public symbols begin with: two networks of two names fit into one image."
+)
 flags.DEFINE_integer("vectors", 16, "Test frames to put into the project.", lower_bound=1, upper_bound=10000)
 
 FIRMWARE = Path(__file__).resolve().parent.parent / "firmware"
 VERSION = 1
+# Board -> the port of firmware/example to its chip.
+EXAMPLE_PORTS = {"host": "host", "netduinoplus2": "stm32f4", "nucleo-f446re": "stm32f4"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +86,8 @@ class Options:
     max_flash: bytes of flash to use; None: all that the board has.
     arena_bytes: for tflm; None: a guess.
     binning: k; k x k codes of the camera make a pixel (2: a Bayer mosaic becomes gray).
+    name: what files and public symbols begin with.
+    form: one of :data:`export.c.forms.FORMS`.
     """
 
     vectors: int = 16
@@ -79,6 +96,8 @@ class Options:
     max_flash: int | None = None
     arena_bytes: int | None = None
     binning: int = 1
+    name: str = NAME
+    form: str = forms.PROJECT
 
     @property
     def text(self) -> str:
@@ -89,6 +108,8 @@ class Options:
             "max_flash": self.max_flash,
             "arena_bytes": self.arena_bytes,
             "binning": self.binning if self.binning != 1 else None,
+            "name": self.name if self.name != NAME else None,
+            "as": self.form if self.form != forms.PROJECT else None,
         }
         return "".join(f" --{name}={value}" for name, value in words.items() if value is not None)
 
@@ -107,6 +128,7 @@ class Engine:
       readme: a section of its own.
       plan: of the generated C.
       nodes: of it, and what is predicted of each, the input first (``Node`` of firmware.project).
+      steps: how net_step cuts a frame, if it can.
     """
 
     files: dict[str, bytes]
@@ -116,6 +138,7 @@ class Engine:
     readme: str = ""
     plan: Plan | None = None
     nodes: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    steps: Steps | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -128,11 +151,12 @@ class Project:
     engine: Engine
     source: Input
     note: str
+    form: str = forms.PROJECT
 
 
 def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     """Generate the project for one model and one board (see :func:`export.boards.read`), in memory."""
-    board = boards.read(board_name)
+    board, name = boards.read(board_name), check_name(options.name)
     if not model.is_file():
         raise LogGradError(f"--model={model}: no such file; export.convert writes model.tflite")
     graph = tflite_graph.load(model)
@@ -141,6 +165,9 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         graph = lengthwise(graph)
     tensor = graph.tensors[build(graph).input]
     front_end = found.front_end if found else None
+    if found and found.input_shape not in (None, tensor.shape):
+        given, own = list(found.input_shape or ()), list(tensor.shape)
+        raise LogGradError(f"model.json: input_shape is {given}, the flatbuffer's {own}: convert again")
     source = describe(front_end, tensor.shape, tensor.scale, tensor.zero_point, options.binning)
     source = dataclasses.replace(source, unsigned=graph.unsigned)
     classes = found.class_names if found else ()
@@ -160,6 +187,8 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "board": board["name"],
         "command": command,
         "runtime": options.runtime,
+        "name": name,
+        "form": options.form,
         "model_sha256": graph.sha256,
         "stamp": mark,
         "input": source.text,
@@ -169,6 +198,9 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "code_bytes": source.code_bytes,
         "layers": [{"name": name, "tensor": index, "bytes": size} for name, index, size in engine.layers],
         "nodes": engine.nodes,
+        "steps": dataclasses.asdict(engine.steps) if engine.steps else None,
+        "input_scale": tensor.scale,
+        "input_zero_point": tensor.zero_point,
         "output_scale": output.scale,
         "output_zero_point": output.zero_point,
         "outputs": output.size,
@@ -188,18 +220,65 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "ROWS": source.rows,
         "CODES": source.row_codes,
         "TYPE": source.code_type,
+        "NAME": name,
+        "EXAMPLE": _EXAMPLE_ROW if board["name"] in EXAMPLE_PORTS else "",
+        "STEPS": _STEPS.format(name=name, steps=engine.steps.text) if engine.steps else "",
     }
+    note = f"{len(made.frames)}: {made.note}"
+    if options.form != forms.PROJECT:
+        network = forms.Network(
+            name=name,
+            title=comment(f"{model.name}: {source.text}", 2 * WIDTH),
+            sources={path.removeprefix("src/"): content for path, content in engine.files.items()},
+            frame=made.frames[0],
+            note=made.note,
+            scores=_scores(model, graph, made),
+            core=board["core"],
+            state=engine.footprint.state,
+            stack=engine.footprint.stack,
+        )
+        files = forms.files(options.form, network) | {"project.json": _json(record)}
+        return Project(board, graph.sha256, files, engine, source, note, options.form)
     text = filled((emit.TEMPLATES / "README.md.in").read_text(), readme) + engine.readme
-    files = engine.files | {
-        "CMakePresets.json": _json(_presets(board)),
-        "README.md": text.encode(),
-        "project.json": _json(record),
-        "model.tflite": model.read_bytes(),
-        "vectors.npz": made.npz(),
-    }
+    example = _example(board, name, forms.frame_header(made.frames[0], made.note, name))
+    files = (
+        engine.files
+        | example
+        | {
+            "CMakePresets.json": _json(_presets(board)),
+            "README.md": text.encode(),
+            "project.json": _json(record),
+            "model.tflite": model.read_bytes(),
+            "vectors.npz": made.npz(),
+        }
+    )
     if found:
         files[description.NAME] = model.with_name(description.NAME).read_bytes()
-    return Project(board, graph.sha256, files, engine, source, f"{len(made.frames)}: {made.note}")
+    return Project(board, graph.sha256, files, engine, source, note)
+
+
+def _scores(model: Path, graph: QuantGraph, made: vectors.Vectors) -> np.ndarray:
+    """TFLite's scores of the first test frame."""
+    try:
+        return verify.Reference(model, graph.input, graph.output).run(made.tensors[0])
+    except FirmwareError as error:
+        raise LogGradError(str(error)) from None
+
+
+def _example(board: dict[str, Any], name: str, frame: str) -> dict[str, bytes]:
+    """A program round the network without a host's protocol, where there is a port to the board."""
+    port = EXAMPLE_PORTS.get(board["name"])
+    if port is None:
+        return {}
+    sources = [FIRMWARE / "example" / file for file in ("main.c", "port.h", f"port_{port}.c")]
+    texts = {f"example/{path.name}": named(path.read_text(), name, prose=True) for path in sources}
+    return {path: text.encode() for path, text in (texts | {"example/frame.h": frame}).items()}
+
+
+_EXAMPLE_ROW = """| `example/` | a program without a host: `cmake --build build --target example` |
+"""
+_STEPS = """ Where no call may block for long, `{name}_feed_row` and `{name}_step` do the same in
+steps: {steps}."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -226,20 +305,29 @@ def _loggrad(given: _Given, options: Options) -> Engine:
     planned = footprint.plan(given.graph, source, board, options.ram_tables, options.max_flash)
     predicted = footprint.predict(planned, source, board)
     predicted.check(board)
-    sources = emit.emit(planned, source, given.classes, given.command, given.stamp)
     # What a computer would execute is nobody's question.
     instructions, cycles = (
         (None, None)
         if board["core"] == "host"
         else (work(planned, source, board["core"]) for work in (costs.predict, costs.cycles))
     )
+    cut = steps.cut(planned, source, cycles)
+    sources = emit.emit(
+        planned, source, given.classes, given.command, given.stamp, cut, predicted.stack, options.name
+    )
+    texts = {f"src/{name}": text for name, text in sources.items()}
+    if options.form == forms.PROJECT:
+        port = EXAMPLE_PORTS.get(board["name"], "")
+        texts["program/main.c"] = emit.program(options.name)
+        texts["CMakeLists.txt"] = emit.cmake(options.name, port)
     return Engine(
-        files={f"src/{name}": text.encode() for name, text in sources.items()},
+        files={name: text.encode() for name, text in texts.items()},
         layers=memory.layers(planned),
         footprint=predicted,
         text=planned.table(instructions, cycles),
         plan=planned,
         nodes=_nodes(planned, instructions, cycles),
+        steps=cut,
     )
 
 
@@ -259,7 +347,7 @@ def _nodes(planned: Plan, instructions: list[int] | None, cycles: list[int] | No
 def _tflm(given: _Given, options: Options) -> Engine:
     arena = options.arena_bytes or tflm.arena_bytes(given.graph)
     files = tflm.files(
-        given.model, given.graph, given.source, given.classes, given.command, given.stamp, arena
+        given.model, given.graph, given.source, given.classes, given.command, given.stamp, arena, options.name
     )
     state = tflm.state_bytes(given.source, arena)
     program = memory.program_bytes(state, given.source)
@@ -280,12 +368,13 @@ def write(project: Project, out: Path, replace: bool = False) -> None:
     Raises:
       LogGradError: ``out`` holds such a project, or what is none.
     """
-    _check_replaceable(out, project.board["name"], project.model_sha256, replace)
+    _check_replaceable(out, (project.board["name"], project.model_sha256, project.form), replace)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as work:
         fresh, old = Path(work) / "new", Path(work) / "old"
         with files.writing(out):
-            write_folders(project.board["folder"], fresh)
+            if project.form == forms.PROJECT:
+                write_folders(project.board["folder"], fresh)
             for name, content in project.files.items():
                 path = fresh / name
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -309,12 +398,15 @@ def write_folders(board: str, folder: Path) -> None:
             elif source.name != footprint.CODE_SIZES.name:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, place)
+    for name, content in {"program/main.c": emit.program(), "CMakeLists.txt": emit.cmake()}.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(content)
     (folder / "src").mkdir()
-    shutil.copy(emit.TEMPLATES / "CMakeLists.txt", folder)
     (folder / "CMakePresets.json").write_bytes(_json(_presets(facts)))
 
 
-def _check_replaceable(out: Path, board: str, model_sha256: str, replace: bool) -> None:
+def _check_replaceable(out: Path, new: tuple[str, str, str], replace: bool) -> None:
+    """Raise LogGradError unless ``out`` may become a project of this board, model and form."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     try:
@@ -323,12 +415,13 @@ def _check_replaceable(out: Path, board: str, model_sha256: str, replace: bool) 
         record = None
     if not isinstance(record, dict) or "loggrad_project" not in record:
         raise LogGradError(f"--out={out}: exists and is not a firmware project: choose another directory")
-    old, new = (record.get("board"), record.get("model_sha256")), (board, model_sha256)
+    old = record.get("board"), record.get("model_sha256"), record.get("form", forms.PROJECT)
     if old != new and not replace:
-        (old_board, old_model), (new_board, new_model) = ((name, str(sha)[:12]) for name, sha in (old, new))
+        (old_board, old_model), (new_board, new_model) = ((one[0], str(one[1])[:12]) for one in (old, new))
         raise LogGradError(
-            f"--out={out}: holds a project of board {old_board} and model {old_model}, not of {new_board} and"
-            f" {new_model}: give --replace to replace it, or another --out"
+            f"--out={out}: holds a {old[2]} of board {old_board} and model {old_model}, not of {new_board}"
+            f" and {new_model}{'' if old[2] == new[2] else f', a {new[2]}'}: give --replace to replace it, or"
+            " another --out"
         )
 
 
@@ -361,9 +454,11 @@ def main(argv: list[str]) -> None:
     out, model = Path(FLAGS.out).absolute(), Path(FLAGS.model)
     board = boards.place(FLAGS.board, FLAGS.boards)
     assert board is not None
+    check_name(FLAGS.name)
     if model.is_file():  # before the work
         sha256 = hashlib.sha256(model.read_bytes()).hexdigest()
-        _check_replaceable(out, boards.read(board)["name"], sha256, FLAGS.replace)
+        form = FLAGS["as"].value
+        _check_replaceable(out, (boards.read(board)["name"], sha256, form), FLAGS.replace)
     options = Options(
         vectors=FLAGS.vectors,
         runtime=FLAGS.runtime,
@@ -371,13 +466,22 @@ def main(argv: list[str]) -> None:
         max_flash=FLAGS.max_flash,
         arena_bytes=FLAGS.arena_bytes,
         binning=int(FLAGS.binning),
+        name=FLAGS.name,
+        form=FLAGS["as"].value,
     )
+    if options.form != forms.PROJECT and options.runtime != DEFAULTS.runtime:
+        raise LogGradError(f"--as={options.form}: of the generated C only: leave out --runtime")
     project = make(model, board, options)
     write(project, out, FLAGS.replace)
     print(project.engine.text)
     print(f"input     {project.source.text}")
     print(f"vectors   {project.note}")
     print(f"predicted {project.engine.footprint.text}")
+    if project.engine.steps:
+        print(f"steps     {project.engine.steps.text}")
+    if project.form != forms.PROJECT:
+        print(f"{project.form:9s} {out}: README.md there says how it is used")
+        return
     facts = boards.read(board)
     step = "verify" if facts["qemu"] or facts["core"] == "host" else "flash"
     print(f"project   {out}: next, python -m firmware.{step} --project={shlex.quote(FLAGS.out)}")

@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 from firmware import project as projects
+from firmware import stack
 from firmware.project import FirmwareError, Project
 
 
@@ -32,6 +33,7 @@ def build(project: Project, serial: bool = False) -> Path:
     """
     cmake = projects.tool("cmake")
     projects.tool("gcc" if project.on_host else "arm-none-eabi-gcc")
+    _check_path(project.path)
     folder = project.path / "build"
     channel = channel_of(project, serial)
     _forget_another(folder, project, channel)
@@ -46,6 +48,14 @@ def build(project: Project, serial: bool = False) -> Path:
         _step([cmake, "--preset", project.board["name"], *generator, *chosen], project.path, "configure")
     _step([cmake, "--build", str(folder)], project.path, "build")
     return project.elf
+
+
+def _check_path(path: Path) -> None:
+    """Raise FirmwareError for a path that CMake, or what it writes for Ninja, does not hold."""
+    if bad := re.search(r'[$"|;\\\x00-\x1f]', str(path)):
+        raise FirmwareError(
+            f"{str(path)!r}: {bad[0]!r} in a path is more than CMake builds with: move the project"
+        )
 
 
 def channel_of(project: Project, serial: bool) -> str | None:
@@ -127,6 +137,17 @@ def _step(command: list[str], where: Path, name: str) -> None:
         raise FirmwareError(f"{name} failed: {reason[:300]} (all of it: cmake --build {where / 'build'})")
 
 
+def _stack(project: Project) -> str:
+    """What the network's calls need of the stack, and who needs it."""
+    known = stack.functions(project.elf)
+    calls = [name for name in known if re.fullmatch(rf"{project.name}_(push_row|feed_row|step)", name)]
+    chain = max((stack.deepest(known, name) for name in calls), key=lambda one: one.bytes, default=None)
+    if chain is None:
+        return "stack: the image calls no network"
+    told = f"{'stack':5s} {chain.bytes:>9,} B of {project.board['stack']:,}"
+    return f"{told}{projects.predicted(project.predicted['stack'])} at most: {' > '.join(chain.names)}"
+
+
 def main() -> int:
     parser = projects.parser(__doc__)
     parser.add_argument("--serial", action="store_true", help="the image that talks over the serial line")
@@ -135,6 +156,8 @@ def main() -> int:
     elf = build(project, arguments.serial)
     found = sizes(project)
     print(elf)
+    if not project.on_host:
+        print(_stack(project))
     if found.ram is not None and found.flash is not None:
         for name, value, planned in (
             ("RAM", found.ram, predicted_ram(project, arguments.serial)),

@@ -2,10 +2,13 @@
 
     <text>*<CRC-32 of the text, 8 hex digits>\\n
 
-The board's side, and every command, are in program/main.c, which is src/main.c of a project. A line that
+The board's side, and every command, are in program/main.c, in a project too. A line that
 does not carry its checksum is not an answer. QEMU and processes lose nothing: all rows of a frame are
 sent at once, and a refusal is an error. A serial port may lose and damage bytes: one line at a time, sent
 again until it is answered, which is safe because a row carries its number and is pushed once.
+
+``timeout`` bounds a whole answer, all lines of it. What a board says is kept only as far as the layers of its
+project can need it: one that goes on and on, with newlines or without, is an error.
 """
 
 import argparse
@@ -49,6 +52,8 @@ OUT_OF_TURN, CAMERA, NO_CAMERA = -64, -100, -101
 # Of boards/common: the speed of serial lines, and how programs end (startup.c, uart_channel.c).
 BAUD = 115200
 EXIT, EXCEPTION, EXCEPTIONS = "exit", 64, 16
+# What a piece of one byte takes as text, and what any answer may take beside its pieces.
+_PIECE_CHARACTERS, _ANSWER_CHARACTERS = 40, 65536
 _EXIT_LINE = re.compile(rb"%s ([1-9]\d{0,2})" % EXIT.encode())
 
 
@@ -221,6 +226,10 @@ class Channel:
         self.timeout = timeout
         port = place.port if place else None
         self.link: Link = SerialLink(port, place.baud) if place and port else ProcessLink(project, options)
+        sizes = [layer.bytes for layer in project.layers] or [0]
+        self._said = 0  # characters of the answers to a frame's rows, or to another command
+        self._most = _ANSWER_CHARACTERS + _PIECE_CHARACTERS * (sum(sizes) + project.outputs)
+        self._longest = _ANSWER_CHARACTERS + 2 * max(*sizes, project.outputs)
         self._outgoing = b""
         self._pending = b""
         self._lines: deque[str] = deque()
@@ -306,6 +315,7 @@ class Channel:
 
     def ask(self, text: str, timeout: float | None = None) -> list[str]:
         """Send a command; the lines up to and including its answer, without checksums."""
+        self._said = self._said if text[:1] == ROW else 0
         if self.link.reliable:
             self._outgoing = frame_line(text)
             return self._answer(text)
@@ -313,14 +323,16 @@ class Channel:
 
     def _answer(self, text: str) -> list[str]:
         """The answer to what was sent, over a link where every line arrives."""
+        deadline = time.monotonic() + self.timeout
         lines: list[str] = []
         while True:
-            line = self._line(time.monotonic() + self.timeout)
+            line = self._line(deadline)
             if line is None:
                 raise self.link.silent(self.timeout)
             if line == UNREADABLE:
                 raise FirmwareError(f"the board could not read '{text[:20]}': the line between is faulty")
             lines.append(line)
+            self._count(line, text)
             if line[:1] == text[:1]:
                 return lines
             if line[:1] != PIECE:
@@ -351,6 +363,16 @@ class Channel:
                 return [*lines, line]
             elif line is not None and line[:1] == PIECE:
                 lines.append(line)
+                self._count(line, text)
+
+    def _count(self, line: str, text: str) -> None:
+        """Another line of the answer; FirmwareError if there are more than a frame can have."""
+        self._said += len(line)
+        if self._said > self._most:
+            raise FirmwareError(
+                f"the answer to '{text[:20]}' has no end, {self._most} characters came:"
+                " build the project again"
+            )
 
     def _line(self, deadline: float) -> str | None:
         """The next line that carries its checksum, without it; None at the deadline. Sends meanwhile."""
@@ -375,6 +397,12 @@ class Channel:
         if not data:
             raise self.link.ended()
         *lines, self._pending = (self._pending + data).split(b"\n")
+        if len(self._pending) > self._longest:
+            if self.link.reliable:
+                raise FirmwareError(
+                    f"the board says a line of more than {self._longest} characters: build the project again"
+                )
+            self._pending = b""  # noise, or another baud rate
         for line in lines:
             text, star, crc = line.rstrip(b"\r").rpartition(b"*")
             if star and crc == _checksum(text):

@@ -98,7 +98,7 @@ def _instruction(written: str, operands: str, size: int, core: Core) -> Instruct
         row = core.rows_by_name.get(INDEXED, row)
     if kind == "many":
         listed = re.search(r"\{([^}]*)\}", operands)
-        words = _words(listed[1] if listed else operands.split("[")[0])
+        words = words_of(listed[1] if listed else operands.split("[")[0])
         address = address or (registers[:1] if operands[0] != "{" else ["sp"])
     if kind in ("store", "many"):
         results = []
@@ -115,7 +115,7 @@ def _mnemonic(name: str, core: Core) -> tuple[str, bool]:
     return next((found for found in tries if found[0] in core.rows_by_name), (name, False))
 
 
-def _words(registers: str) -> int:
+def words_of(registers: str) -> int:
     """Words of a list such as ``r4, r6-r8, lr`` or ``d8-d9``."""
     count = 0
     for part in filter(None, (one.strip() for one in registers.split(","))):

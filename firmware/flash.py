@@ -9,6 +9,7 @@ there when the board waits in it. ``--dry-run`` prints the exact commands and la
 import argparse
 import dataclasses
 import glob
+import re
 import shlex
 import shutil
 import subprocess
@@ -97,7 +98,14 @@ def commands(project: Project, runner: str, place: Place) -> list[list[str]]:
     copy = ["arm-none-eabi-objcopy", "-O", "binary", elf, image]
     if runner == "openocd":
         words = [word for part in chip for word in ("-f" if part.endswith(".cfg") else "-c", part)]
-        return [["openocd", *words, "-c", f"program {{{elf}}} verify reset exit"]]
+        # What OpenOCD's `program` does, which takes a path apart once more.
+        steps = (
+            "init",
+            "reset init",
+            f"flash write_image erase {tcl_word(elf)}",
+            f"verify_image {tcl_word(elf)}",
+        )
+        return [["openocd", *words, "-c", "; ".join((*steps, "reset run", "shutdown"))]]
     if runner == "pyocd":
         return [["pyocd", "flash", "--target", chip, elf]]
     if runner == "probe-rs":
@@ -118,12 +126,29 @@ def commands(project: Project, runner: str, place: Place) -> list[list[str]]:
     return [["JLinkExe", *options, "-CommanderScript", str(jlink_path(project))]]
 
 
+def tcl_word(text: str) -> str:
+    """One word of Tcl, whose value is ``text``."""
+    depth, least = 0, 0
+    for character in text:
+        depth += (character == "{") - (character == "}")
+        least = min(depth, least)
+    if "\\" not in text and depth == least == 0:
+        return f"{{{text}}}"
+    escaped = re.sub(r"[^\w./-]", lambda match: f"\\{match[0]}", text)
+    return escaped.replace("\\\n", "\\n")
+
+
 def jlink_path(project: Project) -> Path:
     return project.path / "build" / "flash.jlink"
 
 
 def jlink_script(project: Project) -> str:
-    """The command file of J-Link Commander."""
+    """The command file of J-Link Commander; FirmwareError for a path that its quotes do not hold."""
+    if re.search(r'["\x00-\x1f]', str(project.elf)):
+        raise FirmwareError(
+            f"--runner jlink: J-Link Commander cannot be given {str(project.elf)!r}: move the project,"
+            " or take another runner"
+        )
     return f'loadfile "{project.elf}"\nr\ng\nexit\n'
 
 

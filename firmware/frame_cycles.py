@@ -13,8 +13,8 @@ from firmware import channel, cycles, profile
 from firmware.cycles import Count
 from firmware.project import FirmwareError, Node, Project
 
-# Symbols of net.c.
-_PUSH, _SCHEDULE = "net_push_row", "schedule"
+# Of the network's C, its constant order of calls.
+_SCHEDULE = "schedule"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +126,8 @@ def watch(
     """
     schedule = _SCHEDULE if nodes >= 0 else None
     width, flash = 1 if nodes <= 255 else 2, project.board["flash"]
-    options, out = profile.arguments(project.elf.parent, project.elf, _PUSH, schedule, width, flash)
+    entry = f"{project.name}_push_row"
+    options, out = profile.arguments(project.elf.parent, project.elf, entry, schedule, width, flash)
     with channel.Channel(project, timeout, options=options) as board:
         board.who()
         for frame in frames:

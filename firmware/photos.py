@@ -34,8 +34,11 @@ class Photo:
     note: str
 
 
-def read(project: Project, paths: list[Path]) -> list[Photo]:
+def read(project: Project, paths: list[Path], flag: str = "--image") -> list[Photo]:
     """The photographs at ``paths``, for the image of ``project``.
+
+    Args:
+      flag: that named them.
 
     Raises:
       FirmwareError: a photograph that cannot be read, or a project that has no front end to go through.
@@ -44,19 +47,19 @@ def read(project: Project, paths: list[Path]) -> list[Photo]:
         found = description.read(project.path / "model.tflite", project.model_sha256)
         if found is None:
             raise FirmwareError(
-                f"--image: {project.path} has no {description.NAME}, so no front end that a photograph could"
-                " go through: leave --image out, or generate a project of a network that export.convert made"
+                f"{flag}: {project.path} has no {description.NAME}, so no front end that a photograph could"
+                f" go through: leave {flag} out, or generate a project of a network that export.convert made"
             )
         if found.data is None:
             raise FirmwareError(
-                f"--image: {project.path / description.NAME} names no data, so not how photographs become"
+                f"{flag}: {project.path / description.NAME} names no data, so not how photographs become"
                 " square: convert the network again, and generate the project again"
             )
         data = found.data
         read_one = functools.partial(photo.read, size=data.size, mode=data.mode, fit=data.fit)
         squared = parallel.run(read_one, paths, "reading", limits=limits.PICTURE)
         return [
-            _as_codes(project, path, one, found.front_end.sensor, data)
+            _as_codes(project, path, one, found.front_end.sensor, data, flag)
             for path, one in zip(paths, squared, strict=True)
         ]
     except LogGradError as error:
@@ -69,6 +72,7 @@ def _as_codes(
     squared: tuple[np.ndarray, Sensor] | LogGradError,
     target: Sensor,
     data: Request,
+    flag: str,
 ) -> Photo:
     if isinstance(squared, LogGradError):
         raise squared
@@ -80,7 +84,7 @@ def _as_codes(
     mosaic = spread(pixels, project.binning, target.span, np.random.default_rng(0))
     if mosaic.shape != (project.rows, project.row_codes):
         raise FirmwareError(
-            f"--image: {description.NAME} gives {mosaic.shape[0]}x{mosaic.shape[1]} codes, the image takes"
+            f"{flag}: {description.NAME} gives {mosaic.shape[0]}x{mosaic.shape[1]} codes, the image takes"
             f" {project.rows}x{project.row_codes}: generate the project again"
         )
     kind = np.uint8 if project.code_bytes == 1 else np.uint16

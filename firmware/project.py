@@ -64,6 +64,7 @@ class Project:
     Attributes:
       rows, row_codes: of a frame, as the board takes it.
       binning: k; the board averages k x k codes to a pixel.
+      name: what its public symbols begin with.
       nodes: the input, then every node in the order of its number; none in projects of another runtime.
       stamp: what the image says of generator and front end; None in projects that have none.
       stateful: 1 if a frame's scores depend on the frames before it.
@@ -87,6 +88,7 @@ class Project:
     output_tensor: int | None = None
     binning: int = 1
     stateful: int = 0
+    name: str = "net"
 
     @property
     def elf(self) -> Path:
@@ -108,9 +110,14 @@ class Project:
 
 def load(path: Path) -> Project:
     """Read a project; FirmwareError if ``path`` is not one."""
-    path = path.absolute()
+    path = path.resolve()  # as CMake writes it down
     try:
         record = _read(path / "project.json", _PROJECT)
+        if (form := record.get("form", "project")) != "project":
+            raise FirmwareError(
+                f"{path}: a library for {form}, which is built there: leave out --as of export.firmware for a"
+                " project that is built here"
+            )
         if record["loggrad_project"] != 1:
             version = record["loggrad_project"]
             raise FirmwareError(
@@ -134,6 +141,7 @@ def load(path: Path) -> Project:
         predicted=_predicted(path / "project.json", record["predicted"]),
         binning=record.get("binning", 1),
         stateful=record.get("stateful", 0),
+        name=record.get("name", "net"),
         **copied,
     )
 
@@ -159,6 +167,8 @@ _OPTIONAL: dict[str, type] = {
     "output_tensor": int,
     "binning": int,
     "stateful": int,
+    "name": str,
+    "form": str,
     "nodes": list,
 }
 _COPIED = (
@@ -228,7 +238,7 @@ def _texts(path: Path, values: list[Any], name: str) -> list[str]:
 def _predicted(path: Path, sizes: dict[str, Any]) -> dict[str, int | None]:
     known = {key: int for key, value in sizes.items() if value is not None}
     _check(path, sizes, known)
-    return dict.fromkeys(("ram", "flash", "program")) | sizes
+    return dict.fromkeys(("ram", "flash", "program", "stack")) | sizes
 
 
 def _check_board(path: Path, board: dict[str, Any]) -> None:

@@ -35,21 +35,33 @@ class Vectors:
     note: str
 
 
-def load_vectors(project: Project) -> Vectors:
-    path = project.path / "vectors.npz"
+def arrays_of(
+    path: Path,
+    needed: tuple[str, ...],
+    more: tuple[str, ...] = (),
+    remedy: str = "generate the project again",
+) -> dict[str, np.ndarray]:
+    """Arrays of a .npz by name, those of ``more`` as far as they are there; FirmwareError for damage."""
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > _MAX_BYTES:
                 raise ValueError(f"more than {_MAX_BYTES} bytes")
         with warnings.catch_warnings(), np.load(path) as arrays:
             warnings.simplefilter("ignore")
-            vectors = Vectors(arrays["frames"], arrays["tensors"], arrays["labels"], str(arrays["note"]))
+            found = {name: arrays[name] for name in (*needed, *(name for name in more if name in arrays))}
     except FileNotFoundError:
-        raise FirmwareError(f"{path}: missing: generate the project again") from None
+        raise FirmwareError(f"{path}: missing: {remedy}") from None
     except Exception:  # on a damaged file NumPy raises whatever comes
-        raise FirmwareError(f"{path}: damaged: generate the project again") from None
-    if not all(isinstance(array, np.ndarray) for array in (vectors.frames, vectors.tensors, vectors.labels)):
-        raise FirmwareError(f"{path}: damaged (a member is no array): generate the project again")
+        raise FirmwareError(f"{path}: damaged: {remedy}") from None
+    if not all(isinstance(array, np.ndarray) for array in found.values()):
+        raise FirmwareError(f"{path}: damaged (a member is no array): {remedy}")
+    return found
+
+
+def load_vectors(project: Project) -> Vectors:
+    path = project.path / "vectors.npz"
+    arrays = arrays_of(path, ("frames", "tensors", "labels", "note"))
+    vectors = Vectors(arrays["frames"], arrays["tensors"], arrays["labels"], str(arrays["note"]))
     frames, tensors, labels = vectors.frames, vectors.tensors, vectors.labels
     if (
         frames.ndim != 3

@@ -5,7 +5,8 @@ scores and class are compared with TFLite's reference kernels on PROJECT/model.t
 layers are compared byte by byte; of the others the board sends one CRC-32 over all bytes of all layers,
 in the order of the first, and the bytes themselves only when that differs. Writes PROJECT/certificate.json.
 Exit code 1 on a mismatch, naming the first layer and byte that differ, or if the image's RAM is not what
-was predicted. Frames with labels make a table of which classes the board took for which.
+was predicted. Frames with labels make a table of which classes the board took for which: the project's, or
+with ``--frames`` the user's own, a folder of photographs by class or a .npz (:mod:`firmware.own_frames`).
 
 ``--cycles`` adds the cycles of a frame by layer, estimated from what QEMU executes (:mod:`firmware.cycles`);
 on a board behind a serial port they are the board's own, beside what the plan predicts.
@@ -119,21 +120,26 @@ def verify(
     layers: bool = True,
     place: channel.Place | None = None,
     cycles: bool = False,
+    own: Path | None = None,
 ) -> Verdict:
     """Build, run and compare. FirmwareError if the comparison cannot be made, and no certificate then.
 
     Args:
-      count: frames; None: those of vectors.npz.
+      count: frames; None: those of vectors.npz, or of ``own``.
       layers: compare every layer, not only scores and class.
       place: where the program runs; QEMU, or this computer for board ``host``, if None.
       cycles: estimate the cycles of :data:`MEASURED` frames by layer; not of a board behind a serial port.
+      own: frames of the user's in place of the project's (see :func:`firmware.own_frames.read`).
     """
     serial = bool(place and place.port)
     if cycles and not serial:
         frame_cycles.check(project)
+    vectors = run.load_vectors(project)
+    if own is not None:
+        vectors = _own(project, own, vectors.tensors.shape[1:])
+        count = min(count or len(vectors.frames), len(vectors.frames))
     elf = build.build(project, serial)
     sizes = build.sizes(project)
-    vectors = run.load_vectors(project)
     total = count or len(vectors.frames)
     source = _source(project, vectors, total)
     model = project.path / "model.tflite"
@@ -182,6 +188,12 @@ def verify(
         cycles=estimated,
         cycles_predicted=project.cycles,
     )
+
+
+def _own(project: Project, place: Path, shape: tuple[int, ...]) -> run.Vectors:
+    from firmware import own_frames  # decoders of RAW files take a second to load
+
+    return own_frames.read(project, place, shape)
 
 
 def confusion(project: Project, labels: np.ndarray, classes: list[int]) -> Confusion | None:
@@ -372,6 +384,9 @@ def main() -> int:
         "--vectors", type=projects.count, metavar="N", help="frames (default: those of the project)"
     )
     parser.add_argument(
+        "--frames", type=Path, metavar="PATH", help="your own: a folder of photographs by class, or a .npz"
+    )
+    parser.add_argument(
         "--layers", choices=("crc", "none"), default="crc", help="compare every layer, or only the scores"
     )
     parser.add_argument("--cycles", action="store_true", help="estimate cycles, layer by layer")
@@ -386,6 +401,7 @@ def main() -> int:
         layers=arguments.layers == "crc",
         place=channel.Place(arguments.port, arguments.baud),
         cycles=arguments.cycles,
+        own=arguments.frames,
     )
     write_certificate(project, verdict)
     if arguments.json:
@@ -414,6 +430,10 @@ def _print(verdict: Verdict) -> None:
         print(f"RAM      {verdict.ram:,} B{projects.predicted(verdict.ram_predicted)}")
         print(f"flash    {verdict.flash:,} B{projects.predicted(verdict.flash_predicted)}")
     if verdict.confusion:
+        labelled = sum(map(sum, verdict.confusion.counts))
+        print(
+            f"accuracy {verdict.confusion.accuracy:.2%} of {labelled:,} labelled frames, as the board answers"
+        )
         print(verdict.confusion.text())
     if verdict.first_mismatch:
         print(f"first    {verdict.first_mismatch}")

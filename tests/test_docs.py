@@ -309,7 +309,7 @@ def test_the_changelog_names_the_versions_there_are() -> None:
     )
     version = loggrad_tf.__version__
     model, project = (
-        constant("export/quantization/conversion.py", "VERSION"),
+        constant("loggrad_tf/data/description.py", "VERSION"),
         constant("export/firmware.py", "VERSION"),
     )
     assert said == [(version, model, constant("search/run/rundir.py", "FORMAT"), project)]

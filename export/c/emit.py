@@ -1,23 +1,28 @@
-"""The C of a network: ``net.h``, ``net.c``, ``net_weights.h``, ``net_weights.c``, ``main.c``.
+"""The C of a network: ``net.h``, ``net.c``, ``net_weights.h``, ``net_weights.c``; and the program round it.
 
-One function a node, which makes one row; the order of calls is a constant; all addresses and sizes are
-constants of the text. State is one struct, ``net_state``, of :func:`export.plan.memory.state_bytes`; no
-malloc, no float but in softmax. Same input, same text: the generated files hold no date and no path.
+One function a node, which makes one row, or a piece of one; the order of calls is a constant; all addresses
+and sizes are constants of the text. State is one struct, ``net_state``, of
+:func:`export.plan.memory.state_bytes`; no malloc, no float but in softmax. Same input, same text: the files
+hold no date and no path. Files and public symbols begin with the network's name, so that one image can hold
+several networks, which share ``lib/``.
 """
 
 from collections.abc import Iterable
 from pathlib import Path
+from textwrap import indent
 
 import numpy as np
 
 from export.c import front, node_functions
-from export.c.text import comment, filled, quoted, wrapped
+from export.c.text import NAME, WIDTH, aligned, comment, filled, literal, named, quoted, wrapped
 from export.plan import kernels, memory
 from export.plan.input import Input
 from export.plan.nodes import dims, tensor_of
 from export.plan.plan import Plan
 from export.plan.schedule import NEXT_ROW
-from export.tflite.quant_graph import INT8_MAX
+from export.plan.steps import Steps, whole
+from export.tflite.quant_graph import INT8_MAX, QuantGraph
+from loggrad_tf import __version__
 
 TEMPLATES = Path(__file__).parent / "templates"
 PROGRAM = Path(__file__).resolve().parents[2] / "firmware" / "program"
@@ -29,71 +34,132 @@ _STRUCTS = {
     kernels.DOUBLE_SCALE: "lg_double_scale",
     kernels.BETWEEN: "lg_between",
 }
+_STACK_NOTE = "/* that a call takes, by GCC at -O2 and without an observer */"
 
 
-def emit(plan: Plan, source: Input, classes: tuple[str, ...], command: str, stamp: str) -> dict[str, str]:
-    """File name -> text.
+def emit(
+    plan: Plan,
+    source: Input,
+    classes: tuple[str, ...],
+    command: str,
+    stamp: str,
+    steps: Steps | None = None,
+    stack: int | None = None,
+    name: str = NAME,
+) -> dict[str, str]:
+    """File name in ``src/`` -> text.
 
     Args:
       classes: names for ``net_class_names``; may be empty.
       command: what made the files, for their heads.
       stamp: one word that a runner can read from the image.
+      steps: how net_step cuts rows; None: not at all.
+      stack: bytes that a call needs of it, as predicted; None: not known.
+      name: what the network is called (see :func:`export.c.text.check_name`).
     """
     graph, network = plan.network.graph, plan.network
-    output = graph.tensors[graph.output]
+    steps = steps or whole(plan, source)
     head, state = _head(plan, source, command), memory.state_bytes(plan, source)
     common = {
         "HEAD": head,
-        "MODEL_SHA256": graph.sha256,
-        "STAMP": stamp,
-        "ROWS": source.rows,
-        "ROW_CODES": source.row_codes,
-        "BINNING": source.binning,
-        "CODE_TYPE": source.code_type,
-        "OUTPUTS": output.size,
-        "FURTHER": _further(plan),
-        "STATEFUL": _STATEFUL if network.states else "",
         "LAYERS": len(memory.layers(plan)),
         "ARENA_BYTES": plan.arena_bytes,
         "STATE_BYTES": state,
         "PROGRAM_BYTES": memory.program_bytes(state, source),
         "NODES": len(network.nodes),
+        "STEPS": steps.count,
+        "LONGEST": f"{steps.share:.1%}",
+        "STACK": "" if stack is None else f"#define NET_STACK_BYTES {stack}u {_STACK_NOTE}\n",
         "COUNT_TYPE": f"uint{8 * memory.count_bytes(plan)}_t",
+        "FURTHER": _further(plan),
+        "STATEFUL": _STATEFUL if network.states else "",
+        **interface(graph, source, classes, stamp),
+    }
+    declarations, definitions = _weights(plan, source)
+    header = (
+        f"#ifndef NET_WEIGHTS_H\n#define NET_WEIGHTS_H\n\n#include <stdint.h>\n\n"
+        f"{_weights_includes(plan)}\n{declarations}\n#endif\n"
+    )
+    code = _code(plan, source, steps)
+    return {
+        f"{name}.h": aligned(fill("net.h.in", common, name)),
+        f"{name}.c": fill("net.c.in", common | code, name),
+        f"{name}_weights.h": head + named(header, name),
+        f"{name}_weights.c": f'{head}#include "{name}_weights.h"\n{named(definitions, name)}',
+    }
+
+
+def interface(graph: QuantGraph, source: Input, classes: tuple[str, ...], stamp: str) -> dict[str, object]:
+    """What ``net.h`` of every runtime says: sizes, scales, types and the front end's part of the state."""
+    first, output = graph.tensors[graph.input], graph.tensors[graph.output]
+    return {
+        "MODEL_SHA256": graph.sha256,
+        "READY": f"0x{ready(graph.sha256):04X}",
+        "STAMP": stamp,
+        "ROWS": source.rows,
+        "ROW_CODES": source.row_codes,
+        "BINNING": source.binning,
+        "CODE_TYPE": source.code_type,
+        "INPUT_SCALE": literal(first.scale),
+        "INPUT_ZERO_POINT": f"({first.zero_point})",
+        "OUTPUTS": output.size,
+        "OUTPUT_SCALE": literal(output.scale),
+        "OUTPUT_ZERO_POINT": f"({output.zero_point})",
+        "CLASSES": len(classes),
         "FRONT_HEADERS": front.headers(source),
         "FRONT_MEMBERS": front.members(source),
         "FRONT_TAIL": front.tail(source),
-        "CLASSES": len(classes),
-        "OUTPUT_SCALE": f"{output.scale:.9g}",
-        "OUTPUT_ZERO_POINT": output.zero_point,
-    }
-    declarations, definitions = _weights(plan, source)
-    return {
-        "net.h": _fill("net.h.in", common),
-        "net.c": _fill("net.c.in", common | _code(plan, source, classes)),
-        "net_weights.h": f"{head}#ifndef NET_WEIGHTS_H\n#define NET_WEIGHTS_H\n\n#include <stdint.h>\n\n"
-        f"{_weights_includes(plan)}\n{declarations}\n#endif\n",
-        "net_weights.c": f'{head}#include "net_weights.h"\n{definitions}',
-        "main.c": (PROGRAM / "main.c").read_text(),
+        "FRONT_DEFINITIONS": front.definitions(source),
+        "FRONT_INITIALISE": front.initialise(source),
+        "FRONT_RESTART": front.restart(source),
+        "FRONT_FEED": front.feed(source),
+        "CLASS_NAMES": class_names(classes),
+        "CLASS": decision(output.size, output.zero_point),
     }
 
 
-def _code(plan: Plan, source: Input, classes: tuple[str, ...]) -> dict[str, object]:
-    network = plan.network
-    output = network.graph.tensors[network.graph.output]
+def ready(sha256: str) -> int:
+    """The mark of a state that is ready: 16 bits of the model's hash, but 0, which memory holds at start."""
+    return int(sha256[:4], 16) or 1
+
+
+def class_names(classes: tuple[str, ...]) -> str:
     names = "".join(f"    {quoted(name)},\n" for name in classes)
+    return f"\nconst char *const net_class_names[] = {{\n{names}}};\n" if classes else ""
+
+
+def cmake(name: str = NAME, port: str = "") -> str:
+    """``CMakeLists.txt`` of a project; with an example, if there is a port of it (``firmware/example``)."""
+    example = _EXAMPLE.format(name=name, port=port) if port else ""
+    values = {"NAME": name, "VERSION": __version__, "EXAMPLE": example}
+    return filled((TEMPLATES / "CMakeLists.txt").read_text(), values)
+
+
+_EXAMPLE = """
+  # A program of its own, without a host: cmake --build build --target example
+  loggrad_image(example example/main.c example/port_{port}.c)
+  target_link_libraries(example PRIVATE {name})
+  set_target_properties(example PROPERTIES EXCLUDE_FROM_ALL ON)
+"""
+
+
+def program(name: str = NAME) -> str:
+    """``program/main.c`` of a project: one text for every network but for its name."""
+    return named((PROGRAM / "main.c").read_text(), name, prose=True)
+
+
+def _code(plan: Plan, source: Input, steps: Steps) -> dict[str, object]:
+    network = plan.network
     _, _, softmax = (TEMPLATES / "softmax.c").read_text().partition("\n")  # net.c names its licence once
     cases = "".join(
-        f"    case {position}: {node.name}_row(net, y); break;\n"
+        f"    case {position}: {node_functions.call(node)} break;\n"
         for position, node in enumerate(network.nodes)
     )
     numbers = ("R" if call == NEXT_ROW else str(call) for call in plan.schedule.calls)
     bits = 8 * memory.call_bytes(plan)
     return {
+        "CORE": _core_check(plan),
         "INCLUDES": "".join(f'#include "{name}"\n' for name in node_functions.headers(network)),
-        "FRONT_DEFINITIONS": front.definitions(source),
-        "FRONT_INITIALISE": front.initialise(source),
-        "FRONT_RESTART": front.restart(source),
-        "FRONT_PUSH": front.push(source),
         "MAPS": _maps(plan),
         "PADDING": _padding(plan),
         "STRUCTS": "\n".join(
@@ -103,6 +169,7 @@ def _code(plan: Plan, source: Input, classes: tuple[str, ...]) -> dict[str, obje
             if text
         ),
         "CONVOLUTIONS": node_functions.convolutions(plan),
+        "DENSE": node_functions.dense_layers(plan),
         "SOFTMAX": softmax + "\n" if any(node.kind == "softmax" for node in network.nodes) else "",
         "NODES_CODE": "\n".join(node_functions.function(plan, node) for node in network.nodes),
         "CASES": cases,
@@ -110,13 +177,14 @@ def _code(plan: Plan, source: Input, classes: tuple[str, ...]) -> dict[str, obje
         "CALL_TYPE": f"uint{bits}_t",
         "CALLS": len(plan.schedule.calls),
         "SCHEDULE": wrapped(numbers),
+        "PIECES": wrapped(map(str, steps.pieces)),
+        "WORK": _work(source),
         "OUTPUT_MAP": node_functions.map_name(network, network.output),
         "FURTHER_OUTPUTS": _further_outputs(plan),
         "STATES": _states(plan),
-        "KEEP": "    if (net->call == CALLS) {\n        keep_states(net);\n    }\n" if network.states else "",
-        "RESET": "    net_reset(net);\n" if network.states else "",
-        "CLASS_NAMES": f"\nconst char *const net_class_names[] = {{\n{names}}};\n" if classes else "",
-        "CLASS": decision(output.size, output.zero_point),
+        "KEEP": "    keep_states(net);\n" if network.states else "",
+        "RESET": "    begin_states(net);\n" if network.states else "",
+        "REMEMBER": _REMEMBER if network.states else "",
     }
 
 
@@ -137,7 +205,7 @@ def _further(plan: Plan) -> str:
     return (
         f"\n#define NET_FURTHER_OUTPUTS {len(network.others)}u\n\n"
         "/* The outputs beyond the scores, int8, rows one behind the other; good until the next net_begin.\n"
-        f" * NULL before the last row.\n{lines} */\n"
+        f" * NULL before the last row's last step, and where `number` is none of these:\n{lines} */\n"
         "const int8_t *net_further_output(net_state *net, uint32_t number);\n"
     )
 
@@ -152,7 +220,7 @@ def _further_outputs(plan: Plan) -> str:
 const int8_t *net_further_output(net_state *net, uint32_t number)
 {{
     static const lg_map *const maps[NET_FURTHER_OUTPUTS] = {{{names}}};
-    if (net->pushed != NET_ROWS || number == 0u || number > NET_FURTHER_OUTPUTS) {{
+    if (check(net) != LG_OK || net->call != CALLS || number == 0u || number > NET_FURTHER_OUTPUTS) {{
         return NULL;
     }}
     return lg_map_row(maps[number - 1u], arena(net), 0u);
@@ -165,10 +233,10 @@ _STATEFUL = """
 #define NET_STATEFUL 1
 
 /* Forget the frames so far, as net_init does. */
-void net_reset(net_state *net);
+lg_status net_reset(net_state *net);
 
 /* Another observer, which may be NULL; what is remembered stays. */
-void net_observe(net_state *net, net_observer observer);
+lg_status net_observe(net_state *net, net_observer observer);
 """
 
 
@@ -198,20 +266,68 @@ static void keep_state(net_state *net, const lg_map *from, const lg_map *map)
     }}
 }}
 
-static void keep_states(net_state *net)
-{{
-{keep}}}
-
-void net_reset(net_state *net)
+static void begin_states(net_state *net)
 {{
 {begin}}}
 
-void net_observe(net_state *net, net_observer observer)
+/* Behind the last call of a frame. */
+static void keep_states(net_state *net)
 {{
-    net->observer = observer;
-}}
+    if (net->call != CALLS) {{
+        return;
+    }}
+{keep}}}
 
 """
+
+
+_REMEMBER = """
+lg_status net_reset(net_state *net)
+{
+    const lg_status checked = check(net);
+    if (checked == LG_OK) {
+        begin_states(net);
+    }
+    return checked;
+}
+
+lg_status net_observe(net_state *net, net_observer observer)
+{
+    const lg_status checked = check(net);
+    if (checked == LG_OK) {
+        net->observer = observer;
+    }
+    return checked;
+}
+"""
+
+
+# What a compiler for a core with such kernels defines.
+_FEATURES = {"_dsp": ("__ARM_FEATURE_DSP", "LG_DSP_EMULATE"), "_mve": ("__ARM_FEATURE_MVE",)}
+
+
+def _core_check(plan: Plan) -> str:
+    """A build for a core that lacks the kernels ends here, and not at a symbol that is nowhere."""
+    text = ""
+    for ending, features in _FEATURES.items():
+        if any(kernel.function.endswith(ending) for kernel in plan.kernels):
+            missing = " && ".join(f"!defined({feature})" for feature in features)
+            text += f"""
+#if {missing}
+#error "generated for a core with {features[0]}: generate with --board of this core, or --board=host for any"
+#endif
+"""
+    return text
+
+
+def _work(source: Input) -> str:
+    """What ``work`` does with the next entry of the order of calls."""
+    made = "    net->call = (uint16_t)(net->call + (make_row(net, node, whole) ? 1u : 0u));\n"
+    flush = front.flush(source)
+    if not flush:
+        return made
+    # The last line of the front end comes out after the last row.
+    return f"    if (node == R) {{\n{indent(flush, '    ')}        return;\n    }}\n{made}"
 
 
 def _maps(plan: Plan) -> str:
@@ -250,7 +366,7 @@ def decision(outputs: int, zero_point: int) -> str:
     for (uint32_t i = 1u; i < NET_OUTPUTS; i++) {
         best = scores[i] > scores[best] ? i : best;
     }
-    return best;
+    return (int32_t)best;
 """
 
 
@@ -267,7 +383,7 @@ def _weights(plan: Plan, source: Input) -> tuple[str, str]:
         definitions += _array("int8_t", f"net_state{place}", state.begin, "what a state begins as")
     for node, kernel in zip(plan.network.nodes, plan.kernels, strict=True):
         for name, values in kernel.constants.items():
-            ctype, symbol = _ctype(values), f"{node.name}_{name}"
+            ctype, symbol = _ctype(values), node_functions.constant(node, name)
             # What is not const is copied to RAM at the start.
             const = "" if plan.choice.ram_tables and kernel.tabulates and name == "table" else "const "
             declarations += f"extern {const}{ctype} {symbol}[{values.size}];\n"
@@ -316,11 +432,13 @@ def _head(plan: Plan, source: Input, command: str) -> str:
     return (
         f"/* Generated, do not edit.\n"
         f" *   model    sha256 {network.graph.sha256}\n"
-        f" *   command  {comment(command)}\n"
+        f" *   command  {comment(command, 2 * WIDTH)}\n"
         f" *   input    {source.text}\n"
         f" *   network  {len(network.nodes)} nodes, {plan.macs} MACs, {plan.arena_bytes} B of rows */\n"
     )
 
 
-def _fill(template: str, values: dict[str, object]) -> str:
-    return filled((TEMPLATES / template).read_text(), values)
+def fill(template: str, values: dict[str, object], name: str) -> str:
+    """A template of C with its values, for a network of this name."""
+    own = {key: named(value, name) if isinstance(value, str) else value for key, value in values.items()}
+    return filled(named((TEMPLATES / template).read_text(), name, prose=True), own)

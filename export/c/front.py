@@ -1,7 +1,7 @@
 """The C of the front end: what the board does to a RAW row before the network.
 
 All four kinds of :class:`export.plan.input.Input` give the same generated interface:
-``net_push_row(net, codes, count)``.
+``net_feed_row(net, codes, count)``.
 """
 
 from export.plan import binning
@@ -86,14 +86,12 @@ def _raw_format(source: Input, sensor: Sensor, width: str) -> str:
 
 
 def initialise(source: Input) -> str:
-    """The last statement of net_init."""
+    """What net_init does to the front end."""
     if source.kind == "levels":
-        return (
-            f"lg_quantizer_start(&net->front, &front_config, {walk(source)}, net->lines);\n    return LG_OK;"
-        )
+        return f"    lg_quantizer_start(&net->front, &front_config, {walk(source)}, net->lines);\n"
     if source.kind == "gradient":
-        return "lg_table_gradient_start(&net->front, &raw_format, net_table, net->lines);\n    return LG_OK;"
-    return "return LG_OK;"
+        return "    lg_table_gradient_start(&net->front, &raw_format, net_table, net->lines);\n"
+    return ""
 
 
 def restart(source: Input) -> str:
@@ -101,12 +99,23 @@ def restart(source: Input) -> str:
     return f"    {_STRUCTS[source.kind]}_restart(&net->front);\n" if source.delayed else ""
 
 
-def push(source: Input) -> str:
-    """The part of net_push_row that takes the row."""
-    return _push_codes(source) + _push_line(source)
+def feed(source: Input) -> str:
+    """The part of net_feed_row that takes the row."""
+    return _feed_codes(source) + _feed_line(source)
 
 
-def _push_codes(source: Input) -> str:
+def flush(source: Input) -> str:
+    """What makes the last row of the input when all rows are there; empty where the last push makes it."""
+    if not source.delayed or source.crop:
+        return ""
+    last = f"{_pixels(source).replace('NET_ROW_CODES', 'NET_ROWS')} - 1u"
+    return (
+        f"    (void){_STRUCTS[source.kind]}_flush(&net->front, input_row(net, {last}));\n"
+        f"    take_row(net, {last});\n"
+    )
+
+
+def _feed_codes(source: Input) -> str:
     """Rows of codes become a line of pixels, which takes their place."""
     if source.binning == 1:
         return ""
@@ -121,55 +130,53 @@ def _push_codes(source: Input) -> str:
 """
 
 
-def _push_line(source: Input) -> str:
+def _feed_line(source: Input) -> str:
+    line = "net->pushed" if source.binning == 1 else "net->pushed / NET_BINNING"
     if source.kind == "tensor":
         return """    if (count != NET_ROW_CODES) {
         return count < NET_ROW_CODES ? LG_ERROR_LINE_NARROW : LG_ERROR_LINE_WIDE;
     }
-    memcpy(input_row(net), codes, NET_ROW_CODES);
+    memcpy(input_row(net, net->pushed), codes, NET_ROW_CODES);
+    take_row(net, net->pushed);
     net->pushed++;
-    take_row(net);
-    return net->pushed < NET_ROWS ? LG_NO_LINE : LG_OK;
+    return standing(net);
 """
     if source.kind == "pixel":
-        return """    const lg_status status =
-        lg_table_line(&raw_format, net_table, NET_TABLE_LENGTH, codes, count, input_row(net));
-    if (status < 0) {
+        return f"""    const uint32_t line = {line};
+    const lg_status status =
+        lg_table_line(&raw_format, net_table, NET_TABLE_LENGTH, codes, count, input_row(net, line));
+    if (status < 0) {{
         return status;
-    }
+    }}
+    take_row(net, line);
     net->pushed++;
-    take_row(net);
-    return net->pushed < NET_ROWS ? LG_NO_LINE : LG_OK;
+    return standing(net);
 """
     stem = _STRUCTS[source.kind]
     if source.crop:
         # The first and the last line and column have neighbours outside the image.
-        return f"""    const lg_status status = {stem}_push(&net->front, codes, count, net->line);
+        return f"""    const uint32_t line = {line};
+    const lg_status status = {stem}_push(&net->front, codes, count, net->line);
     if (status < 0) {{
         return status;
     }}
-    net->pushed++;
-    if (net->pushed > {"2u" if source.binning == 1 else "2u * NET_BINNING"}) {{
-        memcpy(input_row(net), net->line + 1, {_pixels(source)} - 2u);
-        take_row(net);
+    if (line > 1u) {{
+        memcpy(input_row(net, line - 2u), net->line + 1, {_pixels(source)} - 2u);
+        take_row(net, line - 2u);
     }}
-    return net->pushed < NET_ROWS ? LG_NO_LINE : LG_OK;
+    net->pushed++;
+    return standing(net);
 """
-    return f"""    /* The line that comes out is the one of the row before; row 0 gives none. */
-    lg_status status = {stem}_push(&net->front, codes, count, input_row(net));
+    return f"""    /* The line that comes out is the one before; line 0 gives none. */
+    const uint32_t line = {line};
+    const uint32_t row = line == 0u ? 0u : line - 1u;
+    const lg_status status = {stem}_push(&net->front, codes, count, input_row(net, row));
     if (status < 0) {{
         return status;
     }}
+    if (status == LG_OK) {{
+        take_row(net, row);
+    }}
     net->pushed++;
-    if (status == LG_OK) {{
-        take_row(net);
-    }}
-    if (net->pushed < NET_ROWS) {{
-        return LG_NO_LINE;
-    }}
-    status = {stem}_flush(&net->front, input_row(net));
-    if (status == LG_OK) {{
-        take_row(net);
-    }}
-    return status;
+    return standing(net);
 """

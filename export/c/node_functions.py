@@ -1,7 +1,9 @@
 """The C of one node: its struct of constants, and the function that makes its next row.
 
-static void l02_conv_row(net_state *net, uint32_t y)    y: how often it was called in this frame
+    static void l02_conv_row(net_state *net, uint32_t y)    y: which of its steps in this frame
+    static void l02_conv_row(net_state *net, uint32_t y, const span *part)
 
+The second of kinds whose rows may be cut: it makes a part of the row, and ends the row with the last part.
 What differs from kind to kind is one entry of the table :data:`_KINDS`, at the end.
 """
 
@@ -27,12 +29,14 @@ class _Kind:
       header: of the library, with the kernel; "" for none.
       struct: C type of the node's constants; "" where the kernel takes none.
       fields: members of the struct, in the order of its header.
+      cut: its function makes a part of a row (:func:`export.plan.steps.columns`).
     """
 
     body: Body
     header: str = ""
     struct: str = ""
     fields: Callable[[Network, Node], Fields] | None = None
+    cut: bool = False
 
 
 def headers(network: Network) -> list[str]:
@@ -41,6 +45,17 @@ def headers(network: Network) -> list[str]:
     if any(node.op.is_wide or node.op.rounds_up for node in network.nodes):
         found.add("lg_wide.h")
     return sorted({"lg_map.h", *filter(None, found)})
+
+
+def call(node: Node) -> str:
+    """C that makes row ``y`` of a node, or a ``part`` of it."""
+    cut = ", &part" if _KINDS[node.kind].cut else ""
+    return f"{node.name}_row(net, y{cut});"
+
+
+def constant(node: Node, name: str) -> str:
+    """The symbol of one of its arrays in net_weights.c."""
+    return f"net_{node.name}_{name}"
 
 
 def map_name(network: Network, key: int) -> str:
@@ -76,9 +91,10 @@ def function(plan: Plan, node: Node) -> str:
     tensor = tensor_of(node.output)
     name = "" if tensor is None else comment(network.graph.tensors[tensor].name.split(";")[0])
     body = _KINDS[node.kind].body(plan, node, kernel, source, out)
+    cut = ", const span *part" if _KINDS[node.kind].cut else ""
     return (
         f"/* {note}.{' ' + name if name else ''} */\n"
-        f"static void {node.name}_row(net_state *net, uint32_t y)\n{{\n{body}}}\n"
+        f"static void {node.name}_row(net_state *net, uint32_t y{cut})\n{{\n{body}}}\n"
     )
 
 
@@ -110,7 +126,7 @@ def _fixed(node: Node) -> Fields:
 
 def _arrays(node: Node, *names: str) -> Fields:
     """Constants of net_weights.c."""
-    return {name: f"{node.name}_{name}" for name in names}
+    return {name: constant(node, name) for name in names}
 
 
 def _fused_pool(node: Node) -> Fields:
@@ -172,8 +188,7 @@ def _dense_fields(network: Network, node: Node) -> Fields:
     source, out = network.maps[node.inputs[0]], network.maps[node.output]
     sizes: Fields = {"in_n": source.height * source.pixels, "out_n": out.pixels}
     channels: Fields = {"per_channel": int(len(node.op.scales) > 1)}
-    weights: Fields = {"weights": "NULL"} if node.op.is_wide else _arrays(node, "weights")
-    return sizes | _ends(network, node) | channels | weights | _arrays(node, "bias", "scales")
+    return sizes | _ends(network, node) | channels | _arrays(node, "weights", "bias", "scales")
 
 
 def _add_fields(network: Network, node: Node) -> Fields:
@@ -298,7 +313,7 @@ def _first(node: Node) -> str:
 
 
 def _conv(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
-    return f"    by_{kernel.function}(net, y, &{node.name}, &{node.name}_place);\n"
+    return f"    by_{kernel.function}(net, y, part, &{node.name}, &{node.name}_place);\n"
 
 
 def place(plan: Plan, node: Node) -> str:
@@ -329,19 +344,31 @@ def convolutions(plan: Plan) -> str:
     text = _PLACE if used else ""
     for function, nodes in used.items():
         struct, most = _KINDS[nodes[0].kind].struct, max(node.window_rows for node in nodes)
-        text += f"""static void by_{function}(net_state *net, uint32_t y, const {struct} *layer,
-    const conv_place *place)
+        into, out = _COLUMN[nodes[0].kind]
+        text += f"""static void by_{function}(net_state *net, uint32_t y, const span *part,
+    const {struct} *layer, const conv_place *place)
 {{
     const int8_t *rows[{most}];
-    int8_t *const out = open_rows(net, y, place, rows);
-    {function}(layer, rows, out);
-    finish_row(net, place->out, place->layer, out);
+    {struct} columns = *layer;
+    const uint32_t first = cut(part, &columns.out_w);
+    open_rows(net, y, place, first * {into}, rows);
+    int8_t *const out = lg_map_row(place->out, arena(net), y);
+    {function}(&columns, rows, out + first * {out});
+    if (part->end == part->of) {{
+        finish_row(net, place->out, place->layer, out);
+    }}
 }}
 
 """
     return text
 
 
+# Bytes from one column of the output to the next, in the input and in the output.
+_COLUMN = {
+    "conv": ("layer->pool_w * layer->x_step", "layer->out_c"),
+    "table_conv": ("layer->pool_w * layer->x_step", "layer->out_c"),
+    "depthwise": ("layer->x_step", "layer->in_c * layer->multiplier"),
+}
 _PLACE = """/* Where a convolution finds its rows, and which layer it makes. */
 typedef struct {
     const lg_map *in, *out;
@@ -352,11 +379,22 @@ typedef struct {
     uint16_t layer;
 } conv_place;
 
-static int8_t *open_rows(net_state *net, uint32_t y, const conv_place *place, const int8_t **rows)
+/* The first column of a part of a row; *columns becomes how many it has. */
+static uint32_t cut(const span *part, uint16_t *columns)
+{
+    const uint32_t first = *columns * part->begin / part->of;
+    *columns = (uint16_t)(*columns * part->end / part->of - first);
+    return first;
+}
+
+/* The rows of the windows of row y, `skip` bytes of each left out. */
+static void open_rows(net_state *net, uint32_t y, const conv_place *place, uint32_t skip, const int8_t **rows)
 {
     const int32_t first = (int32_t)(y * place->step) - (int32_t)place->before;
     lg_map_window(place->in, arena(net), first, place->count, place->left, place->padding, rows);
-    return lg_map_row(place->out, arena(net), y);
+    for (uint32_t i = 0; i < place->count; i++) {
+        rows[i] += skip;
+    }
 }
 
 """
@@ -386,34 +424,71 @@ def _codes(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str
     )
 
 
-def _gather(plan: Plan, node: Node, kernel: Kernel, begin: str, place: str, finish: str) -> str:
+def _gather(plan: Plan, node: Node, kernel: Kernel, begin: str, finish: str) -> str:
     """Sums over the rows of the input, the output after the last one."""
-    at = plan.sums[plan.network.nodes.index(node)] // 4
     source = plan.network.maps[node.inputs[0]]
     return (
-        f"    int32_t *const sums = &net->arena[{at}];\n"
+        f"    int32_t *const sums = {_sums(plan, node)};\n"
         f"    if (y == 0u) {{\n        {begin}(&{node.name}, sums);\n    }}\n"
-        f"    {kernel.function}(&{node.name}, {_row(plan, source.key)}, {place}, sums);\n"
+        f"    {kernel.function}(&{node.name}, {_row(plan, source.key)}, {source.width}u, sums);\n"
         f"    if (y == {source.height - 1}u) {{\n    {_out(plan, node, '0u')}"
         f"        {finish};\n{_finish(plan, node, '        ')}    }}\n"
     )
 
 
+def _sums(plan: Plan, node: Node) -> str:
+    return f"&net->arena[{plan.sums[plan.network.nodes.index(node)] // 4}]"
+
+
 def _dense(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
-    place, finish = f"y * {source.pixels}u, {source.pixels}u", f"lg_dense_finish(&{node.name}, sums, out)"
-    place += f", {node.name}_weights" if node.op.is_wide else ""
-    return _gather(plan, node, kernel, "lg_dense_begin", place, finish)
+    outputs = out.pixels + (out.pixels % 2 if kernel.variant == "dsp" else 0)
+    size = kernel.constants["weights"].nbytes // outputs
+    wide = ", some.weights" if node.op.is_wide else ""
+    return (
+        "    uint32_t first;\n"
+        f"    const lg_dense some = some_outputs(&{node.name}, part, {size}u, &first);\n"
+        f"    int32_t *const sums = {_sums(plan, node)} + first;\n"
+        "    if (y == 0u) {\n        lg_dense_begin(&some, sums);\n    }\n"
+        f"    {kernel.function}(&some, {_row(plan, source.key)},\n"
+        f"        y * {source.pixels}u, {source.pixels}u{wide}, sums);\n"
+        f"    if (y == {source.height - 1}u) {{\n    {_out(plan, node, '0u')}"
+        "        lg_dense_finish(&some, sums, out + first);\n"
+        f"        if (part->end == part->of) {{\n{_finish(plan, node, '            ')}        }}\n    }}\n"
+    )
+
+
+def dense_layers(plan: Plan) -> str:
+    """The function that cuts a dense layer, if there is one."""
+    return _SOME_OUTPUTS if any(node.kind == "dense" for node in plan.network.nodes) else ""
+
+
+_SOME_OUTPUTS = """\
+/* The outputs of a part of a dense layer, from `first` on; four by four. `size`: bytes of weights of each. */
+static lg_dense some_outputs(const lg_dense *layer, const span *part, uint32_t size, uint32_t *first)
+{
+    const uint32_t fours = (layer->out_n + 3u) / 4u;
+    const uint32_t begin = fours * part->begin / part->of * 4u;
+    lg_dense some = *layer;
+    some.out_n = (part->end == part->of ? layer->out_n : fours * part->end / part->of * 4u) - begin;
+    some.weights = (const int8_t *)layer->weights + begin * size;
+    some.bias += begin;
+    some.scales += layer->per_channel != 0u ? begin : 0u;
+    *first = begin;
+    return some;
+}
+
+"""
 
 
 def _mean(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
     finish = f"lg_mean_finish(&{node.name}, sums, out)"
-    return _gather(plan, node, kernel, "lg_mean_begin", f"{source.width}u", finish)
+    return _gather(plan, node, kernel, "lg_mean_begin", finish)
 
 
 def _average(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
     function = "lg_average_up_finish" if node.op.rounds_up else "lg_average_finish"
     finish = f"{function}(&{node.name}, sums, {node.low}, {node.high}, out)"
-    return _gather(plan, node, kernel, "lg_mean_begin", f"{source.width}u", finish)
+    return _gather(plan, node, kernel, "lg_mean_begin", finish)
 
 
 def _add(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
@@ -427,7 +502,7 @@ def _add(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
 
 def _add_constant(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
     assert node.op.constant is not None
-    call = f"{kernel.function}(&{node.name}, in + x, {node.name}_b"
+    call = f"{kernel.function}(&{node.name}, in + x, {constant(node, 'b')}"
     if node.op.constant.size > source.channels:
         loop = f"    {call} + y * {source.pixels}u, {source.pixels}u, out);\n".replace("in + x", "in")
     else:
@@ -462,13 +537,13 @@ def _pairs(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str
         if operand.constant is None:
             rows.append(_row(plan, next(keys), "y" if height > 1 else "0u"))
         else:
-            rows.append(f"{node.name}_b" + (f" + y * {width * channels}u" if height > 1 else ""))
+            rows.append(constant(node, "b") + (f" + y * {width * channels}u" if height > 1 else ""))
     call = f"{kernel.function}(&{node.name}, {rows[0]},\n        {rows[1]}, out);"
     return f"{_out(plan, node)}    {call}\n{_finish(plan, node)}"
 
 
 def _lookup(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
-    call = f"{kernel.function}({node.name}_table, {_row(plan, source.key)}, {source.pixels}u, out);"
+    call = f"{kernel.function}({constant(node, 'table')}, {_row(plan, source.key)}, {source.pixels}u, out);"
     return f"{_out(plan, node)}    {call}\n{_finish(plan, node)}"
 
 
@@ -517,7 +592,7 @@ def _select(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> st
         row = "y" if rows.step == 1 else f"y * {rows.step}u"
         row += f" + {rows.start}u" if rows.start else ""
     else:
-        row = f"{node.name}_rows[y]"
+        row = f"{constant(node, 'rows')}[y]"
     call = f"{kernel.function}(&{node.name}, {_row(plan, source.key, row)}, out);"
     return f"{_out(plan, node)}    {call}\n{_finish(plan, node)}"
 
@@ -525,7 +600,7 @@ def _select(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> st
 def _bilinear(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
     first, last = (_row(plan, source.key, f"row.{end}") for end in ("first", "last"))
     return (
-        f"    const lg_between row = {node.name}_rows[y];\n"
+        f"    const lg_between row = {constant(node, 'rows')}[y];\n"
         + _out(plan, node)
         + f"    {kernel.function}(&{node.name}, {first},\n        {last}, row.fraction, out);\n"
         + _finish(plan, node)
@@ -534,14 +609,14 @@ def _bilinear(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> 
 
 def _softmax(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
     if source.width == 1:
-        call = f"    softmax({node.name}_table, {_row(plan, source.key)}, {source.pixels}u, out);\n"
+        call = f"    softmax({constant(node, 'table')}, {_row(plan, source.key)}, {source.pixels}u, out);\n"
         return f"{_out(plan, node)}{call}{_finish(plan, node)}"
     channels = source.channels
     return (
         f"    const int8_t *const in = {_row(plan, source.key)};\n"
         + _out(plan, node)
         + f"    for (uint32_t x = 0; x < {source.pixels}u; x += {channels}u) {{\n"
-        + f"        softmax({node.name}_table, in + x, {channels}u, out + x);\n    }}\n"
+        + f"        softmax({constant(node, 'table')}, in + x, {channels}u, out + x);\n    }}\n"
         + _finish(plan, node)
     )
 
@@ -572,9 +647,8 @@ def _transpose(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) ->
 
 
 def _reduce(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
-    at = plan.sums[plan.network.nodes.index(node)] // 4
     return (
-        f"    int32_t *const sums = &net->arena[{at}];\n"
+        f"    int32_t *const sums = {_sums(plan, node)};\n"
         f"    if (y == 0u) {{\n        lg_reduce_begin(&{node.name}, sums);\n    }}\n"
         f"    {kernel.function}(&{node.name}, {_row(plan, source.key)}, y, sums);\n"
         f"    for (uint32_t row = 0; y == {source.height - 1}u && row < {out.height}u; row++) {{\n"
@@ -586,11 +660,11 @@ def _reduce(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> st
 
 _ELEMENTWISE = "lg_elementwise.h"
 _KINDS = {
-    "conv": _Kind(_conv, "lg_conv.h", "lg_conv", _conv_fields),
-    "table_conv": _Kind(_conv, "lg_table_conv.h", "lg_table_conv", _table_conv_fields),
+    "conv": _Kind(_conv, "lg_conv.h", "lg_conv", _conv_fields, cut=True),
+    "table_conv": _Kind(_conv, "lg_table_conv.h", "lg_table_conv", _table_conv_fields, cut=True),
     "codes": _Kind(_codes, "lg_table_conv.h"),
-    "depthwise": _Kind(_conv, "lg_depthwise.h", "lg_depthwise", _depthwise_fields),
-    "dense": _Kind(_dense, "lg_dense.h", "lg_dense", _dense_fields),
+    "depthwise": _Kind(_conv, "lg_depthwise.h", "lg_depthwise", _depthwise_fields, cut=True),
+    "dense": _Kind(_dense, "lg_dense.h", "lg_dense", _dense_fields, cut=True),
     "max_pool": _Kind(_pool, "lg_pool.h", "lg_pool", _pool_fields),
     "avg_pool": _Kind(_pool, "lg_pool.h", "lg_pool", _pool_fields),
     "mean": _Kind(_mean, "lg_mean.h", "lg_mean", _mean_fields),

@@ -11,7 +11,7 @@ What an interpreter needs cannot be known without its sources: the arena is a gu
 import numpy as np
 
 from export.c import emit, front
-from export.c.text import comment, filled, quoted, wrapped
+from export.c.text import NAME, WIDTH, aligned, comment, filled, named, wrapped
 from export.plan import memory
 from export.plan.input import Input
 from export.tflite.file import TfliteFile
@@ -63,7 +63,7 @@ OVERHEAD_BYTES = 16 * 1024
 # Below this even an empty network's interpreter does not fit.
 MIN_ARENA_BYTES = 4096
 ARENA_UNIT = 1024
-# Of net_state on a 32-bit core: four pointers, two counters, a flag.
+# Of net_state on a 32-bit core: four pointers, a mark, a counter, a flag.
 FIELD_BYTES = 24
 
 
@@ -123,6 +123,7 @@ def files(
     command: str,
     stamp: str,
     arena: int,
+    name: str = NAME,
 ) -> dict[str, bytes]:
     """Path in the project -> content; what other projects have too (lib/, boards/, vectors) is not among it.
 
@@ -132,87 +133,68 @@ def files(
       command: what made the files, for their heads.
       stamp: one word that a runner can read from the image.
       arena: bytes for the interpreter, see :func:`arena_bytes`.
+      name: what the network is called (see :func:`export.c.text.check_name`).
     """
     if arena < MIN_ARENA_BYTES:
-        raise LogGradError(f"--arena-bytes={arena}: an interpreter needs at least {MIN_ARENA_BYTES}")
+        raise LogGradError(f"--arena_bytes={arena}: an interpreter needs at least {MIN_ARENA_BYTES}")
     arena = memory.rounded(arena, 4)
     state = state_bytes(source, arena)
     codes = operators(model, graph)
-    output = graph.tensors[graph.output]
     head = (
         f"/* Generated, do not edit.\n"
         f" *   model    sha256 {graph.sha256}\n"
-        f" *   command  {comment(command)}\n"
+        f" *   command  {comment(command, 2 * WIDTH)}\n"
         f" *   input    {source.text}\n"
         f" *   network  {len(graph.ops)} operators on TensorFlow Lite Micro, arena of {arena} B */\n"
     )
-    names = "".join(f"    {quoted(name)},\n" for name in classes)
     values: dict[str, object] = {
         "HEAD": head,
-        "MODEL_SHA256": graph.sha256,
-        "STAMP": stamp,
-        "ROWS": source.rows,
-        "ROW_CODES": source.row_codes,
-        "BINNING": source.binning,
-        "CODE_TYPE": source.code_type,
-        "OUTPUTS": output.size,
-        "OUTPUT_SCALE": f"{output.scale:.9g}",
-        "OUTPUT_ZERO_POINT": output.zero_point,
-        "CLASSES": len(classes),
         "ARENA_BYTES": arena,
         "STATE_BYTES": state,
         "PROGRAM_BYTES": memory.program_bytes(state, source),
         "INPUT_ROWS": source.height,
         "INPUT_ROW_BYTES": source.width * source.channels,
-        "FRONT_HEADERS": front.headers(source),
-        "FRONT_MEMBERS": front.members(source),
-        "FRONT_TAIL": front.tail(source),
-        "FRONT_DEFINITIONS": front.definitions(source),
-        "FRONT_INITIALISE": front.initialise(source),
-        "FRONT_RESTART": front.restart(source),
-        "FRONT_PUSH": front.push(source),
+        "FRONT_FLUSH": front.flush(source),
         "TABLE": _table(source),
-        "CLASS_NAMES": f"\nconst char *const net_class_names[] = {{\n{names}}};\n" if classes else "",
-        "CLASS": emit.decision(output.size, output.zero_point),
         "OPERATORS": len(codes),
         "ADDED": " &&\n           ".join(f"operators.{METHODS[code]}() == kTfLiteOk" for code in codes),
+        **emit.interface(graph, source, classes, stamp),
     }
     made = {
-        "src/main.c": (emit.PROGRAM / "main.c").read_text(),
-        "src/net.h": filled(_template("tflm_net.h.in"), values),
-        "src/net.c": filled(_template("tflm_net.c.in"), values),
-        "src/net_interpreter.h": _template("tflm_interpreter.h"),
-        "src/net_interpreter.cc": filled(_template("tflm_interpreter.cc.in"), values),
-        "src/net_model.h": _model_header(head),
-        "src/net_model.c": _model(head, model),
-        "CMakeLists.txt": _template("tflm_CMakeLists.txt"),
+        f"src/{name}.h": aligned(emit.fill("tflm_net.h.in", values, name)),
+        f"src/{name}.c": emit.fill("tflm_net.c.in", values, name),
+        f"src/{name}_interpreter.h": emit.fill("tflm_interpreter.h", {}, name),
+        f"src/{name}_interpreter.cc": emit.fill("tflm_interpreter.cc.in", values, name),
+        f"src/{name}_model.h": head + named(_MODEL_HEADER, name),
+        f"src/{name}_model.c": head + named(_model(model), name, prose=True),
+        "program/main.c": emit.program(name),
+        "CMakeLists.txt": filled(_template("tflm_CMakeLists.txt"), {"NAME": name}),
         "cmake/tflm.cmake": _template("tflm.cmake"),
     }
-    return {name: text.encode() for name, text in made.items()}
+    return {path: text.encode() for path, text in made.items()}
 
 
-def _model_header(head: str) -> str:
-    return f"""{head}#ifndef NET_MODEL_H
+_MODEL_HEADER = """#ifndef NET_MODEL_H
 #define NET_MODEL_H
 
 #ifdef __cplusplus
-extern "C" {{
+extern "C" {
 #endif
 
 /* model.tflite, byte for byte. */
 extern const unsigned char net_model[];
 
 #ifdef __cplusplus
-}}
+}
 #endif
 
 #endif
 """
 
 
-def _model(head: str, model: bytes) -> str:
+def _model(model: bytes) -> str:
     return (
-        f'{head}#include "net_model.h"\n\n'
+        f'#include "net_model.h"\n\n'
         f"const unsigned char net_model[{len(model)}] __attribute__((aligned(16))) = {{\n"
         f"{wrapped(map(str, model))}}};\n"
     )

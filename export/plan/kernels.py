@@ -125,12 +125,7 @@ def choose(node: Node, maps: dict[int, Map], core: str, levels: int) -> Kernel:
     """
     node = _settled(node, maps)
     variant = VARIANTS.get(core, "portable")
-    if (
-        node.kind not in _VARIED
-        or not _is_fast(node, maps)
-        or node.op.is_wide
-        or not _takes(variant, node)
-    ):
+    if node.kind not in _VARIED or not _is_fast(node, maps) or node.op.is_wide or not _takes(variant, node):
         variant = "portable"
     op = node.op
     constants: dict[str, np.ndarray] = {}

@@ -17,7 +17,7 @@ from export import boards
 from export.plan import kernels, memory
 from export.plan import plan as planning
 from export.plan.input import Input, stamp
-from export.plan.nodes import build
+from export.plan.nodes import WINDOWS, build
 from export.plan.plan import Plan
 from export.predict import costs
 from export.tflite.quant_graph import QuantGraph
@@ -60,18 +60,21 @@ class Footprint:
       program: static RAM of the program, the state included.
       ram: all RAM, the stack included.
       flash: code and constants.
+      stack: what a call of the network needs at most, an observer apart; a part of the board's stack.
     """
 
     state: int
     program: int
     ram: int | None
     flash: int | None
+    stack: int | None = None
 
     @property
     def text(self) -> str:
         if self.ram is None or self.flash is None:
             return f"state {self.state:,} B"
-        return f"RAM {self.ram:,} B (state {self.state:,} B), flash {self.flash:,} B"
+        stack = "" if self.stack is None else f", stack of a call {self.stack:,} B"
+        return f"RAM {self.ram:,} B (state {self.state:,} B), flash {self.flash:,} B{stack}"
 
     def check(self, board: dict[str, Any]) -> None:
         """Raise LogGradError if the board has less."""
@@ -119,7 +122,24 @@ def predict(made: Plan, source: Input, board: dict[str, Any]) -> Footprint:
         return Footprint(state, program, None, None)
     statics = board["statics"][board["channel"]]
     ram = memory.rounded(program + statics, 8) + memory.rounded(made.ram_constants, 8) + board["stack"]
-    return Footprint(state, program, ram, flash_bytes(made, source, board))
+    return Footprint(
+        state, program, ram, flash_bytes(made, source, board), stack_bytes(made, source, board["core"])
+    )
+
+
+# Rows of a window in the probes, each a pointer on the stack; what the generated functions differ by.
+_PROBED_ROWS, _STACK_MARGIN = 3, 64
+
+
+def stack_bytes(made: Plan, source: Input, core: str) -> int:
+    """What a call of the network needs of the stack, built by GCC 12.2 as our projects are."""
+    known = _sizes()["cores"][kernels.measured_core(core)]["stacks"]
+    names = [
+        costs.cost_name(n.kind, k.function) for n, k in zip(made.network.nodes, made.kernels, strict=True)
+    ]
+    deepest = max(known[name] for name in [*names, source.cost_name, *filter(None, [source.bin_loop])])
+    rows = max((node.window_rows for node in made.network.nodes if node.kind in WINDOWS), default=0)
+    return memory.rounded(deepest + 4 * max(rows - _PROBED_ROWS, 0) + _STACK_MARGIN, 64)
 
 
 def flash_bytes(made: Plan, source: Input, board: dict[str, Any]) -> int:

@@ -30,6 +30,7 @@ from export.quantization.settings import OURS, Settings
 from loggrad_tf import files
 from loggrad_tf.confusion import Confusion
 from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.data.description import VERSION
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend
 from loggrad_tf.transform.frontend import FrontEnd
@@ -41,7 +42,6 @@ from models.graph import Graph
 from models.recipe import TFMOT, TrainConfig
 from models.training.measure import evaluate
 
-VERSION = 1
 PACKAGES = ("tensorflow", "keras", "numpy", "ai-edge-litert")
 _DEFAULT = Settings()
 
@@ -207,10 +207,14 @@ def _tuned(
 
 
 def write(directory: Path, converted: Converted) -> None:
-    """``model.tflite`` and ``model.json`` in ``directory``, each whole or not at all."""
+    """``model.json`` and ``model.tflite`` in ``directory``, each whole or not at all.
+
+    In this order: a flatbuffer alone would be taken for one whose rows are those of the int8 tensor; a
+    description of a flatbuffer that is not there yet is refused.
+    """
     text = json.dumps(converted.description, indent=1) + "\n"
-    files.write_whole(directory / "model.tflite", converted.flatbuffer)
     files.write_whole(directory / "model.json", text.encode())
+    files.write_whole(directory / "model.tflite", converted.flatbuffer)
 
 
 def _versions(trainer: str) -> dict[str, str]:

@@ -2,7 +2,7 @@
 /* The program on the board: RAW rows in over the host channel, scores out.
  *
  * One text for every network and every board: the network is net.h, the board lg_board.h. export.firmware copies it
- * into a project as src/main.c. The host's side is firmware/channel.py, with the same names for what both agree on.
+ * into a project, under the network's name. The host's side is firmware/channel.py, with the same names for what both agree on.
  *
  * Every line, both ways, is <text>*<CRC-32 of the text, 8 hex digits> and a newline. The host sends a command and
  * waits for the answer that begins with the same letter; L lines may come before it. An empty line is nothing. Every
@@ -23,8 +23,8 @@
  * Status is lg_status: 0 the frame is complete, 1 more rows are needed, negative an error; the frame stays as it was.
  * -64: it is not this row's turn; -101 and below: -100 and the camera's error (lg_board.h). Ticks count the rows and
  * the network, not the conversation. The digest is the CRC-32 of all pieces of all layers in the order in which they
- * are made, which is the same for every frame. A line has no greatest length: codes past the end of a row are counted
- * and dropped, and the row is refused. */
+ * are made, which is the same for every frame. A line has no greatest length: codes past the end of a row are dropped,
+ * digits are counted as far as MOST_DIGITS, and the row is refused. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,8 +43,9 @@ enum { UNREADABLE = 'E' };
 enum { REPORT_SCORES, REPORT_DIGEST, REPORT_LAYERS };
 enum { OUT_OF_TURN = -64, CAMERA = -100 }; /* a status */
 enum { CODE_DIGITS = 2 * sizeof(net_code), ROW_DIGITS = 4, CRC_DIGITS = 8 };
-enum { LETTER, NUMBER, CODES, CHECKSUM }; /* the fields of a line */
-enum { CLOSED = -1 };                     /* in place of a byte: the host has closed its side */
+enum { MOST_DIGITS = CODE_DIGITS * (NET_ROW_CODES + CRC_DIGITS) }; /* more than any field has */
+enum { LETTER, NUMBER, CODES, CHECKSUM };                          /* the fields of a line */
+enum { CLOSED = -1 }; /* in place of a byte: the host has closed its side */
 
 static struct __attribute__((aligned(8))) {
     uint32_t ticks;
@@ -215,11 +216,11 @@ static int SMALL receive(void)
             app.field = (uint8_t)field;
             app.digits = digits;
             digits = 0u;
-            field = c == '*' ? CHECKSUM : field + 1;
+            field = c == '*' || field >= CODES ? CHECKSUM : field + 1;
         } else if (first == 0) {
             bad |= digit < 0 || field == LETTER;
             word = (word << 4) | (uint32_t)(digit & 15);
-            digits++;
+            digits += digits < MOST_DIGITS ? 1u : 0u;
             if (field == NUMBER) {
                 app.number = word;
             } else if (field == CODES && digits % CODE_DIGITS == 0u && digits <= CODE_DIGITS * NET_ROW_CODES) {
@@ -246,7 +247,7 @@ static lg_status get_ready(void)
 static void get_ready_for_frame(void)
 {
 #ifdef NET_STATEFUL
-    net_observe(&app.net, app.report == REPORT_SCORES ? NULL : observe);
+    (void)net_observe(&app.net, app.report == REPORT_SCORES ? NULL : observe);
 #else
     (void)get_ready();
 #endif
@@ -254,7 +255,7 @@ static void get_ready_for_frame(void)
 
 static void begin_frame(void)
 {
-    net_begin(&app.net);
+    (void)net_begin(&app.net);
     app.ticks = 0u;
     app.digest = 0u;
     app.rows = 0u;
@@ -299,7 +300,7 @@ static void put_scores(int status)
     status = status < 0 ? status : (int)net_scores(&app.net, &scores);
     put_number(status);
     if (status == LG_OK) {
-        put_number((int32_t)net_class(&app.net));
+        put_number(net_class(&app.net));
         put_word(' ', app.ticks);
         put_bytes(' ', scores, NET_OUTPUTS);
         put_word(' ', app.digest);
@@ -337,7 +338,7 @@ static void SMALL answer(char letter)
     switch (letter) {
     case WHO:
 #ifdef NET_STATEFUL
-        net_reset(&app.net);
+        (void)net_reset(&app.net);
 #endif
         put_who();
         break;

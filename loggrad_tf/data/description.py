@@ -14,6 +14,7 @@ from loggrad_tf.json_base import JsonBase
 from loggrad_tf.transform.frontend import FrontEnd
 
 NAME = "model.json"
+VERSION = 1
 _LONGEST_REASON = 200
 
 
@@ -26,12 +27,27 @@ class Description(JsonBase):
       front_end: what fills the input tensor.
       class_names: in label order; may be empty.
       data: where test images come from, if that is known.
+      version: of the file's form; :data:`VERSION`.
+      input_shape, input_scale, input_zero_point: of the input tensor, where they are given: what front end
+        and flatbuffer say.
     """
 
     model_sha256: str
     front_end: FrontEnd
     class_names: tuple[str, ...]
     data: Request | None = None
+    version: int = VERSION
+    input_shape: tuple[int, ...] | None = None
+    input_scale: float | None = None
+    input_zero_point: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.version != VERSION:
+            raise LogGradError(f"version is {self.version}, this program reads {VERSION}")
+        end = self.front_end
+        for name, own in (("input_scale", end.input_scale), ("input_zero_point", end.input_zero_point)):
+            if (given := getattr(self, name)) not in (None, own):
+                raise LogGradError(f"{name} is {given}, {end.format} has {own}")
 
 
 def read(model: Path, sha256: str) -> Description | None:

@@ -12,7 +12,7 @@ from export.predict import probes
 from tests.support import REPOSITORY
 from tests.support.firmware_cases import FIRMWARE
 
-FOLDERS = ("lib", "boards", "program")
+FOLDERS = ("lib", "boards", "program", "example")
 SOURCES = sorted(p for f in FOLDERS for p in (FIRMWARE / f).rglob("*") if p.suffix in (".c", ".h"))
 # What projects hold copies of, or are written from. The README of a project is text, not code.
 COPIED = sorted(
@@ -24,7 +24,7 @@ COPIED = sorted(
 SPDX = "SPDX-License-Identifier: Apache-2.0"
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.MULTILINE)
 # Written by export, for each network.
-GENERATED = {"net.h"}
+GENERATED = {"net.h", "frame.h"}
 Graph = Mapping[Path, Iterable[Path]]
 
 
@@ -134,4 +134,5 @@ def test_generated_code_names_it_once_and_weights_do_not() -> None:
     texts = emit.emit(plan(graph, "cortex-m4", source.levels), source, (), "", "stamp")
     assert "static void softmax(" in texts["net.c"]
     counts = {name: text.count(SPDX) for name, text in texts.items()}
-    assert counts == {"main.c": 1, "net.h": 1, "net.c": 1, "net_weights.h": 0, "net_weights.c": 0}
+    assert emit.program().count(SPDX) == 1
+    assert counts == {"net.h": 1, "net.c": 1, "net_weights.h": 0, "net_weights.c": 0}

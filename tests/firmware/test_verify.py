@@ -289,14 +289,14 @@ def test_a_moved_project_builds_again(made: project.Project, tmp_path: Path) -> 
 
 def change(made: project.Project, old: str, new: str) -> None:
     """Change the program of a project."""
-    source = made.path / "src" / "main.c"
+    source = made.path / "program" / "main.c"
     text = source.read_text()
     assert old in text
     source.write_text(text.replace(old, new))
 
 
 def test_a_wrong_class_of_right_scores_is_a_mismatch(made: project.Project) -> None:
-    change(made, "net_class(&app.net)", "(1u - net_class(&app.net))")
+    change(made, "net_class(&app.net)", "(1 - net_class(&app.net))")
     verdict = verify.verify(made)
     assert verdict.mismatches == verdict.vectors
     assert "though the scores are equal" in str(verdict.first_mismatch)

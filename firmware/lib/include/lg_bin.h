@@ -15,6 +15,10 @@
 #include "lg_raw.h"
 #include "lg_status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Elements of uint16_t for the sums of a row of `pixels`: 16 bits each, and 8 more for the _wide loops. */
 #define LG_BIN_SUMS(pixels) ((uint32_t)(pixels))
 #define LG_BIN_SUMS_WIDE(pixels) ((uint32_t)(pixels) + ((uint32_t)(pixels) + 1u) / 2u)
@@ -32,5 +36,9 @@ lg_bin_loop lg_bin_4_8, lg_bin_4_16, lg_bin_4_16_wide;
  * LG_ERROR_LINE_WIDE, LG_ERROR_ALIGNMENT: nothing was done. */
 lg_status lg_bin_push(const lg_raw_format *raw, lg_bin_loop *loop, const void *codes, uint32_t count, uint32_t row,
                       uint16_t *sums);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

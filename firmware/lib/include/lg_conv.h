@@ -32,6 +32,10 @@
 
 #include "lg_requant.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Bytes that must be readable past the last byte a row's windows cover. */
 #define LG_ROW_SLACK 3u
 
@@ -61,5 +65,9 @@ typedef struct {
 void lg_conv_row(const lg_conv *layer, const int8_t *const *rows, int8_t *out);
 void lg_conv_row_dsp(const lg_conv *layer, const int8_t *const *rows, int8_t *out);
 void lg_conv_row_mve(const lg_conv *layer, const int8_t *const *rows, int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

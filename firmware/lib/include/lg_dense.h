@@ -7,6 +7,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct {
     int32_t multiplier; /* rounded down */
     uint32_t fraction;  /* the next 22 bits of the mantissa */
@@ -34,5 +38,9 @@ void lg_dense_accumulate(const lg_dense *layer, const int8_t *in, uint32_t first
 void lg_dense_accumulate_dsp(const lg_dense *layer, const int8_t *in, uint32_t first, uint32_t n, int32_t *acc);
 void lg_dense_accumulate_mve(const lg_dense *layer, const int8_t *in, uint32_t first, uint32_t n, int32_t *acc);
 void lg_dense_finish(const lg_dense *layer, const int32_t *acc, int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

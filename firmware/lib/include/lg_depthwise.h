@@ -13,6 +13,10 @@
 
 #include "lg_requant.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Pairs of taps that lg_depthwise_row_dsp takes: kernel_h / 2 * kernel_w, and (kernel_w + 1) / 2 in an odd last row. */
 enum { LG_DEPTHWISE_PAIRS = 48 };
 
@@ -39,5 +43,9 @@ void lg_depthwise_row(const lg_depthwise *layer, const int8_t *const *rows, int8
  *   lg_depthwise_row_mve  M55           int8 of sixteen channels a group, each -127..127 */
 void lg_depthwise_row_dsp(const lg_depthwise *layer, const int8_t *const *rows, int8_t *out);
 void lg_depthwise_row_mve(const lg_depthwise *layer, const int8_t *const *rows, int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -6,6 +6,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* ADD of two tensors of one shape. With twice_max = 2 * max(s_a, s_b):
  *   a_multiplier, a_shift from s_a / twice_max, b_ likewise, out_ from twice_max / (2^20 * s_out). */
 typedef struct {
@@ -41,5 +45,9 @@ void lg_lookup_row(const int8_t *table, const int8_t *in, uint32_t n, int8_t *ou
  * and padding of channels, columns and rows. in and out do not overlap. */
 void lg_copy_pixels(const int8_t *in, uint32_t pixels, uint32_t channels, uint32_t in_step, uint32_t out_step,
                     int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -11,6 +11,10 @@
 #include "lg_raw.h"
 #include "lg_status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Bytes of memory for a store of this width: two lines of codes. */
 #define LG_LINE_STORE_BYTES(width, code_bytes) (2u * (uint32_t)(width) * (uint32_t)(code_bytes))
 
@@ -53,5 +57,9 @@ lg_status lg_line_store_push(lg_line_store *store, const void *line, uint32_t wi
 /* After the last push: make output line height - 1 and be ready for the next frame. LG_ERROR_NULL,
  * LG_ERROR_TOO_FEW_LINES: nothing was done. */
 lg_status lg_line_store_flush(lg_line_store *store, void *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -11,6 +11,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct {
     uint32_t place;       /* of ring row 0 in the arena */
     uint16_t rows;        /* held, 1..height */
@@ -40,5 +44,9 @@ uint32_t lg_map_inside(const lg_map *map, int8_t *arena, int32_t first, uint32_t
 
 /* Write n bytes to bytes `position`, ... of the whole map (rows = height), counted without padding. */
 void lg_map_append(const lg_map *map, int8_t *arena, uint32_t position, const int8_t *in, uint32_t n);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

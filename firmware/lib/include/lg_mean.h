@@ -6,6 +6,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct {
     uint32_t pixels; /* N = H * W, 1..2^23 */
     uint16_t channels;
@@ -23,5 +27,9 @@ void lg_mean_finish(const lg_mean *layer, const int32_t *acc, int8_t *out);
 /* The end of an AVERAGE_POOL_2D whose window is the whole map: the integer sum divided by N, half away from zero. Of
  * the layer only pixels and channels count. */
 void lg_average_finish(const lg_mean *layer, const int32_t *acc, int8_t act_min, int8_t act_max, int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

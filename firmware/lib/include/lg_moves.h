@@ -7,6 +7,10 @@
 
 #include "lg_map.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Some columns and channels of a row: out[x][c] = in[columns[x]][first + c * step]. */
 typedef struct {
     uint16_t pixels, channels; /* of a row of the output */
@@ -45,5 +49,9 @@ typedef struct {
 
 /* map: the output, rows = height. */
 void lg_transpose_row(const lg_transpose *layer, const lg_map *map, int8_t *arena, uint32_t y, const int8_t *in);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

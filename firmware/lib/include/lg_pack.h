@@ -19,6 +19,10 @@
 
 #include "lg_status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum { LG_PACK_S8 = 0, LG_PACK_2BIT = 1, LG_PACK_BASE3 = 2, LG_PACK_BASE5 = 3, LG_PACK_4BIT = 4 } lg_packing;
 
 /* Bytes of a packed line of `width` pixels; 0 for an unknown packing. */
@@ -35,5 +39,9 @@ lg_status lg_pack_levels(lg_packing packing, const int8_t *levels, uint32_t widt
  *   S8 0x80: -128.  2BIT digit 2: -2.  4BIT digit 8: -8.
  *   BASE3 243..255, BASE5 125..255: the lowest 5 (3) digits, levels within the limit, the overflow is lost. */
 lg_status lg_unpack_levels(lg_packing packing, const uint8_t *packed, uint32_t width, int8_t *levels);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

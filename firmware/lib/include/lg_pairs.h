@@ -16,6 +16,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct {
     uint16_t pixels, channels;                          /* of a row of the output */
     uint16_t a_pixel, a_channel, b_pixel, b_channel;    /* bytes from one to the next, or 0 */
@@ -32,5 +36,9 @@ void lg_product_pairs(const lg_pairs *layer, const int8_t *a, const int8_t *b, i
 void lg_maximum_pairs(const lg_pairs *layer, const int8_t *a, const int8_t *b, int8_t *out);
 void lg_minimum_pairs(const lg_pairs *layer, const int8_t *a, const int8_t *b, int8_t *out);
 void lg_prelu_pairs(const lg_pairs *layer, const int8_t *a, const int8_t *b, int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -6,6 +6,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct {
     uint16_t in_w, channels;
     uint16_t out_w;
@@ -17,5 +21,9 @@ typedef struct {
  * The mean is the integer sum divided by the number of pixels, half away from zero; at most 2^23 pixels. */
 void lg_max_pool_row(const lg_pool *layer, const int8_t *const *rows, uint32_t row_count, int8_t *out);
 void lg_average_pool_row(const lg_pool *layer, const int8_t *const *rows, uint32_t row_count, int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -21,6 +21,10 @@
 #include "lg_raw.h"
 #include "lg_status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define LG_MAX_THRESHOLDS 3u
 
 /* Has the core a 32 x 32 -> 64 bit multiplication? Armv6-M and Armv8-M baseline have none. */
@@ -83,5 +87,9 @@ lg_status lg_quantizer_push(lg_quantizer *state, const void *line, uint32_t widt
 
 /* After the last push: write level line height - 1 and make ready for the next frame. */
 lg_status lg_quantizer_flush(lg_quantizer *state, void *levels);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -11,6 +11,10 @@
 
 #include "lg_status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct {
     uint16_t width;     /* pixels a line, 1..65535 */
     uint16_t height;    /* lines a frame, 1..65535 */
@@ -48,5 +52,9 @@ static inline uint32_t lg_linear(uint32_t code, uint32_t black, uint32_t span)
     const uint32_t p = code > black ? code - black : 0u;
     return p < span ? p : span;
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

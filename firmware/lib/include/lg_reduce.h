@@ -7,6 +7,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct {
     uint16_t pixels, channels; /* of a row of the input */
     uint32_t y_step, x_step, c_step;
@@ -21,5 +25,9 @@ typedef struct {
 void lg_reduce_begin(const lg_reduce *layer, int32_t *sums);
 void lg_reduce_accumulate(const lg_reduce *layer, const int8_t *in, uint32_t y, int32_t *sums);
 void lg_reduce_finish(const lg_reduce *layer, const int32_t *sums, uint32_t n, int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -7,6 +7,10 @@
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* What one output channel needs beside its weights. Scale: multiplier * 2^(shift - 31), multiplier 0 or
  * 2^30..2^31-1. */
 typedef struct {
@@ -130,5 +134,9 @@ static inline int8_t lg_clamp_s8(int32_t x, int32_t low, int32_t high)
 {
     return (int8_t)(x < low ? low : x > high ? high : x);
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

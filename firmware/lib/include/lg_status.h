@@ -3,9 +3,14 @@
 #ifndef LG_STATUS_H
 #define LG_STATUS_H
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef enum {
     LG_OK = 0,                     /* done; an output line was written where one was asked for */
     LG_NO_LINE = 1,                /* the input line was taken, no output line is ready yet */
+    LG_WORK = 2,                   /* the input line was taken, ..._step has work left before the next one */
     LG_ERROR_NULL = -1,            /* a pointer that must not be NULL is NULL */
     LG_ERROR_WIDTH = -2,           /* configured width is 0 */
     LG_ERROR_HEIGHT = -3,          /* configured height is 0 */
@@ -22,7 +27,13 @@ typedef enum {
     LG_ERROR_TOO_FEW_LINES = -14,  /* flush before the frame's last line was pushed */
     LG_ERROR_TABLE = -15,          /* the table's length is not span + 1 */
     LG_ERROR_ALIGNMENT = -16,      /* the line's address is no multiple of code_bytes */
-    LG_ERROR_MODEL = -17           /* the caller was built for another model */
+    LG_ERROR_MODEL = -17,          /* the caller was built for another model */
+    LG_ERROR_NOT_READY = -18,      /* ..._init was not called, or it refused */
+    LG_ERROR_WORK_LEFT = -19       /* ..._step has work left from the line before */
 } lg_status;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

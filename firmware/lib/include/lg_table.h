@@ -21,6 +21,10 @@
 #include "lg_raw.h"
 #include "lg_status.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* line: raw->width codes, aligned to code_bytes (else LG_ERROR_ALIGNMENT); table: int8_t[table_length],
  * table_length = span + 1; out: int8_t[width]. raw->height is not looked at. Line in, line out, no state. */
 lg_status lg_table_line(const lg_raw_format *raw, const int8_t *table, uint32_t table_length, const void *line,
@@ -44,5 +48,9 @@ void lg_table_gradient_restart(lg_table_gradient *state);
 /* As lg_quantizer_push and lg_quantizer_flush; out: int8_t[width]. */
 lg_status lg_table_gradient_push(lg_table_gradient *state, const void *line, uint32_t width, int8_t *out);
 lg_status lg_table_gradient_flush(lg_table_gradient *state, int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -25,6 +25,10 @@
 
 #include "lg_requant.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct {
     uint16_t out_w, out_c;
     uint16_t columns; /* uint16_t a table entry: out_c rounded up to a multiple of 4; those past out_c are 0 */
@@ -48,5 +52,9 @@ void lg_level_codes(const int8_t *levels, uint32_t width, uint32_t left, uint32_
 void lg_table_conv_row(const lg_table_conv *layer, const int8_t *const *rows, int8_t *out);
 void lg_table_conv_row_dsp(const lg_table_conv *layer, const int8_t *const *rows, int8_t *out);
 void lg_table_conv_row_mve(const lg_table_conv *layer, const int8_t *const *rows, int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

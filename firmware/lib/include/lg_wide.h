@@ -17,6 +17,10 @@
 #include "lg_mean.h"
 #include "lg_pool.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 void lg_wide_conv_row(const lg_conv *layer, const int8_t *const *rows, int8_t *out);
 void lg_wide_depthwise_row(const lg_depthwise *layer, const int8_t *const *rows, int8_t *out);
 
@@ -27,5 +31,9 @@ void lg_wide_dense_accumulate(const lg_dense *layer, const int8_t *in, uint32_t 
 /* AVERAGE_POOL_2D: halves are rounded up, not away from zero. */
 void lg_average_up_pool_row(const lg_pool *layer, const int8_t *const *rows, uint32_t row_count, int8_t *out);
 void lg_average_up_finish(const lg_mean *layer, const int32_t *acc, int8_t act_min, int8_t act_max, int8_t *out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

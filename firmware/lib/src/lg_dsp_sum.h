@@ -63,6 +63,10 @@ LG_INLINE void lg_widen_quad(lg_quad_constants k, uint32_t bytes, uint32_t *u, u
     "bne    2b\n"
 
 /* clang-format on */
+#endif
+
+/* Without optimisation GCC has not the registers that the assembler takes. */
+#if !defined(LG_DSP_EMULATE) && defined(__OPTIMIZE__)
 
 /* Of one window and four channels, two at `w` and two at `w2`. */
 LG_INLINE void lg_sum_1x4(const uint32_t *x, const uint32_t *w, const uint32_t *w2, uint32_t quads, int32_t *sums)

@@ -224,13 +224,13 @@ def test_sizes_hold_on_a_32_bit_core(
     flatbuffer = small(front_end) if front_end else quantized.separable()
     made = generate(tmp_path / "p", flatbuffer, front_end, "mps2-an386", factor=factor)
     includes = [f"-I{made.path / place}" for place in ("src", "lib/include", "boards/common")]
-    for name in ("net.c", "main.c"):
+    for name in ("src/net.c", "program/main.c"):
         command = [
             "arm-none-eabi-gcc",
             *M4,
             *C,
             *includes,
-            str(made.path / "src" / name),
+            str(made.path / name),
             "-c",
             "-o",
             os.devnull,
@@ -279,7 +279,7 @@ def test_what_the_interpreter_cannot_do_is_refused() -> None:
     net = quantized.Net(3)
     with pytest.raises(LogGradError, match="must be int8"):
         sources(net.flatbuffer(net.conv(net.edge_input((6, 6, 1)), 3, 3)))
-    with pytest.raises(LogGradError, match="--arena-bytes=1000"):
+    with pytest.raises(LogGradError, match="--arena_bytes=1000"):
         sources(quantized.serial(), arena=1000)
 
 

@@ -1,6 +1,7 @@
 """A Keras model trained by ``fit`` becomes what a network of the search becomes, and a board computes it."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import subprocess
@@ -19,10 +20,12 @@ from export.quantization import conversion, qat
 from export.quantization.conversion import convert_keras, write
 from export.quantization.settings import Settings
 from firmware import project, verify
-from loggrad_tf import FrontEnd, GradientQuantizer, LogGradError
+from loggrad_tf import FrontEnd, GradientQuantizer, LogGradError, files
 from loggrad_tf.confusion import Confusion
 from loggrad_tf.data import dataset
 from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.transform.frontend import fixed
+from tests.export.test_firmware import SENSOR, small, write_model
 from tests.models.training.test_fit import stripes
 from tests.support import REPOSITORY
 
@@ -218,3 +221,30 @@ def test_wrong_words_are_one_line(words: list[str], reason: str, tmp_path: Path)
     errors = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
     assert len(errors) == 1 and reason in errors[0]
     assert "tensorflow" not in done.stderr
+
+
+@pytest.mark.parametrize("earlier", [False, True])
+def test_half_a_conversion_is_no_model(
+    earlier: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a process that ends between its two files leaves becomes no project, of another input or any."""
+    end = fixed("loggrad_1p5", SENSOR)
+    if earlier:
+        write_model(tmp_path, small(end, 11), end)
+    kept = files.write_whole
+    written: list[Path] = []
+
+    def once(path: Path, data: bytes) -> None:
+        if written:
+            raise KeyboardInterrupt
+        written.append(path)
+        kept(path, data)
+
+    monkeypatch.setattr(files, "write_whole", once)
+    flatbuffer = small(end)
+    sha256 = hashlib.sha256(flatbuffer).hexdigest()
+    told = {"model_sha256": sha256, "front_end": end.to_json(), "class_names": []}
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path, conversion.Converted(flatbuffer, told))
+    with pytest.raises(LogGradError, match="describes another model" if earlier else "no such file"):
+        firmware.make(tmp_path / "model.tflite", "host", Options(1))

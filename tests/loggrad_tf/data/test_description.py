@@ -123,3 +123,27 @@ def test_random_damage(tmp_path: Path) -> None:
             assert "\n" not in str(error)
             refused += 1
     assert 100 < refused < 300
+
+
+SAID = {"version": 1, "input_shape": [9, 11, 1], "input_scale": 1.0, "input_zero_point": 0}
+
+
+@pytest.mark.parametrize("key", ["version", "input_shape", "input_scale", "input_zero_point"])
+@pytest.mark.parametrize("value", [1.5, True, "3", [1.5], [True], -1, 10**30])
+def test_a_number_of_the_wrong_kind_is_refused_by_name(key: str, value: object, tmp_path: Path) -> None:
+    assert firmware.make(beside(tmp_path, lambda values: values | SAID), "host", Options(1))
+    model = beside(tmp_path, lambda values: values | SAID | {key: value})
+    with pytest.raises(LogGradError, match=rf"model\.json.*{key}.*convert again"):
+        firmware.make(model, "host", Options(1))
+
+
+@pytest.mark.parametrize("key", ["shift", "offset", "ratios", "bits", "black", "white"])
+@pytest.mark.parametrize("value", [1.5, True])
+def test_numbers_of_the_front_end_too(key: str, value: object, tmp_path: Path) -> None:
+    def change(values: dict[str, Any]) -> dict[str, Any]:
+        inner = values["front_end"] if key in values["front_end"] else values["front_end"]["sensor"]
+        inner[key] = [value, 9000] if key == "ratios" else value
+        return values
+
+    with pytest.raises(LogGradError, match=rf"model\.json.*{key}.*an integer is needed.*convert again"):
+        firmware.make(beside(tmp_path, change), "host", Options(1))

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+# Part of a build of Zephyr where CONFIG_@SYMBOL@ is set. Several networks share one library `lg`.
+if(CONFIG_@SYMBOL@)
+  set(LG_ROOT "${CMAKE_CURRENT_LIST_DIR}/..")
+  zephyr_include_directories("${LG_ROOT}/src" "${LG_ROOT}/lib/include")
+  if(NOT TARGET lg)
+    zephyr_library_named(lg)
+    file(GLOB LG_SOURCES CONFIGURE_DEPENDS "${LG_ROOT}/lib/src/*.c")
+    zephyr_library_sources(${LG_SOURCES})
+    set_target_properties(lg PROPERTIES LG_VERSION "@VERSION@")
+  else()
+    get_target_property(LG_OTHER_VERSION lg LG_VERSION)
+    if(NOT LG_OTHER_VERSION STREQUAL "@VERSION@")
+      message(FATAL_ERROR "@NAME@ is of LogGrad @VERSION@, another network here of ${LG_OTHER_VERSION}: generate both by one")
+    endif()
+  endif()
+  zephyr_library_named(@NAME@)
+  zephyr_library_sources("${LG_ROOT}/src/@NAME@.c" "${LG_ROOT}/src/@NAME@_weights.c")
+  # Softmax has the bits of TFLite only if its products and sums stay apart.
+  zephyr_library_compile_options(-ffp-contract=off)
+endif()

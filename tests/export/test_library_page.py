@@ -1,0 +1,82 @@
+"""docs/library.md as it is written: its commands and files, in an empty folder, on a real network."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from firmware.verify import Reference
+from tests.support import REPOSITORY
+
+PAGE = (REPOSITORY / "docs" / "library.md").read_text()
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def section(title: str) -> list[tuple[str, str]]:
+    """(language, text) of the blocks below a heading."""
+    return FENCE.findall(PAGE.partition(f"\n## {title}\n")[2].partition("\n## ")[0])
+
+
+@pytest.mark.seconds
+def test_from_a_flatbuffer_to_a_class(shared: Path, tmp_path: Path) -> None:
+    """Only the download is replaced, by a copy; the class is the one that TFLite gives the same pixels."""
+    if shutil.which("cmake") is None:
+        pytest.skip("cmake is not installed")
+    blocks = section("From a .tflite to a class")
+    files = {"cmake": "CMakeLists.txt", "c": "main.c"}
+    commands = [line for language, body in blocks if not language for line in body.splitlines()]
+    starts = ("curl ", "python ", "cmake ", "hello/build/")
+    download, *commands = [line for line in commands if line.startswith(starts)]
+    assert download.startswith("curl -L -o person.tflite https://") and len(commands) == 5
+    shutil.copy(shared / "models" / "vww_96_int8.tflite", tmp_path / "person.tflite")
+    pixels = np.random.default_rng(0).integers(0, 256, (120, 100, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.jpg")
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    told = ""
+    for command in commands:
+        words = shlex.split(command)
+        words[0] = sys.executable if words[0] == "python" else words[0]
+        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        told = done.stdout
+        if words[1:3] == ["-m", "export.firmware"]:
+            for language, body in blocks:
+                if language:
+                    (tmp_path / "hello" / files[language]).write_text(body)
+    *scores, last = told.splitlines()
+    header = (tmp_path / "photo.ppm").read_bytes()[:12]
+    assert header.startswith(b"P6\n96 96\n255")
+    seen = np.asarray(Image.open(tmp_path / "photo.ppm")).astype(np.int16) - 128
+    reference = Reference(tmp_path / "person.tflite")
+    expected = reference.run(seen.astype(np.int8))
+    assert last == f"class {reference.label(expected)}"
+    assert [float(line.split()[1]) for line in scores] == pytest.approx((expected + 128.0) / 256, abs=1e-3)
+
+
+def test_the_page_names_every_call() -> None:
+    """The table of calls is that of the header."""
+    header = (REPOSITORY / "export/c/templates/net.h.in").read_text()
+    calls = set(re.findall(r"^(?:lg_status|int32_t) net_(\w+)\(", header, re.MULTILINE))
+    table = PAGE.partition("\n## Calls\n")[2].partition("\n**Memory")[0]
+    assert set(re.findall(r"^\| `person_(\w+)` \|", table, re.MULTILINE)) == calls
+
+
+@pytest.mark.seconds
+def test_the_other_snippet_compiles(shared: Path, tmp_path: Path) -> None:
+    command = section("From a .tflite to a class")[0][1].splitlines()[-1]
+    shutil.copy(shared / "models" / "vww_96_int8.tflite", tmp_path / "person.tflite")
+    words = [sys.executable, *shlex.split(command)[1:]]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    (snippet,) = [body for language, body in section("Calls") if language == "c"]
+    (tmp_path / "take.c").write_text(snippet)
+    includes = [f"-I{tmp_path / 'hello/person' / place}" for place in ("src", "lib/include")]
+    flags = ["-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only"]
+    subprocess.run(["gcc", *flags, *includes, str(tmp_path / "take.c")], check=True)
