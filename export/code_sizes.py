@@ -159,7 +159,7 @@ def measure_core(board: str, work: Path) -> dict[str, Any]:
     for kind in probes.KINDS:
         if kind == "lookup":
             continue
-        # Of one node GCC makes less code than of two: networks have one dense layer mostly, several of others.
+        # Of one node GCC makes less code than of two: a network has one dense layer mostly, several others.
         few = 1 if kind == "dense" else 2
         one, several = probes.repeated(kind, few), probes.repeated(kind, few + probes.MORE)
         first = bench.image(*one)
