@@ -19,7 +19,7 @@ NETWORKS = (
     *("zoo/str_ww_ref_model", "zoo/wv_k_8_c_5", "zoo/wv_mcunet_5fps", "zoo/neuralspot_har"),
 )
 # A class of layers is told from the noise of its rows' calls where it takes this part of a frame.
-SHARE = 0.03
+SHARE = 0.05
 
 
 def turns_of(graph: probes.QuantGraph, core: str, place: int = 0) -> loops.Counts:
