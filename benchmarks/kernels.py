@@ -17,7 +17,7 @@ from absl import flags
 from export import boards, firmware
 from export.c import emit
 from export.plan.nodes import macs
-from export.plan.plan import Plan, plan
+from export.plan.plan import plan
 from export.predict import probes
 from export.predict.probes import Shape, Side
 from export.tflite.quant_graph import QuantGraph
@@ -58,7 +58,7 @@ def pointwise(shape: Shape, filters: int) -> Row:
 
 
 def convolution(shape: Shape, filters: int, kernel: Side, stride: int) -> Row:
-    kh, kw = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    kh, kw = probes.pair(kernel)
     width = -(-shape[1] // stride)
     together = min(width, 4)
 
@@ -71,7 +71,7 @@ def convolution(shape: Shape, filters: int, kernel: Side, stride: int) -> Row:
 
 
 def depthwise(shape: Shape, kernel: Side, stride: int = 1) -> Row:
-    kh, kw = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    kh, kw = probes.pair(kernel)
     sliding = (kh, kw) == (3, 3) and -(-shape[1] // stride) >= 4
     pairs = kh // 2 * kw + kh % 2 * -(-kw // 2)
 
@@ -127,12 +127,8 @@ def measure(rows: Sequence[Row], board: str, work: Path) -> list[tuple[Row, int,
         frame = np.random.default_rng(0).integers(-128, 128, (source.rows, source.row_codes)).astype(np.int8)
         seen = frame_cycles.watch(image, [frame], len(made.network.nodes))
         priced = cycles.estimate(seen, cycles.disassemble(image.elf, core), core)
-        found.append((row, _products(made), priced[1].cycles))
+        found.append((row, macs(made.network, made.network.nodes[0]), priced[1].cycles))
     return found
-
-
-def _products(made: Plan) -> int:
-    return macs(made.network, made.network.nodes[0])
 
 
 def table(found: Sequence[tuple[Row, int, int]]) -> str:

@@ -232,7 +232,7 @@ def _op(kind: str, **fields: object) -> Op:
 
 def conv(shape: Shape, filters: int, kernel: Side, stride: Side, pool: Side = 1, **more: int) -> QuantGraph:
     """A convolution with zeros around its map, and a maximum of pool x pool behind it."""
-    (kh, kw), (sh, sw), down = _pair(kernel), _pair(stride), _pair(pool)
+    (kh, kw), (sh, sw), down = pair(kernel), pair(stride), pair(pool)
     side = -(-shape[0] // sh), -(-shape[1] // sw)
     made = _op(
         "conv",
@@ -253,7 +253,7 @@ def conv(shape: Shape, filters: int, kernel: Side, stride: Side, pool: Side = 1,
 
 def depthwise(shape: Shape, kernel: Side, stride: Side = 1, multiple: int = 1, **more: int) -> QuantGraph:
     """A depthwise convolution with zeros around its map."""
-    (kh, kw), (sh, sw) = _pair(kernel), _pair(stride)
+    (kh, kw), (sh, sw) = pair(kernel), pair(stride)
     channels = shape[2] * multiple
     op = _op(
         "depthwise",
@@ -268,7 +268,8 @@ def depthwise(shape: Shape, kernel: Side, stride: Side = 1, multiple: int = 1, *
     return _graph(shape, (op, (-(-shape[0] // sh), -(-shape[1] // sw), channels)))
 
 
-def _pair(side: Side) -> tuple[int, int]:
+def pair(side: Side) -> tuple[int, int]:
+    """Rows and columns of a side, which a single number gives to both."""
     return side if isinstance(side, tuple) else (side, side)
 
 
@@ -281,7 +282,7 @@ def dense(shape: Shape, outputs: int) -> QuantGraph:
 
 def pool(kind: str, shape: Shape, size: Side, stride: int | None = None, **more: int) -> QuantGraph:
     """A pool: windows beside each other, or ``stride`` apart with padding around the map."""
-    kh, kw = _pair(size)
+    kh, kw = pair(size)
     if stride is None:
         out = (shape[0] // kh, shape[1] // kw, shape[2])
         return _graph(shape, (_op(kind, kernel=(kh, kw), stride=(kh, kw), **more), out))

@@ -36,7 +36,7 @@ MIN_STAGES, MAX_STAGES, MAX_BLOCKS = 2, 4, 3
 MAX_FLAT = 36
 
 # What trained-out networks of about a million multiply-accumulates are worth decides what is drawn often (the
-# table in docs/search.md): a pool before each stage, four stages so that the head reads a few pixels of many
+# table in docs/results.md): a pool before each stage, four stages so that the head reads a few pixels of many
 # channels, one 3x3 convolution a stage, and widths that grow late. Large kernels, hidden layers and further
 # blocks learn fast and end worse.
 P_TOP, TOP_GROWTH = 0.1, (1.5, 3.0)
