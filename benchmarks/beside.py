@@ -11,13 +11,13 @@ can be had, ``--tested_on=SET`` tests on all photographs of another set: for the
 that no search has seen, ``--tested_on=synthetic:3000@2``.
 """
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 from absl import flags
 
 from benchmarks import folds
+from benchmarks.other_set import all_of
 from benchmarks.trained_out import trained
 from loggrad_tf import cli
 from loggrad_tf.data import dataset
@@ -72,13 +72,7 @@ def _tests(searched: Request) -> DataSet:
     data = dataset.opened(searched)
     if FLAGS.tested_on is None:
         return data
-    other = dataset.opened(dataclasses.replace(searched, spec=FLAGS.tested_on))
-    if other.class_names != data.class_names:
-        raise LogGradError(
-            f"--tested_on={FLAGS.tested_on}: its classes are {', '.join(other.class_names)}, the searches'"
-            f" {', '.join(data.class_names)}"
-        )
-    return other.all_in("test")
+    return all_of(FLAGS.tested_on, data, searched)
 
 
 def right(networks: list[Bundle], data: DataSet) -> np.ndarray:
