@@ -20,6 +20,7 @@ PACKAGES = {
     "cmake": "cmake",
     "ninja": "ninja-build",
     "gcc": "gcc",
+    "g++": "g++",
     "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
     "nano.specs": "libnewlib-arm-none-eabi",
     "arm-none-eabi-size": "binutils-arm-none-eabi",

@@ -31,6 +31,7 @@ from loggrad_tf import files
 from loggrad_tf.confusion import Confusion
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.description import VERSION
+from loggrad_tf.data.sides import dimensions
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend
 from loggrad_tf.transform.frontend import FrontEnd
@@ -106,10 +107,9 @@ def convert_keras(
         format that is missing, or named though the model has a layer in front.
     """
     network = read(model)
-    side = data.pixels.shape[1]
-    if network.side != side:
+    if network.size != data.size:
         raise LogGradError(
-            f"the model takes {network.side} x {network.side} pixels, the data set has {side} x {side}"
+            f"the model takes {dimensions(network.size)} pixels, the data set has {dimensions(data.size)}"
         )
     check_classes(network.graph, data)
     front_end = _front_end(network, data, input_format)

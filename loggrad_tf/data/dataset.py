@@ -37,6 +37,7 @@ from loggrad_tf.data import folder, limits, pascalraw, prepared
 from loggrad_tf.data.drawn import Drawn
 from loggrad_tf.data.prepared import DataSet, Head, open_prepared
 from loggrad_tf.data.request import FITS, Request
+from loggrad_tf.data.sides import Size, short
 from loggrad_tf.data.sources import SPLITS, Cut, Picture, Reject, Source, assign
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import cache_folder
@@ -95,15 +96,15 @@ def _drawn_archive(drawn: Drawn, cache: Path) -> Path:
 
 
 def load(
-    spec: str, *, size: int = 96, mode: str = "gray", fit: str = FITS[0], cache: Path | None = None
+    spec: str, *, size: Size = 96, mode: str = "gray", fit: str = FITS[0], cache: Path | None = None
 ) -> DataSet:
     """Open a data set; the first time, and after its source has changed, prepare it.
 
     Args:
       spec: as :class:`loggrad_tf.data.request.Request` has it.
-      size: side of a crop in pixels, even, 8..512.
+      size: of a crop in pixels, sides even, 8..512; see :mod:`loggrad_tf.data.sides`.
       mode: ``gray`` or ``mosaic``.
-      fit: how whole pictures of a folder become square, see :class:`loggrad_tf.data.request.Request`.
+      fit: how whole pictures of a folder get its proportions, see :class:`loggrad_tf.data.request.Request`.
       cache: where prepared sets are kept; None for :func:`loggrad_tf.files.cache_folder`.
 
     Raises:
@@ -140,7 +141,7 @@ def opened(request: Request, cache: Path | None = None) -> DataSet:
             f" --fit={FITS[0]}"
         )
     key = _hash([VERSION, kind, size, mode, fit, listing])
-    path = cache / "sets" / f"{kind}-{size}-{mode}-{key[:16]}"
+    path = cache / "sets" / f"{kind}-{short(size)}-{mode}-{key[:16]}"
     if not path.is_dir():
         with _lock(path):
             if not path.is_dir():
@@ -152,11 +153,11 @@ def opened(request: Request, cache: Path | None = None) -> DataSet:
 
 
 def _as_asked(data: DataSet, request: Request) -> DataSet:
-    side = data.pixels.shape[1]
-    if (side, data.mode) != (request.size, request.mode) or request.fit not in (FITS[0], data.fit):
+    size, asked = short(data.size), short(request.size)
+    if (data.size, data.mode) != (request.size, request.mode) or request.fit not in (FITS[0], data.fit):
         raise LogGradError(
-            f"{data.path}: prepared at size {side}, mode {data.mode}, fit {data.fit}, asked for at size"
-            f" {request.size}, mode {request.mode}, fit {request.fit}: give --size={side} --mode={data.mode}"
+            f"{data.path}: prepared at size {size}, mode {data.mode}, fit {data.fit}, asked for at size"
+            f" {asked}, mode {request.mode}, fit {request.fit}: give --size={size} --mode={data.mode}"
             f" --fit={data.fit}"
         )
     return data

@@ -3,6 +3,7 @@
 import dataclasses
 
 from loggrad_tf.data.crops import MODES
+from loggrad_tf.data.sides import Size, short, sides
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 
@@ -17,13 +18,14 @@ class Request(JsonBase):
     Attributes:
       spec: ``synthetic``, ``synthetic:PHOTOGRAPHS@SEED``, ``pascalraw:DIR``, ``folder:DIR`` or
         ``prepared:DIR``.
-      size: side of a crop in pixels.
+      size: of a crop, pixels: the side of a square, or rows and columns.
       mode: ``gray`` or ``mosaic``.
-      fit: how a whole picture becomes square: ``stretch``, ``crop`` (its middle) or ``pad`` (mirrored).
+      fit: how a whole picture gets the crop's proportions: ``stretch``, ``crop`` (its middle) or ``pad``
+        (mirrored).
     """
 
     spec: str
-    size: int
+    size: Size
     mode: str
     fit: str = FITS[0]
 
@@ -35,8 +37,10 @@ class Request(JsonBase):
         """
         if self.mode not in MODES:
             raise LogGradError(f"mode '{self.mode}': choose gray or mosaic")
-        if not MIN_SIZE <= self.size <= MAX_SIZE or self.size % 2:
-            raise LogGradError(f"crop size {self.size}: choose an even number from {MIN_SIZE} to {MAX_SIZE}")
+        if any(not MIN_SIZE <= side <= MAX_SIZE or side % 2 for side in sides(self.size)):
+            raise LogGradError(
+                f"crop size {short(self.size)}: choose even numbers from {MIN_SIZE} to {MAX_SIZE}"
+            )
         if self.fit not in FITS:
             raise LogGradError(f"fit '{self.fit}': choose {', '.join(FITS)}")
 

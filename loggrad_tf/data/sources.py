@@ -18,6 +18,7 @@ from typing import Protocol
 
 import numpy as np
 
+from loggrad_tf.data.sides import Size
 from loggrad_tf.data.voc import Object
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.sensor import Sensor
@@ -68,7 +69,7 @@ class Cut:
 
     Attributes:
       sensor: what the pixels mean.
-      crops: for each object its P, uint16 [size, size], or why there is none.
+      crops: for each object its P, uint16 [rows, columns], or why there is none.
       camera: whose codes they are, as people name it.
     """
 
@@ -80,7 +81,7 @@ class Cut:
 class Cutter(Protocol):
     """A module's function, so that another process can call it."""
 
-    def __call__(self, picture: Picture, size: int, mode: str, fit: str) -> Cut: ...
+    def __call__(self, picture: Picture, size: Size, mode: str, fit: str) -> Cut: ...
 
 
 @dataclasses.dataclass(frozen=True)

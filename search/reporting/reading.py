@@ -14,6 +14,7 @@ from typing import Any
 from loggrad_tf import json_base
 from loggrad_tf.confusion import Confusion
 from loggrad_tf.data.request import FITS
+from loggrad_tf.data.sides import short
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.knob import text
 from search.cost.objectives import BOUND_FLAGS, Bounds, Point, best, overrun, pareto_front
@@ -282,7 +283,8 @@ def arguments(config: Config) -> list[str]:
     a profile's epochs depend on the data set; else of the method what differs from its profile. Of a search
     with a budget what was decided, or the budget as long as nothing is.
     """
-    found = {name: getattr(config, name) for name in ("data", "input", "mode", "bits", "size")}
+    found = {name: getattr(config, name) for name in ("data", "input", "mode", "bits")}
+    found["size"] = short(config.size)
     if config.profile == "faithful":
         found["faithful"] = True
     else:

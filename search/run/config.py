@@ -6,6 +6,7 @@ from typing import Any
 
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.request import FITS, Request
+from loggrad_tf.data.sides import Size, sides
 from loggrad_tf.json_base import JsonBase
 from loggrad_tf.transform.frontend import FrontEnd, fit
 from loggrad_tf.transform.sensor import Sensor
@@ -46,7 +47,7 @@ class Config(JsonBase):
     input: str
     mode: str
     bits: int
-    size: int
+    size: Size
     seed: int
     workers: int
     bounds: Bounds
@@ -81,7 +82,7 @@ class Config(JsonBase):
             target=Target(self.front_end, self.board),
             method=self.method,
             bounds=self.bounds,
-            input_shape=(self.size, self.size, 1),
+            input_shape=(*sides(self.size), 1),
             classes=len(self.class_names),
             workers=self.workers,
             seed=self.seed,
