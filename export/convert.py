@@ -75,7 +75,7 @@ flags.DEFINE_enum(
     "With --qat: what fine-tunes, this project's quantised training or tensorflow-model-optimization's.",
 )
 
-_OF_KERAS = ("data", "size", "mode", "fit", "input")
+_OF_KERAS = ("data", "task", "size", "mode", "fit", "input")
 
 
 def _of_run(run: Path, settings: Settings) -> tuple["Converted", DataSet]:
@@ -112,7 +112,7 @@ def _of_keras(path: Path, settings: Settings) -> tuple["Converted", DataSet]:
         raise LogGradError(
             f"--size={short(FLAGS.size)}: the model takes {dimensions(size)} pixels; leave it out"
         )
-    data = dataset.load(FLAGS.data, size=size, mode=FLAGS.mode, fit=FLAGS.fit)
+    data = dataset.load(FLAGS.data, size=size, mode=FLAGS.mode, fit=FLAGS.fit, task=FLAGS.task)
     return convert_keras(model, data, FLAGS.input, settings), data
 
 

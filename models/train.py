@@ -139,6 +139,7 @@ def _plan(like: Bundle | None) -> Plan:
         size=_given("size", data.size),
         mode=_given("mode", data.mode),
         fit=_given("fit", data.fit),
+        task=_given("task", data.task),
     )
     config = _recipe(RECIPES[FLAGS.recipe](request.size) if FLAGS["recipe"].present else train)
     format_ = _given("input", like.front_end.format)

@@ -31,7 +31,16 @@ from pathlib import Path
 from loggrad_tf.data import imitation, voc
 from loggrad_tf.data.pascalraw import CLASSES
 from loggrad_tf.data.photo import cut, is_raw
-from loggrad_tf.data.sources import SPLITS, Picture, Reject, Source, judge, read_classes, read_lists
+from loggrad_tf.data.sources import (
+    SPLITS,
+    Picture,
+    Reject,
+    Source,
+    annotated,
+    read_classes,
+    read_lists,
+    sought_of,
+)
 from loggrad_tf.errors import LogGradError
 
 _NO_PICTURE = f"not a picture ({', '.join(imitation.SUFFIXES)}) and no RAW file (.dng, .nef, .cr2 ...)"
@@ -156,7 +165,7 @@ def _plan_classes(folder: Path) -> Source:
     return _source(folder, pictures, tuple(names), rejects, files)
 
 
-def _plan_voc(folder: Path) -> Source:
+def _plan_voc(folder: Path, sought: str) -> Source:
     images, other = _images(folder / "JPEGImages")
     by_name: dict[str, list[Path]] = defaultdict(list)
     for path in images:
@@ -187,17 +196,13 @@ def _plan_voc(folder: Path) -> Source:
         except LogGradError as error:
             rejects.append(Reject(f"Annotations/{xml.name}", -1, str(error)))
             continue
-        frame = (annotation.width, annotation.height)
-        wrong = judge(annotation.objects, classes, *frame)
-        rejects += [Reject(f"Annotations/{xml.name}", index, reason) for index, reason in wrong.items()]
-        good = tuple(index for index in range(len(annotation.objects)) if index not in wrong)
-        if good:
-            boxes = tuple(annotation.objects[index] for index in good)
-            labels = tuple(item.name for item in boxes)
-            file = f"JPEGImages/{image.name}"
-            pictures.append(Picture(image, file, name, lists.get(name, ""), frame, labels, boxes, good))
+        alone = Picture(image, f"JPEGImages/{image.name}", name, lists.get(name, ""), (0, 0), ())
+        made, wrong = annotated(alone, annotation, f"Annotations/{xml.name}", classes, sought)
+        rejects += wrong
+        if made is not None:
+            pictures.append(made)
     files = [*images, *annotations.values(), *_lists(folder), *_lists(main)]
-    return _source(folder, pictures, classes, rejects, files)
+    return _source(folder, pictures, sought_of(classes, sought), rejects, files)
 
 
 def _lists(folder: Path) -> list[Path]:
@@ -224,8 +229,11 @@ def _source(
     return Source(tuple(known), names, tuple(rejects), tuple(files), cut, one_camera=True)
 
 
-def plan(folder: Path) -> Source:
+def plan(folder: Path, sought: str = "") -> Source:
     """List a folder in one of the three layouts; nothing is decoded.
+
+    Args:
+      sought: a class whose presence is the task, see :func:`loggrad_tf.data.sources.annotated`.
 
     Raises:
       LogGradError: no folder, no picture, an empty class, fewer than two classes, or RAW files beside
@@ -233,8 +241,14 @@ def plan(folder: Path) -> Source:
     """
     if not folder.is_dir():
         raise LogGradError(f"{folder}: no such folder: give one with a folder of pictures for each class")
-    if (folder / "manifest.csv").is_file():
+    manifest = (folder / "manifest.csv").is_file()
+    if not manifest and (folder / "Annotations").is_dir() and (folder / "JPEGImages").is_dir():
+        return _plan_voc(folder, sought)
+    if sought:
+        raise LogGradError(
+            f"{folder}: --task=presence:{sought} needs photographs with boxes, in JPEGImages and Annotations:"
+            " leave it out where every photograph has its class"
+        )
+    if manifest:
         return _plan_manifest(folder)
-    if (folder / "Annotations").is_dir() and (folder / "JPEGImages").is_dir():
-        return _plan_voc(folder)
     return _plan_classes(folder)

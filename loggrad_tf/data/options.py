@@ -1,4 +1,5 @@
-"""The flags of every command that takes a data set: ``--data``, ``--size``, ``--mode`` and ``--fit``.
+"""The flags of every command that takes a data set: ``--data``, ``--task``, ``--size``, ``--mode``
+and ``--fit``.
 
 A command that imports this module adopts them: ``flags.adopt_module_key_flags(options)``.
 """
@@ -6,7 +7,7 @@ A command that imports this module adopts them: ``flags.adopt_module_key_flags(o
 from absl import flags
 
 from loggrad_tf.data.crops import MODES
-from loggrad_tf.data.request import FITS, MAX_SIZE, MIN_SIZE, Request
+from loggrad_tf.data.request import CLASSIFY, FITS, MAX_SIZE, MIN_SIZE, PRESENCE, Request
 from loggrad_tf.data.sides import Size, parsed, short
 from loggrad_tf.errors import LogGradError
 
@@ -34,6 +35,12 @@ class _SizeSerializer(flags.ArgumentSerializer):
 
 
 flags.DEFINE_string("data", "synthetic", "Data set: synthetic, pascalraw:DIR, folder:DIR or prepared:DIR.")
+flags.DEFINE_string(
+    "task",
+    CLASSIFY,
+    f"{CLASSIFY}: crops of objects, or pictures of one class each; {PRESENCE}:person: whole photographs with"
+    " boxes, with a person (or another class) or without.",
+)
 flags.DEFINE(
     _SizeParser(),
     "size",
@@ -55,4 +62,4 @@ flags.DEFINE_enum(
 
 def request() -> Request:
     """The data set that the flags ask for."""
-    return Request(FLAGS.data, FLAGS.size, FLAGS.mode, FLAGS.fit)
+    return Request(FLAGS.data, FLAGS.size, FLAGS.mode, FLAGS.fit, FLAGS.task)

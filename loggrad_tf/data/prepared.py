@@ -16,7 +16,7 @@ import numpy as np
 
 from loggrad_tf import arrays, json_base
 from loggrad_tf.data.crops import MODES
-from loggrad_tf.data.request import FITS, DataReference
+from loggrad_tf.data.request import CLASSIFY, FITS, DataReference
 from loggrad_tf.data.sides import Size, short, sides, size_of
 from loggrad_tf.data.sources import SPLITS, Reject
 from loggrad_tf.errors import LogGradError
@@ -43,6 +43,7 @@ class Head(JsonBase):
       spec: what the set was prepared for; None if it was made from another set.
       cameras: whose photographs gave crops, and how many of each did; none if nobody noted it.
       fit: how whole pictures got the crops' proportions.
+      task: what the classes are of, see :class:`loggrad_tf.data.request.Request`.
     """
 
     format: int
@@ -56,6 +57,7 @@ class Head(JsonBase):
     spec: str | None = None
     cameras: dict[str, int] = dataclasses.field(default_factory=dict)
     fit: str = FITS[0]
+    task: str = CLASSIFY
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +76,7 @@ class DataSet:
       manifest_sha256: of ``manifest.csv``, which holds the hash of every crop.
       path: the prepared directory.
       cameras: photographs that gave crops, by whose they are; none if nobody noted it.
+      task: what the classes are of, see :class:`loggrad_tf.data.request.Request`.
     """
 
     pixels: np.ndarray
@@ -87,6 +90,7 @@ class DataSet:
     manifest_sha256: str
     path: Path
     cameras: dict[str, int] = dataclasses.field(default_factory=dict)
+    task: str = CLASSIFY
 
     @property
     def size(self) -> Size:
@@ -96,7 +100,9 @@ class DataSet:
     @property
     def reference(self) -> DataReference:
         """What a network that is trained on the set remembers of it."""
-        return DataReference(self.spec, self.size, self.mode, self.fit, manifest_sha256=self.manifest_sha256)
+        return DataReference(
+            self.spec, self.size, self.mode, self.fit, self.task, manifest_sha256=self.manifest_sha256
+        )
 
     def subset(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Pixels and labels of ``train``, ``val`` or ``test``, copied into memory.
@@ -237,6 +243,7 @@ def open_prepared(path: Path) -> DataSet:
         sensor=head.sensor,
         mode=head.mode,
         fit=head.fit,
+        task=head.task,
         spec=head.spec or f"prepared:{path.resolve()}",
         manifest_sha256=manifest,
         path=path,

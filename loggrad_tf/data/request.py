@@ -8,6 +8,7 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 
 FITS = ("stretch", "crop", "pad")
+CLASSIFY, PRESENCE = "classify", "presence"
 MIN_SIZE, MAX_SIZE = 8, 512
 
 
@@ -22,15 +23,18 @@ class Request(JsonBase):
       mode: ``gray`` or ``mosaic``.
       fit: how a whole picture gets the crop's proportions: ``stretch``, ``crop`` (its middle) or ``pad``
         (mirrored).
+      task: ``classify`` crops of objects, or pictures of one class each; or ``presence:CLASS``: whole
+        photographs with boxes, with an object of that class or without.
     """
 
     spec: str
     size: Size
     mode: str
     fit: str = FITS[0]
+    task: str = CLASSIFY
 
     def check(self) -> None:
-        """Refuse a size, mode or fit that no crop can have.
+        """Refuse a size, mode, fit or task that no crop can have.
 
         Raises:
           LogGradError: what may be chosen instead.
@@ -43,6 +47,16 @@ class Request(JsonBase):
             )
         if self.fit not in FITS:
             raise LogGradError(f"fit '{self.fit}': choose {', '.join(FITS)}")
+        if self.task != CLASSIFY and not self.sought:
+            raise LogGradError(
+                f"task '{self.task}': choose {CLASSIFY}, or {PRESENCE}:person, or another class in its place"
+            )
+
+    @property
+    def sought(self) -> str:
+        """The class whose presence is the task; empty if the task is another one."""
+        task, _, name = self.task.partition(":")
+        return name if task == PRESENCE else ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

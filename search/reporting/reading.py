@@ -13,7 +13,7 @@ from typing import Any
 
 from loggrad_tf import json_base
 from loggrad_tf.confusion import Confusion
-from loggrad_tf.data.request import FITS
+from loggrad_tf.data.request import CLASSIFY, FITS
 from loggrad_tf.data.sides import short
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.knob import text
@@ -300,6 +300,8 @@ def arguments(config: Config) -> list[str]:
             found[flag.name] = given
     if config.fit != FITS[0]:
         found["fit"] = config.fit
+    if config.task != CLASSIFY:
+        found["task"] = config.task
     if config.board != BOARD:
         found["board"] = config.board
     found |= {flag.name: flag.of(config.bounds) for flag in BOUND_FLAGS}

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from loggrad_tf.data.dataset import DataSet
-from loggrad_tf.data.request import FITS, Request
+from loggrad_tf.data.request import CLASSIFY, FITS, Request
 from loggrad_tf.data.sides import Size, sides
 from loggrad_tf.json_base import JsonBase
 from loggrad_tf.transform.frontend import FrontEnd, fit
@@ -28,7 +28,7 @@ class Config(JsonBase):
 
     Attributes:
       profile: where the values of flags that were not given come from.
-      data, input, mode, bits, size, fit: what the networks see (bits 0: the data set's own depth). A
+      data, task, input, mode, bits, size, fit: what the networks see (bits 0: the data set's own depth). A
         folder in ``data`` is absolute, see :func:`absolute_data`.
       seed, workers, bounds: see :class:`search.strategy.proposal.Settings`.
       board: that costs are counted for, a folder of firmware/boards; one of the user's is its absolute path.
@@ -61,11 +61,12 @@ class Config(JsonBase):
     versions: dict[str, str]
     fit: str = FITS[0]
     budget: float | None = None
+    task: str = CLASSIFY
 
     @property
     def request(self) -> Request:
         """The data set, as it is opened again."""
-        return Request(self.data, self.size, self.mode, self.fit)
+        return Request(self.data, self.size, self.mode, self.fit, self.task)
 
     def history(self) -> dict[str, Any]:
         """JSON form without what may change when the search goes on."""
@@ -75,6 +76,8 @@ class Config(JsonBase):
         del found["budget"]
         if self.fit == FITS[0]:
             del found["fit"]  # as in the runs from before there was a choice
+        if self.task == CLASSIFY:
+            del found["task"]
         return found
 
     def settings(self) -> Settings:

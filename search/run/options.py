@@ -264,6 +264,7 @@ def config() -> tuple[Config, DataSet]:
         threads=THREADS,
         versions=versions(made.train.trainer),
         fit=data.fit,
+        task=data.task,
         budget=budget(),
     ), data
 

@@ -48,6 +48,7 @@ def test_prepare_prints_the_table_and_the_rejects(tmp_path: Path) -> None:
         (("--data=folder:/nowhere",), 1, "error: /nowhere: no such folder"),
         (("--data=nonsense",), 1, "error: data set 'nonsense'"),
         (("--data=synthetic", "--size=7"), 2, "--size=7"),
+        (("--data=synthetic", "--task=find"), 1, "task 'find': choose classify, or presence:person"),
         (("--data=synthetic", "--size=240x95"), 2, "crop size 240x95: choose even numbers from 8 to 512"),
         (
             ("--data=synthetic", "--size=240*160"),
@@ -55,7 +56,7 @@ def test_prepare_prints_the_table_and_the_rejects(tmp_path: Path) -> None:
             "write the side of a square, 96, or width and height, 240x160",
         ),
         (("--data=synthetic", "--size=95"), 2, "crop size 95: choose even numbers from 8 to 512"),
-        (("--data=synthetic", "--fit=crop"), 1, "--fit=crop: only whole pictures of folder:DIR"),
+        (("--data=synthetic", "--fit=crop"), 1, "--fit=crop: only whole pictures are fitted"),
         (("--data=synthetic", "--mode=rgb"), 2, "--mode"),
     ],
 )
