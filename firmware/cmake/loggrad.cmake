@@ -97,6 +97,9 @@ function(loggrad_image name)
   if(LG_CHANNEL STREQUAL "uart")
     target_compile_definitions(${name} PRIVATE LG_CHANNEL_UART)
   endif()
+  if(LG_BAUD) # of the serial line; uart.h has the usual one
+    target_compile_definitions(${name} PRIVATE LG_BAUD=${LG_BAUD}u)
+  endif()
   target_link_libraries(${name} PRIVATE lg lg_flags)
   # By its relative path: in an absolute one the linker reads '%' and ',' in its own way.
   file(RELATIVE_PATH LG_MAP "${CMAKE_BINARY_DIR}" "${CMAKE_CURRENT_BINARY_DIR}/${name}.map")

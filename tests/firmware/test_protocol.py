@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from firmware import channel
+from firmware import channel, link
 from tests.support.firmware_cases import FIRMWARE
 
 MAIN = (FIRMWARE / "program/main.c").read_text()
@@ -124,6 +124,6 @@ def test_statuses_do_not_overlap() -> None:
 
 def test_serial_lines_and_ends_of_programs() -> None:
     assert constants(UART)["UART_BAUD"] == channel.BAUD
-    assert constants(START)["EXCEPTION"] == channel.EXCEPTION
-    assert f"lg_vectors[{channel.EXCEPTIONS}]" in START
-    assert f'"\\n{channel.EXIT} "' in (FIRMWARE / "boards/common/uart_channel.c").read_text()
+    assert constants(START)["EXCEPTION"] == link.EXCEPTION
+    assert f"lg_vectors[{link.EXCEPTIONS}]" in START
+    assert f'"\\n{link.EXIT} "' in (FIRMWARE / "boards/common/uart_channel.c").read_text()
