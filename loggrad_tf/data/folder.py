@@ -166,7 +166,8 @@ def _plan_classes(folder: Path) -> Source:
     if profile is None:
         return source
     measured = functools.partial(cut, black=profile.sensor.black)
-    return dataclasses.replace(source, files=(*source.files, folder / sensor_profile.NAME), cut=measured)
+    files.append(folder / sensor_profile.NAME)
+    return dataclasses.replace(source, files=tuple(files), cut=measured, profile=profile)
 
 
 def _plan_voc(folder: Path) -> Source:

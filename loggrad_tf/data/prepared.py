@@ -42,6 +42,7 @@ class Head(JsonBase):
       spec: what the set was prepared for; None if it was made from another set.
       cameras: whose photographs gave crops, and how many of each did; none if nobody noted it.
       fit: how whole pictures became square.
+      noise: as :class:`DataSet` has it.
     """
 
     format: int
@@ -55,6 +56,7 @@ class Head(JsonBase):
     spec: str | None = None
     cameras: dict[str, int] = dataclasses.field(default_factory=dict)
     fit: str = FITS[0]
+    noise: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +75,7 @@ class DataSet:
       manifest_sha256: of ``manifest.csv``, which holds the hash of every crop.
       path: the prepared directory.
       cameras: photographs that gave crops, by whose they are; none if nobody noted it.
+      noise: of g at middle gray, natural log, of the sensor as it was measured; None if it was not.
     """
 
     pixels: np.ndarray
@@ -86,6 +89,7 @@ class DataSet:
     manifest_sha256: str
     path: Path
     cameras: dict[str, int] = dataclasses.field(default_factory=dict)
+    noise: float | None = None
 
     @property
     def reference(self) -> DataReference:
@@ -236,12 +240,13 @@ def open_prepared(path: Path) -> DataSet:
         manifest_sha256=manifest,
         path=path,
         cameras=head.cameras,
+        noise=head.noise,
     )
 
 
 def _check_head(head: Head) -> None:
     names = head.class_names
-    known = head.mode in MODES and head.fit in FITS
+    known = head.mode in MODES and head.fit in FITS and (head.noise is None or head.noise > 0)
     if not known or min(head.crops, head.size) < 1 or head.rejects < 0:
         form = f"size {head.size}, mode '{head.mode}', fit '{head.fit}'"
         about = f"{head.crops} crops of {form}, {head.rejects} rejects"

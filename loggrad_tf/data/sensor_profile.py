@@ -24,6 +24,7 @@ from loggrad_tf import json_base
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import write_whole
 from loggrad_tf.json_base import JsonBase
+from loggrad_tf.transform.noise import gradient_noise
 from loggrad_tf.transform.sensor import Sensor
 
 NAME = "sensor.json"
@@ -37,7 +38,7 @@ _LEAST_LEVELS = 3
 
 @dataclasses.dataclass(frozen=True)
 class SensorProfile(JsonBase):
-    """What was measured of one camera at one gain; of codes, unless said otherwise.
+    """What was measured of one camera at one gain; in codes, unless said otherwise.
 
     Attributes:
       camera: what its photographs call it.
@@ -65,6 +66,15 @@ class SensorProfile(JsonBase):
     def full_well(self) -> float | None:
         """Electrons at white; None until a surface was measured."""
         return None if self.electrons is None else self.electrons * (self.sensor.white - self.black)
+
+    def gradient_noise(self, photosites: int) -> float | None:
+        """Noise of g at middle gray (:func:`loggrad_tf.transform.noise.gradient_noise`), where a pixel is the
+        mean of so many photosites: the electrons of all, the read noise of their root. None before a surface
+        was measured."""
+        if self.electrons is None or self.full_well is None:
+            return None
+        read = self.read_noise * self.electrons * photosites**0.5
+        return gradient_noise(full_well=photosites * self.full_well, read_noise=read)
 
     def text(self) -> str:
         """One line for people."""

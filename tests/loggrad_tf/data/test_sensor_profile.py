@@ -10,6 +10,7 @@ from loggrad_tf.data import collected, dataset, folder, sensor_profile
 from loggrad_tf.data.collected import Collected, Shot
 from loggrad_tf.data.sensor_profile import SensorProfile
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.transform.frontend import fit
 from loggrad_tf.transform.sensor import Sensor
 
 SIDE = 96
@@ -127,6 +128,29 @@ def test_the_measured_black_is_subtracted(tmp_path: Path) -> None:
     after = dataset.load(f"folder:{tmp_path / 'set'}", size=24, cache=tmp_path / "cache")
     assert after.sensor == profile.sensor and after.path != before.path
     assert np.array_equal(after.pixels.astype(int), before.pixels.astype(int) - 3)
+
+
+def test_the_noise_of_the_sensor_bounds_thresholds(tmp_path: Path) -> None:
+    """A set of dim, even frames: quantiles of |g| are those of its noise, the floor lies above them."""
+    made_set(tmp_path / "set", 3)
+    path = f"folder:{tmp_path / 'set'}"
+    before = dataset.load(path, size=24, cache=tmp_path / "cache")
+    assert before.noise is None
+    profile = SensorProfile("c", Sensor(8, 8, 255), 8.0, 1.0, 0.1, 0.2)
+    sensor_profile.write(profile, tmp_path / "set")
+    data = dataset.load(path, size=24, cache=tmp_path / "cache")
+    signal, read = 0.18 * 0.2 * 247, 0.2
+    assert data.noise == pytest.approx(2 * (signal + read**2) ** 0.5 / signal)
+    pixels = data.subset("train")[0]
+    usual = fit("loggrad_2p25", data.sensor, pixels)
+    low = fit("loggrad_2p25", data.sensor, pixels, floor=usual.thresholds[0] / 2)
+    high = fit("loggrad_2p25", data.sensor, pixels, floor=usual.thresholds[1] * 2)
+    assert low == usual
+    assert high.thresholds[0] == pytest.approx(usual.thresholds[1] * 2, rel=1e-3)
+    assert high.thresholds[1] > high.thresholds[0]
+    gray = SensorProfile("c", Sensor(8, 8, 255, "RGGB"), 8.0, 1.0, 0.1, 0.2)
+    assert gray.gradient_noise(4) == pytest.approx(data.noise / 2)
+    assert dataclasses.replace(gray, electrons=None).gradient_noise(1) is None
 
 
 def test_sets_of_other_cameras_are_refused(tmp_path: Path) -> None:
