@@ -31,7 +31,7 @@ ERRORS = {
 _SCENE = "simulated camera: its scene.bin is missing or of another size"
 _MOST_LOST = 3
 # Rows that are asked for at once over a serial line: as many as take this long.
-_RUN_SECONDS, _BITS_PER_BYTE = 0.4, 10
+_RUN_SECONDS, BITS_PER_BYTE = 0.4, 10
 
 
 @dataclasses.dataclass
@@ -40,6 +40,11 @@ class Traffic:
 
     again: int = 0
     lost: int = 0
+
+
+def run_of(size: Size, baud: int) -> int:
+    """Rows that are asked for at once over a serial line."""
+    return max(int(_RUN_SECONDS * baud / BITS_PER_BYTE / size.row_bytes), 1)
 
 
 class Camera:
@@ -62,8 +67,7 @@ class Camera:
         self._channel = Channel(project, timeout, place)
         self._run = self.size.rows
         if not self._channel.link.reliable:
-            baud = place.baud if place else project.baud
-            self._run = max(int(_RUN_SECONDS * baud / _BITS_PER_BYTE / self.size.row_bytes), 1)
+            self._run = run_of(self.size, place.baud if place else project.baud)
 
     def __enter__(self) -> Self:
         self._check()
