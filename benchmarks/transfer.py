@@ -1,9 +1,9 @@
 """``python -m benchmarks.transfer``: frames a second from a collector's board, over a bad line too.
 
 The rows and requests of :mod:`firmware.rows` and :mod:`firmware.camera` over a simulated serial line that
-drops, flips and doubles bytes, both ways, each as often. Time is that of the bytes, 10 bits each, and at worst
-a second for every request or answer that is damaged; the camera's own time and a converter's latency come on
-top. ``wrong`` counts frames that were kept and differ from what was sent.
+drops, flips and doubles bytes, both ways, each as often. Time is that of the bytes, 10 bits each, and of a
+second for every request or answer that is damaged, which is the worst. The camera's own time and a converter's
+latency come on top. ``wrong`` counts frames that were kept and differ from what was sent.
 """
 
 import dataclasses

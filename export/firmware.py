@@ -81,7 +81,11 @@ flags.DEFINE_integer(
     lower_bound=1,
 )
 flags.DEFINE_integer(
-    "baud", BAUD, "Of --collect: speed of the serial line.", lower_bound=BAUD, upper_bound=3_000_000
+    "baud",
+    BAUD,
+    "Speed of the serial line of a board with a camera.",
+    lower_bound=BAUD,
+    upper_bound=3_000_000,
 )
 flags.DEFINE_integer("vectors", 16, "Test frames to put into the project.", lower_bound=1, upper_bound=10000)
 
@@ -102,6 +106,7 @@ class Options:
     binning: k; k x k codes of the camera make a pixel (2: a Bayer mosaic becomes gray).
     name: what files and public symbols begin with.
     form: one of :data:`export.c.forms.FORMS`.
+    baud: of the serial line.
     """
 
     vectors: int = 16
@@ -112,6 +117,7 @@ class Options:
     binning: int = 1
     name: str = NAME
     form: str = forms.PROJECT
+    baud: int = BAUD
 
     @property
     def text(self) -> str:
@@ -124,6 +130,7 @@ class Options:
             "binning": self.binning if self.binning != 1 else None,
             "name": self.name if self.name != NAME else None,
             "as": self.form if self.form != forms.PROJECT else None,
+            "baud": self.baud if self.baud != BAUD else None,
         }
         return "".join(f" --{name}={value}" for name, value in words.items() if value is not None)
 
@@ -225,6 +232,10 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "state_bytes": engine.footprint.state,
         "predicted": dataclasses.asdict(engine.footprint),
     }
+    if options.baud != BAUD:
+        if board.get("camera") is None or options.form != forms.PROJECT:
+            raise LogGradError(f"--baud={options.baud}: of projects for boards with a camera: leave it out")
+        record["baud"] = options.baud
     readme = {
         "TITLE": f"{model.name} on {board['title']}",
         "INPUT": source.text,
@@ -259,7 +270,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         engine.files
         | example
         | {
-            "CMakePresets.json": _json(_presets(board)),
+            "CMakePresets.json": _json(_presets(board, collector.cache_variables(options.baud))),
             "README.md": text.encode(),
             "project.json": _json(record),
             "model.tflite": model.read_bytes(),
@@ -423,7 +434,8 @@ def write_folders(board: str, folder: Path) -> None:
             elif source.name != footprint.CODE_SIZES.name:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, place)
-    for name, content in {"program/main.c": emit.program(), "CMakeLists.txt": emit.cmake()}.items():
+    texts = {"program/main.c": emit.program(), "program/rows.h": emit.rows(), "CMakeLists.txt": emit.cmake()}
+    for name, content in texts.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(content)
     (folder / "src").mkdir()
@@ -496,9 +508,10 @@ def main(argv: list[str]) -> None:
         binning=int(FLAGS.binning),
         name=FLAGS.name,
         form=FLAGS["as"].value,
+        baud=FLAGS.baud,
     )
-    if FLAGS["window"].present or FLAGS["baud"].present:
-        raise LogGradError("--window and --baud are of a collector: give --collect, or leave them out")
+    if FLAGS["window"].present:
+        raise LogGradError("--window is of a collector: give --collect, or leave it out")
     if options.form != forms.PROJECT and options.runtime != DEFAULTS.runtime:
         raise LogGradError(f"--as={options.form}: of the generated C only: leave out --runtime")
     project = make(model, board, options)

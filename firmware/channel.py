@@ -38,7 +38,7 @@ from firmware.link import (
     end_of,
 )
 from firmware.project import FirmwareError, Project
-from firmware.rows import MARK
+from firmware.rows import MARK, Parts, Size
 
 # Over a serial port: how long to wait at first before a line is sent again (then twice as long, and so
 # on), how long for the first sign of life, and how often a line or a frame is sent.
@@ -48,7 +48,7 @@ PATIENCE, CONTACT_SECONDS, TRIES = 1.0, 10.0, 20
 # Of program/main.c: letters of commands and other lines, digits of a row's number and of a checksum.
 PROTOCOL = "loggrad 2"
 WHO, FRAME, ROW, RESULT, CAMERA_FRAME, MEMORY = "I", "F", "R", "S", "C", "M"
-PIECE, UNREADABLE = "L", "E"
+PIECE, UNREADABLE, KEEP = "L", "E", "K"
 ROW_DIGITS, CRC_DIGITS = 4, 8
 # Commands of program/collect.c, whose answers repeat the argument (firmware/camera.py).
 EXPOSE, TAKE, GIVE = "P", "T", "G"
@@ -62,6 +62,8 @@ ROW_TAKEN, FRAME_COMPLETE, TOO_FEW_ROWS = 1, 0, -14
 OUT_OF_TURN, CAMERA, NO_CAMERA = -64, -100, -101
 # What a piece of one byte takes as text, and what any answer may take beside its pieces.
 _PIECE_CHARACTERS, _ANSWER_CHARACTERS = 40, 65536
+# A frame of a camera may take so much longer than an answer.
+_CAMERA_PATIENCE = 5
 # Binary rows that are kept; nobody asks for as many at once.
 _MOST_ROWS = 4096
 _EXIT_LINE = re.compile(rb"%s ([1-9]\d{0,2})" % EXIT.encode())
@@ -159,11 +161,39 @@ class Channel:
 
     def camera(self) -> Result:
         """Classify what the board's camera sees now."""
+        return self._camera(CAMERA_FRAME)
+
+    def kept(self, number: int) -> tuple[Result, np.ndarray | None]:
+        """Classify what the board's camera sees now, and the frame that was judged: uint16 (rows, codes).
+
+        None in its place if a row was lost: the board holds no frame, and cannot send it again.
+
+        Args:
+          number: of the frame, 0..65535, another one each time.
+        """
+        project = self.project
+        self.rows.clear()
+        result = self._camera(f"{KEEP} {number:04x}")
+        parts = Parts(Size(project.rows, project.row_codes, project.code_bytes), number)
+        return result, parts.joined(self.rows).frame(result.digest)
+
+    def _camera(self, command: str) -> Result:
+        """The result of a frame of the camera."""
+        board = self.project.board
+        facts = board.get("camera")
+        if facts is None and command[:1] == KEEP:
+            raise FirmwareError(f"board {board['name']} has no camera that board.json describes")
+        if facts is not None and (facts["bits"] > 8) != (self.project.code_bytes > 1):
+            raise FirmwareError(
+                f"the model is for codes of {8 * self.project.code_bytes} bits, the camera of {board['name']}"
+                f" has {facts['bits']}: train on its own frames (firmware.collect)"
+            )
         self.ask(f"{FRAME} {SCORES}")
-        answer = self.ask(CAMERA_FRAME)[-1]
-        if answer == f"{CAMERA_FRAME} {NO_CAMERA}":
-            raise FirmwareError(f"board {self.project.board['name']} has no camera")
-        if answer.startswith(f"{CAMERA_FRAME} -") and _integer(answer.split(), 1) < CAMERA:
+        answer = self.ask(command)[-1]
+        letter = command[:1]
+        if answer == f"{letter} {NO_CAMERA}":
+            raise FirmwareError(f"board {board['name']} has no camera")
+        if answer.startswith(f"{letter} -") and _integer(answer.split(), 1) < CAMERA:
             error = _integer(answer.split(), 1) - CAMERA
             raise FirmwareError(f"the camera fails with {error} (boards/common/lg_board.h)")
         return _result(answer, ())
@@ -241,7 +271,8 @@ class Channel:
         """Send a command until it is answered. A newline first ends whatever the board has half of; answers
         to anything else have come late and are passed over."""
         deadline = time.monotonic() + timeout
-        wait, sent, again = PATIENCE, 0, time.monotonic()
+        wait = PATIENCE * (_CAMERA_PATIENCE if text[:1] in (CAMERA_FRAME, KEEP, TAKE) else 1)
+        sent, again = 0, time.monotonic()
         lines: list[str] = []
         data = frame_line(text)
         while True:
@@ -329,7 +360,7 @@ def executed(board: Channel, ticks: int) -> tuple[int, str] | None:
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The options of every command that talks to a board."""
     parser.add_argument("--port", help="serial port of a board that runs the image (default: QEMU)")
-    parser.add_argument("--baud", type=int, default=BAUD, help=f"of the serial port (default {BAUD})")
+    parser.add_argument("--baud", type=int, help=f"of the serial port (default: the project's, or {BAUD})")
     parser.add_argument(
         "--timeout", type=projects.seconds, default=ANSWER_SECONDS, help="seconds for one answer"
     )

@@ -61,8 +61,11 @@ class Wanted:
 
 
 def of_board(project: Project) -> Collected:
-    """What a set remembers of the board's camera."""
-    facts = project.board["camera"]
+    """What a set remembers of the board's camera; FirmwareError unless it has one, and frames are square."""
+    facts = project.board.get("camera")
+    if facts is None or project.rows != project.row_codes:
+        size = f"{project.rows} x {project.row_codes}"
+        raise FirmwareError(f"board {project.board['name']}, frames of {size}: no camera for square frames")
     sensor = Sensor(facts["bits"], facts["black"], facts["white"], facts["cfa"])
     return Collected(facts["title"], sensor, project.rows)
 

@@ -10,7 +10,10 @@ import pytest
 import loggrad
 from tests.support import REPOSITORY
 
-VERBS = "search convert firmware build run verify flash collect report prepare preview train experiments energy doctor"
+VERBS = (
+    "search convert firmware build run verify flash collect report prepare preview train experiments energy"
+    " doctor"
+)
 
 
 def command(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -96,7 +96,6 @@ def make(board: dict[str, Any], version: int, command: str, side: int | None, ba
         "project.json": (json.dumps(record, indent=1) + "\n").encode(),
         "src/collect.h": _header(side, code_bytes, stamp).encode(),
         "program/main.c": (PROGRAM / "collect.c").read_bytes(),
-        "program/rows.h": (PROGRAM / "rows.h").read_bytes(),
         "CMakeLists.txt": (TEMPLATES / "collect_CMakeLists.txt").read_bytes(),
         "README.md": filled((TEMPLATES / "collect_README.md.in").read_text(), readme).encode(),
     }

@@ -98,12 +98,19 @@ def opened(folder: Path, asked: Collected) -> None:
 
 
 def keep(
-    folder: Path, made: Collected, label: str, session: str, number: int, codes: np.ndarray, shot: Shot
+    folder: Path,
+    made: Collected,
+    label: str,
+    session: str,
+    number: int,
+    codes: np.ndarray,
+    shot: Shot | None,
 ) -> Path:
     """Write a frame, whole or not at all.
 
     Args:
       codes: uint16 (side, side), black included.
+      shot: None if the camera exposed by itself.
     """
     place = folder / label
     place.mkdir(exist_ok=True)
@@ -116,6 +123,6 @@ def keep(
         black=sensor.black,
         white=sensor.white,
         camera=made.camera,
-        exposure=(shot.seconds, shot.gain),
+        exposure=None if shot is None else (shot.seconds, shot.gain),
     )
     return path

@@ -1,5 +1,6 @@
 """Collectors: frames of a simulated camera over lines that lose bytes, in processes and QEMU; their sets."""
 
+import hashlib
 import json
 import random
 import re
@@ -18,11 +19,12 @@ from firmware import build, camera, channel, collect, project, simulated
 from firmware.link import Place
 from loggrad_tf.data import collected, dataset, raw, sensor_profile
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.transform.frontend import fixed
 from loggrad_tf.transform.sensor import Sensor
 from tests.firmware.test_protocol import constants
 from tests.firmware.test_rows import damaged
 from tests.firmware.test_serial import Damage, Wire
-from tests.support import REPOSITORY
+from tests.support import REPOSITORY, quantized
 from tests.support.firmware_cases import FIRMWARE
 
 SIDE = 48
@@ -300,6 +302,65 @@ def test_errors_of_the_door(made: project.Project, tmp_path: Path) -> None:
     for command, said in cases:
         done = door(*command)
         assert done.returncode == 1 and said in done.stderr and done.stderr.count("\n") == 1, done.stderr
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> project.Project:
+    """A built project with a network, behind a simulated camera that sees a ramp of light."""
+    folder = tmp_path_factory.mktemp("network")
+    front_end = fixed("loggrad_1p5", Sensor(10, 64, 1023))
+    net = quantized.Net(5)
+    x = net.conv(net.input((24, 24, 1), front_end.input_scale, front_end.input_zero_point), 4, 3, 2)
+    model = net.flatbuffer(net.dense(net.mean(x), 3))
+    (folder / "model.tflite").write_bytes(model)
+    meaning = {"front_end": front_end.to_json(), "class_names": ["bicycle", "car", "person"]}
+    meaning["model_sha256"] = hashlib.sha256(model).hexdigest()
+    (folder / "model.json").write_text(json.dumps(meaning))
+    options = export.Options(1, binning=2)
+    export.write(export.make(folder / "model.tflite", "host-camera", options), folder / "p")
+    found = project.load(folder / "p")
+    build.build(found)
+    simulated.lay(found, [ramp()])
+    return found
+
+
+def test_a_network_sends_the_frame_that_it_judged(network: project.Project) -> None:
+    """What was kept, pushed row by row, has the same scores; the next frame is another one."""
+    with channel.Channel(network) as board:
+        (first, one), (second, other) = board.kept(0), board.kept(1)
+        assert one is not None and other is not None and not np.array_equal(one, other)
+        for result, frame in ((first, one), (second, other)):
+            assert np.array_equal(board.classify(frame).scores, result.scores)
+        assert board.camera().label == first.label
+
+
+@pytest.mark.seconds
+@pytest.mark.parametrize("seed", range(3))
+def test_judged_frames_over_a_lossy_line_are_exact_or_not_kept(
+    network: project.Project, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(channel, "PATIENCE", 0.1)
+    command = ["sh", "-c", f"cd '{network.path}' && exec '{network.elf}'"]
+    with Wire(command, to_host=lossy(seed, 0.0002)) as wire:
+        with channel.Channel(network, 20.0, Place(wire.port)) as board:
+            found = [board.kept(number) for number in range(12)]
+    kept = [(result, frame) for result, frame in found if frame is not None]
+    assert 0 < len(kept) < 12
+    with channel.Channel(network) as board:
+        for result, frame in kept:
+            assert np.array_equal(board.classify(frame).scores, result.scores)
+
+
+@pytest.mark.seconds
+def test_the_door_keeps_judged_frames(network: project.Project, tmp_path: Path) -> None:
+    out = tmp_path / "set"
+    command = ["firmware.run", "--project", str(network.path), f"--keep={out}"]
+    assert "give --camera=N" in door(*command).stderr
+    done = door(*command, "--camera=2")
+    assert done.returncode == 0 and "2 kept in" in done.stdout, done.stderr
+    files = list((out / collected.UNLABELLED).glob("*.dng"))
+    assert len(files) == 2 and raw.read_raw(files[0]).sensor == Sensor(10, 64, 1023, "RGGB")
+    simulated.lay(network, [ramp()])
 
 
 def test_a_camera_without_its_scene_says_so(made: project.Project) -> None:
