@@ -2,8 +2,8 @@
 
 The rows and requests of :mod:`firmware.rows` and :mod:`firmware.camera` over a simulated serial line that
 drops, flips and doubles bytes, both ways, each as often. Time is that of the bytes, 10 bits each, and of a
-second for every request or answer that is damaged, which is the worst. The camera's own time and a converter's
-latency come on top. ``wrong`` counts frames that were kept and differ from what was sent.
+second for every request or answer that is damaged, which is the worst. The camera's own time and that of a
+converter come on top. ``wrong`` counts frames that were kept and differ from what was sent.
 """
 
 import dataclasses

@@ -341,9 +341,11 @@ def test_judged_frames_over_a_lossy_line_are_exact_or_not_kept(
 ) -> None:
     monkeypatch.setattr(channel, "PATIENCE", 0.1)
     command = ["sh", "-c", f"cd '{network.path}' && exec '{network.elf}'"]
-    with Wire(command, to_host=lossy(seed, 0.0002)) as wire:
-        with channel.Channel(network, 20.0, Place(wire.port)) as board:
-            found = [board.kept(number) for number in range(12)]
+    with (
+        Wire(command, to_host=lossy(seed, 0.0002)) as wire,
+        channel.Channel(network, 20.0, Place(wire.port)) as board,
+    ):
+        found = [board.kept(number) for number in range(12)]
     kept = [(result, frame) for result, frame in found if frame is not None]
     assert 0 < len(kept) < 12
     with channel.Channel(network) as board:
