@@ -70,7 +70,11 @@ class Camera:
             self._run = run_of(self.size, place.baud if place else project.baud)
 
     def __enter__(self) -> Self:
-        self._check()
+        try:
+            self._check()
+        except BaseException:
+            self._channel.close()
+            raise
         return self
 
     def __exit__(

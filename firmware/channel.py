@@ -180,13 +180,13 @@ class Channel:
     def _camera(self, command: str) -> Result:
         """The result of a frame of the camera."""
         board = self.project.board
-        facts = board.get("camera")
-        if facts is None and command[:1] == KEEP:
+        stated = board.get("camera")
+        if stated is None and command[:1] == KEEP:
             raise FirmwareError(f"board {board['name']} has no camera that board.json describes")
-        if facts is not None and (facts["bits"] > 8) != (self.project.code_bytes > 1):
+        if stated is not None and (stated["bits"] > 8) != (self.project.code_bytes > 1):
             raise FirmwareError(
                 f"the model is for codes of {8 * self.project.code_bytes} bits, the camera of {board['name']}"
-                f" has {facts['bits']}: train on its own frames (firmware.collect)"
+                f" has {stated['bits']}: train on its own frames (firmware.collect)"
             )
         self.ask(f"{FRAME} {SCORES}")
         answer = self.ask(command)[-1]
