@@ -25,6 +25,7 @@ DOORS = {
     "run": "firmware.run",
     "verify": "firmware.verify",
     "flash": "firmware.flash",
+    "collect": "firmware.collect",
     "experiments": "experiments.__main__",
 }
 

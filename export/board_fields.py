@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from loggrad_tf.errors import LogGradError
+from loggrad_tf.transform.sensor import BAYER, MONO, Sensor
 
 CORES = (
     *("cortex-m0", "cortex-m0plus", "cortex-m3", "cortex-m4"),
@@ -74,6 +75,17 @@ FIELDS = {
     "statics.semihosting": Field(int, "with semihosting, through a debugger or QEMU", optional=True),
     "statics.uart": Field(int, "with the serial line", optional=True),
     "common": Field(list, "sources of `firmware/boards/common` that are compiled with `board.c`"),
+    "camera": Field(
+        dict, "the sensor that `lg_board_camera_line` reads; null: none", null=True, optional=True
+    ),
+    "camera.title": Field(str, "what photographs call it"),
+    "camera.bits": Field(int, "depth of its codes, 8 to 16", 8),
+    "camera.black": Field(int, "code of no light"),
+    "camera.white": Field(int, "code of saturation", 1),
+    "camera.cfa": Field(str, "colour filters from the window's first photosite on", choices=(MONO, *BAYER)),
+    "camera.side": Field(int, "of the largest square window, in photosites", 1),
+    "camera.lines": Field(int, "the longest exposure that `lg_board_camera_expose` takes", 1),
+    "camera.line_us": Field(int, "microseconds of a line of exposure", 1),
     "link": Field(list, "further options of the linker: the C library"),
     "flash_tools": Field(dict, "programmers that write to it, the best first; null: none does", null=True),
     "flash_tools.openocd": Field(list, "scripts (`.cfg`) and commands of OpenOCD", optional=True),
@@ -111,7 +123,7 @@ def check(facts: Any, path: Path, common: Path) -> dict[str, Any]:
             raise LogGradError(f"{path}: unknown field '{key}': see docs/own-board.md")
     for key, field in FIELDS.items():
         outer, _, inner = key.rpartition(".")
-        place = facts[outer] if outer else facts
+        place = facts.get(outer) if outer else facts
         if place is None:
             continue
         if inner not in place:
@@ -149,6 +161,11 @@ def _check_together(facts: dict[str, Any], path: Path, common: Path) -> None:
         raise _wrong(path, "stack", f"is {facts['stack']}, of {facts['ram']['length']} B of RAM")
     if facts["channel"] not in facts["statics"]:
         raise _wrong(path, "channel", f"is '{facts['channel']}', which 'statics' has no bytes for")
+    if (camera := facts.get("camera")) is not None:
+        try:
+            Sensor(camera["bits"], camera["black"], camera["white"], camera["cfa"])
+        except LogGradError as error:
+            raise _wrong(path, "camera", f"is of no {error}") from None
     for source in facts["common"]:
         if not re.fullmatch(r"\w+\.c", source) or not (common / source).is_file():
             raise _wrong(path, "common", f"has {_shown(source)}, which is not there")

@@ -4,6 +4,8 @@ Writes a CMake project that needs nothing of this repository: the network as C, 
 board's folder, test vectors. ``model.json`` beside the model says what RAW is and how it becomes the
 input tensor; without it the project takes rows of the int8 input tensor. Prints the memory plan, and
 refuses a network that does not fit the board.
+
+With --collect the project has no network: it sends frames of the board's camera (``firmware.collect``).
 """
 
 import dataclasses
@@ -20,7 +22,7 @@ import numpy as np
 from absl import flags
 
 from export import boards
-from export.c import emit, forms, tflm, vectors
+from export.c import collector, emit, forms, tflm, vectors
 from export.c.text import NAME, WIDTH, check_name, comment, filled, named
 from export.plan import memory, steps
 from export.plan.input import Input, describe, stamp
@@ -32,7 +34,7 @@ from export.predict import costs, footprint
 from export.tflite import graph as tflite_graph
 from export.tflite.quant_graph import QuantGraph
 from firmware import verify
-from firmware.project import FirmwareError
+from firmware.project import BAUD, FirmwareError
 from loggrad_tf import __version__, cli, files, json_base
 from loggrad_tf.data import description
 from loggrad_tf.errors import LogGradError
@@ -69,6 +71,22 @@ flags.DEFINE_enum(
 flags.DEFINE_string(
     "name", NAME, "What files and public symbols begin with: two networks of two names fit into one image."
 )
+flags.DEFINE_boolean(
+    "collect", False, "A project that sends frames of the board's camera, without a network."
+)
+flags.DEFINE_integer(
+    "window",
+    None,
+    "Of --collect: rows and columns of a frame, in photosites (default: all that the camera has).",
+    lower_bound=1,
+)
+flags.DEFINE_integer(
+    "baud",
+    BAUD,
+    "Speed of the serial line of a board with a camera.",
+    lower_bound=BAUD,
+    upper_bound=3_000_000,
+)
 flags.DEFINE_integer("vectors", 16, "Test frames to put into the project.", lower_bound=1, upper_bound=10000)
 
 FIRMWARE = Path(__file__).resolve().parent.parent / "firmware"
@@ -88,6 +106,7 @@ class Options:
     binning: k; k x k codes of the camera make a pixel (2: a Bayer mosaic becomes gray).
     name: what files and public symbols begin with.
     form: one of :data:`export.c.forms.FORMS`.
+    baud: of the serial line.
     """
 
     vectors: int = 16
@@ -98,6 +117,7 @@ class Options:
     binning: int = 1
     name: str = NAME
     form: str = forms.PROJECT
+    baud: int = BAUD
 
     @property
     def text(self) -> str:
@@ -110,6 +130,7 @@ class Options:
             "binning": self.binning if self.binning != 1 else None,
             "name": self.name if self.name != NAME else None,
             "as": self.form if self.form != forms.PROJECT else None,
+            "baud": self.baud if self.baud != BAUD else None,
         }
         return "".join(f" --{name}={value}" for name, value in words.items() if value is not None)
 
@@ -211,6 +232,10 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "state_bytes": engine.footprint.state,
         "predicted": dataclasses.asdict(engine.footprint),
     }
+    if options.baud != BAUD:
+        if board.get("camera") is None or options.form != forms.PROJECT:
+            raise LogGradError(f"--baud={options.baud}: of projects for boards with a camera: leave it out")
+        record["baud"] = options.baud
     readme = {
         "TITLE": f"{model.name} on {board['title']}",
         "INPUT": source.text,
@@ -245,7 +270,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         engine.files
         | example
         | {
-            "CMakePresets.json": _json(_presets(board)),
+            "CMakePresets.json": _json(_presets(board, collector.cache_variables(options.baud))),
             "README.md": text.encode(),
             "project.json": _json(record),
             "model.tflite": model.read_bytes(),
@@ -360,7 +385,18 @@ def _tflm(given: _Given, options: Options) -> Engine:
     )
 
 
-def write(project: Project, out: Path, replace: bool = False) -> None:
+def make_collector(board_name: str, window: int | None = None, baud: int = BAUD) -> collector.Collector:
+    """The project of a collector (see :mod:`export.c.collector`), in memory."""
+    board = boards.read(board_name)
+    words = [f"--window={window}"] * (window is not None) + [f"--baud={baud}"] * (baud != BAUD)
+    flag = boards.as_flags(board, short=True)
+    command = " ".join(["python -m export.firmware --collect", flag, *words])
+    made = collector.make(board, VERSION, command, window, baud)
+    presets = _json(_presets(board, collector.cache_variables(baud)))
+    return dataclasses.replace(made, files=made.files | {"CMakePresets.json": presets})
+
+
+def write(project: Project | collector.Collector, out: Path, replace: bool = False) -> None:
     """Put the project at ``out``, whole or not at all.
 
     Args:
@@ -398,7 +434,8 @@ def write_folders(board: str, folder: Path) -> None:
             elif source.name != footprint.CODE_SIZES.name:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, place)
-    for name, content in {"program/main.c": emit.program(), "CMakeLists.txt": emit.cmake()}.items():
+    texts = {"program/main.c": emit.program(), "program/rows.h": emit.rows(), "CMakeLists.txt": emit.cmake()}
+    for name, content in texts.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(content)
     (folder / "src").mkdir()
@@ -425,13 +462,13 @@ def _check_replaceable(out: Path, new: tuple[str, str, str], replace: bool) -> N
         )
 
 
-def _presets(board: dict[str, Any]) -> dict[str, Any]:
+def _presets(board: dict[str, Any], variables: dict[str, str] | None = None) -> dict[str, Any]:
     name = board["name"]
     preset = {
         "name": name,
         "generator": "Ninja",
         "binaryDir": "${sourceDir}/build",
-        "cacheVariables": {"LG_BOARD": name},
+        "cacheVariables": {"LG_BOARD": name} | (variables or {}),
     }
     if board["core"] != "host":
         preset["toolchainFile"] = "${sourceDir}/cmake/arm-none-eabi.cmake"
@@ -448,6 +485,9 @@ def _json(data: dict[str, Any]) -> bytes:
 
 def main(argv: list[str]) -> None:
     del argv
+    if FLAGS.collect:
+        _main_collect()
+        return
     for name in ("model", "board", "out"):
         if not FLAGS[name].value:
             raise LogGradError(f"--{name} is missing (see --help)")
@@ -468,7 +508,10 @@ def main(argv: list[str]) -> None:
         binning=int(FLAGS.binning),
         name=FLAGS.name,
         form=FLAGS["as"].value,
+        baud=FLAGS.baud,
     )
+    if FLAGS["window"].present:
+        raise LogGradError("--window is of a collector: give --collect, or leave it out")
     if options.form != forms.PROJECT and options.runtime != DEFAULTS.runtime:
         raise LogGradError(f"--as={options.form}: of the generated C only: leave out --runtime")
     project = make(model, board, options)
@@ -485,6 +528,23 @@ def main(argv: list[str]) -> None:
     facts = boards.read(board)
     step = "verify" if facts["qemu"] or facts["core"] == "host" else "flash"
     print(f"project   {out}: next, python -m firmware.{step} --project={shlex.quote(FLAGS.out)}")
+
+
+def _main_collect() -> None:
+    for name in ("board", "out"):
+        if not FLAGS[name].value:
+            raise LogGradError(f"--{name} is missing (see --help)")
+    if FLAGS.model:
+        raise LogGradError("--collect has no network: leave out --model")
+    out, board = Path(FLAGS.out).absolute(), boards.place(FLAGS.board, FLAGS.boards)
+    assert board is not None
+    made = make_collector(board, FLAGS.window, FLAGS.baud)
+    write(made, out, FLAGS.replace)
+    print(f"frames    {made.side} x {made.side} of {made.board['camera']['title']}")
+    real = made.board["channel"] == "uart"
+    step = "flash" if real else "collect"
+    more = "" if real else " --out=SET --label=NAME"
+    print(f"project   {out}: next, python -m firmware.{step} --project={shlex.quote(FLAGS.out)}{more}")
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
     <text>*<CRC-32 of the text, 8 hex digits>\\n
 
-The board's side, and every command, are in program/main.c, in a project too. A line that
-does not carry its checksum is not an answer. QEMU and processes lose nothing: all rows of a frame are
-sent at once, and a refusal is an error. A serial port may lose and damage bytes: one line at a time, sent
-again until it is answered, which is safe because a row carries its number and is pushed once.
+The board's side, and every command, are in program/main.c, in a project too. A line that does not carry its
+checksum is not an answer. Between lines of text may be rows of RAW codes in binary: they are kept in
+``Channel.rows`` for :mod:`firmware.rows`. QEMU and processes lose nothing: all rows of a frame are sent at
+once, and a refusal is an error. A serial port may lose and damage bytes: one line at a time, sent again until
+it is answered, which is safe because a row carries its number and is pushed once.
 
 ``timeout`` bounds a whole answer, all lines of it. What a board says is kept only as far as the layers of its
 project can need it: one that goes on and on, with newlines or without, is an error.
@@ -13,25 +14,32 @@ project can need it: one that goes on and on, with newlines or without, is an er
 
 import argparse
 import dataclasses
-import errno
 import os
 import re
 import select
-import subprocess
-import tempfile
 import time
 import zlib
 from collections import deque
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 import numpy as np
 
 from firmware import project as projects
+from firmware.link import (
+    ANSWER_SECONDS,
+    BAUD,
+    EXIT,
+    Link,
+    Place,
+    ProcessLink,
+    SerialLink,
+    end_of,
+)
 from firmware.project import FirmwareError, Project
+from firmware.rows import MARK, Parts, Size
 
-ANSWER_SECONDS = 120.0
 # Over a serial port: how long to wait at first before a line is sent again (then twice as long, and so
 # on), how long for the first sign of life, and how often a line or a frame is sent.
 PATIENCE, CONTACT_SECONDS, TRIES = 1.0, 10.0, 20
@@ -40,8 +48,11 @@ PATIENCE, CONTACT_SECONDS, TRIES = 1.0, 10.0, 20
 # Of program/main.c: letters of commands and other lines, digits of a row's number and of a checksum.
 PROTOCOL = "loggrad 2"
 WHO, FRAME, ROW, RESULT, CAMERA_FRAME, MEMORY = "I", "F", "R", "S", "C", "M"
-PIECE, UNREADABLE = "L", "E"
+PIECE, UNREADABLE, KEEP = "L", "E", "K"
 ROW_DIGITS, CRC_DIGITS = 4, 8
+# Commands of program/collect.c, whose answers repeat the argument (firmware/camera.py).
+EXPOSE, TAKE, GIVE = "P", "T", "G"
+ECHOED = (EXPOSE, TAKE, GIVE)
 # The numbers between model and stamp in the answer to WHO.
 WHO_NUMBERS = ("rows", "row_codes", "code_digits", "layers", "outputs", "state_bytes")
 # Reports of a frame.
@@ -49,11 +60,12 @@ SCORES, DIGEST, LAYERS = 0, 1, 2
 # Statuses: of lib/include/lg_status.h, of main.c, and CAMERA with the errors of lg_board.h.
 ROW_TAKEN, FRAME_COMPLETE, TOO_FEW_ROWS = 1, 0, -14
 OUT_OF_TURN, CAMERA, NO_CAMERA = -64, -100, -101
-# Of boards/common: the speed of serial lines, and how programs end (startup.c, uart_channel.c).
-BAUD = 115200
-EXIT, EXCEPTION, EXCEPTIONS = "exit", 64, 16
 # What a piece of one byte takes as text, and what any answer may take beside its pieces.
 _PIECE_CHARACTERS, _ANSWER_CHARACTERS = 40, 65536
+# A frame of a camera may take so much longer than an answer.
+_CAMERA_PATIENCE = 5
+# Binary rows that are kept; nobody asks for as many at once.
+_MOST_ROWS = 4096
 _EXIT_LINE = re.compile(rb"%s ([1-9]\d{0,2})" % EXIT.encode())
 
 
@@ -85,134 +97,14 @@ class Result:
     pieces: tuple[Piece, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """Where the program runs: ``port`` is a serial port, None means QEMU or a process of this computer."""
-
-    port: str | None = None
-    baud: int = BAUD
-
-
-class Link(Protocol):
-    """The way to a board: file descriptors, and errors that say what became of it."""
-
-    reading: int
-    writing: int
-    reliable: bool
-
-    def silent(self, seconds: float) -> FirmwareError: ...
-
-    def ended(self) -> FirmwareError: ...
-
-    def close(self) -> None: ...
-
-
-class ProcessLink:
-    """QEMU with the image, or the image itself for board ``host``.
-
-    Args:
-      options: of QEMU, further ones; it is then given time to write what they ask for when it ends.
-    """
-
-    reliable = True
-
-    def __init__(self, project: Project, options: Sequence[str] = ()) -> None:
-        self._end_seconds = ANSWER_SECONDS if options else 1.0
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the link)
-        self.process = subprocess.Popen(
-            [*command(project), *options],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            bufsize=0,
-        )
-        assert self.process.stdin and self.process.stdout
-        self.writing, self.reading = self.process.stdin.fileno(), self.process.stdout.fileno()
-        os.set_blocking(self.writing, False)
-
-    def silent(self, seconds: float) -> FirmwareError:
-        self.process.kill()
-        return FirmwareError(
-            f"no answer within {seconds:g} s: the program hangs, or needs a longer --timeout"
-        )
-
-    def ended(self) -> FirmwareError:
-        code = self.process.wait()
-        self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace").strip().split("\n")[-1]
-        return FirmwareError(f"the program {_end(code)}{': ' + said if said else ''}")
-
-    def close(self) -> None:
-        """End the process, whatever it is doing."""
-        for stream in (self.process.stdin, self.process.stdout):
-            if stream:
-                stream.close()
-        try:
-            self.process.wait(self._end_seconds)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        self._errors.close()
-
-
-class SerialLink:
-    """A serial port; the program on the board goes on running when it is closed."""
-
-    reliable = False
-
-    def __init__(self, port: str, baud: int) -> None:
-        try:
-            import serial
-        except ImportError:
-            raise FirmwareError("--port needs pyserial: pip install pyserial") from None
-        self._name = f"{port} at {baud} baud"
-        try:
-            self._port = serial.Serial(port, baud, timeout=0, exclusive=True)
-        except (serial.SerialException, ValueError) as error:
-            raise FirmwareError(_port_error(port, baud, error)) from None
-        self.reading = self.writing = self._port.fileno()
-
-    def silent(self, seconds: float) -> FirmwareError:
-        return FirmwareError(
-            f"{self._name}: no answer within {seconds:g} s: is this the board, does it run this project's"
-            " image, is the baud rate right?"
-        )
-
-    def ended(self) -> FirmwareError:
-        return FirmwareError(f"{self._name}: the port has vanished: is the board still plugged in?")
-
-    def close(self) -> None:
-        self._port.close()
-
-
-def _end(code: int) -> str:
-    """What became of a program with this exit code."""
-    if EXCEPTION < code < EXCEPTION + EXCEPTIONS:
-        return f"stopped at exception {code - EXCEPTION} (3 hard fault, 4 memory, 5 bus, 6 usage fault)"
-    return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-
-
-def _port_error(port: str, baud: int, error: Exception) -> str:
-    from serial.tools import list_ports
-
-    number = getattr(error, "errno", None)
-    if isinstance(error, ValueError):
-        return f"{port}: cannot be set to {baud} baud"
-    if number == errno.ENOENT:
-        found = sorted(info.device for info in list_ports.comports())
-        return f"{port}: no such port; there are: {', '.join(found) or 'none'}"
-    if number == errno.EACCES:
-        return f"{port}: no permission: join the group that owns it (often dialout) and log in again"
-    if number in (errno.EBUSY, errno.EAGAIN):
-        return f"{port}: another program has it open"
-    return f"{port}: not a serial port that can be used ({error})"
-
-
 class Channel:
     """A running image, in QEMU, as a process, or on a board behind a serial port.
 
     Args:
       options: further ones of QEMU.
+
+    Attributes:
+      rows: binary rows that have come and nobody has taken yet, without their newline.
     """
 
     def __init__(
@@ -233,6 +125,7 @@ class Channel:
         self._outgoing = b""
         self._pending = b""
         self._lines: deque[str] = deque()
+        self.rows: deque[bytes] = deque(maxlen=_MOST_ROWS)
 
     def __enter__(self) -> Self:
         return self
@@ -247,13 +140,19 @@ class Channel:
 
     def who(self) -> dict[str, str | int]:
         """What the image says of itself; FirmwareError unless it speaks this protocol."""
-        words = self.ask(WHO, None if self.link.reliable else CONTACT_SECONDS)[-1].split()
+        words = self.hello().split()
+        if self.project.collects:
+            raise FirmwareError(f"{self.project.path}: a collector, it has no network: use firmware.collect")
         if words[:3] != [WHO, *PROTOCOL.split()] or len(words) != 5 + len(WHO_NUMBERS):
             raise FirmwareError(
                 f"the board speaks another protocol ({' '.join(words[:3])}): build the project again"
             )
         numbers = {key: _integer(words, place) for place, key in enumerate(WHO_NUMBERS, 4)}
         return {"model_sha256": words[3], "stamp": words[-1]} | numbers
+
+    def hello(self) -> str:
+        """The image's answer to WHO, the first word of a conversation."""
+        return self.ask(WHO, None if self.link.reliable else CONTACT_SECONDS)[-1]
 
     def memory(self) -> tuple[int, int]:
         """(bytes of stack ever used, size of the stack); (0, 0) where the board does not know."""
@@ -262,11 +161,39 @@ class Channel:
 
     def camera(self) -> Result:
         """Classify what the board's camera sees now."""
+        return self._camera(CAMERA_FRAME)
+
+    def kept(self, number: int) -> tuple[Result, np.ndarray | None]:
+        """Classify what the board's camera sees now, and the frame that was judged: uint16 (rows, codes).
+
+        None in its place if a row was lost: the board holds no frame, and cannot send it again.
+
+        Args:
+          number: of the frame, 0..65535, another one each time.
+        """
+        project = self.project
+        self.rows.clear()
+        result = self._camera(f"{KEEP} {number:04x}")
+        parts = Parts(Size(project.rows, project.row_codes, project.code_bytes), number)
+        return result, parts.joined(self.rows).frame(result.digest)
+
+    def _camera(self, command: str) -> Result:
+        """The result of a frame of the camera."""
+        board = self.project.board
+        stated = board.get("camera")
+        if stated is None and command[:1] == KEEP:
+            raise FirmwareError(f"board {board['name']} has no camera that board.json describes")
+        if stated is not None and (stated["bits"] > 8) != (self.project.code_bytes > 1):
+            raise FirmwareError(
+                f"the model is for codes of {8 * self.project.code_bytes} bits, the camera of {board['name']}"
+                f" has {stated['bits']}: train on its own frames (firmware.collect)"
+            )
         self.ask(f"{FRAME} {SCORES}")
-        answer = self.ask(CAMERA_FRAME)[-1]
-        if answer == f"{CAMERA_FRAME} {NO_CAMERA}":
-            raise FirmwareError(f"board {self.project.board['name']} has no camera")
-        if answer.startswith(f"{CAMERA_FRAME} -") and _integer(answer.split(), 1) < CAMERA:
+        answer = self.ask(command)[-1]
+        letter = command[:1]
+        if answer == f"{letter} {NO_CAMERA}":
+            raise FirmwareError(f"board {board['name']} has no camera")
+        if answer.startswith(f"{letter} -") and _integer(answer.split(), 1) < CAMERA:
             error = _integer(answer.split(), 1) - CAMERA
             raise FirmwareError(f"the camera fails with {error} (boards/common/lg_board.h)")
         return _result(answer, ())
@@ -344,7 +271,8 @@ class Channel:
         """Send a command until it is answered. A newline first ends whatever the board has half of; answers
         to anything else have come late and are passed over."""
         deadline = time.monotonic() + timeout
-        wait, sent, again = PATIENCE, 0, time.monotonic()
+        wait = PATIENCE * (_CAMERA_PATIENCE if text[:1] in (CAMERA_FRAME, KEEP, TAKE) else 1)
+        sent, again = 0, time.monotonic()
         lines: list[str] = []
         data = frame_line(text)
         while True:
@@ -404,11 +332,14 @@ class Channel:
                 )
             self._pending = b""  # noise, or another baud rate
         for line in lines:
+            if line.startswith(MARK):
+                self.rows.append(line)
+                continue
             text, star, crc = line.rstrip(b"\r").rpartition(b"*")
             if star and crc == _checksum(text):
                 self._lines.append(text.decode("ascii", "replace"))
             elif not self.link.reliable and (end := _EXIT_LINE.fullmatch(line.rstrip())):
-                raise FirmwareError(f"the program on the board {_end(int(end[1]))}")
+                raise FirmwareError(f"the program on the board {end_of(int(end[1]))}")
 
 
 def executed(board: Channel, ticks: int) -> tuple[int, str] | None:
@@ -429,30 +360,10 @@ def executed(board: Channel, ticks: int) -> tuple[int, str] | None:
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The options of every command that talks to a board."""
     parser.add_argument("--port", help="serial port of a board that runs the image (default: QEMU)")
-    parser.add_argument("--baud", type=int, default=BAUD, help=f"of the serial port (default {BAUD})")
+    parser.add_argument("--baud", type=int, help=f"of the serial port (default: the project's, or {BAUD})")
     parser.add_argument(
         "--timeout", type=projects.seconds, default=ANSWER_SECONDS, help="seconds for one answer"
     )
-
-
-def command(project: Project) -> list[str]:
-    """What starts the image."""
-    if project.on_host:
-        return [str(project.elf)]
-    qemu = project.board["qemu"]
-    if qemu is None:
-        raise FirmwareError(
-            f"board {project.board['name']} is not emulated: flash it with firmware.flash, then give --port;"
-            " or generate the project for a board that QEMU has, such as mps2-an386"
-        )
-    return [
-        projects.tool("qemu-system-arm"),
-        "-M",
-        qemu["machine"],
-        *qemu["args"],
-        "-kernel",
-        str(project.elf),
-    ]
 
 
 def frame_line(text: str) -> bytes:
@@ -480,9 +391,11 @@ def encode_row(row: np.ndarray, code_bytes: int) -> str:
 
 
 def _answers(text: str, line: str) -> bool:
-    """Is this the answer to that command, and to that row?"""
+    """Is this the answer to that command, and to that row or argument?"""
     if line[:1] != text[:1]:
         return False
+    if text[:1] in ECHOED:
+        return line.split()[2:3] == text.split()[1:]
     return text[:1] != ROW or line.split()[2:] == [str(int(text.split()[1], 16))]
 
 

@@ -29,6 +29,11 @@ PACKAGES = {
 }
 
 
+# Of boards/common/uart.h: the speed of serial lines, unless a project says another one.
+BAUD = 115200
+COLLECTOR = "collect"
+
+
 class FirmwareError(Exception):
     """What is wrong, where, and how to mend it, in one line."""
 
@@ -69,6 +74,8 @@ class Project:
       nodes: the input, then every node in the order of its number; none in projects of another runtime.
       stamp: what the image says of generator and front end; None in projects that have none.
       stateful: 1 if a frame's scores depend on the frames before it.
+      runtime: of the network, or "collect", which has none.
+      baud: of the image's serial line, if it has one.
       input_tensor, output_tensor: the int8 tensors at the edges; None where they are the flatbuffer's own.
     """
 
@@ -90,6 +97,13 @@ class Project:
     binning: int = 1
     stateful: int = 0
     name: str = "net"
+    runtime: str = "loggrad"
+    baud: int = BAUD
+
+    @property
+    def collects(self) -> bool:
+        """Is it a collector of frames, without a network?"""
+        return self.runtime == COLLECTOR
 
     @property
     def elf(self) -> Path:
@@ -143,6 +157,8 @@ def load(path: Path) -> Project:
         binning=record.get("binning", 1),
         stateful=record.get("stateful", 0),
         name=record.get("name", "net"),
+        runtime=record.get("runtime", "loggrad"),
+        baud=record.get("baud", BAUD),
         **copied,
     )
 
@@ -170,6 +186,8 @@ _OPTIONAL: dict[str, type] = {
     "stateful": int,
     "name": str,
     "form": str,
+    "runtime": str,
+    "baud": int,
     "nodes": list,
 }
 _COPIED = (

@@ -3,7 +3,8 @@
 The image runs in QEMU, or on a board behind a serial port (--port) that was flashed with it. Prints a
 line per frame: class, label where known, scores, executed instructions or cycles. A photograph
 (--image, a RAW file or a picture; may be repeated) is cut as in training and becomes the RAW codes of the
-model's sensor.
+model's sensor. With --keep the frames of the camera become RAW files of a set
+(firmware.collect), just as they were judged.
 """
 
 import dataclasses
@@ -96,15 +97,24 @@ def main() -> int:
         metavar="PHOTO",
         help="classify this photograph; may be repeated",
     )
+    parser.add_argument(
+        "--keep", type=Path, metavar="SET", help="with --camera: keep its frames, unlabelled, in this set"
+    )
     arguments = parser.parse_args()
+    if arguments.keep is not None and not arguments.camera:
+        raise FirmwareError("--keep: of frames of the camera: give --camera=N, too")
     project = projects.load(arguments.project)
     photos = _photos(project, arguments.image) if arguments.image else []
     build.build(project, arguments.port is not None)
-    place = channel.Place(arguments.port, arguments.baud)
+    if arguments.camera:
+        _simulate(project)
+    place = channel.Place(arguments.port, arguments.baud or project.baud)
     with channel.Channel(project, arguments.timeout, place) as board:
         board.who()
         if photos:
             print(_classified(board, photos))
+        elif arguments.keep is not None:
+            print(_kept(board, arguments.camera, arguments.keep.absolute()))
         else:
             print(_camera(board, arguments.camera) if arguments.camera else _frames(board))
     return 0
@@ -144,6 +154,36 @@ def _camera(board: channel.Channel, count: int) -> str:
     for index in range(count):
         _print(board, f"frame {index}", board.camera(), "")
     return f"run: {count} frames of the camera"
+
+
+def _simulate(project: Project) -> None:
+    """Put street scenes before a simulated camera."""
+    from firmware import simulated  # the drawing code, which only this camera needs
+
+    if simulated.is_simulated(project):
+        simulated.lay(project, simulated.drawn(project, ""))
+
+
+def _kept(board: channel.Channel, count: int, folder: Path) -> str:
+    """Classify frames of the camera and keep them, each as it was judged."""
+    from firmware.collect import of_board
+    from loggrad_tf.data import collected
+    from loggrad_tf.errors import LogGradError
+
+    made, session, kept = of_board(board.project), collected.new_session(), 0
+    try:
+        collected.opened(folder, made)
+        for index in range(count):
+            result, frame = board.kept(index % 2**16)
+            where = "lost on the line"
+            if frame is not None:
+                label = collected.UNLABELLED
+                where = collected.keep(folder, made, label, session, index, frame, None).name
+                kept += 1
+            _print(board, where, result, "")
+    except LogGradError as error:
+        raise FirmwareError(str(error)) from None
+    return f"run: {count} frames of the camera, {kept} kept in {folder / collected.UNLABELLED}"
 
 
 def _print(board: channel.Channel, what: str, result: channel.Result, truth: str) -> None:

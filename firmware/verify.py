@@ -399,7 +399,7 @@ def main() -> int:
         progress=not arguments.json,
         count=arguments.vectors,
         layers=arguments.layers == "crc",
-        place=channel.Place(arguments.port, arguments.baud),
+        place=channel.Place(arguments.port, arguments.baud or project.baud),
         cycles=arguments.cycles,
         own=arguments.frames,
     )

@@ -33,6 +33,8 @@ def main(argv: list[str]) -> None:
         f"sensor  {sensor.bits} bits, black {sensor.black}, white {sensor.white}, {sensor.cfa};"
         f" crops {dimensions(data.size)}, {data.mode}, {data.fit}"
     )
+    if data.noise is not None:
+        print(f"noise   {data.noise:.3f} of the log gradient at middle gray: no threshold goes below it")
     for camera, count in data.cameras.items():
         print(f"camera  {camera}: {count} {'photograph' if count == 1 else 'photographs'}")
     rejects = data.rejects()

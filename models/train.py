@@ -150,7 +150,7 @@ def _front_end(plan: Plan, data: DataSet) -> FrontEnd:
     sensor = plan.sensor(data)
     if FLAGS.thresholds == "fixed":
         return frontend.fixed(plan.format, sensor)
-    return frontend.fit(plan.format, sensor, data.subset("train")[0], data.sensor)
+    return frontend.fit(plan.format, sensor, data.subset("train")[0], data.sensor, data.noise)
 
 
 def main(argv: list[str]) -> None:
@@ -194,6 +194,8 @@ def main(argv: list[str]) -> None:
         from models.training import thresholds as threshold_training
 
         how = threshold_training.ThresholdConfig()
+        if data.noise is not None:
+            how = dataclasses.replace(how, floor=data.noise)
         found = threshold_training.train(graph, data, front_end, plan.config, how, plan.seed, show)
         result, front_end = found.trained, found.front_end
         print(" ".join(f"t{i} = {t:.3f}" for i, t in enumerate(front_end.thresholds, 1)))

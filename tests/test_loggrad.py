@@ -11,7 +11,8 @@ import loggrad
 from tests.support import REPOSITORY
 
 VERBS = (
-    "search convert firmware build run verify flash report prepare preview train experiments energy doctor"
+    "search convert firmware build run verify flash collect report prepare preview train experiments energy"
+    " doctor"
 )
 
 

@@ -148,6 +148,11 @@ def program(name: str = NAME) -> str:
     return named((PROGRAM / "main.c").read_text(), name, prose=True)
 
 
+def rows() -> str:
+    """``program/rows.h``: frames of a camera to the host, for programs with a network and without."""
+    return (PROGRAM / "rows.h").read_text()
+
+
 def _code(plan: Plan, source: Input, steps: Steps) -> dict[str, object]:
     network = plan.network
     _, _, softmax = (TEMPLATES / "softmax.c").read_text().partition("\n")  # net.c names its licence once

@@ -15,6 +15,9 @@
  *   R <row> <codes> R <status> <row>                                        the next row: 4 hex digits, codes in hex
  *   S               S <status> <class> <ticks> <scores> <digest>            the result of the rows
  *   C               C <status> <class> <ticks> <scores> <digest>            a frame of the board's camera
+ *   K <frame>       K <status> <class> <ticks> <scores> <digest>            as C, and its codes before the answer, as
+ *                                                                           rows.h has them; the digest is theirs. Only
+ *                                                                           where board.json has a camera
  *   M               M <stack used> <stack size>                             bytes; 0 0 where they are not known
  *   X               X 0                                                     end of the program
  *                   L <layer> <digest so far> <bytes>                       a piece of a layer's output
@@ -31,6 +34,9 @@
 #include "lg_board.h"
 #include "lg_crc32.h"
 #include "net.h"
+#ifdef LG_BOARD_HAS_CAMERA
+#include "rows.h"
+#endif
 
 #define PROTOCOL "loggrad 2"
 #define PIECE "L"
@@ -38,7 +44,7 @@
 /* The conversation is compiled for size. */
 #define SMALL __attribute__((cold, noinline))
 
-enum { WHO = 'I', FRAME = 'F', ROW = 'R', RESULT = 'S', CAMERA_FRAME = 'C', MEMORY = 'M', END = 'X' }; /* commands */
+enum { WHO = 'I', FRAME = 'F', ROW = 'R', RESULT = 'S', CAMERA_FRAME = 'C', KEEP = 'K', MEMORY = 'M', END = 'X' };
 enum { UNREADABLE = 'E' };
 enum { REPORT_SCORES, REPORT_DIGEST, REPORT_LAYERS };
 enum { OUT_OF_TURN = -64, CAMERA = -100 }; /* a status */
@@ -186,6 +192,10 @@ static int takes_arguments(int letter)
         return app.field == NUMBER && app.digits == 1u && app.number <= REPORT_LAYERS;
     case ROW:
         return app.field == CODES && app.digits % CODE_DIGITS == 0u;
+#ifdef LG_BOARD_HAS_CAMERA
+    case KEEP:
+        return app.field == NUMBER && app.digits == ROW_DIGITS;
+#endif
     case WHO:
     case RESULT:
     case CAMERA_FRAME:
@@ -283,14 +293,47 @@ static int take_row(void)
     return OUT_OF_TURN;
 }
 
-static int take_camera_frame(void)
+#ifdef LG_BOARD_HAS_CAMERA
+/* A row of the frame of that number, of which the host has only this one chance. */
+static void SMALL send_row(uint32_t number)
+{
+    row_sender sent;
+    row_begin(&sent, app.number, number);
+    for (uint32_t i = 0; i < NET_ROW_CODES; i++) {
+        for (uint32_t left = sizeof(net_code); left-- > 0u;) {
+            const uint8_t byte = (uint8_t)((uint32_t)app.row[i] >> (8u * left));
+            app.digest = lg_crc32(app.digest, &byte, 1u);
+            row_number(&sent, byte, 1u);
+        }
+    }
+    row_end(&sent);
+}
+#endif
+
+static int wants_camera(int letter)
+{
+#ifdef LG_BOARD_HAS_CAMERA
+    if (letter == KEEP) {
+        return 1;
+    }
+#endif
+    return letter == CAMERA_FRAME;
+}
+
+static int take_camera_frame(int letter)
 {
     int status = LG_NO_LINE;
     begin_frame();
     for (uint32_t row = 0; status == LG_NO_LINE; row++) {
         const int error = lg_board_camera_line(app.row, NET_ROW_CODES, row);
         status = error < 0 ? CAMERA + error : push_row(NET_ROW_CODES);
+#ifdef LG_BOARD_HAS_CAMERA
+        if (letter == KEEP && status >= LG_OK) {
+            send_row(row);
+        }
+#endif
     }
+    (void)letter;
     return status;
 }
 
@@ -333,7 +376,7 @@ static void put_memory(void)
 /* The work comes first: its L lines go ahead of the answer. */
 static void SMALL answer(char letter)
 {
-    const int status = letter == ROW ? take_row() : letter == CAMERA_FRAME ? take_camera_frame() : LG_OK;
+    const int status = letter == ROW ? take_row() : wants_camera(letter) ? take_camera_frame(letter) : LG_OK;
     put(&letter, 1u);
     switch (letter) {
     case WHO:
@@ -354,6 +397,9 @@ static void SMALL answer(char letter)
         break;
     case RESULT:
     case CAMERA_FRAME:
+#ifdef LG_BOARD_HAS_CAMERA
+    case KEEP:
+#endif
         put_scores(status);
         break;
     case MEMORY:

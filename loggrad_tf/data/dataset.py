@@ -37,11 +37,12 @@ from loggrad_tf.data import folder, limits, pascalraw, prepared
 from loggrad_tf.data.drawn import Drawn
 from loggrad_tf.data.prepared import DataSet, Head, open_prepared
 from loggrad_tf.data.request import CLASSIFY, FITS, Request
+from loggrad_tf.data.sensor_profile import SensorProfile
 from loggrad_tf.data.sides import Size, short
 from loggrad_tf.data.sources import SPLITS, Cut, Picture, Reject, Source, assign
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import cache_folder
-from loggrad_tf.transform.sensor import Sensor, requantize
+from loggrad_tf.transform.sensor import MONO, Sensor, requantize
 
 # Raised whenever the same source would give other crops than before.
 VERSION = 2
@@ -251,6 +252,13 @@ def _check_classes(
         raise LogGradError(f"{spec}: class '{name}' has no {what}{most}: add photographs of it")
 
 
+def _noise(profile: SensorProfile | None, mode: str) -> float | None:
+    """Of g at middle gray, for a photograph that keeps its size; one that is scaled down has less."""
+    if profile is None:
+        return None
+    return profile.gradient_noise(1 if mode == "mosaic" or profile.sensor.cfa == MONO else 4)
+
+
 def _prepare(source: Source, path: Path, request: Request) -> None:
     pictures = assign(source.pictures)
     cut = functools.partial(source.cut, size=request.size, mode=request.mode, fit=request.fit)
@@ -285,6 +293,7 @@ def _prepare(source: Source, path: Path, request: Request) -> None:
         sensor=sensor,
         manifest_sha256=hashlib.sha256(manifest).hexdigest(),
         cameras={camera: len(files) for camera, files in cameras.items()},
+        noise=_noise(source.profile, request.mode),
     )
     pixels = np.stack([row.pixels for row in rows])
     labels = np.array([source.class_names.index(row.label) for row in rows])

@@ -2,8 +2,8 @@
 
 A DNG is a TIFF whose single image is the sensor's codes; the tags below say what they mean
 (Adobe DNG specification 1.4). It holds Bayer frames, any other repeating filter of R, G and B
-(X-Trans), demosaiced linear RGB and monochrome frames. No compression, no preview, no lens or
-exposure metadata, no colour calibration: the colour matrix is sRGB's and the neutral is 1 1 1.
+(X-Trans), demosaiced linear RGB and monochrome frames. No compression, no preview, no lens metadata, no
+colour calibration: the colour matrix is sRGB's and the neutral is 1 1 1.
 Reading is :mod:`loggrad_tf.data.raw`'s work.
 """
 
@@ -61,6 +61,7 @@ def write_dng(
     white: int = 4095,
     camera: str = "LogGrad frame",
     active_area: tuple[int, int, int, int] | None = None,
+    exposure: tuple[float, float] | None = None,
 ) -> None:
     """Write one RAW frame that LibRaw, and so :func:`loggrad_tf.data.raw.read_raw`, decodes to its codes.
 
@@ -74,6 +75,7 @@ def write_dng(
       white: code of saturation, black < white < 65536.
       camera: what the file calls its camera.
       active_area: top, left, bottom, right of the visible pixels (half open); all of them if None.
+      exposure: seconds, written to the microsecond, and gain, as ISO 100 times that; None: not told.
 
     Raises:
       LogGradError: a wrong shape, dtype, filter or level.
@@ -122,6 +124,10 @@ def write_dng(
         tags.append(_tag(50714, _RATIONAL, _ratios(blacks)))
     if active_area is not None:
         tags.append(_tag(50829, _LONG, active_area))
+    if exposure is not None:
+        seconds, gain = exposure
+        tags.append(_tag(33434, _RATIONAL, (round(seconds * 10**6), 10**6)))
+        tags.append(_tag(34855, _SHORT, (round(100 * gain),)))
     file = io.BytesIO()
     with tifffile.TiffWriter(file, byteorder="<") as writer:
         writer.write(

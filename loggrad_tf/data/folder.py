@@ -14,21 +14,26 @@ is said in :mod:`loggrad_tf.data.photo`, how a picture is imitated in :mod:`logg
 Crops of one photograph share its light and its place, so a test on some after training on others proves
 nothing. Crops under different names need a group in the manifest, the name of their photograph; without one
 each file is its own. In class folders that are dealt, files of one stem (``car/7.jpg``, ``person/7.jpg``) are
-one group; where lists name the files, the lists decide.
+one group; where lists name the files, the lists decide. In a set that ``firmware.collect`` made, a session is
+one group, and the folder ``unlabelled`` is no class (:mod:`loggrad_tf.data.collected`).
 
 A network is made for one sensor. So a folder holds RAW files or pictures, never both, and RAW files of one
 camera at one depth. Its black and white levels may differ from file to file, as they do between
 sensitivities: each file's own are subtracted, and crops of another span are requantised to the commonest.
 A Bayer filter turns with the camera, so its rotation may differ too: gray has none, and every mosaic begins
-at a red photosite. Headerless frames have no place here, because nothing says their geometry.
+at a red photosite. If the sensor was measured (:mod:`loggrad_tf.data.sensor_profile`), that black level is
+subtracted in place of the files'. Headerless frames have no place here, because nothing says their geometry.
 """
 
 import csv
+import dataclasses
+import functools
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from loggrad_tf.data import imitation, voc
+from loggrad_tf.data import collected, imitation, sensor_profile, voc
+from loggrad_tf.data.collected import session_of
 from loggrad_tf.data.pascalraw import CLASSES
 from loggrad_tf.data.photo import cut, is_raw
 from loggrad_tf.data.sources import (
@@ -133,9 +138,12 @@ def _plan_manifest(folder: Path) -> Source:
 
 def _plan_classes(folder: Path) -> Source:
     lists = read_lists(folder)
+    group_of = session_of if (folder / collected.NAME).is_file() else str
     pictures: list[Picture] = []
     rejects: list[Reject] = []
     names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if group_of is session_of and collected.UNLABELLED in names:
+        names.remove(collected.UNLABELLED)
     loose = _images(folder)[0]
     if loose and not names:
         raise LogGradError(
@@ -157,12 +165,18 @@ def _plan_classes(folder: Path) -> Source:
             if lists and name not in lists:
                 rejects.append(Reject(name, -1, "in none of train.txt, val.txt, test.txt"))
             else:
-                group = name if lists else path.stem
+                group = name if lists else group_of(path.stem)
                 pictures.append(Picture(path, name, group, lists.get(name, ""), (0, 0), (label,)))
     present = {picture.file for picture in pictures}
     rejects += [Reject(name, -1, "listed, but no such file") for name in sorted(lists.keys() - present)]
     files = [picture.path for picture in pictures] + _lists(folder)
-    return _source(folder, pictures, tuple(names), rejects, files)
+    source = _source(folder, pictures, tuple(names), rejects, files)
+    profile = sensor_profile.read(folder)
+    if profile is None:
+        return source
+    measured = functools.partial(cut, black=profile.sensor.black)
+    files.append(folder / sensor_profile.NAME)
+    return dataclasses.replace(source, files=tuple(files), cut=measured, profile=profile)
 
 
 def _plan_voc(folder: Path, sought: str) -> Source:

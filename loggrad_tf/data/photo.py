@@ -32,13 +32,18 @@ def is_raw(path: Path) -> bool:
     return path.suffix.lower() in raw.SUFFIXES
 
 
-def cut(picture: Picture, size: Size, mode: str, fit: str) -> Cut:
+def cut(picture: Picture, size: Size, mode: str, fit: str, black: int | None = None) -> Cut:
     """Decode one photograph and cut its objects, or the whole of it.
+
+    Args:
+      black: of a RAW file's sensor, as it was measured; None: as the file says.
 
     Raises:
       LogGradError: it cannot be read, has no mosaic where one is asked for, or its boxes' frame does not fit.
     """
-    return (_cut_raw if is_raw(picture.path) else _cut_imitated)(picture, size, mode, fit)
+    if is_raw(picture.path):
+        return _cut_raw(picture, size, mode, fit, black)
+    return _cut_imitated(picture, size, mode, fit)
 
 
 def read(
@@ -86,8 +91,8 @@ def check_frame(frame: tuple[int, int], width: int, height: int) -> None:
         )
 
 
-def _cut_raw(picture: Picture, size: Size, mode: str, fit: str) -> Cut:
-    image = raw.read_raw(picture.path)
+def _cut_raw(picture: Picture, size: Size, mode: str, fit: str, black: int | None) -> Cut:
+    image = raw.read_raw(picture.path, black=black)
     height, width = image.pixels.shape[:2]
     if picture.boxes:
         check_frame(picture.frame, width, height)

@@ -44,6 +44,7 @@ class Head(JsonBase):
       cameras: whose photographs gave crops, and how many of each did; none if nobody noted it.
       fit: how whole pictures got the crops' proportions.
       task: what the classes are of, see :class:`loggrad_tf.data.request.Request`.
+      noise: as :class:`DataSet` has it.
     """
 
     format: int
@@ -58,6 +59,7 @@ class Head(JsonBase):
     cameras: dict[str, int] = dataclasses.field(default_factory=dict)
     fit: str = FITS[0]
     task: str = CLASSIFY
+    noise: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +79,7 @@ class DataSet:
       path: the prepared directory.
       cameras: photographs that gave crops, by whose they are; none if nobody noted it.
       task: what the classes are of, see :class:`loggrad_tf.data.request.Request`.
+      noise: of g at middle gray, natural log, of the sensor as it was measured; None if it was not.
     """
 
     pixels: np.ndarray
@@ -91,6 +94,7 @@ class DataSet:
     path: Path
     cameras: dict[str, int] = dataclasses.field(default_factory=dict)
     task: str = CLASSIFY
+    noise: float | None = None
 
     @property
     def size(self) -> Size:
@@ -248,12 +252,13 @@ def open_prepared(path: Path) -> DataSet:
         manifest_sha256=manifest,
         path=path,
         cameras=head.cameras,
+        noise=head.noise,
     )
 
 
 def _check_head(head: Head) -> None:
     names = head.class_names
-    known = head.mode in MODES and head.fit in FITS
+    known = head.mode in MODES and head.fit in FITS and (head.noise is None or head.noise > 0)
     if not known or min(head.crops, *sides(head.size)) < 1 or head.rejects < 0:
         form = f"size {short(head.size)}, mode '{head.mode}', fit '{head.fit}'"
         about = f"{head.crops} crops of {form}, {head.rejects} rejects"

@@ -182,13 +182,13 @@ def _inspect(path: Path, head: bytes) -> str:
         return ""
 
 
-def _read_camera_file(path: Path, head: bytes) -> RawImage | LogGradError:
+def _read_camera_file(path: Path, head: bytes, black: int | None) -> RawImage | LogGradError:
     """The frame, or why there is none; LibRaw and tifffile write on stderr meanwhile."""
     try:
         camera = _inspect(path, head)
         with rawpy.imread(str(path)) as raw:
             _check_size(path, raw.sizes)
-            return _decode(path, raw, camera)
+            return _decode(path, raw, camera, black)
     except LogGradError as error:
         return error
     except MemoryError:
@@ -242,10 +242,10 @@ def _turned(tile: np.ndarray, shape: tuple[int, ...], turns: int) -> np.ndarray:
     return np.rot90(tile[rows, columns], turns)[:side, :side]
 
 
-def _decode(path: Path, raw: rawpy.RawPy, camera: str) -> RawImage:
+def _decode(path: Path, raw: rawpy.RawPy, camera: str, measured: int | None) -> RawImage:
     codes = raw.raw_image_visible
     sizes, white = raw.sizes, int(raw.white_level)
-    blacks = [int(level) for level in raw.black_level_per_channel]
+    blacks = [int(level) if measured is None else measured for level in raw.black_level_per_channel]
     if sizes.flip not in _TURNS:
         raise LogGradError(f"{path}: orientation {sizes.flip} is not a turn: save it upright")
     turns = _TURNS[sizes.flip]
@@ -294,12 +294,13 @@ def _read_headerless(path: Path, geometry: Geometry) -> RawImage:
     return RawImage(geometry.sensor.linearize(codes), geometry.sensor, geometry.cfa, "")
 
 
-def read_raw(path: Path, geometry: Geometry | None = None) -> RawImage:
+def read_raw(path: Path, geometry: Geometry | None = None, black: int | None = None) -> RawImage:
     """Read one RAW frame.
 
     Args:
       path: a camera's file, or a headerless frame if geometry is given.
       geometry: what a headerless frame needs said.
+      black: as it was measured, in place of what a camera's file says.
 
     Raises:
       LogGradError: the file cannot be read, in one line with the reason.
@@ -320,7 +321,7 @@ def read_raw(path: Path, geometry: Geometry | None = None) -> RawImage:
             " (width,height,bits,black,white,cfa[,byte order]) or write it as a DNG (loggrad_tf.data.dng)"
         )
     with quiet.stderr():
-        image = _read_camera_file(path, head)
+        image = _read_camera_file(path, head, black)
     if isinstance(image, LogGradError):
         raise image
     return image

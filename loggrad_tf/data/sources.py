@@ -18,6 +18,7 @@ from typing import Protocol
 
 import numpy as np
 
+from loggrad_tf.data.sensor_profile import SensorProfile
 from loggrad_tf.data.sides import Size
 from loggrad_tf.data.voc import Annotation, Object
 from loggrad_tf.errors import LogGradError
@@ -95,6 +96,7 @@ class Source:
       files: every file that the crops depend on; a change of one makes another data set.
       cut: decodes one picture and cuts its objects; raises LogGradError if the picture cannot be used.
       one_camera: whether codes of several cameras are an error.
+      profile: of the camera, if it was measured.
     """
 
     pictures: tuple[Picture, ...]
@@ -103,6 +105,7 @@ class Source:
     files: tuple[Path, ...]
     cut: Cutter
     one_camera: bool = False
+    profile: SensorProfile | None = None
 
 
 def _read_lines(path: Path) -> list[str]:

@@ -157,7 +157,13 @@ def fixed(name: str, sensor: Sensor) -> FrontEnd:
     return FrontEnd(name, sensor, tuple(reference.ratio_of(t) for t in thresholds))
 
 
-def fit(name: str, sensor: Sensor, pixels: np.ndarray, source: Sensor | None = None) -> FrontEnd:
+def fit(
+    name: str,
+    sensor: Sensor,
+    pixels: np.ndarray,
+    source: Sensor | None = None,
+    floor: float | None = None,
+) -> FrontEnd:
     """The front end whose thresholds are quantiles of |g| on training pixels.
 
     A quantile travels between sensors where a fixed threshold does not: real files differ
@@ -168,6 +174,7 @@ def fit(name: str, sensor: Sensor, pixels: np.ndarray, source: Sensor | None = N
       sensor: the sensor of the front end.
       pixels: P of the training split, uint16, shape (N, H, W).
       source: what the pixels mean, if not ``sensor``; the images read are requantised to that.
+      floor: below which no threshold goes, natural log: the noise of a sensor that was measured.
     """
     check_format(name)
     count = LEVELS.get(name, 0)
@@ -184,5 +191,5 @@ def fit(name: str, sensor: Sensor, pixels: np.ndarray, source: Sensor | None = N
     ratios: list[int] = []
     for quantile in np.quantile(magnitude, QUANTILES[:count], overwrite_input=True):
         smallest = ratios[-1] + 1 if ratios else 2**reference.DEFAULT_SHIFT + 1
-        ratios.append(max(reference.ratio_of(float(quantile)), smallest))
+        ratios.append(max(reference.ratio_of(max(float(quantile), floor or 0.0)), smallest))
     return FrontEnd(name, sensor, tuple(ratios))

@@ -19,6 +19,7 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import ops
 from loggrad_tf.transform.frontend import LEVELS, FrontEnd
 from loggrad_tf.transform.layers import LogGradient
+from loggrad_tf.transform.noise import gradient_noise
 from loggrad_tf.transform.reference import DEFAULT_SHIFT, check_ratios, ratio_of
 from loggrad_tf.transform.sensor import Sensor
 
@@ -26,30 +27,6 @@ MOST_RATIO = 2**20
 WIDTH, GAIN = 0.2, 0.5
 # b, natural log: increments below it move more slowly than the weights.
 BEND = 0.05
-
-
-def gradient_noise(light: float = 0.18, full_well: float = 9000.0, read_noise: float = 4.5) -> float:
-    """Standard deviation of g, natural log, where nothing is to be seen but noise.
-
-    A photosite that collects s electrons reads s with variance ``s + r^2``: shot and read noise (EMVA 1288,
-    linear model). To first order ``Var log P = (s + r^2) / s^2`` for P well above the offset c, and
-    g is a sum of four independent logarithms, so ``sigma(g) = 2 sqrt(s + r^2) / s``, two over the
-    signal-to-noise ratio. The defaults are those of the sensor of :mod:`loggrad_tf.data.imitation`, at middle
-    grey: 0.05. A threshold of one sigma gives an edge to 32 % of the pixels of a flat surface
-    that bright, one of two sigma to 5 %.
-
-    Args:
-      light: share of the full well that is filled, above 0, up to 1.
-      full_well: electrons.
-      read_noise: r, electrons, one standard deviation.
-    """
-    if not (0 < light <= 1 and full_well > 0 and read_noise >= 0):
-        raise LogGradError(
-            f"noise at light {light}, full well {full_well}, read noise {read_noise}: light must lie in 0..1,"
-            " 0 excluded, electrons must be positive"
-        )
-    signal = light * full_well
-    return 2 * math.sqrt(signal + read_noise**2) / signal
 
 
 FLOOR = gradient_noise()
@@ -66,7 +43,7 @@ class TrainableQuantizer(LogGradient):
 
     Args:
       thresholds: of the start, natural log, strictly increasing, above the floor; one, two or three.
-      floor: below which none may go, natural log; see :func:`gradient_noise`.
+      floor: below which none may go, natural log; see :mod:`loggrad_tf.transform.noise`.
       width: w, the half-width of the gradient's triangle, natural log.
       gain: factor on the gradient of the weights: with SGD, the thresholds' learning rate over the network's.
       shift: S of the integer ratios.

@@ -38,7 +38,7 @@ class ThresholdConfig(JsonBase):
     Attributes:
       gain: their learning rate over the network's.
       width: half-width of the step's surrogate, natural log.
-      floor: below which none may go, natural log; see :func:`loggrad_tf.transform.trainable.gradient_noise`.
+      floor: below which none may go, natural log; see :func:`loggrad_tf.transform.noise.gradient_noise`.
       share: of the epochs in which they move, 0 to 1, both excluded; they always move in the first.
     """
 

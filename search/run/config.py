@@ -110,7 +110,7 @@ def target_sensor(data: DataSet, bits: int) -> Sensor:
 def fit_front_end(data: DataSet, name: str, bits: int) -> FrontEnd:
     """Front end ``name`` with thresholds from the training split at the target depth."""
     sensor = target_sensor(data, bits)
-    return fit(name, sensor, data.subset("train")[0], data.sensor)
+    return fit(name, sensor, data.subset("train")[0], data.sensor, data.noise)
 
 
 def differences(stored: dict[str, Any], given: dict[str, Any], prefix: str = "") -> list[str]:

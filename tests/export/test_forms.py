@@ -14,7 +14,7 @@ import pytest
 from export import boards, firmware
 from export.c import forms
 from export.firmware import Options
-from firmware import channel, project
+from firmware import link, project
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import FrontEnd, fixed
 from tests.export.test_firmware import SENSOR, generate, small, write_model
@@ -233,7 +233,7 @@ def test_the_example_of_a_chip_sleeps_between_rows(board: str, tmp_path: Path) -
     assert code.count("\twfi") == 1 and "<port_show>:" in code
     if made_.board["qemu"] is None:
         return
-    command = [*channel.command(made_)[:-1], str(image)]
+    command = [*link.command(made_)[:-1], str(image)]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as running:
         time.sleep(3)
         assert running.poll() is None

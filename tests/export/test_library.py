@@ -15,7 +15,7 @@ from export.plan import plan as planning
 from export.plan import steps
 from export.plan.input import describe
 from export.tflite import graph as tflite_graph
-from firmware import build, channel, project, stack
+from firmware import build, channel, link, project, stack
 from firmware.verify import Reference
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import FORMATS, FrontEnd, fixed
@@ -481,7 +481,7 @@ def test_no_call_of_a_real_network_is_long(shared: Path, tmp_path: Path) -> None
     made = project.load(tmp_path / "p")
     (made.path / "program" / "main.c").write_text(LONGEST)
     build.build(made)
-    done = subprocess.run(channel.command(made), input=b"", capture_output=True, timeout=120)
+    done = subprocess.run(link.command(made), input=b"", capture_output=True, timeout=120)
     longest, total = np.frombuffer(done.stdout, "<u4")
     assert done.returncode == 0 and 0.005 < longest / total < 0.02
 

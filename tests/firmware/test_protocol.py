@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from firmware import channel
+from firmware import channel, link
 from tests.support.firmware_cases import FIRMWARE
 
 MAIN = (FIRMWARE / "program/main.c").read_text()
@@ -66,7 +66,7 @@ def test_every_command_has_one_letter_on_both_sides() -> None:
     line = next(line for line in MAIN.splitlines() if line.startswith("enum { WHO"))
     commands = constants(line)
     letters = [*commands.values(), C["PIECE"], C["UNREADABLE"]]
-    assert len(commands) == 7 and len(set(letters)) == len(letters)
+    assert len(commands) == 8 and len(set(letters)) == len(letters)
     assert {name: getattr(channel, name) for name in commands.keys() - NOT_SENT} == {
         name: letter for name, letter in commands.items() if name not in NOT_SENT
     }
@@ -76,7 +76,9 @@ def test_the_head_of_main_tells_every_line() -> None:
     """Its table of commands and answers has these letters and no others."""
     head = MAIN[MAIN.index("/* The program") :].partition("*/")[0]
     told = set(re.findall(r"^ \*   (?:                )?([A-Z]) ", head.replace("\n", " \n"), re.MULTILINE))
-    enumerators = {C[name] for name in ("WHO", "FRAME", "ROW", "RESULT", "CAMERA_FRAME", "MEMORY", "END")}
+    enumerators = {
+        C[name] for name in ("WHO", "FRAME", "ROW", "RESULT", "CAMERA_FRAME", "KEEP", "MEMORY", "END")
+    }
     assert told == enumerators | {C["PIECE"], C["UNREADABLE"]}
     assert f"I {channel.PROTOCOL} <model sha256>" in head
     assert f"{channel.OUT_OF_TURN}: it is not this row's turn" in head
@@ -124,6 +126,6 @@ def test_statuses_do_not_overlap() -> None:
 
 def test_serial_lines_and_ends_of_programs() -> None:
     assert constants(UART)["UART_BAUD"] == channel.BAUD
-    assert constants(START)["EXCEPTION"] == channel.EXCEPTION
-    assert f"lg_vectors[{channel.EXCEPTIONS}]" in START
-    assert f'"\\n{channel.EXIT} "' in (FIRMWARE / "boards/common/uart_channel.c").read_text()
+    assert constants(START)["EXCEPTION"] == link.EXCEPTION
+    assert f"lg_vectors[{link.EXCEPTIONS}]" in START
+    assert f'"\\n{link.EXIT} "' in (FIRMWARE / "boards/common/uart_channel.c").read_text()

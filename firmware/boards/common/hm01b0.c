@@ -13,7 +13,9 @@
  *
  * and this is what the program has for the work of a row before the next one begins; whoever is late is told so
  * (LG_CAMERA_LATE). HM01B0_LINE_PCK sets another length. Exposure follows the sensor's own control and is at least two
- * rows, 16 ms: enough indoors, too long in the sun.
+ * rows, 16 ms: enough indoors, too long in the sun. After lg_board_camera_expose it is fixed: AE_CTRL 0, INTEGRATION_H and
+ * _L in lines, ANALOG_GAIN and DIGITAL_GAIN 1. DPC_CTRL 0 always: no code is replaced by its neighbours'. There is no
+ * register for a gamma: codes are linear.
  *
  * Row 0 sets the sensor up if it is not yet, over its two-wire bus (address 0x24, register numbers of 16 bits, one byte
  * of data), made here of two pins that are pulled low or let go. camera_pins.h of the board gives the pins. */
@@ -31,6 +33,11 @@ enum {
     MODE_SELECT = 0x0100,
     SW_RESET = 0x0103,
     GRP_PARAM_HOLD = 0x0104,
+    INTEGRATION_H = 0x0202,
+    INTEGRATION_L = 0x0203,
+    ANALOG_GAIN = 0x0205,
+    DIGITAL_GAIN_H = 0x020E,
+    DIGITAL_GAIN_L = 0x020F,
     FRAME_LENGTH_LINES_H = 0x0340,
     FRAME_LENGTH_LINES_L = 0x0341,
     LINE_LENGTH_PCK_H = 0x0342,
@@ -40,6 +47,7 @@ enum {
     BINNING_MODE = 0x0390,
     BLC_TGT = 0x1003,
     BLC2_TGT = 0x1007,
+    DPC_CTRL = 0x1008,
     AE_CTRL = 0x2100,
     MAX_INTG_H = 0x2105,
     MAX_INTG_L = 0x2106,
@@ -55,6 +63,7 @@ enum { FULL_COLUMNS = 324, FULL_ROWS = 244, FULL_LINES = 260 };
 static struct {
     uint32_t codes; /* a row, as the sensor is set up; 0: not set up */
     uint32_t next;  /* line of the sensor's frame that comes next */
+    uint32_t lines; /* of exposure; 0: the sensor decides */
 } camera;
 
 /* The two-wire bus: a line is let go (1) or pulled low (0), and changes while the clock is low, except at start and
@@ -148,6 +157,7 @@ static int set_up(uint32_t codes)
         {MODE_SELECT, STANDBY},
         {BLC_TGT, BLACK}, /* dark pixels read 8 */
         {BLC2_TGT, BLACK},
+        {DPC_CTRL, 0},
         {READOUT_X, (uint16_t)reading},
         {READOUT_Y, (uint16_t)reading},
         {BINNING_MODE, binned ? 3 : 0}, /* add neighbours in both directions */
@@ -158,7 +168,12 @@ static int set_up(uint32_t codes)
         {LINE_LENGTH_PCK_L, (uint16_t)(HM01B0_LINE_PCK & 0xFFu)},
         {MAX_INTG_H, 0},
         {MAX_INTG_L, (uint16_t)(lines - 2u > 0xFFu ? 0xFFu : lines - 2u)},
-        {AE_CTRL, 1},
+        {AE_CTRL, camera.lines == 0u},
+        {INTEGRATION_H, (uint16_t)(camera.lines >> 8)}, /* which the sensor's own control writes over */
+        {INTEGRATION_L, (uint16_t)(camera.lines & 0xFFu)},
+        {ANALOG_GAIN, 0},
+        {DIGITAL_GAIN_H, 1},
+        {DIGITAL_GAIN_L, 0},
         {BIT_CONTROL, EIGHT_BITS},
         {OSC_CLK_DIV, CORE_BY_8},
         {GRP_PARAM_HOLD, 1}, /* take all of it over */
@@ -283,4 +298,12 @@ int lg_board_camera_line(void *line, uint32_t codes, uint32_t row)
         camera.next = UINT32_MAX; /* no later row of this frame */
     }
     return status;
+}
+
+/* The sensor is set up anew, so no frame is exposed half in the old way. */
+int lg_board_camera_expose(uint32_t lines)
+{
+    camera.lines = lines;
+    camera.codes = 0u;
+    return 0;
 }

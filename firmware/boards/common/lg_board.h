@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a board gives to a program: six functions. The library never calls them. */
+/* What a board gives to a program: six functions, and a seventh where it has a camera. The library never calls them. */
 #ifndef LG_BOARD_H
 #define LG_BOARD_H
 
@@ -34,5 +34,10 @@ enum {
     LG_CAMERA_SIZE = -7       /* the sensor has no so many codes, or none were asked for */
 };
 int lg_board_camera_line(void *line, uint32_t codes, uint32_t row);
+
+/* From the next frame that begins on, expose it for `lines` times the time of a line, at gain 1; 0: as the camera itself
+ * decides, which is how it begins. The host keeps to what board.json allows. Only a collector calls this
+ * (program/collect.c). 0, or LG_CAMERA_NONE. */
+int lg_board_camera_expose(uint32_t lines);
 
 #endif

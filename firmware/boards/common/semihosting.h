@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-enum { SYS_OPEN = 0x01, SYS_WRITE = 0x05, SYS_READ = 0x06, SYS_EXIT_EXTENDED = 0x20 };
-enum { OPEN_READ = 0, OPEN_WRITE = 4 };
+enum { SYS_OPEN = 0x01, SYS_WRITE = 0x05, SYS_READ = 0x06, SYS_SEEK = 0x0A, SYS_EXIT_EXTENDED = 0x20 };
+enum { OPEN_READ = 0, OPEN_READ_BINARY = 1, OPEN_WRITE = 4 };
 
 static inline int32_t semihosting(uint32_t operation, const void *parameters)
 {

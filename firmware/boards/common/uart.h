@@ -5,7 +5,11 @@
 
 #include <stdint.h>
 
+#ifdef LG_BAUD
+#define UART_BAUD LG_BAUD
+#else
 #define UART_BAUD 115200u
+#endif
 
 /* Clock, pins and baud rate of the line. The core's clock is up. */
 void uart_open(void);

@@ -81,6 +81,8 @@ uint32_t lg_board_ticks(void)
     return systick_ticks();
 }
 
+typedef char uart_is_fast_enough[PERI_HZ / 16 >= UART_BAUD ? 1 : -1];
+
 void uart_open(void)
 {
     enum { DIVISOR = (int)((8LL * PERI_HZ / UART_BAUD + 1) / 2) }; /* divisor in 1/64 */

@@ -4,6 +4,7 @@
  *   rows CODES ROWS GAP   all rows; GAP polls pass between two rows
  *   FAULT CODES           dead | other | deaf | still | short | stuck: the status of row 0 with that fault
  *   size CODES            the status of row 0
+ *   expose CODES LINES    row 0, then LINES of exposure, then row 0 again: both statuses, and the registers of exposure
  *   gone CODES            the statuses of row 1 without row 0, of a row past the frame, and of row 0 after it */
 #include <stdio.h>
 #include <stdlib.h>
@@ -179,6 +180,12 @@ int main(int count, char **arguments)
         }
         printf("registers %u %u %u %u %u %u writes %u\n", registers[0x0100], registers[0x0390], registers[0x0383],
                registers[0x3059], pair(0x0342), pair(0x0340), writes);
+    } else if (strcmp(what, "expose") == 0 && count == 4) {
+        printf("%d %u\n", lg_board_camera_line(line, codes, 0), registers[0x2100]);
+        printf("%d", lg_board_camera_expose((uint32_t)atoi(arguments[3])));
+        printf(" %d", lg_board_camera_line(line, codes, 0));
+        printf(" %u %u %u %u %u\n", registers[0x2100], pair(0x0202), registers[0x0205], pair(0x020E),
+               registers[0x1008]);
     } else if (strcmp(what, "gone") == 0) {
         printf("%d", lg_board_camera_line(line, codes, 1));
         printf(" %d", lg_board_camera_line(line, codes, 0));

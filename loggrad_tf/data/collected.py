@@ -1,0 +1,128 @@
+"""Photographs of a board's own camera, as ``firmware.collect`` keeps them and ``folder:SET`` reads them.
+
+    SET/collected.json       the camera, and the window of its frames
+    SET/sensor.json          what was measured of it, if it was (:mod:`loggrad_tf.data.sensor_profile`)
+    SET/<class>/<session>_<number>.dng
+    SET/unlabelled/...       no class: to be sorted by hand
+
+Frames of one session share its light and its place, so a session is a group: it never falls into two splits.
+A set is of one camera and one window; another one is refused.
+"""
+
+import dataclasses
+import datetime
+import json
+import re
+import secrets
+from pathlib import Path
+
+import numpy as np
+
+from loggrad_tf import json_base
+from loggrad_tf.data.dng import write_dng
+from loggrad_tf.errors import LogGradError
+from loggrad_tf.files import write_whole
+from loggrad_tf.json_base import JsonBase
+from loggrad_tf.transform.sensor import Sensor
+
+NAME = "collected.json"
+UNLABELLED = "unlabelled"
+_STEM = re.compile(r"(\d{8}T\d{6}-[0-9a-f]{4})_\d{6}")
+_LABEL = re.compile(r"\w[\w -]{0,62}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Collected(JsonBase):
+    """A set's camera.
+
+    Attributes:
+      camera: what photographs call it.
+      sensor: as the board states it.
+      side: rows and columns of a frame, photosites.
+    """
+
+    camera: str
+    sensor: Sensor
+    side: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Shot:
+    """How a frame was exposed: seconds, and factor of amplification."""
+
+    seconds: float
+    gain: float = 1.0
+
+
+def session_of(stem: str) -> str:
+    """The session of a frame, by its file's name without the suffix; the name itself if it is of none."""
+    match = _STEM.fullmatch(stem)
+    return match[1] if match else stem
+
+
+def new_session() -> str:
+    """A name that no other session has."""
+    return f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+
+
+def check_label(label: str) -> str:
+    """``label`` if a folder of a class can be called that.
+
+    Raises:
+      LogGradError: it cannot.
+    """
+    if not _LABEL.fullmatch(label):
+        raise LogGradError(f"--label={label[:40]}: give letters, digits, spaces, - and _")
+    return label
+
+
+def opened(folder: Path, asked: Collected) -> None:
+    """Begin a set, or make sure that one is of this camera.
+
+    Raises:
+      LogGradError: it is of another one, or the folder holds something else.
+    """
+    path = folder / NAME
+    if path.is_file():
+        found = json_base.read_as(Collected, path, "give another folder")
+        if found != asked:
+            raise LogGradError(
+                f"{folder}: frames of {found.camera}, {found.side} x {found.side}, not of {asked.camera},"
+                f" {asked.side} x {asked.side}: give another folder"
+            )
+        return
+    if folder.is_dir() and any(folder.iterdir()):
+        raise LogGradError(f"{folder}: not empty, and no set that was collected: give another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(path, (json.dumps(asked.to_json(), indent=1) + "\n").encode())
+
+
+def keep(
+    folder: Path,
+    made: Collected,
+    label: str,
+    session: str,
+    number: int,
+    codes: np.ndarray,
+    shot: Shot | None,
+) -> Path:
+    """Write a frame, whole or not at all.
+
+    Args:
+      codes: uint16 (side, side), black included.
+      shot: None if the camera exposed by itself.
+    """
+    place = folder / label
+    place.mkdir(exist_ok=True)
+    path = place / f"{session}_{number:06d}.dng"
+    sensor = made.sensor
+    write_dng(
+        path,
+        codes,
+        cfa=sensor.cfa,
+        black=sensor.black,
+        white=sensor.white,
+        camera=made.camera,
+        exposure=None if shot is None else (shot.seconds, shot.gain),
+    )
+    return path
