@@ -29,6 +29,7 @@ from search.cost.objectives import best, overrun
 from search.record.history import Candidate, Record
 from search.record.journal import writing
 from search.record.versions import versions
+from search.reporting import reading
 from search.run import finalists, options, pilot, plots, rundir
 from search.run.config import Config, differences
 from search.run.profiles import longest
@@ -218,6 +219,8 @@ def main(argv: list[str]) -> None:
     del argv
     begin = now()
     directory, resume = _directory()
+    if FLAGS.start is not None and Path(FLAGS.start).is_dir():
+        FLAGS.start = reading.begins_with(Path(FLAGS.start))
     if resume:
         rundir.load_config(directory)  # a lock is not put where no search is
     else:

@@ -138,11 +138,12 @@ def _plan_manifest(folder: Path) -> Source:
 
 def _plan_classes(folder: Path) -> Source:
     lists = read_lists(folder)
-    group_of = session_of if (folder / collected.NAME).is_file() else str
+    ours = (folder / collected.NAME).is_file()
+    group_of = session_of if ours else str
     pictures: list[Picture] = []
     rejects: list[Reject] = []
     names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if group_of is session_of and collected.UNLABELLED in names:
+    if ours and collected.UNLABELLED in names:
         names.remove(collected.UNLABELLED)
     loose = _images(folder)[0]
     if loose and not names:
@@ -167,6 +168,9 @@ def _plan_classes(folder: Path) -> Source:
             else:
                 group = name if lists else group_of(path.stem)
                 pictures.append(Picture(path, name, group, lists.get(name, ""), (0, 0), (label,)))
+    if ours and not lists:
+        splits = collected.dealt((picture.group, picture.labels[0]) for picture in pictures)
+        pictures = [dataclasses.replace(picture, split=splits[picture.group]) for picture in pictures]
     present = {picture.file for picture in pictures}
     rejects += [Reject(name, -1, "listed, but no such file") for name in sorted(lists.keys() - present)]
     files = [picture.path for picture in pictures] + _lists(folder)

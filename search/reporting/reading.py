@@ -7,6 +7,7 @@ process that holds the directory: it cuts a torn line off.
 
 import dataclasses
 import functools
+import json
 import shlex
 from pathlib import Path
 from typing import Any
@@ -150,6 +151,21 @@ def read(directory: Path) -> Run:
     if not run.finished:  # what was kept when it had fewer rounds is not its choice
         return run
     return dataclasses.replace(run, saved=_saved(directory / "best" / "network.json", config, records))
+
+
+def begins_with(directory: Path) -> str:
+    """What ``--start`` takes for the network that a finished search saved: a name, or its JSON text.
+
+    Raises:
+      LogGradError: there is none.
+    """
+    run = read(directory)
+    if run.saved is None:
+        raise LogGradError(f"--start={directory}: no finished search: finish it with --resume={directory}")
+    if run.saved.index is None:
+        return rival.NAME
+    genotype = run.records[run.saved.index].candidate.genotype
+    return json.dumps(dataclasses.replace(genotype, sparsity=None).to_json(), sort_keys=True)
 
 
 def _saved(path: Path, config: Config, records: tuple[Record, ...]) -> Saved | None:
