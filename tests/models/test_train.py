@@ -165,11 +165,10 @@ def test_a_network_is_trained_on(trainer: str, tmp_path: Path) -> None:
     done = run(tmp_path, "models.train", *going_on, f"--out={tmp_path / 'second'}")
     assert done.returncode == 0, done.stderr
     second = bundle.load(tmp_path / "second")
-    assert (second.train.epochs, second.train.trainer) == (2, trainer)
-    assert second.train.learning_rate == pytest.approx(0.3 * first.train.learning_rate)
+    assert second.train == dataclasses.replace(first.train, epochs=4)
     assert second.front_end == first.front_end and second.graph == first.graph
     moved, anew = (_distance(first, other) for other in (second, _drawn(first)))
-    assert 0 < moved < 0.3 * anew
+    assert 0 < moved < 0.5 * anew
     table = done.stdout.splitlines()[-3:]
     assert table[0].split()[-4:] == ["before", "now", "mended", "spoilt"]
     assert [line.split(",")[0] for line in table[1:]] == ["val", "test"]
