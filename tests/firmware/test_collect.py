@@ -365,6 +365,39 @@ def test_the_door_keeps_judged_frames(network: project.Project, tmp_path: Path) 
     simulated.lay(network, [ramp()])
 
 
+def test_the_speed_of_a_line_is_the_project_s(network: project.Project, tmp_path: Path) -> None:
+    model = network.path.parent / "model.tflite"
+    fast = export.Options(1, binning=2, baud=921600)
+    export.write(export.make(model, "raspberry-pi-pico", fast), tmp_path / "p")
+    assert project.load(tmp_path / "p").baud == 921600
+    assert '"LG_BAUD": "921600"' in (tmp_path / "p/CMakePresets.json").read_text()
+    assert network.baud == 115200 and "LG_BAUD" not in (network.path / "CMakePresets.json").read_text()
+    with pytest.raises(LogGradError, match="--baud=921600: of projects for boards with a camera"):
+        export.make(model, "host", fast)
+
+
+def test_a_camera_of_another_depth_than_the_model_s(network: project.Project) -> None:
+    with channel.Channel(network) as board:
+        board.project.board["camera"]["bits"] = 8
+        try:
+            with pytest.raises(project.FirmwareError, match="for codes of 16 bits, the camera .* has 8"):
+                board.camera()
+        finally:
+            board.project.board["camera"]["bits"] = 10
+
+
+def test_a_damaged_camera_is_one_line(made: project.Project, tmp_path: Path) -> None:
+    for name in ("project.json", "boards/host-camera/board.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes((made.path / name).read_bytes())
+    path = tmp_path / "boards/host-camera/board.json"
+    facts = json.loads(path.read_text())
+    for camera_ in ([], {}, facts["camera"] | {"bits": "8"}):
+        path.write_text(json.dumps(facts | {"camera": camera_}))
+        with pytest.raises(project.FirmwareError, match=r"board\.json: damaged"):
+            project.load(tmp_path)
+
+
 def test_a_camera_without_its_scene_says_so(made: project.Project) -> None:
     (made.path / simulated.FILE).unlink()
     try:
