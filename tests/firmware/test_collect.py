@@ -184,10 +184,11 @@ def test_a_real_camera_s_collector_builds_at_every_speed(tmp_path: Path) -> None
 def test_three_classes_become_a_set_that_is_prepared(made: project.Project, tmp_path: Path) -> None:
     """Three sessions of each class; DNG files with levels, filter, exposure and gain; a group a session."""
     out = tmp_path / "set"
+    scenes = {label: simulated.drawn(made, label)[:2] for label in ("bicycle", "car", "person")}
     for _ in range(3):
-        for label in ("bicycle", "car", "person"):
+        for label, seen in scenes.items():
             wanted = collect.Wanted((label,), frames=2)
-            simulated.lay(made, simulated.drawn(made, label)[:2])
+            simulated.lay(made, seen)
             collected.opened(out, collect.of_board(made))
             with camera.Camera(made) as one:
                 assert collect.collect(one, made, out, wanted) == 2
