@@ -104,6 +104,11 @@ class Project:
         """Is it a collector of frames, without a network?"""
         return self.runtime == COLLECTOR
 
+    def check_network(self) -> None:
+        """FirmwareError if it is a collector's."""
+        if self.collects:
+            raise FirmwareError(f"{self.path}: a collector, it has no network: use firmware.collect")
+
     @property
     def elf(self) -> Path:
         return self.path / "build" / "firmware.elf"
