@@ -18,6 +18,7 @@ from export import firmware as export
 from firmware import build, camera, channel, collect, project, simulated
 from firmware.link import Place
 from loggrad_tf.data import collected, dataset, raw, sensor_profile
+from loggrad_tf.data.dng import write_dng
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import fixed
 from loggrad_tf.transform.sensor import Sensor
@@ -232,22 +233,29 @@ def test_the_door_measures_and_collects(tmp_path: Path) -> None:
 
 
 @pytest.mark.seconds
-def test_a_collector_that_is_killed_leaves_whole_frames(made: project.Project, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("ending", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_a_collector_that_is_ended_leaves_whole_frames(
+    made: project.Project, tmp_path: Path, ending: int, code: int
+) -> None:
+    """Before a photograph of a folder, which is dark on its left."""
+    codes = np.tile(np.linspace(256, 4000, 64).astype(np.uint16), (64, 1))
+    (tmp_path / "seen").mkdir()
+    write_dng(tmp_path / "seen/1.dng", codes, cfa="RGGB", black=256, white=4095)
+    out = tmp_path / "set"
+    command = [sys.executable, "-m", "firmware.collect", "--project", str(made.path), "--out", str(out)]
+    command += ["--label=a", f"--scene={tmp_path / 'seen'}"]
+    with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE) as running:
+        deadline = time.monotonic() + 300
+        while len(list(out.glob("a/*.dng"))) < 3 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        running.send_signal(ending)
+        running.communicate()
+        assert running.returncode == code
+    found = [raw.read_raw(path).pixels for path in out.glob("a/*.dng")]
+    assert len(found) >= 3
+    assert all(one.shape == (SIDE, SIDE) and one[:, 40:].mean() > 2 * one[:, :8].mean() for one in found)
+    collected.opened(out, collect.of_board(made))
     simulated.lay(made, [ramp()])
-    for number in range(3):
-        out = tmp_path / f"set{number}"
-        command = [sys.executable, "-m", "firmware.collect", "--project", str(made.path), "--out", str(out)]
-        with subprocess.Popen([*command, "--label=a"], cwd=REPOSITORY, stderr=subprocess.PIPE) as running:
-            deadline = time.monotonic() + 60
-            while len(list(out.glob("a/*.dng"))) < 3 + number and time.monotonic() < deadline:
-                time.sleep(0.02)
-            running.send_signal(signal.SIGKILL if number else signal.SIGINT)
-            running.communicate()
-            assert running.returncode == (-9 if number else 130)
-        found = list(out.glob("a/*.dng"))
-        assert len(found) >= 3 + number
-        assert all(raw.read_raw(path).pixels.shape == (SIDE, SIDE) for path in found)
-        collected.opened(out, collect.of_board(made))
 
 
 def test_only_frames_that_differ() -> None:
