@@ -145,7 +145,7 @@ class Camera:
         if error:
             board = self._channel.project.board
             told = ERRORS.get(error, f"error {error}")
-            if "scene_camera.c" in board["common"]:
+            if "scene_camera.c" in (board.get("common") or ()):
                 told = _SCENE
             raise FirmwareError(f"the camera of {board['name']}: {told}")
         return words

@@ -141,8 +141,7 @@ class Channel:
     def who(self) -> dict[str, str | int]:
         """What the image says of itself; FirmwareError unless it speaks this protocol."""
         words = self.hello().split()
-        if self.project.collects:
-            raise FirmwareError(f"{self.project.path}: a collector, it has no network: use firmware.collect")
+        self.project.check_network()
         if words[:3] != [WHO, *PROTOCOL.split()] or len(words) != 5 + len(WHO_NUMBERS):
             raise FirmwareError(
                 f"the board speaks another protocol ({' '.join(words[:3])}): build the project again"

@@ -111,9 +111,8 @@ def collect(camera: Camera, project: Project, folder: Path, wanted: Wanted) -> i
                 _show(folder, frame, made.sensor)
                 last, kept = frame, kept + 1
             if sys.stderr.isatty() or (new and kept % _TOLD == 1):
-                told = (
-                    f"{kept} frames, {kept / (time.monotonic() - started):.2f} a second, {label or 'paused'}"
-                )
+                rate = kept / (time.monotonic() - started)
+                told = f"frame {kept}, {rate:.2f} a second, {label or 'paused'}"
                 _tell(f"{told}, exposure {shot.seconds * 1e3:.1f} ms{_losses(camera)}")
             time.sleep(max(wanted.every - (time.monotonic() - begun), 0.0))
     return kept

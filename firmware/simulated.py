@@ -38,7 +38,7 @@ _FRAMES = 8
 
 def is_simulated(project: Project) -> bool:
     """Has the board a camera that sees a file?"""
-    return SOURCE in project.board["common"]
+    return SOURCE in (project.board.get("common") or ())
 
 
 def lay(project: Project, scenes: list[np.ndarray]) -> None:
