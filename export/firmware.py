@@ -9,7 +9,6 @@ refuses a network that does not fit the board.
 import dataclasses
 import hashlib
 import json
-import os
 import shlex
 import shutil
 import tempfile
@@ -371,7 +370,7 @@ def write(project: Project, out: Path, replace: bool = False) -> None:
     _check_replaceable(out, (project.board["name"], project.model_sha256, project.form), replace)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as work:
-        fresh, old = Path(work) / "new", Path(work) / "old"
+        fresh = Path(work) / "new"
         with files.writing(out):
             if project.form == forms.PROJECT:
                 write_folders(project.board["folder"], fresh)
@@ -380,10 +379,7 @@ def write(project: Project, out: Path, replace: bool = False) -> None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
             files.sync_tree(fresh)
-        if out.exists():
-            os.replace(out, old)
-        os.replace(fresh, out)
-    files.sync(out.parent)
+        files.replace_folder(fresh, out)
 
 
 def write_folders(board: str, folder: Path) -> None:

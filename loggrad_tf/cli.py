@@ -44,10 +44,12 @@ def _fail(code: int, message: str) -> None:
 
 
 def _describe(error: OSError) -> str:
+    # Of two names, as of a copy, the second is the one that is written.
     if files.is_full(error):
-        return files.full(str(error.filename or "a file"), error)
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}"
+        return files.full(str(error.filename2 or error.filename or "a file"), error)
+    where = " -> ".join(str(name) for name in (error.filename, error.filename2) if name)
+    reason = error.strerror or str(error)
+    return f"{where}: {reason}" if where else reason
 
 
 def run(main: Callable[[list[str]], int | None]) -> None:
