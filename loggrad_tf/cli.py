@@ -65,6 +65,8 @@ def run(main: Callable[[list[str]], int | None]) -> None:
             _fail(1, str(error))
         except OSError as error:
             _fail(1, _describe(error))
+        except MemoryError:
+            _fail(1, "memory ran out: close other programs, or give this one less to do")
         except KeyboardInterrupt:
             _fail(130, "interrupted")
         return None
