@@ -130,14 +130,19 @@ def replace_folder(fresh: Path, place: Path) -> None:
     names, it may be missing, and the old one lies beside ``fresh``.
 
     Raises:
-      OSError: ``place`` is as it was.
+      OSError: ``place`` is as it was, or the new folder whose name is perhaps not on the disk.
     """
+    old = None
     with writing(place):
-        if not os.path.lexists(place):
-            os.rename(fresh, place)
+        if os.path.lexists(place):
+            old = _change_places(fresh, place)
         else:
-            shutil.rmtree(_change_places(fresh, place), ignore_errors=True)
-    sync(place.parent)
+            os.rename(fresh, place)
+    try:
+        sync(place.parent)
+    finally:
+        if old is not None:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _change_places(fresh: Path, place: Path) -> Path:
@@ -145,9 +150,7 @@ def _change_places(fresh: Path, place: Path) -> Path:
     try:
         exchange(fresh, place)
         return fresh
-    except OSError as error:
-        if error.errno not in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
-            raise
+    except OSError:
         old = fresh.with_name(f"{fresh.name}-old")
         os.rename(place, old)
         try:
