@@ -1,8 +1,8 @@
 """``python -m tests.fuzz --minutes=10``: every harness for its share of the time, and what it found.
 
-Formats that are read go through Atheris, the board's program and the calls of networks through libFuzzer with
-sanitizers, each of them round one random network after another. Corpora, networks and the inputs that brought
-faults to light stay in ``runs/fuzz``. Exit code 1: a fault.
+Formats that are read go through Atheris; the quantiser, the board's program and the calls of networks go
+through libFuzzer with sanitizers, the latter two round one random network after another. Corpora, networks
+and the inputs that brought faults to light stay in ``runs/fuzz``. Exit code 1: a fault.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def _run_format(name: str, seconds: float, place: Path) -> Result:
 def _run_program(name: str, seconds: float, place: Path) -> Result:
     inputs, spent, seed = 0, 0.0, 0
     while spent < seconds:
-        own = place / f"{name}-{seed}"
+        own = place / (f"{name}-{seed}" if name in programs.OF_NETWORKS else name)
         program = own / name
         if not program.is_file():
             program = programs.build(name, seed, own)
@@ -82,7 +82,7 @@ def _run_program(name: str, seconds: float, place: Path) -> Result:
         found = _fuzz(f"{name}-{seed}", command, min(NETWORK_SECONDS, seconds - spent), own)
         inputs, spent, seed = inputs + found.inputs, spent + found.seconds, seed + 1
         if found.fault:
-            return Result(name, inputs, spent, f"network {seed - 1}: {found.fault}")
+            return Result(name, inputs, spent, found.fault)
     return Result(name, inputs, spent)
 
 

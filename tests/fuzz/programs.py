@@ -1,7 +1,7 @@
-"""Harnesses in C: the board's program, and the calls of a network; by clang with libFuzzer and sanitizers.
+"""Harnesses in C, by clang with libFuzzer and sanitizers: board's program, calls of a network, quantiser.
 
-A harness is compiled round one random network of a seed, int8 rows or RAW behind a front end, with frames and
-TFLite's scores of them in ``expected.h``. The library is compiled once.
+The first two are compiled round one random network of a seed, int8 rows or RAW behind a front end, with
+frames and TFLite's scores of them in ``expected.h``. The library is compiled once.
 """
 
 import functools
@@ -23,7 +23,9 @@ from loggrad_tf.transform.sensor import Sensor
 from tests.support.random_nets import random_net
 
 SOURCES = Path(__file__).parent / "c"
-NAMES = ("protocol", "network")
+# Those round a network, and all.
+OF_NETWORKS = ("protocol", "network")
+NAMES = (*OF_NETWORKS, "quantizer")
 FRAMES = 4
 FORMATS = (None, "loggrad_1p5", None, "loggrad_2p75")
 SENSORS = (Sensor(bits=10, black=64, white=1000), Sensor(bits=8, black=16, white=255))
@@ -50,19 +52,32 @@ def library(place: Path) -> Path:
         objects = place / "lib"
         objects.mkdir(parents=True, exist_ok=True)
         sources = sorted((firmware.FIRMWARE / "lib/src").glob("*.c"))
-        _compile(["-c", *map(str, sources)], [firmware.FIRMWARE / "lib/include"], objects)
+        flags = ["-fsanitize=fuzzer-no-link", "-c"]
+        _compile([*flags, *map(str, sources)], [firmware.FIRMWARE / "lib/include"], objects)
         subprocess.run(["ar", "rcs", str(made), *map(str, sorted(objects.glob("*.o")))], check=True)
     return made
 
 
 def build(name: str, seed: int, place: Path) -> Path:
-    """The harness round the network of a seed: ``place/NAME``, and its seeds in ``place/seeds``.
+    """A harness, ``place/NAME``, and its seeds in ``place/seeds``; of a network, that of ``seed``.
 
     Args:
       place: a folder; the library is kept beside it.
     """
+    (place / "seeds").mkdir(parents=True, exist_ok=True)
+    if name in OF_NETWORKS:
+        frames = _network(seed, place)
+        contents = _conversations(frames) if name == "protocol" else _calls(frames)
+    else:
+        contents = _configurations()
+    for number, content in enumerate(contents):
+        (place / "seeds" / str(number)).write_bytes(content)
+    return compile_harness(name, place)
+
+
+def _network(seed: int, place: Path) -> np.ndarray:
+    """Write the project of a random network, and ``expected.h``; its frames."""
     form = FORMATS[seed % len(FORMATS)]
-    place.mkdir(parents=True, exist_ok=True)
     model = place / "model.tflite"
     model.write_bytes(random_net(seed, levels=form is not None))
     if form is not None:
@@ -77,21 +92,18 @@ def build(name: str, seed: int, place: Path) -> Path:
     reference = verify.Reference(model, made.input_tensor, made.output_tensor)
     scores = np.stack([reference.run(tensor) for tensor in tensors])
     (place / "expected.h").write_text(_expected(frames, scores))
-    program = compile_harness(name, place)
-    seeds = place / "seeds"
-    seeds.mkdir(exist_ok=True)
-    for number, content in enumerate(_conversations(frames) if name == "protocol" else _calls(frames)):
-        (seeds / str(number)).write_bytes(content)
-    return program
+    return frames
 
 
 def compile_harness(name: str, place: Path) -> Path:
-    """The program of a harness, of the project and ``expected.h`` that :func:`build` put into ``place``."""
-    made, archive = place / "project", library(place.parent)
-    includes = [made / part for part in ("src", "lib/include", "program", "boards/common")]
-    sources = [made / "src/net.c", made / "src/net_weights.c", SOURCES / f"lg_{name}_fuzz.c"]
+    """The program of a harness, of what :func:`build` put into ``place``."""
+    archive, made = library(place.parent), place / "project"
+    sources, includes = [SOURCES / f"lg_{name}_fuzz.c"], [SOURCES, firmware.FIRMWARE / "lib/include"]
+    if name in OF_NETWORKS:
+        sources += [made / "src/net.c", made / "src/net_weights.c"]
+        includes += [place, *(made / part for part in ("src", "program", "boards/common"))]
     arguments = ["-fsanitize=fuzzer", *map(str, sources), str(archive), "-o", name]
-    _compile(arguments, [place, SOURCES, *includes], place)
+    _compile(arguments, includes, place)
     return place / name
 
 
@@ -133,3 +145,19 @@ def _calls(frames: np.ndarray) -> list[bytes]:
         b"\0\0" + stepped + b"\6\7\1\2",
         b"\1\7\2\6\3\xef\0\0\3\xf1\3\3" + pushed,
     ]
+
+
+def _configurations() -> list[bytes]:
+    """A quantiser of levels of each packing, of 8 and 12 bits, and lines for it."""
+    codes = np.random.default_rng(0).integers(0, 256, 400, np.uint8).tobytes()
+    heads = [
+        bytes([form, 12, 5, bits, 0, 64, 0, 255, 15, *(90, 1, 0, 0) * 3, count, 12, 1, packing])
+        for form, bits, count, packing in (
+            (3, 0, 0, 1),
+            (3, 4, 1, 3),
+            (7, 0, 2, 4),
+            (1, 8, 0, 2),
+            (27, 0, 0, 0),
+        )
+    ]
+    return [head + codes for head in heads]

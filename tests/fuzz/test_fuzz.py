@@ -78,7 +78,7 @@ def test_what_libfuzzer_says_is_understood(log: str, tried: int, fault: str) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", programs.NAMES)
+@pytest.mark.parametrize("name", programs.OF_NETWORKS)
 def test_wrong_scores_do_not_pass(name: str, tmp_path: Path) -> None:
     """A harness whose expectations are those of other frames ends at its first seeds."""
     _needs(name)

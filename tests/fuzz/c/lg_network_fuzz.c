@@ -2,7 +2,7 @@
 /* The calls of net.h in any order, with any rows. Laws: what must be refused is refused and changes nothing; what is
  * taken gives, whole or in steps, the scores that another state gives for the same rows at once; the scores of the
  * frames of expected.h are TFLite's. State and rows lie in memory of their exact size. */
-#include "lg_fuzz.h"
+#include "lg_network.h"
 
 enum { INIT, INIT_WRONG, BEGIN, PUSH, FEED, STEP, SCORES, FRAME, CALLS };
 

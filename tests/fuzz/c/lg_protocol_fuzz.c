@@ -6,7 +6,7 @@
 #include "main.c"
 #undef main
 
-#include "lg_fuzz.h"
+#include "lg_network.h"
 
 enum { LONGEST = 1 << 20 };
 
