@@ -71,15 +71,14 @@ def _run_format(name: str, seconds: float, place: Path) -> Result:
 
 
 def _run_program(name: str, seconds: float, place: Path) -> Result:
-    inputs, spent, seed = 0, 0.0, 0
-    while spent < seconds:
+    """Compiling counts as time that has passed, but not as time of trying."""
+    inputs, spent, seed, end = 0, 0.0, 0, time.monotonic() + seconds
+    while seed == 0 or time.monotonic() < end:
         own = place / (f"{name}-{seed}" if name in programs.OF_NETWORKS else name)
-        program = own / name
-        if not program.is_file():
-            program = programs.build(name, seed, own)
+        program = programs.build(name, seed, own)
         (own / "corpus").mkdir(exist_ok=True)
         command = [str(program), str(own / "corpus"), str(own / "seeds"), "-max_len=4096"]
-        found = _fuzz(f"{name}-{seed}", command, min(NETWORK_SECONDS, seconds - spent), own)
+        found = _fuzz(f"{name}-{seed}", command, min(NETWORK_SECONDS, seconds), own)
         inputs, spent, seed = inputs + found.inputs, spent + found.seconds, seed + 1
         if found.fault:
             return Result(name, inputs, spent, found.fault)
@@ -129,7 +128,7 @@ def main() -> int:
             print(f"skipped {name}: {reason}", file=sys.stderr)
     names = [name for name in names if not lacking(name)]
     if not set(names).isdisjoint(programs.NAMES):
-        place.mkdir(parents=True, exist_ok=True)
+        (place / programs.LIBRARY).unlink(missing_ok=True)
         programs.library(place)
     jobs = min(os.cpu_count() or 1, len(names) or 1)
     seconds = 60 * arguments.minutes * jobs / (len(names) or 1)

@@ -26,6 +26,7 @@ SOURCES = Path(__file__).parent / "c"
 # Those round a network, and all.
 OF_NETWORKS = ("protocol", "network")
 NAMES = (*OF_NETWORKS, "quantizer")
+LIBRARY = "liblg.a"
 FRAMES = 4
 FORMATS = (None, "loggrad_1p5", None, "loggrad_2p75")
 SENSORS = (Sensor(bits=10, black=64, white=1000), Sensor(bits=8, black=16, white=255))
@@ -47,7 +48,7 @@ def lacking() -> str:
 
 def library(place: Path) -> Path:
     """The compiled library, an archive in ``place``; made where it is missing."""
-    made = place / "liblg.a"
+    made = place / LIBRARY
     if not made.is_file():
         objects = place / "lib"
         objects.mkdir(parents=True, exist_ok=True)
@@ -85,11 +86,12 @@ def _network(seed: int, place: Path) -> np.ndarray:
         end = fixed(form, SENSORS[seed // len(FORMATS) % len(SENSORS)]).to_json()
         about = {"model_sha256": sha256, "front_end": end, "class_names": []}
         (place / "model.json").write_text(json.dumps(about))
-    firmware.write(firmware.make(model, "host", firmware.Options(FRAMES)), place / "project")
-    made = project.load(place / "project")
-    with np.load(made.path / "vectors.npz") as vectors:
+    made = firmware.make(model, "host", firmware.Options(FRAMES))
+    firmware.write(made, place / "project", replace=True)
+    there = project.load(place / "project")
+    with np.load(there.path / "vectors.npz") as vectors:
         frames, tensors = vectors["frames"], vectors["tensors"]
-    reference = verify.Reference(model, made.input_tensor, made.output_tensor)
+    reference = verify.Reference(model, there.input_tensor, there.output_tensor)
     scores = np.stack([reference.run(tensor) for tensor in tensors])
     (place / "expected.h").write_text(_expected(frames, scores))
     return frames
