@@ -28,14 +28,15 @@ class Faults:
 
     Attributes:
       done: operations so far.
+      fail: raises, or ends the process; it is given the name of the file, where there is one.
     """
 
     def __init__(self, at: int, fail: Callable[[str | None], None]) -> None:
-        self.at, self.done, self._fail = at, 0, fail
+        self.at, self.done, self.fail = at, 0, fail
 
     def count(self, name: object = None) -> None:
         if self.is_next():
-            self._fail(os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else None)
+            self.fail(os.fsdecode(name) if isinstance(name, str | bytes | os.PathLike) else None)
 
     def is_next(self) -> bool:
         self.done += 1
@@ -79,11 +80,10 @@ class _File:
         self._file.close()
 
     def write(self, data: Any) -> Any:
-        self._faults.done += 1
-        if self._faults.done == self._faults.at:
+        if self._faults.is_next():
             self._file.write(data[: len(data) // 2])
             self._file.flush()
-            self._faults._fail(None)
+            self._faults.fail(None)
         return self._file.write(data)
 
 
