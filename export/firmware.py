@@ -11,7 +11,6 @@ With --collect the project has no network: it sends frames of the board's camera
 import dataclasses
 import hashlib
 import json
-import os
 import shlex
 import shutil
 import tempfile
@@ -404,7 +403,7 @@ def write(project: Project | collector.Collector, out: Path, replace: bool = Fal
     _check_replaceable(out, (project.board["name"], project.model_sha256, project.form), replace)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as work:
-        fresh, old = Path(work) / "new", Path(work) / "old"
+        fresh = Path(work) / "new"
         with files.writing(out):
             if project.form == forms.PROJECT:
                 write_folders(project.board["folder"], fresh)
@@ -413,10 +412,7 @@ def write(project: Project | collector.Collector, out: Path, replace: bool = Fal
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
             files.sync_tree(fresh)
-        if out.exists():
-            os.replace(out, old)
-        os.replace(fresh, out)
-    files.sync(out.parent)
+        files.replace_folder(fresh, out)
 
 
 def write_folders(board: str, folder: Path) -> None:

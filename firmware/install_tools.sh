@@ -4,6 +4,7 @@
 #   install_tools.sh            install what is missing; exit 1 (after naming it) if that is not allowed
 #   install_tools.sh --check    install nothing; exit 1 and name what is missing
 #   install_tools.sh --tests    install what tests need besides: a debugger, a second compiler, a compiler cache
+#   install_tools.sh --fuzz     install what fuzzing the C needs: clang and its libFuzzer
 #   install_tools.sh --trainer  install the compiler of the native training step, which searches are cheaper with
 #   install_tools.sh --browser  install Chromium, which a test opens reports with
 #   install_tools.sh --python P install what `P -m venv` needs, if it is missing
@@ -25,6 +26,11 @@ elif [ "$mode" = --tests ]; then
     have clang || need clang
     have ccache || need ccache
     purpose="all tests"
+elif [ "$mode" = --fuzz ]; then
+    have clang || need clang
+    echo 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return n > 9 && *d; }' |
+        clang -fsanitize=fuzzer -x c - -o /dev/null 2>/dev/null || need libclang-rt-dev
+    purpose="fuzzing the C"
 elif [ "$mode" = --trainer ]; then
     have g++ || need g++
     purpose="training in compiled code"

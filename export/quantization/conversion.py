@@ -207,14 +207,14 @@ def _tuned(
 
 
 def write(directory: Path, converted: Converted) -> None:
-    """``model.json`` and ``model.tflite`` in ``directory``, each whole or not at all.
+    """``model.json`` and ``model.tflite`` in ``directory``; an earlier pair stays until both are on the disk.
 
-    In this order: a flatbuffer alone would be taken for one whose rows are those of the int8 tensor; a
-    description of a flatbuffer that is not there yet is refused.
+    They get their names in this order: a flatbuffer alone would be taken for one whose rows are those of the
+    int8 tensor; a description of a flatbuffer that is not there yet is refused.
     """
     text = json.dumps(converted.description, indent=1) + "\n"
-    files.write_whole(directory / "model.json", text.encode())
-    files.write_whole(directory / "model.tflite", converted.flatbuffer)
+    contents = {"model.json": text.encode(), "model.tflite": converted.flatbuffer}
+    files.write_together({directory / name: content for name, content in contents.items()})
 
 
 def _versions(trainer: str) -> dict[str, str]:

@@ -77,7 +77,7 @@ static const uint32_t unused = 0xA5A5A5A5u;
 
 static uint32_t *stack_bottom(void)
 {
-    return lg_stack_top - (uintptr_t)lg_stack_bytes / sizeof(uint32_t);
+    return (uint32_t *)((uintptr_t)lg_stack_top - (uintptr_t)lg_stack_bytes);
 }
 
 /* Fill the stack from its bottom to a little below this function's own frame. */

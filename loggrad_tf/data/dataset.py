@@ -68,8 +68,7 @@ def _building(path: Path) -> Iterator[Path]:
         with files.writing(path):
             yield partial
             files.sync_tree(partial)
-        partial.rename(path)
-        files.sync(path.parent)
+        files.replace_folder(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
