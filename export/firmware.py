@@ -126,6 +126,7 @@ class Engine:
       layers: (name, tensor index, bytes) that the board reports.
       text: the plan, to be printed.
       readme: a section of its own.
+      arena_bytes: of an interpreter.
       plan: of the generated C.
       nodes: of it, and what is predicted of each, the input first (``Node`` of firmware.project).
       steps: how net_step cuts a frame, if it can.
@@ -136,6 +137,7 @@ class Engine:
     footprint: footprint.Footprint
     text: str
     readme: str = ""
+    arena_bytes: int | None = None
     plan: Plan | None = None
     nodes: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     steps: Steps | None = None
@@ -211,6 +213,8 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "state_bytes": engine.footprint.state,
         "predicted": dataclasses.asdict(engine.footprint),
     }
+    if engine.arena_bytes is not None:
+        record["arena_bytes"] = engine.arena_bytes
     readme = {
         "TITLE": f"{model.name} on {board['title']}",
         "INPUT": source.text,
@@ -346,6 +350,7 @@ def _nodes(planned: Plan, instructions: list[int] | None, cycles: list[int] | No
 
 def _tflm(given: _Given, options: Options) -> Engine:
     arena = options.arena_bytes or tflm.arena_bytes(given.graph)
+    guessed = ", a guess: firmware.verify says what is needed (--arena_bytes)"
     files = tflm.files(
         given.model, given.graph, given.source, given.classes, given.command, given.stamp, arena, options.name
     )
@@ -355,8 +360,9 @@ def _tflm(given: _Given, options: Options) -> Engine:
         files=files,
         layers=tflm.layers(given.graph),
         footprint=footprint.Footprint(state, program, None, None),
-        text=f"TensorFlow Lite Micro, arena {arena:,} B (a guess unless --arena_bytes was given)",
+        text=f"TensorFlow Lite Micro, arena {arena:,} B{'' if options.arena_bytes else guessed}",
         readme=tflm.readme(given.graph, arena),
+        arena_bytes=arena,
     )
 
 

@@ -49,6 +49,8 @@ SCORES, DIGEST, LAYERS = 0, 1, 2
 # Statuses: of lib/include/lg_status.h, of main.c, and CAMERA with the errors of lg_board.h.
 ROW_TAKEN, FRAME_COMPLETE, TOO_FEW_ROWS = 1, 0, -14
 OUT_OF_TURN, CAMERA, NO_CAMERA = -64, -100, -101
+# Of main.c: net_init refuses.
+NOT_READY = 1
 # Of boards/common: the speed of serial lines, and how programs end (startup.c, uart_channel.c).
 BAUD = 115200
 EXIT, EXCEPTION, EXCEPTIONS = "exit", 64, 16
@@ -118,6 +120,7 @@ class ProcessLink:
 
     def __init__(self, project: Project, options: Sequence[str] = ()) -> None:
         self._end_seconds = ANSWER_SECONDS if options else 1.0
+        self._project = project
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the link)
         self.process = subprocess.Popen(
             [*command(project), *options],
@@ -140,7 +143,7 @@ class ProcessLink:
         code = self.process.wait()
         self._errors.seek(0)
         said = self._errors.read().decode(errors="replace").strip().split("\n")[-1]
-        return FirmwareError(f"the program {_end(code)}{': ' + said if said else ''}")
+        return FirmwareError(f"the program {_end(code, self._project)}{': ' + said if said else ''}")
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
@@ -185,8 +188,13 @@ class SerialLink:
         self._port.close()
 
 
-def _end(code: int) -> str:
+def _end(code: int, project: Project) -> str:
     """What became of a program with this exit code."""
+    if code == NOT_READY and project.arena_bytes is not None:
+        return (
+            f"ended with code {code}: the interpreter does not fit its arena of {project.arena_bytes:,} B:"
+            " generate the project again with a larger --arena_bytes"
+        )
     if EXCEPTION < code < EXCEPTION + EXCEPTIONS:
         return f"stopped at exception {code - EXCEPTION} (3 hard fault, 4 memory, 5 bus, 6 usage fault)"
     return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
@@ -259,6 +267,11 @@ class Channel:
         """(bytes of stack ever used, size of the stack); (0, 0) where the board does not know."""
         words = self.ask(MEMORY)[-1].split()
         return _integer(words, 1), _integer(words, 2)
+
+    def arena_used(self) -> int | None:
+        """Bytes that an interpreter needs of its arena; None where the network is C."""
+        words = self.ask(MEMORY)[-1].split()
+        return _integer(words, 3) if len(words) > 3 else None
 
     def camera(self) -> Result:
         """Classify what the board's camera sees now."""
@@ -408,7 +421,7 @@ class Channel:
             if star and crc == _checksum(text):
                 self._lines.append(text.decode("ascii", "replace"))
             elif not self.link.reliable and (end := _EXIT_LINE.fullmatch(line.rstrip())):
-                raise FirmwareError(f"the program on the board {_end(int(end[1]))}")
+                raise FirmwareError(f"the program on the board {_end(int(end[1]), self.project)}")
 
 
 def executed(board: Channel, ticks: int) -> tuple[int, str] | None:

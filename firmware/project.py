@@ -67,6 +67,7 @@ class Project:
       name: what its public symbols begin with.
       nodes: the input, then every node in the order of its number; none in projects of another runtime.
       stamp: what the image says of generator and front end; None in projects that have none.
+      arena_bytes: of an interpreter; None where the network is C.
       stateful: 1 if a frame's scores depend on the frames before it.
       input_tensor, output_tensor: the int8 tensors at the edges; None where they are the flatbuffer's own.
     """
@@ -87,6 +88,7 @@ class Project:
     input_tensor: int | None = None
     output_tensor: int | None = None
     binning: int = 1
+    arena_bytes: int | None = None
     stateful: int = 0
     name: str = "net"
 
@@ -166,6 +168,7 @@ _OPTIONAL: dict[str, type] = {
     "input_tensor": int,
     "output_tensor": int,
     "binning": int,
+    "arena_bytes": int,
     "stateful": int,
     "name": str,
     "form": str,
@@ -173,7 +176,7 @@ _OPTIONAL: dict[str, type] = {
 }
 _COPIED = (
     *("model_sha256", "rows", "row_codes", "code_bytes", "outputs", "state_bytes"),
-    *("stamp", "input_tensor", "output_tensor"),
+    *("stamp", "input_tensor", "output_tensor", "arena_bytes"),
 )
 _BOARD: dict[str, type] = {"name": str, "core": str}
 # What a board that images can be run on or flashed to must have.

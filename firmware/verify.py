@@ -158,6 +158,7 @@ def verify(
                 left = (shown - started) / (index + 1) * (total - index - 1)
                 print(f"\r{index + 1}/{total}, {left:.0f} s left ", end="", file=sys.stderr, flush=True)
         stack_used, stack_size = board.memory()
+        arena_used = board.arena_used() if project.arena_bytes is not None else None
     if shown > started + 1:
         print(file=sys.stderr)
     first = [one for one, _ in frames(project, vectors, min(total, MEASURED))]
@@ -187,6 +188,7 @@ def verify(
         confusion=confusion(project, vectors.labels, tally.classes),
         cycles=estimated,
         cycles_predicted=project.cycles,
+        arena_used=arena_used,
     )
 
 
@@ -407,11 +409,11 @@ def main() -> int:
     if arguments.json:
         print(json.dumps(summary(verdict)))
     else:
-        _print(verdict)
+        _print(project, verdict)
     return 0 if verdict.passed else 1
 
 
-def _print(verdict: Verdict) -> None:
+def _print(project: Project, verdict: Verdict) -> None:
     print(f"model    {verdict.model_sha256}")
     print(f"stamp    {verdict.stamp}")
     print(f"vectors  {verdict.source}")
@@ -426,6 +428,9 @@ def _print(verdict: Verdict) -> None:
         print(verdict.cycles.text())
     if verdict.stack_size:
         print(f"stack    {verdict.stack_used:,} B of {verdict.stack_size:,}")
+    if verdict.arena_used is not None:
+        least = verdict.arena_used
+        print(f"arena    {least:,} B of {project.arena_bytes:,} are needed (--arena_bytes={least})")
     if verdict.ram is not None and verdict.flash is not None:
         print(f"RAM      {verdict.ram:,} B{projects.predicted(verdict.ram_predicted)}")
         print(f"flash    {verdict.flash:,} B{projects.predicted(verdict.flash_predicted)}")

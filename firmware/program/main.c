@@ -15,7 +15,8 @@
  *   R <row> <codes> R <status> <row>                                        the next row: 4 hex digits, codes in hex
  *   S               S <status> <class> <ticks> <scores> <digest>            the result of the rows
  *   C               C <status> <class> <ticks> <scores> <digest>            a frame of the board's camera
- *   M               M <stack used> <stack size>                             bytes; 0 0 where they are not known
+ *   M               M <stack used> <stack size> <arena needed>              bytes; 0 0 where they are not known; the
+ *                                                                           last one of an interpreter only
  *   X               X 0                                                     end of the program
  *                   L <layer> <digest so far> <bytes>                       a piece of a layer's output
  *                   E                                                       a line that cannot be read, once
@@ -328,6 +329,9 @@ static void put_memory(void)
     }
     put_number((int32_t)((uintptr_t)lg_stack_top - (uintptr_t)word));
     put_number((int32_t)(uintptr_t)lg_stack_bytes);
+#ifdef NET_INTERPRETED
+    put_number((int32_t)net_arena_used(&app.net));
+#endif
 }
 
 /* The work comes first: its L lines go ahead of the answer. */
