@@ -51,6 +51,12 @@ flags.DEFINE_integer(
     "max_flash", None, "Flash to use, in bytes (default: all that the board has).", lower_bound=1
 )
 flags.DEFINE_enum(
+    "optimise",
+    footprint.SPEED,
+    [footprint.SPEED, footprint.FLASH, footprint.RAM],
+    "What may cost the rest: the price is printed. ram: a plan that takes a minute.",
+)
+flags.DEFINE_enum(
     "runtime", "loggrad", ["loggrad", "tflm"], "The generated C, or TensorFlow Lite Micro (-DTFLM_DIR)."
 )
 flags.DEFINE_integer("arena_bytes", None, "Of --runtime=tflm (default: a guess).", lower_bound=1)
@@ -84,6 +90,7 @@ class Options:
     runtime: loggrad (the generated C) or tflm.
     ram_tables: tables of partial sums lie in RAM, for flash that is slow to read.
     max_flash: bytes of flash to use; None: all that the board has.
+    optimise: as of :func:`export.predict.footprint.plan`.
     arena_bytes: for tflm; None: a guess.
     binning: k; k x k codes of the camera make a pixel (2: a Bayer mosaic becomes gray).
     name: what files and public symbols begin with.
@@ -94,6 +101,7 @@ class Options:
     runtime: str = "loggrad"
     ram_tables: bool = False
     max_flash: int | None = None
+    optimise: str = footprint.SPEED
     arena_bytes: int | None = None
     binning: int = 1
     name: str = NAME
@@ -106,6 +114,7 @@ class Options:
             "runtime": self.runtime if self.runtime != "loggrad" else None,
             "tables": "ram" if self.ram_tables else None,
             "max_flash": self.max_flash,
+            "optimise": self.optimise if self.optimise != footprint.SPEED else None,
             "arena_bytes": self.arena_bytes,
             "binning": self.binning if self.binning != 1 else None,
             "name": self.name if self.name != NAME else None,
@@ -198,7 +207,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "row_codes": source.row_codes,
         "binning": source.binning,
         "code_bytes": source.code_bytes,
-        "layers": [{"name": name, "tensor": index, "bytes": size} for name, index, size in engine.layers],
+        "layers": [_layer(engine.plan, *layer) for layer in engine.layers],
         "nodes": engine.nodes,
         "steps": dataclasses.asdict(engine.steps) if engine.steps else None,
         "input_scale": tensor.scale,
@@ -261,6 +270,15 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     return Project(board, graph.sha256, files, engine, source, note)
 
 
+def _layer(plan: Plan | None, name: str, index: int, size: int) -> dict[str, Any]:
+    """What is compared with which tensor of the file, or with which part of it."""
+    tensor = plan.network.graph.tensors[index] if plan else None
+    if tensor is None or tensor.whole is None:
+        return {"name": name, "tensor": index, "bytes": size}
+    part = {"first": tensor.first, "channels": tensor.shape[-1], "rows": list(tensor.rows)}
+    return {"name": name, "tensor": tensor.whole, "bytes": size, "part": part}
+
+
 def _scores(model: Path, graph: QuantGraph, made: vectors.Vectors) -> np.ndarray:
     """TFLite's scores of the first test frame."""
     try:
@@ -306,7 +324,9 @@ def _loggrad(given: _Given, options: Options) -> Engine:
             f"RAM: one row of the network and what it is made of take {least} B, {board['name']} has"
             f" {board['ram']['length']} B: choose a larger board"
         )
-    planned = footprint.plan(given.graph, source, board, options.ram_tables, options.max_flash)
+    planned = footprint.plan(
+        given.graph, source, board, options.ram_tables, options.max_flash, options.optimise
+    )
     predicted = footprint.predict(planned, source, board)
     predicted.check(board)
     # What a computer would execute is nobody's question.
@@ -328,11 +348,29 @@ def _loggrad(given: _Given, options: Options) -> Engine:
         files={name: text.encode() for name, text in texts.items()},
         layers=memory.layers(planned),
         footprint=predicted,
-        text=planned.table(instructions, cycles),
+        text=planned.table(instructions, cycles) + _price(given, options, predicted, cycles),
         plan=planned,
         nodes=_nodes(planned, instructions, cycles),
         steps=cut,
     )
+
+
+def _price(given: _Given, options: Options, predicted: footprint.Footprint, cycles: list[int] | None) -> str:
+    """What --optimise saves and what it costs, in a line."""
+    if options.optimise == footprint.SPEED:
+        return ""
+    source, board = given.source, given.board
+    fast = footprint.plan(given.graph, source, board, options.ram_tables, options.max_flash)
+    usual = footprint.predict(fast, source, board)
+    pairs = {"state": (usual.state, predicted.state), "flash": (usual.flash, predicted.flash)}
+    if cycles is not None:
+        pairs["cycles"] = sum(costs.cycles(fast, source, board["core"])), sum(cycles)
+    told = ", ".join(
+        f"{name} {now:,} for {before:,} ({now / before - 1:+.1%})"
+        for name, (before, now) in pairs.items()
+        if before is not None and now is not None
+    )
+    return f"\noptimised for {options.optimise}: {told}"
 
 
 def _nodes(planned: Plan, instructions: list[int] | None, cycles: list[int] | None) -> list[dict[str, Any]]:
@@ -470,11 +508,14 @@ def main(argv: list[str]) -> None:
         runtime=FLAGS.runtime,
         ram_tables=FLAGS.tables == "ram",
         max_flash=FLAGS.max_flash,
+        optimise=FLAGS.optimise,
         arena_bytes=FLAGS.arena_bytes,
         binning=int(FLAGS.binning),
         name=FLAGS.name,
         form=FLAGS["as"].value,
     )
+    if options.optimise != DEFAULTS.optimise and options.runtime != DEFAULTS.runtime:
+        raise LogGradError(f"--optimise={options.optimise}: of the generated C only: leave out --runtime")
     if options.form != forms.PROJECT and options.runtime != DEFAULTS.runtime:
         raise LogGradError(f"--as={options.form}: of the generated C only: leave out --runtime")
     project = make(model, board, options)

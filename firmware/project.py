@@ -34,11 +34,25 @@ class FirmwareError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """A layer the board reports: its name, the tensor of the flatbuffer, its bytes."""
+    """A layer the board reports: its name, the tensor of the flatbuffer, its bytes.
+
+    Attributes:
+      part: what of the tensor it is; None: all.
+    """
 
     name: str
     tensor: int
     bytes: int
+    part: "Part | None" = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Channels of a tensor from ``first`` on, and which of its rows; ``rows`` empty: all."""
+
+    first: int
+    channels: int
+    rows: tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -218,10 +232,19 @@ def _check(path: Path, record: dict[str, Any], kinds: Mapping[str, type], needed
 
 
 def _layer(path: Path, layer: Any) -> Layer:
-    if not isinstance(layer, dict) or set(layer) != {"name", "tensor", "bytes"}:
+    if not isinstance(layer, dict) or set(layer) - {"part"} != {"name", "tensor", "bytes"}:
         raise _damaged(path, "a layer has other keys than name, tensor, bytes")
     _check(path, layer, {"name": str, "tensor": int, "bytes": int})
-    return Layer(**layer)
+    return Layer(**layer | ({"part": _part(path, layer["part"])} if "part" in layer else {}))
+
+
+def _part(path: Path, part: Any) -> Part:
+    if not isinstance(part, dict) or set(part) != {"first", "channels", "rows"}:
+        raise _damaged(path, "a part of a layer has other keys than first, channels, rows")
+    _check(path, part, {"first": int, "channels": int, "rows": list})
+    for row in part["rows"]:
+        _check(path, {"row": row}, {"row": int})
+    return Part(part["first"], part["channels"], tuple(part["rows"]))
 
 
 def _node(path: Path, node: Any) -> Node:

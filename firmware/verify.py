@@ -338,7 +338,7 @@ def _compare_pieces(
         reported[piece.layer] += piece.data
     wrong = []
     for layer, data in zip(project.layers, reported, strict=True):
-        expected = reference.layer(layer.tensor)
+        expected = reported_of(reference, layer)
         # Rows that nobody reads are not made: a layer may end early.
         if len(data) != layer.bytes or expected.nbytes < layer.bytes:
             raise FirmwareError(
@@ -348,6 +348,15 @@ def _compare_pieces(
             wrong.append(f"layer {layer.name} differs {_where(data, expected)}")
     count = f" ({len(wrong)} of {len(reported)} layers)"
     return (wrong[0] + count if wrong else None), sum(map(len, reported))
+
+
+def reported_of(reference: Reference, layer: projects.Layer) -> np.ndarray:
+    """What the board reports of a layer, as the reference has it."""
+    values, part = reference.layer(layer.tensor), layer.part
+    if part is None:
+        return values
+    values = values[..., part.first : part.first + part.channels]
+    return values[:, list(part.rows)] if part.rows else values
 
 
 def _where(data: bytearray, expected: np.ndarray) -> str:
@@ -361,7 +370,7 @@ def _where(data: bytearray, expected: np.ndarray) -> str:
 
 def _digest(project: Project, reference: Reference, order: Order) -> int:
     """The CRC-32 of the reference's bytes in the order in which the board makes them."""
-    data = [memoryview(reference.layer(layer.tensor).tobytes()) for layer in project.layers]
+    data = [memoryview(reported_of(reference, layer).tobytes()) for layer in project.layers]
     at, crc = [0] * len(data), 0
     for layer, size in order:
         crc = zlib.crc32(data[layer][at[layer] : at[layer] + size], crc)

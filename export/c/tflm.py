@@ -73,7 +73,7 @@ INT8 = {
 # Interpreter, its plan, descriptions of tensors and operators, scratch of the kernels.
 OVERHEAD_BYTES = 16 * 1024
 # Below this even an empty network's interpreter does not fit.
-MIN_ARENA_BYTES = 4096
+MIN_ARENA_BYTES = 2048
 ARENA_UNIT = 1024
 # Of net_state on a 32-bit core: four pointers, a mark, a counter, a flag.
 FIELD_BYTES = 24

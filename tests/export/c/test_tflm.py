@@ -414,7 +414,7 @@ def test_a_small_arena_ends_the_program(tflm_dir: Path, tmp_path: Path) -> None:
     net = quantized.Net(3)
     flatbuffer = net.flatbuffer(net.dense(net.mean(net.conv(net.input((64, 64, 1)), 3, 3)), 2))
     made = built(generate(tmp_path / "p", flatbuffer, arena=tflm.MIN_ARENA_BYTES), tflm_dir)
-    told = "ended with code 1: the interpreter does not fit its arena of 4,096 B: .* larger --arena_bytes"
+    told = "ended with code 1: the interpreter does not fit its arena of 2,048 B: .* larger --arena_bytes"
     with channel.Channel(made) as board, pytest.raises(project.FirmwareError, match=told):
         board.who()
 
