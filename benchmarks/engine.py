@@ -2,8 +2,8 @@
 
 Generates, builds and verifies a firmware project for each network and board. Beside it stands what
 TFLite-Micro with CMSIS-NN takes for the same work: with ``--tflm=CHECKOUT``, of the same network on that
-checkout's library (``export.firmware --runtime=tflm``), verified in the same run, its arena as small as the
-image says it may be; without, figures that were measured once, on the same emulator (``BASELINE``).
+checkout's library (``export.firmware --runtime=tflm``), verified in the same run, its arena as small as
+it starts in; without, figures that were measured once, on the same emulator (``BASELINE``).
 Instructions include the quantiser where RAW lines are the input. QEMU has no pipeline: cycles are an
 estimate by the manual (:mod:`firmware.cycles`), of the cores that it is published for.
 """
@@ -17,6 +17,7 @@ from absl import flags
 
 from export import boards, firmware
 from firmware import build, channel, project, timings, verify
+from firmware.project import FirmwareError
 from loggrad_tf import cli, quiet
 from loggrad_tf.errors import LogGradError
 
@@ -29,6 +30,7 @@ flags.DEFINE_integer("frames", 16, "Frames per network and board.", lower_bound=
 flags.DEFINE_boolean("layers", True, "Compare every layer, not only the scores.")
 flags.DEFINE_string("tflm", None, "A checkout of tflite-micro with its library built, to measure beside.")
 
+ARENA_UNIT = 64
 VWW = Path(__file__).resolve().parent.parent.parent / "shared" / "models" / "vww_96_int8.tflite"
 
 
@@ -123,14 +125,30 @@ def verified(model: Path, board: str, options: firmware.Options, work: Path) -> 
 
 
 def least_arena(model: Path, board: str, work: Path) -> int:
-    """Bytes that TFLite-Micro needs, as an image with an arena of a guessed size says."""
-    firmware.write(firmware.make(model, board, firmware.Options(vectors=1, runtime="tflm")), work)
+    """The least arena that TFLite-Micro starts in, to :data:`ARENA_UNIT` bytes: what it uses, or more."""
+    used = _arena_used(model, board, work, None)
+    assert used is not None
+    fails, starts = used - ARENA_UNIT, used
+    while _arena_used(model, board, work, starts) is None:
+        fails, starts = starts, starts + 2 * (starts - fails)
+    while starts - fails > ARENA_UNIT:
+        middle = fails + (starts - fails) // (2 * ARENA_UNIT) * ARENA_UNIT
+        fits = _arena_used(model, board, work, middle) is not None
+        fails, starts = (fails, middle) if fits else (middle, starts)
+    return starts
+
+
+def _arena_used(model: Path, board: str, work: Path, arena: int | None) -> int | None:
+    """What an image with such an arena says that it uses; None if it does not start."""
+    options = firmware.Options(vectors=1, runtime="tflm", arena_bytes=arena)
+    firmware.write(firmware.make(model, board, options), work)
     loaded = project.load(work)
     build.build(loaded)
-    with channel.Channel(loaded) as running:
-        least = running.arena_used()
-    assert least is not None
-    return least
+    try:
+        with channel.Channel(loaded) as running:
+            return running.arena_used()
+    except FirmwareError:
+        return None
 
 
 def measure(net: str, board: str, model: Path, work: Path) -> Row:

@@ -388,7 +388,7 @@ def _nodes(planned: Plan, instructions: list[int] | None, cycles: list[int] | No
 
 def _tflm(given: _Given, options: Options) -> Engine:
     arena = options.arena_bytes or tflm.arena_bytes(given.graph)
-    guessed = ", a guess: firmware.verify says what is needed (--arena_bytes)"
+    guessed = ", a guess: firmware.verify says what is used (--arena_bytes)"
     files = tflm.files(
         given.model, given.graph, given.source, given.classes, given.command, given.stamp, arena, options.name
     )

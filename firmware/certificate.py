@@ -19,7 +19,7 @@ class Verdict:
     """What was compared, and how it came out.
 
     ``executed`` is the largest count of a frame, in ``unit``; ``confusion`` the board's classes of the frames
-    that have labels, None where none has; ``arena_used`` what an interpreter needs of its arena, in bytes.
+    that have labels, None where none has; ``arena_used`` what an interpreter uses of its arena, in bytes.
     """
 
     board: str

@@ -269,7 +269,7 @@ class Channel:
         return _integer(words, 1), _integer(words, 2)
 
     def arena_used(self) -> int | None:
-        """Bytes that an interpreter needs of its arena; None where the network is C."""
+        """Bytes that an interpreter uses of its arena; None where the network is C."""
         words = self.ask(MEMORY)[-1].split()
         return _integer(words, 3) if len(words) > 3 else None
 

@@ -439,7 +439,7 @@ def _print(project: Project, verdict: Verdict) -> None:
         print(f"stack    {verdict.stack_used:,} B of {verdict.stack_size:,}")
     if verdict.arena_used is not None:
         least = verdict.arena_used
-        print(f"arena    {least:,} B of {project.arena_bytes:,} are needed (--arena_bytes={least})")
+        print(f"arena    {least:,} B of {project.arena_bytes:,} used: --arena_bytes={least} or a little more")
     if verdict.ram is not None and verdict.flash is not None:
         print(f"RAM      {verdict.ram:,} B{projects.predicted(verdict.ram_predicted)}")
         print(f"flash    {verdict.flash:,} B{projects.predicted(verdict.flash_predicted)}")

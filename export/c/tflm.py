@@ -6,7 +6,7 @@ network is the flatbuffer itself, in flash, and an interpreter built from a chec
 writes row after row into the input tensor, and the last row starts the network.
 
 What an interpreter needs cannot be known without its sources: the arena is a guess, or the user's. The image
-says what it needs once it runs, and ``firmware.verify`` prints that.
+says what it uses once it runs, and ``firmware.verify`` prints that.
 """
 
 import numpy as np

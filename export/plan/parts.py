@@ -16,7 +16,7 @@ What is computed is the same, byte for byte.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -45,6 +45,17 @@ def divided(graph: QuantGraph, core: str = "", levels: int = 0, choice: Choice |
     Args:
       core, levels, choice: as of :func:`export.plan.plan.plan`.
     """
+    *_, least = descent(graph, core, levels, choice)
+    return least.network.graph
+
+
+def descent(
+    graph: QuantGraph, core: str = "", levels: int = 0, choice: Choice | None = None
+) -> Iterator[Plan]:
+    """The undivided plan, then plans of less and less RAM: each divides one chain more, or into more parts.
+
+    The last one has as few parts as its RAM allows. Of equal RAM the plan of fewer products is taken.
+    """
     chosen: dict[Chain, Division] = {}
 
     def planned(divisions: Mapping[Chain, Division]) -> Plan:
@@ -53,6 +64,7 @@ def divided(graph: QuantGraph, core: str = "", levels: int = 0, choice: Choice |
     best = planned(chosen)
     limit = LIMIT * best.macs
     while True:
+        yield best
         tensors = best.network.graph.tensors
         crowd = {tensors[key].whole or key for key in planning.crowd(best) if key in tensors}
         tried = [
@@ -62,13 +74,11 @@ def divided(graph: QuantGraph, core: str = "", levels: int = 0, choice: Choice |
             for division in _divisions(graph, chain)
             if division != chosen.get(chain)
         ]
-        allowed = [one for one in tried if one[0].macs <= limit]
+        allowed = [one for one in tried if one[0].macs <= limit and one[0].arena_bytes < best.arena_bytes]
         if not allowed:
             break
-        made, chain, division = min(allowed, key=lambda one: (one[0].arena_bytes, one[0].macs))
-        if made.arena_bytes >= best.arena_bytes:
-            break
-        best, chosen[chain] = made, division
+        best, chain, division = min(allowed, key=lambda one: (one[0].arena_bytes, one[0].macs))
+        chosen[chain] = division
     # What was divided early may have been divided further than the rest lets it count.
     for chain in sorted(chosen):
         rest = {other: division for other, division in chosen.items() if other != chain}
@@ -78,7 +88,7 @@ def divided(graph: QuantGraph, core: str = "", levels: int = 0, choice: Choice |
             if made.arena_bytes <= best.arena_bytes and made.macs <= best.macs:
                 best, chosen = made, known
                 break
-    return best.network.graph
+    yield best
 
 
 def chains(graph: QuantGraph) -> list[Chain]:

@@ -15,7 +15,7 @@
  *   R <row> <codes> R <status> <row>                                        the next row: 4 hex digits, codes in hex
  *   S               S <status> <class> <ticks> <scores> <digest>            the result of the rows
  *   C               C <status> <class> <ticks> <scores> <digest>            a frame of the board's camera
- *   M               M <stack used> <stack size> <arena needed>              bytes; 0 0 where they are not known; the
+ *   M               M <stack used> <stack size> <arena used>                bytes; 0 0 where they are not known; the
  *                                                                           last one of an interpreter only
  *   X               X 0                                                     end of the program
  *                   L <layer> <digest so far> <bytes>                       a piece of a layer's output
