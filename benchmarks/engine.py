@@ -99,18 +99,20 @@ class Row:
 
 def find(net: str, work: Path) -> Path:
     """The flatbuffer of an entry of --nets."""
+    path = VWW if net == "vww_96" else Path(net)
+    if path.suffix == ".tflite":
+        if not path.is_file():
+            raise LogGradError(f"--nets={net}: {path} is not there: give the file of the network")
+        return path
+    quiet.import_tensorflow()
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
     from benchmarks import engine_nets
 
-    if net in engine_nets.NETWORKS:
-        return engine_nets.write(net, work / net)
-    path = VWW if net == "vww_96" else Path(net)
-    if path.suffix != ".tflite":
+    if net not in engine_nets.NETWORKS:
         raise LogGradError(
             f"--nets={net}: choose of {', '.join(engine_nets.NETWORKS)}, vww_96, or give a .tflite file"
         )
-    if not path.is_file():
-        raise LogGradError(f"--nets={net}: {path} is not there: give the file of the network")
-    return path
+    return engine_nets.write(net, work / net)
 
 
 def verified(model: Path, board: str, options: firmware.Options, work: Path) -> tuple[Cost, int, int]:
@@ -185,8 +187,6 @@ def table(rows: list[Row], note: str) -> str:
 
 def main(argv: list[str]) -> None:
     del argv
-    quiet.import_tensorflow()
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
     note = "TFLM: TFLite-Micro with CMSIS-NN, as measured once"
     if FLAGS.tflm:
         place = Path(FLAGS.tflm).absolute()

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.ram --nets=A.tflite,B.tflite``: what less RAM costs in cycles, plan by plan.
+"""``python -m benchmarks.ram --networks=A.tflite,B.tflite``: what less RAM costs in cycles, plan by plan.
 
 For each network the plans that ``export.firmware --optimise=ram`` goes through, from the usual one to that of
 least RAM: bytes of state, multiply-accumulates, predicted cycles on a Cortex-M4. Nothing is built.
@@ -21,7 +21,7 @@ from loggrad_tf import cli
 from loggrad_tf.errors import LogGradError
 
 FLAGS = flags.FLAGS
-flags.DEFINE_list("nets", None, "The .tflite files of networks.")
+flags.DEFINE_list("networks", None, "The .tflite files of networks.")
 
 CORE = "cortex-m4"
 
@@ -29,7 +29,7 @@ CORE = "cortex-m4"
 def rows(model: Path) -> Iterator[str]:
     """A line of a table in Markdown for each plan."""
     if not model.is_file():
-        raise LogGradError(f"--nets={model}: no such file")
+        raise LogGradError(f"--networks={model}: no such file")
     graph = lengthwise(tflite_graph.load(model))
     tensor = graph.tensors[build(graph).input]
     source = describe(None, tensor.shape, tensor.scale, tensor.zero_point, 1)
@@ -45,10 +45,10 @@ def rows(model: Path) -> Iterator[str]:
 
 def main(argv: list[str]) -> None:
     del argv
-    if not FLAGS.nets:
-        raise LogGradError("--nets is missing: give the .tflite files of networks")
+    if not FLAGS.networks:
+        raise LogGradError("--networks is missing: give the .tflite files of networks")
     print("| network | state B | MACs | cycles | |\n|---|---|---|---|---|")
-    for name in FLAGS.nets:
+    for name in FLAGS.networks:
         for line in rows(Path(name)):
             print(line, flush=True)
 
