@@ -24,6 +24,7 @@ from export.plan import plan as planning
 from export.plan.kernels import Choice
 from export.plan.plan import Plan
 from export.tflite.quant_graph import Op, QuantGraph, Tensor
+from loggrad_tf.errors import LogGradError
 
 IN_TURN, AGAIN = "in turn", "again"
 # Channels that kernels take at once.
@@ -65,16 +66,18 @@ def descent(
     limit = LIMIT * best.macs
     while True:
         yield best
-        tensors = best.network.graph.tensors
-        crowd = {tensors[key].whole or key for key in planning.crowd(best) if key in tensors}
-        tried = [
-            (planned(chosen | {chain: division}), chain, division)
-            for chain in chains(graph)
-            if crowd & {graph.ops[at].output for at in chain}
-            for division in _divisions(graph, chain)
-            if division != chosen.get(chain)
-        ]
-        allowed = [one for one in tried if one[0].macs <= limit and one[0].arena_bytes < best.arena_bytes]
+        crowd = {_of_file(best.network.graph, key) for key in planning.crowd(best)}
+        allowed = []
+        for chain in chains(graph):
+            if crowd.isdisjoint(graph.ops[at].output for at in chain):
+                continue
+            for division in _divisions(graph, chain):
+                try:
+                    made = planned(chosen | {chain: division})
+                except LogGradError:  # more calls a frame than can be planned
+                    continue
+                if made.macs <= limit and made.arena_bytes < best.arena_bytes:
+                    allowed.append((made, chain, division))
         if not allowed:
             break
         best, chain, division = min(allowed, key=lambda one: (one[0].arena_bytes, one[0].macs))
@@ -91,6 +94,12 @@ def descent(
     yield best
 
 
+def _of_file(graph: QuantGraph, key: int) -> int:
+    """A map, or the tensor of the file of which it is a part."""
+    whole = graph.tensors[key].whole if key in graph.tensors else None
+    return key if whole is None else whole
+
+
 def chains(graph: QuantGraph) -> list[Chain]:
     """Positions of the operators from a convolution to a depthwise one that alone reads it."""
     producer = {op.output: position for position, op in enumerate(graph.ops)}
@@ -98,7 +107,8 @@ def chains(graph: QuantGraph) -> list[Chain]:
     ends = {*graph.outputs, *(state.written for state in graph.states)}
     found = []
     for position, op in enumerate(graph.ops):
-        chain, kind = (position,), op.kind
+        chain: Chain = (position,)
+        kind = op.kind
         if kind != "depthwise":
             continue
         while kind in ("depthwise", "pad"):
@@ -164,7 +174,7 @@ def divide(graph: QuantGraph, chain: Chain, way: str, count: int) -> QuantGraph:
             source = tensors[key]
             height, *rest = len(rows), *source.shape[1:]
             picked = part_of(source, (height, *rest), 0, rows)
-            picks = (tuple(rows), *(range(side) for side in rest))
+            picks: tuple[range | tuple[int, ...], ...] = (tuple(rows), *(range(side) for side in rest))
             made.append(Op(first.index, "select", (key,), picked, picks=picks, part=part))
             key = picked
         for at in chain:

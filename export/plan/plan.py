@@ -197,14 +197,15 @@ def _arrange(network: Network, chosen: tuple[Kernel, ...], choice: Choice) -> Pl
             best = better
     # The bound of one may be out of reach where another's is met.
     finals = [((len(cuts), *sorted(cuts)), cuts) for cuts in asked]
+    # Maps that overlap lie in one piece, for which there may be no place.
+    ways = [dataclasses.replace(choice, overlaps=overlaps) for overlaps in sorted({False, choice.overlaps})]
     placed = None
     for cuts in itertools.islice(bounds.ascending(finals), PLACED):
         if placed is None or bounds.exact(cuts) + SLACK < placed.arena_bytes:
             made = bounds.frame.schedule(cuts)
-            for overlaps in (False, True) if choice.overlaps else (False,):
-                tried = dataclasses.replace(choice, overlaps=overlaps)
-                candidate = _placed(network, chosen, tried, cuts, made)
-                placed = candidate if placed is None or candidate.arena_bytes < placed.arena_bytes else placed
+            tried = [_placed(network, chosen, one, cuts, made) for one in ways]
+            candidate = min(tried, key=lambda one: one.arena_bytes)
+            placed = candidate if placed is None or candidate.arena_bytes < placed.arena_bytes else placed
         if placed.arena_bytes == placed.bound + SLACK:
             break
     assert placed is not None
