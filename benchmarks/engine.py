@@ -87,13 +87,14 @@ NOTHING = Cost(None, None, None, None)
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One network on one board; mismatches of both runtimes."""
+    """One network on one board. Mismatches are of vectors, the peer's None where it is not measured."""
 
     net: str
     core: str
     ours: Cost
     peer: Cost
     mismatches: int
+    peer_mismatches: int | None
     vectors: int
 
 
@@ -159,11 +160,12 @@ def measure(net: str, board: str, model: Path, work: Path) -> Row:
     ours, mismatches, vectors = verified(model, board, firmware.Options(vectors=FLAGS.frames), work / "ours")
     if not FLAGS.tflm:
         known = BASELINE.get((core, name))
-        return Row(name, core, ours, _baseline(known, model) if known else NOTHING, mismatches, vectors)
+        peer = _baseline(known, model) if known else NOTHING
+        return Row(name, core, ours, peer, mismatches, None, vectors)
     arena = least_arena(model, board, work / "arena")
     options = firmware.Options(vectors=FLAGS.frames, runtime="tflm", arena_bytes=arena)
-    peer, wrong, more = verified(model, board, options, work / "tflm")
-    return Row(name, core, ours, peer, mismatches + wrong, vectors + more)
+    peer, wrong, _ = verified(model, board, options, work / "tflm")
+    return Row(name, core, ours, peer, mismatches, wrong, vectors)
 
 
 def _baseline(peer: Peer, model: Path) -> Cost:
@@ -176,12 +178,13 @@ def table(rows: list[Row], note: str) -> str:
     head = f"{'network':24s} {'core':11s}"
     for name in ("instructions", "cycles", "RAM B", "flash B"):
         head += f" {name:>12s} {'TFLM':>12s}"
-    lines = [f"{head} {'mismatches':>14s}"]
+    lines = [f"{head} {'mismatches':>11s} {'TFLM':>6s}"]
     for row in rows:
         text = f"{row.net[:24]:24s} {row.core:11s}"
         for pair in zip(dataclasses.astuple(row.ours), dataclasses.astuple(row.peer), strict=True):
             text += "".join(f" {'-' if value is None else f'{value:,}':>12s}" for value in pair)
-        lines.append(f"{text} {f'{row.mismatches} of {row.vectors}':>14s}")
+        wrong = "-" if row.peer_mismatches is None else str(row.peer_mismatches)
+        lines.append(f"{text} {f'{row.mismatches} of {row.vectors}':>11s} {wrong:>6s}")
     return "\n".join([*lines, note])
 
 

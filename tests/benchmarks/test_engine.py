@@ -22,12 +22,12 @@ def test_networks_are_names_or_files(tmp_path: Path) -> None:
 
 def test_both_runtimes_stand_side_by_side() -> None:
     rows = [
-        Row("a", "cortex-m4", Cost(1000, 1500, 64, 4096), Cost(2000, 2500, 128, 8192), 0, 8),
-        Row("b", "cortex-m55", Cost(10, None, 64, None), engine.NOTHING, 1, 4),
+        Row("a", "cortex-m4", Cost(1000, 1500, 64, 4096), Cost(2000, 2500, 128, 8192), 0, 3, 8),
+        Row("b", "cortex-m55", Cost(10, None, 64, None), engine.NOTHING, 1, None, 4),
     ]
     _, first, second, note = engine.table(rows, "a note").split("\n")
-    assert " ".join(first.split()[2:]) == "1,000 2,000 1,500 2,500 64 128 4,096 8,192 0 of 8"
-    assert " ".join(second.split()[2:]) == "10 - - - 64 - - - 1 of 4"
+    assert " ".join(first.split()[2:]) == "1,000 2,000 1,500 2,500 64 128 4,096 8,192 0 of 8 3"
+    assert " ".join(second.split()[2:]) == "10 - - - 64 - - - 1 of 4 -"
     assert note == "a note"
 
 
