@@ -52,6 +52,12 @@ flags.DEFINE_integer(
     "max_flash", None, "Flash to use, in bytes (default: all that the board has).", lower_bound=1
 )
 flags.DEFINE_enum(
+    "optimise",
+    footprint.SPEED,
+    [footprint.SPEED, footprint.FLASH, footprint.RAM],
+    "What may cost the rest: the price is printed. ram: a plan that takes a minute.",
+)
+flags.DEFINE_enum(
     "runtime", "loggrad", ["loggrad", "tflm"], "The generated C, or TensorFlow Lite Micro (-DTFLM_DIR)."
 )
 flags.DEFINE_integer("arena_bytes", None, "Of --runtime=tflm (default: a guess).", lower_bound=1)
@@ -101,6 +107,7 @@ class Options:
     runtime: loggrad (the generated C) or tflm.
     ram_tables: tables of partial sums lie in RAM, for flash that is slow to read.
     max_flash: bytes of flash to use; None: all that the board has.
+    optimise: as of :func:`export.predict.footprint.plan`.
     arena_bytes: for tflm; None: a guess.
     binning: k; k x k codes of the camera make a pixel (2: a Bayer mosaic becomes gray).
     name: what files and public symbols begin with.
@@ -112,6 +119,7 @@ class Options:
     runtime: str = "loggrad"
     ram_tables: bool = False
     max_flash: int | None = None
+    optimise: str = footprint.SPEED
     arena_bytes: int | None = None
     binning: int = 1
     name: str = NAME
@@ -125,6 +133,7 @@ class Options:
             "runtime": self.runtime if self.runtime != "loggrad" else None,
             "tables": "ram" if self.ram_tables else None,
             "max_flash": self.max_flash,
+            "optimise": self.optimise if self.optimise != footprint.SPEED else None,
             "arena_bytes": self.arena_bytes,
             "binning": self.binning if self.binning != 1 else None,
             "name": self.name if self.name != NAME else None,
@@ -146,6 +155,7 @@ class Engine:
       layers: (name, tensor index, bytes) that the board reports.
       text: the plan, to be printed.
       readme: a section of its own.
+      arena_bytes: of an interpreter.
       plan: of the generated C.
       nodes: of it, and what is predicted of each, the input first (``Node`` of firmware.project).
       steps: how net_step cuts a frame, if it can.
@@ -156,6 +166,7 @@ class Engine:
     footprint: footprint.Footprint
     text: str
     readme: str = ""
+    arena_bytes: int | None = None
     plan: Plan | None = None
     nodes: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     steps: Steps | None = None
@@ -216,7 +227,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "row_codes": source.row_codes,
         "binning": source.binning,
         "code_bytes": source.code_bytes,
-        "layers": [{"name": name, "tensor": index, "bytes": size} for name, index, size in engine.layers],
+        "layers": [_layer(engine.plan, *layer) for layer in engine.layers],
         "nodes": engine.nodes,
         "steps": dataclasses.asdict(engine.steps) if engine.steps else None,
         "input_scale": tensor.scale,
@@ -235,6 +246,8 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         if board.get("camera") is None or options.form != forms.PROJECT:
             raise LogGradError(f"--baud={options.baud}: of projects for boards with a camera: leave it out")
         record["baud"] = options.baud
+    if engine.arena_bytes is not None:
+        record["arena_bytes"] = engine.arena_bytes
     readme = {
         "TITLE": f"{model.name} on {board['title']}",
         "INPUT": source.text,
@@ -279,6 +292,15 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     if found:
         files[description.NAME] = model.with_name(description.NAME).read_bytes()
     return Project(board, graph.sha256, files, engine, source, note)
+
+
+def _layer(plan: Plan | None, name: str, index: int, size: int) -> dict[str, Any]:
+    """What is compared with which tensor of the file, or with which part of it."""
+    tensor = plan.network.graph.tensors[index] if plan else None
+    if tensor is None or tensor.whole is None:
+        return {"name": name, "tensor": index, "bytes": size}
+    part = {"first": tensor.first, "channels": tensor.shape[-1], "rows": list(tensor.rows)}
+    return {"name": name, "tensor": tensor.whole, "bytes": size, "part": part}
 
 
 def _scores(model: Path, graph: QuantGraph, made: vectors.Vectors) -> np.ndarray:
@@ -326,7 +348,9 @@ def _loggrad(given: _Given, options: Options) -> Engine:
             f"RAM: one row of the network and what it is made of take {least} B, {board['name']} has"
             f" {board['ram']['length']} B: choose a larger board"
         )
-    planned = footprint.plan(given.graph, source, board, options.ram_tables, options.max_flash)
+    planned = footprint.plan(
+        given.graph, source, board, options.ram_tables, options.max_flash, options.optimise
+    )
     predicted = footprint.predict(planned, source, board)
     predicted.check(board)
     # What a computer would execute is nobody's question.
@@ -348,11 +372,29 @@ def _loggrad(given: _Given, options: Options) -> Engine:
         files={name: text.encode() for name, text in texts.items()},
         layers=memory.layers(planned),
         footprint=predicted,
-        text=planned.table(instructions, cycles),
+        text=planned.table(instructions, cycles) + _price(given, options, predicted, cycles),
         plan=planned,
         nodes=_nodes(planned, instructions, cycles),
         steps=cut,
     )
+
+
+def _price(given: _Given, options: Options, predicted: footprint.Footprint, cycles: list[int] | None) -> str:
+    """What --optimise saves and what it costs, in a line."""
+    if options.optimise == footprint.SPEED:
+        return ""
+    source, board = given.source, given.board
+    fast = footprint.plan(given.graph, source, board, options.ram_tables, options.max_flash)
+    usual = footprint.predict(fast, source, board)
+    pairs = {"state": (usual.state, predicted.state), "flash": (usual.flash, predicted.flash)}
+    if cycles is not None:
+        pairs["cycles"] = sum(costs.cycles(fast, source, board["core"])), sum(cycles)
+    told = ", ".join(
+        f"{name} {now:,} for {before:,} ({now / before - 1:+.1%})"
+        for name, (before, now) in pairs.items()
+        if before is not None and now is not None
+    )
+    return f"\noptimised for {options.optimise}: {told}"
 
 
 def _nodes(planned: Plan, instructions: list[int] | None, cycles: list[int] | None) -> list[dict[str, Any]]:
@@ -370,6 +412,7 @@ def _nodes(planned: Plan, instructions: list[int] | None, cycles: list[int] | No
 
 def _tflm(given: _Given, options: Options) -> Engine:
     arena = options.arena_bytes or tflm.arena_bytes(given.graph)
+    guessed = ", a guess: firmware.verify says what is used (--arena_bytes)"
     files = tflm.files(
         given.model, given.graph, given.source, given.classes, given.command, given.stamp, arena, options.name
     )
@@ -379,8 +422,9 @@ def _tflm(given: _Given, options: Options) -> Engine:
         files=files,
         layers=tflm.layers(given.graph),
         footprint=footprint.Footprint(state, program, None, None),
-        text=f"TensorFlow Lite Micro, arena {arena:,} B (a guess unless --arena_bytes was given)",
+        text=f"TensorFlow Lite Micro, arena {arena:,} B{'' if options.arena_bytes else guessed}",
         readme=tflm.readme(given.graph, arena),
+        arena_bytes=arena,
     )
 
 
@@ -480,6 +524,7 @@ def main(argv: list[str]) -> None:
         runtime=FLAGS.runtime,
         ram_tables=FLAGS.tables == "ram",
         max_flash=FLAGS.max_flash,
+        optimise=FLAGS.optimise,
         arena_bytes=FLAGS.arena_bytes,
         binning=int(FLAGS.binning),
         name=FLAGS.name,
@@ -488,6 +533,8 @@ def main(argv: list[str]) -> None:
     )
     if FLAGS["window"].present:
         raise LogGradError("--window is of a collector: give --collect, or leave it out")
+    if options.optimise != DEFAULTS.optimise and options.runtime != DEFAULTS.runtime:
+        raise LogGradError(f"--optimise={options.optimise}: of the generated C only: leave out --runtime")
     if options.form != forms.PROJECT and options.runtime != DEFAULTS.runtime:
         raise LogGradError(f"--as={options.form}: of the generated C only: leave out --runtime")
     project = make(model, board, options)

@@ -111,10 +111,12 @@ class Choice:
     Attributes:
       code_pixels: levels a code of the first convolution, 0: no tables.
       ram_tables: tables of partial sums lie in RAM, for flash that is slow to read.
+      overlaps: whole maps lie over rows of whole maps that have been read.
     """
 
     code_pixels: int = 0
     ram_tables: bool = False
+    overlaps: bool = False
 
 
 def choose(node: Node, maps: dict[int, Map], core: str, levels: int) -> Kernel:

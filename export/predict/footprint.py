@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from export import boards
-from export.plan import kernels, memory
+from export.plan import kernels, memory, parts
 from export.plan import plan as planning
 from export.plan.input import Input, stamp
 from export.plan.nodes import WINDOWS, build
@@ -26,6 +26,8 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 
 CODE_SIZES = Path(__file__).parent / "code_sizes.json"
+# What a plan is for.
+SPEED, FLASH, RAM = "speed", "flash", "ram"
 # Code that networks with states have beside their nodes: what all states share, and a map and calls for each.
 STATES_BYTES, STATE_BYTES = 24, 90
 # What the functions of a first layer that looks up codes grow by where the compiler puts them into the one
@@ -100,17 +102,26 @@ def plan(
     board: dict[str, Any],
     ram_tables: bool = False,
     flash: int | None = None,
+    optimise: str = SPEED,
 ) -> Plan:
     """The plan for one board: the fastest layout of the constants that its flash can hold.
 
     Args:
       ram_tables: tables of partial sums lie in RAM.
       flash: bytes of flash to use in place of all that the board has.
+      optimise: SPEED; FLASH, the smallest layout of the constants in place of the fastest; RAM, wide bands
+        part by part (:mod:`export.plan.parts`), and maps over maps that have been read.
     """
     core, levels = board["core"], source.levels
     limit = flash if flash is not None or board["flash"] is None else board["flash"]["length"]
     options = kernels.choices(build(graph), levels)
-    options = [dataclasses.replace(choice, ram_tables=ram_tables) for choice in options]
+    options = [
+        dataclasses.replace(choice, ram_tables=ram_tables, overlaps=optimise == RAM) for choice in options
+    ]
+    if optimise == FLASH:
+        options = options[-1:]
+    if optimise == RAM:
+        graph = parts.divided(graph, core, levels, options[0])
     for made in planning.plans(graph, core, levels, options):
         if limit is None or flash_bytes(made, source, board) <= limit:
             return made

@@ -31,13 +31,22 @@ class Scale:
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """An int8 activation. ``shape`` leaves out the batch: (H, W, C) or (N,)."""
+    """An int8 activation. ``shape`` leaves out the batch: (H, W, C) or (N,).
+
+    Attributes:
+      whole: the tensor of the file of which this one is a part; None: it is of the file.
+      first: of a part, the first of its channels.
+      rows: of a part, its rows in their order; empty: all.
+    """
 
     index: int
     name: str
     shape: tuple[int, ...]
     scale: float
     zero_point: int
+    whole: int | None = None
+    first: int = 0
+    rows: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -95,7 +104,8 @@ class Op:
         and 2^10 times how far it is from the first.
       steps: transpose, reduce: how far apart neighbours of the input's rows, columns and channels lie
         in the output; 0: they are summed.
-      part: which output of the operator it makes.
+      part: which output of the operator it makes, or which channels of it.
+      in_turn: concat: each input is made whole before the next is begun, and all before the first row.
       rounds_up: avg_pool: halves go up, not away from zero (of a uint8 network).
     """
 
@@ -122,6 +132,7 @@ class Op:
     between: tuple[tuple[tuple[int, int, int], ...], ...] = ()
     steps: tuple[int, ...] = ()
     part: int = 0
+    in_turn: bool = False
     rounds_up: bool = False
 
     @property

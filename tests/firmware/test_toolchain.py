@@ -137,3 +137,16 @@ def test_the_installer_names_the_same_packages(programs: Path) -> None:
     assert done.returncode == 1
     assert "missing for building and emulating firmware: cmake qemu-system-arm\n" in done.stderr
     assert "sudo apt-get install --yes --no-install-recommends cmake qemu-system-arm" in done.stderr
+
+
+@pytest.mark.parametrize(("place", "missing"), [("libstdc++.a", True), ("/lib/arm/libstdc++.a", False)])
+def test_the_library_of_the_other_runtime(place: str, missing: bool, programs: Path) -> None:
+    say(programs, "arm-none-eabi-gcc", place)  # the bare name where the package is not there
+    sh = shutil.which("sh", path=os.defpath) or "sh"
+    (programs / "id").symlink_to(shutil.which("id", path=os.defpath) or "id")
+    done = subprocess.run(
+        [sh, str(FIRMWARE / "install_tools.sh"), "--tflm"],
+        env={"PATH": str(programs)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    told = "missing for projects on TensorFlow Lite Micro: libstdc++-arm-none-eabi-newlib\n"
+    assert (done.returncode, done.stderr.startswith(told)) == ((1, True) if missing else (0, False))
