@@ -222,7 +222,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "TYPE": source.code_type,
         "NAME": name,
         "EXAMPLE": _EXAMPLE_ROW if board["name"] in EXAMPLE_PORTS else "",
-        "STEPS": _STEPS.format(name=name, steps=engine.steps.text) if engine.steps else "",
+        "STEPS": _STEPS.format(name=name, steps=named(engine.steps.text, name)) if engine.steps else "",
     }
     note = f"{len(made.frames)}: {made.note}"
     if options.form != forms.PROJECT:
@@ -270,13 +270,15 @@ def _example(board: dict[str, Any], name: str, frame: str) -> dict[str, bytes]:
     port = EXAMPLE_PORTS.get(board["name"])
     if port is None:
         return {}
-    sources = [FIRMWARE / "example" / file for file in ("main.c", "port.h", f"port_{port}.c")]
+    sources = [FIRMWARE / "example" / file for file in ("main.c", "freertos.c", "port.h", f"port_{port}.c")]
     texts = {f"example/{path.name}": named(path.read_text(), name, prose=True) for path in sources}
     return {path: text.encode() for path, text in (texts | {"example/frame.h": frame}).items()}
 
 
-_EXAMPLE_ROW = """| `example/` | a program without a host: `cmake --build build --target example` |
-"""
+_EXAMPLE_ROW = (
+    "| `example/` | a program without a host: `cmake --build build --target example`;"
+    " with threads: `freertos.c` in place of `main.c` |\n"
+)
 _STEPS = """ Where no call may block for long, `{name}_feed_row` and `{name}_step` do the same in
 steps: {steps}."""
 

@@ -69,14 +69,15 @@ def test_the_page_names_every_call() -> None:
 
 
 @pytest.mark.seconds
-def test_the_other_snippet_compiles(shared: Path, tmp_path: Path) -> None:
+def test_the_other_snippets_compile(shared: Path, tmp_path: Path) -> None:
     command = section("From a .tflite to a class")[0][1].splitlines()[-1]
     shutil.copy(shared / "models" / "vww_96_int8.tflite", tmp_path / "person.tflite")
     words = [sys.executable, *shlex.split(command)[1:]]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, check=True)
-    (snippet,) = [body for language, body in section("Calls") if language == "c"]
-    (tmp_path / "take.c").write_text(snippet)
     includes = [f"-I{tmp_path / 'hello/person' / place}" for place in ("src", "lib/include")]
     flags = ["-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-fsyntax-only"]
-    subprocess.run(["gcc", *flags, *includes, str(tmp_path / "take.c")], check=True)
+    for title in ("Another network", "Calls"):
+        (snippet,) = [body for language, body in section(title) if language == "c"]
+        (tmp_path / "part.c").write_text(snippet)
+        subprocess.run(["gcc", *flags, *includes, str(tmp_path / "part.c")], check=True)
