@@ -314,6 +314,13 @@ def _loggrad(given: _Given, options: Options) -> Engine:
         else (work(planned, source, board["core"]) for work in (costs.predict, costs.cycles))
     )
     cut = steps.cut(planned, source, cycles)
+    if cut.front > 1:
+        in_parts = predicted.with_parts()
+        limit = options.max_flash or (board["flash"] or {}).get("length")
+        if limit is None or in_parts.flash is None or in_parts.flash <= limit:
+            predicted = in_parts
+        else:  # no room for it: the search counts whole lines
+            cut = steps.cut(planned, source, cycles, front=False)
     sources = emit.emit(
         planned, source, given.classes, given.command, given.stamp, cut, predicted.stack, options.name
     )
