@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from export.tflite import graph as tflite_graph
 from firmware.verify import Reference
 from tests.support import REPOSITORY
 
@@ -81,3 +82,27 @@ def test_the_other_snippets_compile(shared: Path, tmp_path: Path) -> None:
         (snippet,) = [body for language, body in section(title) if language == "c"]
         (tmp_path / "part.c").write_text(snippet)
         subprocess.run(["gcc", *flags, *includes, str(tmp_path / "part.c")], check=True)
+
+
+@pytest.mark.seconds
+def test_a_network_of_pytorch_is_taken_and_says_what_pytorch_says(tmp_path: Path) -> None:
+    """The page's program, where litert-torch is installed."""
+    pytest.importorskip("litert_torch", reason="litert-torch is not installed")
+    (program,) = [body for language, body in section("From PyTorch") if language == "python"]
+    program += """
+import numpy
+with torch.no_grad():
+    numpy.savez("seen.npz", images=torch.cat(images), scores=torch.cat([network(one) for one in images]))
+"""
+    (tmp_path / "convert.py").write_text("import torch\n\ntorch.manual_seed(0)\n" + program)
+    command = [sys.executable, "convert.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    graph = tflite_graph.load(tmp_path / "person.tflite")
+    source, out = graph.tensors[graph.input], graph.tensors[graph.output]
+    assert [op.kind for op in graph.ops] == ["pad", "conv", "depthwise", "conv", "mean", "dense"]
+    reference = Reference(tmp_path / "person.tflite", graph.input, graph.output)
+    with np.load(tmp_path / "seen.npz") as seen:
+        codes = np.clip(np.rint(seen["images"] / source.scale) + source.zero_point, -128, 127).astype(np.int8)
+        found = np.array([reference.run(image) for image in codes], np.float64)
+        assert np.abs((found - out.zero_point) * out.scale - seen["scores"]).max() < 4 * out.scale
