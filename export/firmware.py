@@ -305,19 +305,17 @@ def _loggrad(given: _Given, options: Options) -> Engine:
             f" {board['ram']['length']} B: choose a larger board"
         )
     planned = footprint.plan(given.graph, source, board, options.ram_tables, options.max_flash)
+    if options.max_flash and steps.cut(planned, source, _costs(planned, source, board)[1]).front > 1:
+        # It bounds the whole image, parts of the front end's lines included.
+        room = options.max_flash - footprint.PARTS_BYTES
+        planned = footprint.plan(given.graph, source, board, options.ram_tables, room)
     predicted = footprint.predict(planned, source, board)
     predicted.check(board)
-    # What a computer would execute is nobody's question.
-    instructions, cycles = (
-        (None, None)
-        if board["core"] == "host"
-        else (work(planned, source, board["core"]) for work in (costs.predict, costs.cycles))
-    )
+    instructions, cycles = _costs(planned, source, board)
     cut = steps.cut(planned, source, cycles)
     if cut.front > 1:
         in_parts = predicted.with_parts()
-        limit = options.max_flash or (board["flash"] or {}).get("length")
-        if limit is None or in_parts.flash is None or in_parts.flash <= limit:
+        if in_parts.flash is None or in_parts.flash <= board["flash"]["length"]:
             predicted = in_parts
         else:  # no room for it: the search counts whole lines
             cut = steps.cut(planned, source, cycles, front=False)
@@ -338,6 +336,13 @@ def _loggrad(given: _Given, options: Options) -> Engine:
         nodes=_nodes(planned, instructions, cycles),
         steps=cut,
     )
+
+
+def _costs(planned: Plan, source: Input, board: dict[str, Any]) -> tuple[list[int] | None, list[int] | None]:
+    """Instructions and cycles that are predicted; what a computer would execute is nobody's question."""
+    if board["core"] == "host":
+        return None, None
+    return costs.predict(planned, source, board["core"]), costs.cycles(planned, source, board["core"])
 
 
 def _nodes(planned: Plan, instructions: list[int] | None, cycles: list[int] | None) -> list[dict[str, Any]]:

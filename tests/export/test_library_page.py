@@ -88,7 +88,7 @@ def test_the_other_snippets_compile(shared: Path, tmp_path: Path) -> None:
 def test_a_network_of_pytorch_is_taken_and_says_what_pytorch_says(tmp_path: Path) -> None:
     """The page's program, where litert-torch is installed."""
     pytest.importorskip("litert_torch", reason="litert-torch is not installed")
-    (program,) = [body for language, body in section("From PyTorch") if language == "python"]
+    (program,) = [body for language, body in section("From PyTorch") if language == "py"]
     program += """
 import numpy
 with torch.no_grad():
