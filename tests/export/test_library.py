@@ -35,11 +35,16 @@ STRICT = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror"
 
 
 def generate(
-    folder: Path, name: str, flatbuffer: bytes, front_end: FrontEnd | None = None, board: str = "host"
+    folder: Path,
+    name: str,
+    flatbuffer: bytes,
+    front_end: FrontEnd | None = None,
+    board: str = "host",
+    binning: int = 1,
 ) -> project.Project:
     """A project under a name of its own."""
     model = write_model(folder / f"{name}.model", flatbuffer, front_end)
-    firmware.write(firmware.make(model, board, Options(2, name=name)), folder / name)
+    firmware.write(firmware.make(model, board, Options(2, name=name, binning=binning)), folder / name)
     return project.load(folder / name)
 
 
@@ -304,10 +309,15 @@ int main(void)
 
 
 def assert_steps_equal_the_whole(
-    folder: Path, flatbuffer: bytes, front_end: FrontEnd | None, board: str = "host", code: str = ""
+    folder: Path,
+    flatbuffer: bytes,
+    front_end: FrontEnd | None,
+    board: str = "host",
+    code: str = "",
+    binning: int = 1,
 ) -> str:
     """Returns the generated C; ``code`` stands in for it, cut otherwise."""
-    made = generate(folder, "net", flatbuffer, front_end, board)
+    made = generate(folder, "net", flatbuffer, front_end, board, binning)
     if code:
         (made.path / "src/net.c").write_text(code)
     frames, scores = frames_of(made)
@@ -347,6 +357,14 @@ def test_a_gradient_in_front_in_steps(format_name: str, sensor: Sensor, border: 
     single = re.sub(r"whole \? 1u : \d+u\)", f"whole ? 1u : {columns}u)", code)
     (tmp_path / "single").mkdir()
     assert_steps_equal_the_whole(tmp_path / "single", small(front_end), front_end, code=single)
+
+
+@pytest.mark.seconds
+@pytest.mark.parametrize("format_name", ["loggrad_1p5", "loggrad_fp"])
+def test_binned_lines_in_steps(format_name: str, tmp_path: Path) -> None:
+    front_end = fixed(format_name, SENSOR)
+    code = assert_steps_equal_the_whole(tmp_path, small(front_end), front_end, binning=2)
+    assert "lg_parts_take" in code and "lg_bin_push" in code
 
 
 @pytest.mark.seconds
