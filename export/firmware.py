@@ -259,7 +259,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "TYPE": source.code_type,
         "NAME": name,
         "EXAMPLE": _EXAMPLE_ROW if board["name"] in EXAMPLE_PORTS else "",
-        "STEPS": _STEPS.format(name=name, steps=engine.steps.text) if engine.steps else "",
+        "STEPS": _STEPS.format(name=name, steps=named(engine.steps.text, name)) if engine.steps else "",
     }
     note = f"{len(made.frames)}: {made.note}"
     if options.form != forms.PROJECT:
@@ -316,13 +316,15 @@ def _example(board: dict[str, Any], name: str, frame: str) -> dict[str, bytes]:
     port = EXAMPLE_PORTS.get(board["name"])
     if port is None:
         return {}
-    sources = [FIRMWARE / "example" / file for file in ("main.c", "port.h", f"port_{port}.c")]
+    sources = [FIRMWARE / "example" / file for file in ("main.c", "freertos.c", "port.h", f"port_{port}.c")]
     texts = {f"example/{path.name}": named(path.read_text(), name, prose=True) for path in sources}
     return {path: text.encode() for path, text in (texts | {"example/frame.h": frame}).items()}
 
 
-_EXAMPLE_ROW = """| `example/` | a program without a host: `cmake --build build --target example` |
-"""
+_EXAMPLE_ROW = (
+    "| `example/` | a program without a host: `cmake --build build --target example`;"
+    " with threads: `freertos.c` in place of `main.c` |\n"
+)
 _STEPS = """ Where no call may block for long, `{name}_feed_row` and `{name}_step` do the same in
 steps: {steps}."""
 
@@ -348,18 +350,22 @@ def _loggrad(given: _Given, options: Options) -> Engine:
             f"RAM: one row of the network and what it is made of take {least} B, {board['name']} has"
             f" {board['ram']['length']} B: choose a larger board"
         )
-    planned = footprint.plan(
-        given.graph, source, board, options.ram_tables, options.max_flash, options.optimise
-    )
+    room = options.max_flash
+    planned = footprint.plan(given.graph, source, board, options.ram_tables, room, options.optimise)
+    if room and steps.cut(planned, source, _costs(planned, source, board)[1]).front > 1:
+        # It bounds the whole image, parts of the front end's lines included.
+        room -= footprint.PARTS_BYTES
+        planned = footprint.plan(given.graph, source, board, options.ram_tables, room, options.optimise)
     predicted = footprint.predict(planned, source, board)
     predicted.check(board)
-    # What a computer would execute is nobody's question.
-    instructions, cycles = (
-        (None, None)
-        if board["core"] == "host"
-        else (work(planned, source, board["core"]) for work in (costs.predict, costs.cycles))
-    )
+    instructions, cycles = _costs(planned, source, board)
     cut = steps.cut(planned, source, cycles)
+    if cut.front > 1:
+        in_parts = predicted.with_parts()
+        if in_parts.flash is None or in_parts.flash <= board["flash"]["length"]:
+            predicted = in_parts
+        else:  # no room for it: the search counts whole lines
+            cut = steps.cut(planned, source, cycles, front=False)
     sources = emit.emit(
         planned, source, given.classes, given.command, given.stamp, cut, predicted.stack, options.name
     )
@@ -395,6 +401,13 @@ def _price(given: _Given, options: Options, predicted: footprint.Footprint, cycl
         if before is not None and now is not None
     )
     return f"\noptimised for {options.optimise}: {told}"
+
+
+def _costs(planned: Plan, source: Input, board: dict[str, Any]) -> tuple[list[int] | None, list[int] | None]:
+    """Instructions and cycles that are predicted; what a computer would execute is nobody's question."""
+    if board["core"] == "host":
+        return None, None
+    return costs.predict(planned, source, board["core"]), costs.cycles(planned, source, board["core"])
 
 
 def _nodes(planned: Plan, instructions: list[int] | None, cycles: list[int] | None) -> list[dict[str, Any]]:

@@ -76,7 +76,7 @@ def emit(
         "COUNT_TYPE": f"uint{8 * memory.count_bytes(plan)}_t",
         "FURTHER": _further(plan),
         "STATEFUL": _STATEFUL if network.states else "",
-        **interface(graph, source, classes, stamp),
+        **interface(graph, source, classes, stamp, steps.front),
     }
     declarations, definitions = _weights(plan, source)
     header = (
@@ -92,8 +92,14 @@ def emit(
     }
 
 
-def interface(graph: QuantGraph, source: Input, classes: tuple[str, ...], stamp: str) -> dict[str, object]:
-    """What ``net.h`` of every runtime says: sizes, scales, types and the front end's part of the state."""
+def interface(
+    graph: QuantGraph, source: Input, classes: tuple[str, ...], stamp: str, parts: int = 1
+) -> dict[str, object]:
+    """What ``net.h`` of every runtime says: sizes, scales, types and the front end's part of the state.
+
+    Args:
+      parts: of a line of the front end, see :mod:`export.c.front`.
+    """
     first, output = graph.tensors[graph.input], graph.tensors[graph.output]
     return {
         "MODEL_SHA256": graph.sha256,
@@ -109,13 +115,13 @@ def interface(graph: QuantGraph, source: Input, classes: tuple[str, ...], stamp:
         "OUTPUT_SCALE": literal(output.scale),
         "OUTPUT_ZERO_POINT": f"({output.zero_point})",
         "CLASSES": len(classes),
-        "FRONT_HEADERS": front.headers(source),
-        "FRONT_MEMBERS": front.members(source),
+        "FRONT_HEADERS": front.headers(source, parts),
+        "FRONT_MEMBERS": front.members(source, parts),
         "FRONT_TAIL": front.tail(source),
         "FRONT_DEFINITIONS": front.definitions(source),
-        "FRONT_INITIALISE": front.initialise(source),
-        "FRONT_RESTART": front.restart(source),
-        "FRONT_FEED": front.feed(source),
+        "FRONT_INITIALISE": front.initialise(source, parts),
+        "FRONT_RESTART": front.restart(source, parts),
+        "FRONT_FEED": front.feed(source, parts),
         "CLASS_NAMES": class_names(classes),
         "CLASS": decision(output.size, output.zero_point),
     }
@@ -206,7 +212,9 @@ def _code(plan: Plan, source: Input, steps: Steps) -> dict[str, object]:
         "CALLS": len(plan.schedule.calls),
         "SCHEDULE": wrapped(numbers),
         "PIECES": wrapped(map(str, steps.pieces)),
-        "WORK": _work(source),
+        "WORK": _work(source, steps.front),
+        "BUSY": front.busy(steps.front),
+        "FRONT_STEP": front.step(source, steps.front),
         "OUTPUT_MAP": node_functions.map_name(network, network.output),
         "FURTHER_OUTPUTS": _further_outputs(plan),
         "STATES": _states(plan),
@@ -348,10 +356,10 @@ def _core_check(plan: Plan) -> str:
     return text
 
 
-def _work(source: Input) -> str:
+def _work(source: Input, parts: int) -> str:
     """What ``work`` does with the next entry of the order of calls."""
     made = "    net->call = (uint16_t)(net->call + (make_row(net, node, whole) ? 1u : 0u));\n"
-    flush = front.flush(source)
+    flush = front.flush(source, parts)
     if not flush:
         return made
     # The last line of the front end comes out after the last row.

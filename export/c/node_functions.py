@@ -262,6 +262,13 @@ def _bilinear_fields(network: Network, node: Node) -> Fields:
     return {"pixels": out.width, "channels": out.channels} | _arrays(node, "columns")
 
 
+def _log_softmax_fields(network: Network, node: Node) -> Fields:
+    out, (scale, back) = network.maps[node.output], node.op.scales
+    sizes: Fields = {"pixels": out.width, "channels": out.channels, "least": node.op.value}
+    there: Fields = {"multiplier": scale.multiplier, "shift": scale.shift}
+    return sizes | there | {"inverse": back.multiplier, "back": back.shift} | _arrays(node, "exponentials")
+
+
 def _stepped(network: Network, node: Node) -> Fields:
     """A row of the input, and where its values go."""
     source = network.maps[node.inputs[0]]
@@ -621,6 +628,11 @@ def _softmax(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> s
     )
 
 
+def _log_softmax(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
+    call = f"{kernel.function}(&{node.name}, {_row(plan, source.key)}, out);"
+    return f"{_out(plan, node)}    {call}\n{_finish(plan, node)}"
+
+
 def _reflow(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
     """A reshape that cuts rows elsewhere."""
     name = map_name(plan.network, node.output)
@@ -676,6 +688,7 @@ _KINDS = {
     "pad": _Kind(_pad, _ELEMENTWISE),
     "concat": _Kind(_concat, _ELEMENTWISE),
     "softmax": _Kind(_softmax),
+    "log_softmax": _Kind(_log_softmax, "lg_log_softmax.h", "lg_log_softmax", _log_softmax_fields),
     "reflow": _Kind(_reflow),
     "select": _Kind(_select, "lg_moves.h", "lg_select", _select_fields),
     "bilinear": _Kind(_bilinear, "lg_moves.h", "lg_bilinear", _bilinear_fields),

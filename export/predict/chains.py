@@ -140,7 +140,10 @@ def _chains() -> Iterator[tuple[Shape, list[Layer]]]:
     for start in _POOLS[:3]:
         yield start, [functools.partial(_wide_pool, size=size) for size in _SAME]
     for size in (2, 9, 64):
-        yield (1, 1, size), [functools.partial(probes.simple, kind) for kind in ("lookup", "softmax")]
+        yield (
+            (1, 1, size),
+            [functools.partial(probes.simple, kind) for kind in ("lookup", "softmax", "log_softmax")],
+        )
 
 
 def _conv(shape: Shape, args: tuple[int, Side, Side, Side], more: dict[str, int]) -> QuantGraph:

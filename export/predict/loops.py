@@ -452,7 +452,7 @@ _FUNCTIONS: Mapping[str, Callable[[_Shape], Counts]] = {
     "reflow": _reflow,
     **dict.fromkeys(("mul", "lookup", "softmax"), _values),
     "select": _select,
-    "bilinear": _pairs,
+    **dict.fromkeys(("bilinear", "log_softmax"), _pairs),
     "transpose": _scattered,
     "reduce": _scattered,
     **dict.fromkeys(PAIRS, _pairs),

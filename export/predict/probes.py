@@ -309,6 +309,11 @@ def simple(kind: str, shape: Shape, **more: int) -> QuantGraph:
         fields = {"table": np.zeros(256, np.int8)}
     if kind == "softmax":
         fields = {"table": np.ones(256, np.float32)}
+    if kind == "log_softmax":
+        fields = {
+            "table": np.full(256, 1 << 19, np.int32),
+            "scales": (Scale(1 << 30, 0), Scale(1 << 30, -24)),
+        }
     if kind == "pad":
         fields, out = {"before": (1, 1, 0), "value": 5}, (height + 2, width + 2, channels)
     if kind == "reshape":

@@ -91,6 +91,10 @@ public:
     {
         return AddBuiltin(BuiltinOperator_LOGISTIC, registration);
     }
+    TfLiteStatus AddLogSoftmax(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_LOG_SOFTMAX, registration);
+    }
     TfLiteStatus AddMaxPool2D(const TFLMRegistration &registration = {})
     {
         return AddBuiltin(BuiltinOperator_MAX_POOL_2D, registration);
