@@ -11,7 +11,7 @@ What an interpreter needs cannot be known without its sources: the arena is a gu
 import numpy as np
 
 from export.c import emit, front
-from export.c.text import NAME, WIDTH, aligned, comment, filled, named, wrapped
+from export.c.text import NAME, TEMPLATES, WIDTH, aligned, comment, filled, named, wrapped
 from export.plan import memory
 from export.plan.input import Input
 from export.tflite.file import TfliteFile
@@ -212,4 +212,4 @@ def _table(source: Input) -> str:
 
 
 def _template(name: str) -> str:
-    return (emit.TEMPLATES / name).read_text()
+    return (TEMPLATES / name).read_text()
