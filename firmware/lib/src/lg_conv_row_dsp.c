@@ -319,7 +319,7 @@ LG_INLINE void fitting(block *b, const int8_t *const *rows, uint32_t x, uint32_t
                           .end = rows + height * layer->row_step,
                           .to = b->scratch};
     for (x *= step; groups > 0u; groups--, x += count * step, out += count * out_c) {
-        if (count == WINDOWS && layer->runs == 1u) {
+        if (count == WINDOWS && layer->runs == 1u && quads > 0u) {
             w.rows = rows;
             w.x = x;
             widen_rows(layer, &w);
