@@ -306,8 +306,10 @@ static __attribute__((noinline)) void widen_runs(block *b, const int8_t *const *
     }
 }
 
-/* `groups` times `count` neighbours whose windows fit, from output pixel x on. */
-LG_INLINE void fitting(block *b, const int8_t *const *rows, uint32_t x, uint32_t groups, uint32_t count, int8_t *out)
+/* `groups` times `count` neighbours whose windows fit, from output pixel x on. `rows_run`: `count` is WINDOWS, all of a
+ * kernel row is one run. */
+LG_INLINE void fitting(block *b, const int8_t *const *rows, uint32_t x, uint32_t groups, uint32_t count, bool rows_run,
+                       int8_t *out)
 {
     const lg_conv *const layer = b->layer;
     const uint32_t out_c = layer->out_c, even = out_c / 2u * 2u, step = layer->x_step, quads = b->run_quads;
@@ -319,7 +321,7 @@ LG_INLINE void fitting(block *b, const int8_t *const *rows, uint32_t x, uint32_t
                           .end = rows + height * layer->row_step,
                           .to = b->scratch};
     for (x *= step; groups > 0u; groups--, x += count * step, out += count * out_c) {
-        if (count == WINDOWS && layer->runs == 1u && quads > 0u) {
+        if (rows_run) {
             w.rows = rows;
             w.x = x;
             widen_rows(layer, &w);
@@ -346,7 +348,7 @@ LG_INLINE void fitting(block *b, const int8_t *const *rows, uint32_t x, uint32_t
 static __attribute__((noinline)) void fitting_few(block *b, const int8_t *const *rows, uint32_t x, uint32_t groups,
                                                   uint32_t count, int8_t *out)
 {
-    fitting(b, rows, x, groups, count, out);
+    fitting(b, rows, x, groups, count, false, out);
 }
 
 /* `groups` times `count` neighbours from output pixel x on. */
@@ -366,8 +368,8 @@ static void neighbours(block *b, const int8_t *const *rows, uint32_t x, uint32_t
         return;
     }
     b->widened = b->quads;
-    if (count == WINDOWS) {
-        fitting(b, rows, x, groups, WINDOWS, out);
+    if (count == WINDOWS && b->layer->runs == 1u && b->run_quads > 0u) {
+        fitting(b, rows, x, groups, WINDOWS, true, out);
     } else {
         fitting_few(b, rows, x, groups, count, out);
     }

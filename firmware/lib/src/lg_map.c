@@ -28,8 +28,12 @@ static void fill(int8_t *to, uint32_t n, int8_t value)
 
 void lg_map_pad(const lg_map *map, int8_t *pixels)
 {
-    fill(pixels - map->left, map->left, map->pad);
-    fill(pixels + map->pixels, map->right, map->pad);
+    if (map->left > 0u) {
+        fill(pixels - map->left, map->left, map->pad);
+    }
+    if (map->right > 0u) {
+        fill(pixels + map->pixels, map->right, map->pad);
+    }
 }
 
 void lg_map_window(const lg_map *map, int8_t *arena, int32_t first, uint32_t count, uint32_t left,
