@@ -130,10 +130,8 @@ def _chains() -> Iterator[tuple[Shape, list[Layer]]]:
         for kind in ("mean", "average"):
             yield start, [functools.partial(probes.simple, one) for one in ("lookup", kind)]
     for start in _JOINED:
-        yield (
-            start,
-            [functools.partial(probes.simple, kind) for kind in ("lookup", "concat", "pad", "concat")],
-        )
+        joined = ("lookup", "concat", "pad", "concat", "stacked")
+        yield start, [functools.partial(probes.simple, kind) for kind in joined]
     for start in _MAPS:
         moved = (*nodes.PAIRS, "select", "bilinear", "transpose", "strided", "reduce")
         yield start, [functools.partial(probes.simple, kind) for kind in moved]

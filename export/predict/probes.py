@@ -312,6 +312,9 @@ def simple(kind: str, shape: Shape, **more: int) -> QuantGraph:
     if kind in ("add", "concat"):
         op = dataclasses.replace(op, inputs=(0, 0), axis=2)
         out = shape if kind == "add" else (height, width, 2 * channels)
+    if kind == "stacked":  # a concat along rows
+        op, fields = dataclasses.replace(op, inputs=(0, 0)), {"kind": "concat", "axis": 0}
+        out = (2 * height, width, channels)
     if kind in ("add", "add_constant"):
         fields = {"scales": (Scale(1 << 30, 0), Scale(1 << 30, 0), Scale(1 << 30, -18))}
     if kind == "add_constant":
