@@ -22,7 +22,7 @@ from absl import flags
 
 from export import boards
 from export.c import collector, emit, forms, tflm, vectors
-from export.c.text import NAME, WIDTH, check_name, comment, filled, named
+from export.c.text import NAME, TEMPLATES, WIDTH, check_name, comment, filled, named
 from export.plan import memory, steps
 from export.plan.input import Input, describe, stamp
 from export.plan.lengthwise import lengthwise
@@ -276,7 +276,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         )
         files = forms.files(options.form, network) | {"project.json": _json(record)}
         return Project(board, graph.sha256, files, engine, source, note, options.form)
-    text = filled((emit.TEMPLATES / "README.md.in").read_text(), readme) + engine.readme
+    text = filled((TEMPLATES / "README.md.in").read_text(), readme) + engine.readme
     example = _example(board, name, forms.frame_header(made.frames[0], made.note, name))
     files = (
         engine.files

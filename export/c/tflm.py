@@ -12,7 +12,7 @@ says what it uses once it runs, and ``firmware.verify`` prints that.
 import numpy as np
 
 from export.c import emit, front
-from export.c.text import NAME, WIDTH, aligned, comment, filled, named, wrapped
+from export.c.text import NAME, TEMPLATES, WIDTH, aligned, comment, filled, named, wrapped
 from export.plan import memory
 from export.plan.input import Input
 from export.tflite.file import TfliteFile
@@ -231,4 +231,4 @@ def _table(source: Input) -> str:
 
 
 def _template(name: str) -> str:
-    return (emit.TEMPLATES / name).read_text()
+    return (TEMPLATES / name).read_text()

@@ -28,11 +28,6 @@ from loggrad_tf.json_base import JsonBase
 CODE_SIZES = Path(__file__).parent / "code_sizes.json"
 # What a plan is for.
 SPEED, FLASH, RAM = "speed", "flash", "ram"
-# Code that networks with states have beside their nodes: what all states share, and a map and calls for each.
-STATES_BYTES, STATE_BYTES = 24, 90
-# What the functions of a first layer that looks up codes grow by where the compiler puts them into the one
-# that calls them: 150 to 204 in images of five boards.
-CODED_BYTES = 190
 # What a front end whose lines net_step cuts takes more than one of whole lines: 301 to 397 on four cores.
 PARTS_BYTES = 340
 
@@ -172,10 +167,8 @@ def flash_bytes(made: Plan, source: Input, board: dict[str, Any]) -> int:
     for node, kernel in zip(made.network.nodes, made.kernels, strict=True):
         symbols |= known["kernels"][costs.cost_name(node.kind, kernel.function)]
     nodes = sum(known["nodes"][node.kind] for node in made.network.nodes)
-    if any(node.kind == "table_conv" for node in made.network.nodes):
-        nodes += CODED_BYTES
     states = len(made.network.states)
-    nodes += STATES_BYTES + STATE_BYTES * states if states else 0
+    nodes += known["states"]["first"] + known["states"]["each"] * states if states else 0
     text = len(f"{__version__}/{stamp(source)}") - measured.stamp
     return program.rest + sum(symbols.values()) + nodes + text + memory.data_bytes(made, source)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from export.c import emit
+from export.c.text import TEMPLATES
 from export.plan.plan import plan
 from export.predict import probes
 from tests.support import REPOSITORY
@@ -17,7 +18,7 @@ SOURCES = sorted(p for f in FOLDERS for p in (FIRMWARE / f).rglob("*") if p.suff
 # What projects hold copies of, or are written from. The README of a project is text, not code.
 COPIED = sorted(
     p
-    for folder in (*(FIRMWARE / f for f in (*FOLDERS, "cmake")), emit.TEMPLATES)
+    for folder in (*(FIRMWARE / f for f in (*FOLDERS, "cmake")), TEMPLATES)
     for p in folder.rglob("*")
     if p.is_file() and p.suffix not in (".md", ".json") and not p.name.endswith(".md.in")
 )
