@@ -11,7 +11,8 @@ trained without the channels that pruning took.
 by networks that were trained without its photograph, and each network has its accuracy over all crops with
 its standard error, each pair of networks their difference with its 95 % interval
 (:mod:`loggrad_tf.data.folds`). A ``--run`` may be a saved network, too, and is not needed: fixed networks
-have the recipe of :mod:`models.train`. Trainings are kept in ``--out`` and are not repeated; an interrupted command goes on.
+have the recipe of :mod:`models.train`. Trainings are kept in ``--out`` and are not repeated; an interrupted
+command goes on.
 """
 
 import dataclasses

@@ -159,7 +159,7 @@ def told(pairs: Sequence[dict[str, Any]], names: dict[str, str]) -> str:
 
 def ruler(study: Study, data: DataSet, count: int) -> Ruler:
     """The held-out splits of ``data`` for a ``count`` of 1, else all its crops by so many folds."""
-    parts = (data,)
+    parts: tuple[DataSet, ...] = (data,)
     if count > 1:
         jobs = [Fold(data.path, data.manifest_sha256, number, count) for number in range(count)]
         parts = tuple(open_prepared(folder / sets.SET) for folder in study.run(jobs))

@@ -97,8 +97,8 @@ class Study:
           LogGradError: no entry for the profile.
         """
         if self.profile not in scales:
-            known = ", ".join(scales)
-            raise LogGradError(f"--profile={self.profile}: {self.name} does not have it; choose of {known}")
+            others = ", ".join(scales)
+            raise LogGradError(f"--profile={self.profile}: {self.name} does not have it; choose of {others}")
         chosen: Any = scales[self.profile]
         names = {field.name for field in dataclasses.fields(chosen)}
         known = {name: value for name, value in self.changes.items() if name in names}

@@ -256,8 +256,8 @@ def run(study: Study) -> Result:
                 [np.concatenate([part[attack] for part in seed], axis=1) for seed in each]
             )
         answers[name, "worst"] = np.logical_and.reduce([answers[name, attack] for attack in ATTACKS])
-    for (name, attack), tables in answers.items():
-        for seed, table in enumerate(tables):
+    for (name, attack), seeds in answers.items():
+        for seed, table in enumerate(seeds):
             for share, values in zip(shares, table, strict=True):
                 accuracy = round(float(values.mean()), 5)
                 rows.append(
@@ -308,9 +308,9 @@ def _figure(tables: dict[str, dict[str, np.ndarray]], shares: tuple[float, ...],
         plots.series(own, places, table[OWN[-1]], name)
     for panel in (curves, own):
         panel.set_xticks(places, [f"{100 * share:g} %" for share in shares])
-    own.set_xlabel("change of each number of the input, eps of its range", fontsize=12)
-    own.set_title("PGD on the network's own input")
-    curves.set_xlabel("change of the light of each pixel, eps, beside the read noise", fontsize=12)
+    own.set_xlabel("change of each number, eps of the range", fontsize=12)
+    own.set_title("the network's own input, PGD")
+    curves.set_xlabel("change of each pixel's light, eps", fontsize=12)
     curves.set_title(f"small_bn, worst of {len(ATTACKS)} attacks, {plots.source(spec)}")
     middle = _middle(shares)
     shown = ("noise", *ATTACKS, "worst")
