@@ -98,9 +98,9 @@ class Ruler:
         return self.joined(found)
 
     def joined(self, found: Sequence[np.ndarray]) -> np.ndarray:
-        """What was found seed by seed, part by part, as (seeds, N)."""
+        """What was found seed by seed, part by part, (..., crops), as (seeds, ..., N)."""
         each = len(self.parts)
-        return np.stack([np.concatenate(found[k : k + each]) for k in range(0, len(found), each)])
+        return np.stack([np.concatenate(found[k : k + each], axis=-1) for k in range(0, len(found), each)])
 
     def fronts(self, name: str) -> list[FrontEnd]:
         """Input format ``name`` with the thresholds of each part's own training split."""

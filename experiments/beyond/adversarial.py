@@ -248,13 +248,9 @@ def run(study: Study) -> Result:
     rows, shares = [], (0.0, *scale.shares)
     answers = dict[tuple[str, str], np.ndarray]()
     for name in scale.inputs:
-        # (seeds, shares, images of all parts)
         found = [next(made) for _ in arms[name]]
-        each = [found[k : k + scale.folds] for k in range(0, len(found), scale.folds)]
-        for attack in ("noise", *ATTACKS, *OWN):
-            answers[name, attack] = np.stack(
-                [np.concatenate([part[attack] for part in seed], axis=1) for seed in each]
-            )
+        for attack in ("noise", *ATTACKS, *OWN):  # (seeds, shares, images of all parts)
+            answers[name, attack] = rule.joined([part[attack] for part in found])
         answers[name, "worst"] = np.logical_and.reduce([answers[name, attack] for attack in ATTACKS])
     for (name, attack), seeds in answers.items():
         for seed, table in enumerate(seeds):

@@ -142,7 +142,7 @@ def _label(read: str, scale: Scale) -> str:
 
 def _claim(rows: list[dict[str, Any]], name: str, scale: Scale, pairs: list[dict[str, Any]]) -> Claim:
     found = [f"{_label(read, scale)} {plots.spread(_values(rows, name, read))}" for read in READOUTS]
-    found.append(told([pair for pair in pairs if pair["measure"] == name], {}))
+    found += [told([pair], {}) for pair in pairs if pair["measure"] == name]
     return Claim(
         "Section 2.3: all images are gray after demosaicing",
         f"{plots.NAMES[name]}: " + "; ".join(found),

@@ -137,25 +137,23 @@ class Arm:
 
     network: str
     input: str
-    ruler: Ruler
     trainings: tuple[Training, ...]
 
-    def brightness(self, folders: Sequence[Path], kind: str) -> list[Brightness]:
+    def brightness(self, folders: Sequence[Path], kind: str, parts: int) -> list[Brightness]:
         """Measurements, one a part; ``folders`` are those of the trainings."""
-        each = len(self.ruler.parts)
         return [
-            Brightness(self.trainings[part::each], tuple(folders[part::each]), kind, EXPONENTS)
-            for part in range(each)
+            Brightness(self.trainings[part::parts], tuple(folders[part::parts]), kind, EXPONENTS)
+            for part in range(parts)
         ]
 
 
 def run(study: Study) -> Result:
     scale, arms = study.scale(SCALES), list[Arm]()
-    sizes = dict[str, int]()
+    sizes, rules = dict[str, int](), dict[str, Ruler]()
     for network in scale.networks:
         first = study.scale(fig09_filters.SCALES) if network == NETWORKS[0] else None
         sizes[network] = first.size if first else scale.size
-        rule = ruler(study, study.data(sizes[network]), scale.folds)
+        rules[network] = rule = ruler(study, study.data(sizes[network]), scale.folds)
         for name in scale.inputs:
             fronts = list(enumerate(rule.fronts(name)))
             jobs = tuple(
@@ -165,14 +163,14 @@ def run(study: Study) -> Result:
                 for seed in range(scale.seeds)
                 for part, front in fronts
             )
-            arms.append(Arm(network, name, rule, jobs))
+            arms.append(Arm(network, name, jobs))
     folders = iter(study.run([job for arm in arms for job in arm.trainings]))
     trained = {(arm.network, arm.input): [next(folders) for _ in arm.trainings] for arm in arms}
     measurements = [
         (arm, kind, one)
         for arm in arms
         for kind in KINDS
-        for one in arm.brightness(trained[arm.network, arm.input], kind)
+        for one in arm.brightness(trained[arm.network, arm.input], kind, scale.folds)
     ]
     made = study.run([one for *_, one in measurements])
     tables = dict[tuple[str, str, str], list[np.ndarray]]()
@@ -197,10 +195,9 @@ def run(study: Study) -> Result:
     values = {key: _values(rows, *key) for key in answers}
     pairs = [
         row
-        for arm in arms
-        if arm.input == scale.inputs[-1]
+        for network, rule in rules.items()
         for kind in KINDS
-        for row in _pairs(arm.ruler, arm.network, kind, answers)
+        for row in _pairs(rule, network, kind, answers)
     ]
     about = ", ".join(f"{network} {size}x{size}" for network, size in sizes.items())
     if scale.folds > 1:
