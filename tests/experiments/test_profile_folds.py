@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from experiments.beyond import adversarial, mosaic, thresholds
+from experiments.beyond import adversarial, thresholds
 from experiments.figures import fig09_filters, fig10_brightness
 from experiments.study import Study
 from loggrad_tf.errors import LogGradError
@@ -17,14 +17,12 @@ from tests.support.experiment_cases import SIZE, write_pictures
 SMALL: dict[ModuleType, dict[str, Any]] = {
     fig09_filters: {"filters": (2, 4)},
     fig10_brightness: {},
-    mosaic: {},
     adversarial: {"shares": (0.02,), "images": 12, "steps": 2, "queries": 2},
 }
-# Lines of results.csv and of pairs.csv: all pairs of three inputs, of four read-outs.
+# Lines of results.csv and of pairs.csv: all pairs of three inputs.
 LINES = {
     fig09_filters: (3 * 2 * 2, 2 * 3 + 1),
     fig10_brightness: (2 * 15 * 3 * 2, 2 * 3 * 3),
-    mosaic: (4 * 2, 6),
     adversarial: (3 * 2 * 9 * 2, 2 * 3),
 }
 
