@@ -3,7 +3,7 @@
 Searches of one data set with different seeds, each of which trained the hand-made network alike beside what
 it found (:mod:`search.run.rival`). Nothing is trained here: the saved networks answer the test photographs
 again, a line for each search, then the mean difference with its 95 % interval, paired over photographs and
-searches (:mod:`benchmarks.folds`). A search that kept the hand-made network counts with the best that it
+searches (:mod:`loggrad_tf.data.folds`). A search that kept the hand-made network counts with the best that it
 found.
 
 The test split of a few hundred photographs does not tell networks apart that differ by a point. Where more
@@ -16,11 +16,10 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from benchmarks import folds
 from benchmarks.other_set import all_of
 from benchmarks.trained_out import trained
 from loggrad_tf import cli
-from loggrad_tf.data import dataset
+from loggrad_tf.data import dataset, folds
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.prepared import SPLITS
 from loggrad_tf.data.request import Request

@@ -9,9 +9,10 @@ trained without the channels that pruning took.
 
 ``--folds=5`` is the finer ruler: every crop of the set, or of several (``--data``, once for each), is tested
 by networks that were trained without its photograph, and each network has its accuracy over all crops with
-its standard error, each pair of networks their difference with its 95 % interval (:mod:`benchmarks.folds`).
-A ``--run`` may be a saved network, too, and is not needed: fixed networks have the recipe of
-:mod:`models.train`. Trainings are kept in ``--out`` and are not repeated; an interrupted command goes on.
+its standard error, each pair of networks their difference with its 95 % interval
+(:mod:`loggrad_tf.data.folds`). A ``--run`` may be a saved network, too, and is not needed: fixed networks
+have the recipe of :mod:`models.train`. Trainings are kept in ``--out`` and are not repeated; an interrupted
+command goes on.
 """
 
 import dataclasses

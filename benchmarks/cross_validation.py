@@ -22,9 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import folds
 from loggrad_tf import files, json_base
-from loggrad_tf.data import dataset
+from loggrad_tf.data import dataset, folds
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.sides import short
 from loggrad_tf.data.sources import SPLITS
