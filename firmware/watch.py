@@ -12,7 +12,7 @@ import itertools
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +42,7 @@ class Look:
     spent: tuple[int, str] | None
 
 
-def looks(project: Project, timeout: float, place: Place) -> Iterator[Look | FirmwareError]:
+def looks(project: Project, timeout: float, place: Place) -> Generator[Look | FirmwareError, None, None]:
     """Frames without end; where the board fails, its error, and then a new conversation begins."""
     number = 0
     while True:
@@ -98,7 +98,7 @@ def about(project: Project, memory: Memory, serial: bool) -> dict[str, object]:
     }
 
 
-def watch(found: Iterator[Look | FirmwareError], memory: Memory, clock: float | None) -> None:
+def watch(found: Iterable[Look | FirmwareError], memory: Memory, clock: float | None) -> None:
     """Show what comes for as long as it comes, and tell of failures, each once."""
     told, number = "", 0
     for look in found:
@@ -129,8 +129,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     project = projects.load(arguments.project)
-    if project.collects:
-        raise FirmwareError(f"{project.path}: a collector, it has no network: use firmware.collect")
+    project.check_network()
     eyes = eyes_of(project, of_board(project))
     folder = (arguments.out or project.path.with_name(f"{project.path.name}-corrected")).absolute()
     names = tuple(project.class_name(index) for index in range(classes(project)))
@@ -143,7 +142,7 @@ def main() -> int:
     serial = arguments.port is not None
     build.build(project, serial)
     if simulated.is_simulated(project):
-        simulated.lay(project, simulated.drawn(project, ""))
+        simulated.lay(project, simulated.of_classes(project, names))
     place = Place(arguments.port, arguments.baud or project.baud)
     with contextlib.closing(looks(project, arguments.timeout, place)) as found:
         first = next(found)
