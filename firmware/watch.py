@@ -155,7 +155,7 @@ def main() -> int:
                 watch(itertools.chain([first], found), memory, project.board["clock_hz"])
             server.shutdown()
     kept = f": --data=folder:{folder}" if memory.corrected else ""
-    print(f"watch: {memory.corrected} frames corrected{kept}")
+    print(f"watch: {memory.corrected} frame{'' if memory.corrected == 1 else 's'} corrected{kept}")
     return 0
 
 

@@ -202,7 +202,9 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refused(HTTPStatus.INTERNAL_SERVER_ERROR, " ".join(str(error).split())) from None
         judged = memory.class_names[seen.label]
         print(f"frame {asked.frame}, judged {judged}: kept as {asked.label}, {path.name}", flush=True)
-        return Answer(HTTPStatus.OK, "application/json", _json({"file": str(path)}))
+        return Answer(
+            HTTPStatus.OK, "application/json", _json({"file": str(path.relative_to(memory.folder.parent))})
+        )
 
 
 def _json(values: dict[str, object]) -> bytes:

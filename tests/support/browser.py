@@ -3,7 +3,6 @@
 It needs no package: ``--remote-debugging-pipe`` reads file 3 and writes file 4.
 """
 
-import base64
 import fcntl
 import json
 import os
@@ -122,7 +121,3 @@ class Browser:
             assert time.monotonic() < deadline, f"never true: {script}"
             time.sleep(0.05)
         return found
-
-    def picture(self) -> bytes:
-        """The page as a PNG."""
-        return base64.b64decode(self.ask("Page.captureScreenshot", captureBeyondViewport=True)["data"])
