@@ -3,7 +3,10 @@
 import dataclasses
 import http.client
 import io
+import itertools
 import json
+import os
+import random
 import re
 import signal
 import subprocess
@@ -19,7 +22,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from firmware import project, seen, watch
+from firmware import channel, project, seen, watch
 from firmware.link import Place
 from firmware.seen import Eyes, Memory, Seen
 from firmware.watch_server import MOST_BODY, Server
@@ -28,6 +31,8 @@ from loggrad_tf.data.collected import Collected
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import fixed
 from loggrad_tf.transform.sensor import Sensor
+from tests.firmware.test_rows import damaged
+from tests.firmware.test_serial import Wire
 from tests.support import REPOSITORY, camera_cases
 from tests.support.browser import PROGRAM, Browser
 
@@ -289,6 +294,26 @@ def test_a_board_that_stops_is_tried_again(network: project.Project) -> None:
 
 
 @pytest.mark.seconds
+def test_frames_that_are_lost_on_the_line_are_passed_over(
+    network: project.Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channel, "PATIENCE", 0.1)
+    monkeypatch.setattr(watch, "_FRAME_SECONDS", 0.0)
+    generator = random.Random(1)
+    command = ["sh", "-c", f"cd '{network.path}' && exec '{network.elf}'"]
+    memory = Memory(MADE, CLASSES, network.path / "set")
+    with Wire(command, to_host=lambda data: damaged(data, generator, 0.0002)) as wire:
+        looks = watch.looks(network, 20.0, Place(wire.port))
+        watch.watch(itertools.islice(looks, 12), memory, None)
+        looks.close()
+    state = memory.state(-1)
+    numbers = [one["number"] for one in state["frames"]]  # type: ignore[attr-defined]
+    lost = state["lost"]
+    assert isinstance(lost, int) and 0 < lost < 12
+    assert numbers == list(range(12 - lost)) and state["trouble"] is None
+
+
+@pytest.mark.seconds
 def test_another_network_is_not_watched(network: project.Project) -> None:
     other = dataclasses.replace(network, model_sha256="0" * 64)
     assert "another network" in str(next(watch.looks(other, 20.0, Place())))
@@ -335,6 +360,18 @@ _WRONG = """(() => {
 })()"""
 
 
+# What a page of another origin may try, even if it knows the address.
+_OF_OTHERS = (
+    "fetch('URLstate').then(() => 'read', () => 'refused')",
+    """new Promise((done) => {
+      const image = new Image();
+      image.onload = () => done("read");
+      image.onerror = () => done("refused");
+      image.src = "URLframe/0.png";
+    })""",
+)
+
+
 @pytest.mark.seconds
 @pytest.mark.skipif(not PROGRAM, reason="no chromium, chromium-browser or google-chrome on PATH")
 def test_in_a_browser(watched: project.Project, tmp_path: Path) -> None:
@@ -344,13 +381,22 @@ def test_in_a_browser(watched: project.Project, tmp_path: Path) -> None:
     command.append("--timeout=5")
     with (
         subprocess.Popen(
-            command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         ) as running,
         Browser(tmp_path / "profile") as page,
     ):
         assert running.stdout is not None and running.stderr is not None
         line = running.stdout.readline()
         url = line.split()[1]
+        for script in _OF_OTHERS:
+            assert page.value(script.replace("URL", url)) == "refused"
+        page.errors.clear()
+        page.requests.clear()
         page.open(url)
         page.until("document.getElementById('class')?.dataset.frame !== undefined")
         sides = "['frame', 'levels'].map((id) => document.getElementById(id).naturalWidth)"
@@ -379,7 +425,7 @@ def test_in_a_browser(watched: project.Project, tmp_path: Path) -> None:
             page.until(f"!({trouble})")
         assert page.value("document.documentElement.scrollWidth <= window.innerWidth")
         assert page.errors == [] and all(one.startswith((url, "data:")) for one in page.requests)
-        running.send_signal(signal.SIGINT)
+        os.killpg(running.pid, signal.SIGINT)  # as a terminal does
         rest, errors = running.communicate(timeout=60)
         assert running.returncode == 0 and f"watch: 1 frame corrected: --data=folder:{out}" in rest
         assert (errors.count("\n") == 2 and "again" in errors) if board is not None else errors == ""
