@@ -26,6 +26,7 @@ DOORS = {
     "verify": "firmware.verify",
     "flash": "firmware.flash",
     "collect": "firmware.collect",
+    "watch": "firmware.watch",
     "experiments": "experiments.__main__",
 }
 

@@ -78,6 +78,12 @@ def drawn(project: Project, label: str) -> list[np.ndarray]:
     return found
 
 
+def of_classes(project: Project, names: tuple[str, ...]) -> list[np.ndarray]:
+    """Street scenes about objects of those classes that scenes have, in turn; whole streets if it is none."""
+    found = [drawn(project, name) for name in names if name in CLASSES] or [drawn(project, "")]
+    return [scene for turn in zip(*found, strict=True) for scene in turn]
+
+
 def _windows(rng: np.random.Generator, label: str) -> Iterator[tuple[crops.Box, np.ndarray]]:
     """Square windows of drawn scenes and their radiance."""
     while True:

@@ -11,8 +11,8 @@ import loggrad
 from tests.support import REPOSITORY
 
 VERBS = (
-    "search convert firmware build run verify flash collect report prepare preview train experiments energy"
-    " doctor"
+    "search convert firmware build run verify flash collect watch report prepare preview train experiments"
+    " energy doctor"
 )
 
 

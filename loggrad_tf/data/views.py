@@ -60,7 +60,7 @@ def network_sees(front_end: FrontEnd, pixels: np.ndarray) -> np.ndarray:
     return (front_end.encode_int8(pixels)[..., 0].astype(np.int16) + 128).astype(np.uint8)
 
 
-def _camera_saw(pixels: np.ndarray, cfa: str) -> np.ndarray:
+def camera_saw(pixels: np.ndarray, cfa: str) -> np.ndarray:
     """P [H, W] -> uint8 [H, W, 3]."""
     if cfa == MONO:
         return np.repeat(shown(pixels)[..., None], 3, axis=2)
@@ -135,7 +135,7 @@ def sheet(data: DataSet, name: str, rows: int, columns: int) -> Image.Image:
         count = min(rows * columns, len(members))
         chosen = members[np.linspace(0, len(members) - 1, count).round().astype(int)]
         pairs = [
-            _pair(_camera_saw(crop, data.sensor.cfa), network_sees(front_end, crop), factor)
+            _pair(camera_saw(crop, data.sensor.cfa), network_sees(front_end, crop), factor)
             for crop in data.pixels[chosen]
         ]
         caption = f"{class_name}: {train} train, {val} val, {test} test"
@@ -164,7 +164,7 @@ def photograph(path: Path, name: str, *, size: Size, mode: str, fit: str) -> Ima
     front_end = frontend.fit(name, sensor, pixels[None])
     about = f"{path.name}: {_describe_sensor(sensor)}; {dimensions(size)}, {fit}"
     pair = _pair(
-        _camera_saw(pixels, sensor.cfa), network_sees(front_end, pixels), max(1, _ALONE // max(sides(size)))
+        camera_saw(pixels, sensor.cfa), network_sees(front_end, pixels), max(1, _ALONE // max(sides(size)))
     )
     return _page([([about, describe(front_end, "this photograph")], pair)])
 
@@ -187,7 +187,7 @@ def frame(path: Path, name: str, mode: str, geometry: raw.Geometry | None = None
     crop = crops.crop_gray if mode == "gray" else crops.crop_mosaic
     pixels = crop(flat.pixels, (0, 0, width, height), (rows, columns), flat.sensor.span)
     front_end = frontend.fit(name, flat.sensor, pixels[None])
-    saw = _colour_frame(image, (rows, columns)) if mode == "gray" else _camera_saw(pixels, flat.sensor.cfa)
+    saw = _colour_frame(image, (rows, columns)) if mode == "gray" else camera_saw(pixels, flat.sensor.cfa)
     pair = _pair(saw, network_sees(front_end, pixels), max(1, _ALONE // max(rows, columns)))
     scaled = f", shown at {columns}x{rows}" if (rows, columns) != (height, width) else ""
     camera = image.camera or "unnamed camera"
@@ -209,4 +209,4 @@ def _colour_frame(image: raw.RawImage, shape: tuple[int, int]) -> np.ndarray:
     gray = raw.to_gray(image)
     height, width = gray.pixels.shape
     small = crops.crop_gray(gray.pixels, (0, 0, width, height), shape, gray.sensor.span)
-    return _camera_saw(small, MONO)
+    return camera_saw(small, MONO)

@@ -1,6 +1,5 @@
 """Collectors: frames of a simulated camera over lines that lose bytes, in processes and QEMU; their sets."""
 
-import hashlib
 import json
 import random
 import re
@@ -20,15 +19,13 @@ from firmware.link import Place
 from loggrad_tf.data import collected, dataset, raw, sensor_profile
 from loggrad_tf.data.dng import write_dng
 from loggrad_tf.errors import LogGradError
-from loggrad_tf.transform.frontend import fixed
 from loggrad_tf.transform.sensor import Sensor
 from tests.firmware.test_protocol import constants
 from tests.firmware.test_rows import damaged
 from tests.firmware.test_serial import Damage, Wire
-from tests.support import REPOSITORY, quantized
+from tests.support import REPOSITORY, camera_cases
+from tests.support.camera_cases import SIDE, ramp
 from tests.support.firmware_cases import FIRMWARE
-
-SIDE = 48
 
 
 def collector(folder: Path, board: str = "host-camera", side: int = SIDE) -> project.Project:
@@ -45,10 +42,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> project.Project:
     found = collector(tmp_path_factory.mktemp("collector") / "p")
     simulated.lay(found, [ramp()])
     return found
-
-
-def ramp() -> np.ndarray:
-    return np.linspace(0, 80, SIDE * SIDE).reshape(SIDE, SIDE)
 
 
 def door(verb: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -316,21 +309,7 @@ def test_errors_of_the_door(made: project.Project, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> project.Project:
     """A built project with a network, behind a simulated camera that sees a ramp of light."""
-    folder = tmp_path_factory.mktemp("network")
-    front_end = fixed("loggrad_1p5", Sensor(10, 64, 1023))
-    net = quantized.Net(5)
-    x = net.conv(net.input((24, 24, 1), front_end.input_scale, front_end.input_zero_point), 4, 3, 2)
-    model = net.flatbuffer(net.dense(net.mean(x), 3))
-    (folder / "model.tflite").write_bytes(model)
-    meaning = {"front_end": front_end.to_json(), "class_names": ["bicycle", "car", "person"]}
-    meaning["model_sha256"] = hashlib.sha256(model).hexdigest()
-    (folder / "model.json").write_text(json.dumps(meaning))
-    options = export.Options(1, binning=2)
-    export.write(export.make(folder / "model.tflite", "host-camera", options), folder / "p")
-    found = project.load(folder / "p")
-    build.build(found)
-    simulated.lay(found, [ramp()])
-    return found
+    return camera_cases.network(tmp_path_factory.mktemp("network"))
 
 
 def test_a_network_sends_the_frame_that_it_judged(network: project.Project) -> None:
