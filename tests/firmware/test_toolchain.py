@@ -115,7 +115,7 @@ def test_programmers(programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     say(programs, "openocd", "")
     found = {finding.name: finding for finding in toolchain.programmers(toolchain.boards())}
     assert set(found) == set(flash.RUNNERS)
-    assert found["openocd"].state == OK and "flashes 9 boards" in str(found["openocd"])
+    assert found["openocd"].state == OK and "flashes 10 boards" in str(found["openocd"])
     assert found["bossac"].state == NOTE and "flashes arduino-nano-33-ble" in str(found["bossac"])
     assert str(found["st-flash"]).endswith("apt install stlink-tools")
     for name in ("one", "two"):
