@@ -270,7 +270,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         engine.files
         | example
         | {
-            "CMakePresets.json": _json(_presets(board, collector.cache_variables(options.baud))),
+            "CMakePresets.json": emit.presets(board, options.baud),
             "README.md": text.encode(),
             "project.json": _json(record),
             "model.tflite": model.read_bytes(),
@@ -389,11 +389,8 @@ def make_collector(board_name: str, window: int | None = None, baud: int = BAUD)
     """The project of a collector (see :mod:`export.c.collector`), in memory."""
     board = boards.read(board_name)
     words = [f"--window={window}"] * (window is not None) + [f"--baud={baud}"] * (baud != BAUD)
-    flag = boards.as_flags(board, short=True)
-    command = " ".join(["python -m export.firmware --collect", flag, *words])
-    made = collector.make(board, VERSION, command, window, baud)
-    presets = _json(_presets(board, collector.cache_variables(baud)))
-    return dataclasses.replace(made, files=made.files | {"CMakePresets.json": presets})
+    command = " ".join(["python -m export.firmware --collect", boards.as_flags(board, short=True), *words])
+    return collector.make(board, VERSION, command, window, baud)
 
 
 def write(project: Project | collector.Collector, out: Path, replace: bool = False) -> None:
@@ -439,7 +436,7 @@ def write_folders(board: str, folder: Path) -> None:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(content)
     (folder / "src").mkdir()
-    (folder / "CMakePresets.json").write_bytes(_json(_presets(facts)))
+    (folder / "CMakePresets.json").write_bytes(emit.presets(facts, BAUD))
 
 
 def _check_replaceable(out: Path, new: tuple[str, str, str], replace: bool) -> None:
@@ -460,23 +457,6 @@ def _check_replaceable(out: Path, new: tuple[str, str, str], replace: bool) -> N
             f" and {new_model}{'' if old[2] == new[2] else f', a {new[2]}'}: give --replace to replace it, or"
             " another --out"
         )
-
-
-def _presets(board: dict[str, Any], variables: dict[str, str] | None = None) -> dict[str, Any]:
-    name = board["name"]
-    preset = {
-        "name": name,
-        "generator": "Ninja",
-        "binaryDir": "${sourceDir}/build",
-        "cacheVariables": {"LG_BOARD": name} | (variables or {}),
-    }
-    if board["core"] != "host":
-        preset["toolchainFile"] = "${sourceDir}/cmake/arm-none-eabi.cmake"
-    return {
-        "version": 3,
-        "configurePresets": [preset],
-        "buildPresets": [{"name": name, "configurePreset": name}],
-    }
 
 
 def _json(data: dict[str, Any]) -> bytes:

@@ -70,7 +70,11 @@ class Camera:
             self._run = run_of(self.size, place.baud if place else project.baud)
 
     def __enter__(self) -> Self:
-        self._check()
+        try:
+            self._check()
+        except BaseException:
+            self._channel.close()
+            raise
         return self
 
     def __exit__(
@@ -141,7 +145,7 @@ class Camera:
         if error:
             board = self._channel.project.board
             told = ERRORS.get(error, f"error {error}")
-            if "scene_camera.c" in board["common"]:
+            if "scene_camera.c" in (board.get("common") or ()):
                 told = _SCENE
             raise FirmwareError(f"the camera of {board['name']}: {told}")
         return words

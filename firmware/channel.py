@@ -141,8 +141,7 @@ class Channel:
     def who(self) -> dict[str, str | int]:
         """What the image says of itself; FirmwareError unless it speaks this protocol."""
         words = self.hello().split()
-        if self.project.collects:
-            raise FirmwareError(f"{self.project.path}: a collector, it has no network: use firmware.collect")
+        self.project.check_network()
         if words[:3] != [WHO, *PROTOCOL.split()] or len(words) != 5 + len(WHO_NUMBERS):
             raise FirmwareError(
                 f"the board speaks another protocol ({' '.join(words[:3])}): build the project again"
@@ -180,13 +179,13 @@ class Channel:
     def _camera(self, command: str) -> Result:
         """The result of a frame of the camera."""
         board = self.project.board
-        facts = board.get("camera")
-        if facts is None and command[:1] == KEEP:
+        stated = board.get("camera")
+        if stated is None and command[:1] == KEEP:
             raise FirmwareError(f"board {board['name']} has no camera that board.json describes")
-        if facts is not None and (facts["bits"] > 8) != (self.project.code_bytes > 1):
+        if stated is not None and (stated["bits"] > 8) != (self.project.code_bytes > 1):
             raise FirmwareError(
                 f"the model is for codes of {8 * self.project.code_bytes} bits, the camera of {board['name']}"
-                f" has {facts['bits']}: train on its own frames (firmware.collect)"
+                f" has {stated['bits']}: train on its own frames (firmware.collect)"
             )
         self.ask(f"{FRAME} {SCORES}")
         answer = self.ask(command)[-1]

@@ -11,6 +11,7 @@ surface) measure the sensor instead, and write SET/sensor.json.
 import argparse
 import contextlib
 import dataclasses
+import os
 import select
 import sys
 import termios
@@ -36,7 +37,9 @@ from loggrad_tf.transform.sensor import MONO, Sensor
 
 # --changed: blocks a side, and how much of its light one of them must gain or lose.
 _BLOCKS, _CHANGE = 8, 0.1
-_PAUSE = "0"
+_KEYS, _PAUSE = tuple("123456789"), "0"
+# Frames from one line to the next where the progress is no terminal's.
+_TOLD = 100
 # Side of the picture of what came in, at least half of it.
 _SHOWN = 480
 
@@ -62,12 +65,12 @@ class Wanted:
 
 def of_board(project: Project) -> Collected:
     """What a set remembers of the board's camera; FirmwareError unless it has one, and frames are square."""
-    facts = project.board.get("camera")
-    if facts is None or project.rows != project.row_codes:
+    stated = project.board.get("camera")
+    if stated is None or project.rows != project.row_codes:
         size = f"{project.rows} x {project.row_codes}"
         raise FirmwareError(f"board {project.board['name']}, frames of {size}: no camera for square frames")
-    sensor = Sensor(facts["bits"], facts["black"], facts["white"], facts["cfa"])
-    return Collected(facts["title"], sensor, project.rows)
+    sensor = Sensor(stated["bits"], stated["black"], stated["white"], stated["cfa"])
+    return Collected(stated["title"], sensor, project.rows)
 
 
 def differs(codes: np.ndarray, last: np.ndarray | None, sensor: Sensor) -> bool:
@@ -85,16 +88,16 @@ def _blocks(pixels: np.ndarray) -> np.ndarray:
 
 def collect(camera: Camera, project: Project, folder: Path, wanted: Wanted) -> int:
     """Collect until there are enough frames; how many were kept."""
-    made, facts = of_board(project), project.board["camera"]
+    made, stated = of_board(project), project.board["camera"]
     profile = sensor_profile.read(folder)
     if profile is not None:
         made = dataclasses.replace(made, sensor=profile.sensor)
     lines = wanted.lines
     if lines is None:
-        lines = measure.meter(camera, made.sensor, facts["lines"])
+        lines = measure.meter(camera, made.sensor, stated["lines"])
     else:
         camera.expose(lines)
-    shot = Shot(lines * facts["line_us"] / 10**6)
+    shot = Shot(lines * stated["line_us"] / 10**6)
     session, label, kept = collected.new_session(), wanted.labels[0], 0
     last: np.ndarray | None = None
     started = time.monotonic()
@@ -102,12 +105,15 @@ def collect(camera: Camera, project: Project, folder: Path, wanted: Wanted) -> i
         while wanted.frames is None or kept < wanted.frames:
             begun = time.monotonic()
             label = chosen(pressed(), label, wanted.labels)
-            frame = camera.take()
-            if frame is not None and label and (not wanted.changed or differs(frame, last, made.sensor)):
+            frame = camera.next()
+            if new := bool(label) and (not wanted.changed or differs(frame, last, made.sensor)):
                 collected.keep(folder, made, label, session, kept, frame, shot)
                 _show(folder, frame, made.sensor)
                 last, kept = frame, kept + 1
-            _tell(camera, kept, label or "paused", shot, time.monotonic() - started)
+            if sys.stderr.isatty() or (new and kept % _TOLD == 1):
+                rate = kept / (time.monotonic() - started)
+                told = f"frame {kept}, {rate:.2f} a second, {label or 'paused'}"
+                _tell(f"{told}, exposure {shot.seconds * 1e3:.1f} ms{_losses(camera)}")
             time.sleep(max(wanted.every - (time.monotonic() - begun), 0.0))
     return kept
 
@@ -116,20 +122,21 @@ def chosen(key: str, label: str, labels: tuple[str, ...]) -> str:
     """The label after a key: one of them, or none while it is paused."""
     if key == _PAUSE:
         return ""
-    if key.isdigit() and int(key) <= len(labels):
+    if key in _KEYS and int(key) <= len(labels):
         return labels[int(key) - 1]
     return label
 
 
-def _tell(camera: Camera, kept: int, label: str, shot: Shot, seconds: float) -> None:
-    traffic = camera.traffic
-    rate = kept / max(seconds, 1e-3)
-    line = f"{kept} frames, {rate:.2f} a second, {label}, exposure {shot.seconds * 1e3:.1f} ms"
-    if traffic.again or traffic.lost:
-        line += f", {traffic.again} rows sent again, {traffic.lost} frames lost"
-    end = "\r" if sys.stderr.isatty() else "\n"
-    if sys.stderr.isatty() or kept == 1 or kept % 100 == 0:
-        print(f"{line:78s}", end=end, file=sys.stderr, flush=True)
+def _losses(camera: Camera) -> str:
+    """What the line has cost, if it has."""
+    again, lost = camera.traffic.again, camera.traffic.lost
+    return f", {again} rows sent again, {lost} frames lost" if again or lost else ""
+
+
+def _tell(line: str) -> None:
+    """Progress on stderr; on a terminal over what was told before."""
+    terminal = sys.stderr.isatty()
+    print(f"\r{line}\033[K" if terminal else line, end="" if terminal else "\n", file=sys.stderr, flush=True)
 
 
 def _show(folder: Path, codes: np.ndarray, sensor: Sensor) -> None:
@@ -153,9 +160,10 @@ def _keys() -> Iterator[Callable[[], str]]:
     before = termios.tcgetattr(sys.stdin)
     tty.setcbreak(sys.stdin)
     try:
-        yield lambda: sys.stdin.read(1) if select.select([sys.stdin], [], [], 0)[0] else ""
+        yield lambda: os.read(0, 1).decode("ascii", "replace") if select.select([0], [], [], 0)[0] else ""
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+        print(file=sys.stderr)
 
 
 def measured(camera: Camera, project: Project, folder: Path, flat: bool) -> str:
@@ -219,9 +227,9 @@ def _run(project: Project, arguments: argparse.Namespace) -> str:
         raise FirmwareError(f"{project.path}: no collector: write one with export.firmware --collect")
     folder = arguments.out.absolute()
     labels = tuple(map(collected.check_label, arguments.label or ())) or (collected.UNLABELLED,)
-    facts = project.board["camera"]
-    if arguments.exposure is not None and arguments.exposure > facts["lines"]:
-        raise FirmwareError(f"--exposure={arguments.exposure}: the camera has up to {facts['lines']} lines")
+    stated = project.board["camera"]
+    if arguments.exposure is not None and arguments.exposure > stated["lines"]:
+        raise FirmwareError(f"--exposure={arguments.exposure}: the camera has up to {stated['lines']} lines")
     if arguments.scene is not None and not simulated.is_simulated(project):
         raise FirmwareError(f"--scene: board {project.board['name']} has a real camera: leave it out")
     collected.opened(folder, of_board(project))
@@ -234,7 +242,8 @@ def _run(project: Project, arguments: argparse.Namespace) -> str:
         if arguments.dark or arguments.flat:
             return measured(camera, project, folder, arguments.flat)
         kept = collect(camera, project, folder, wanted)
-    return f"{folder}: {kept} frames more, exposure fixed: --data=folder:{folder}"
+        losses = _losses(camera)
+    return f"{folder}: {kept} frames more{losses}: --data=folder:{folder}"
 
 
 if __name__ == "__main__":

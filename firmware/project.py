@@ -104,6 +104,11 @@ class Project:
         """Is it a collector of frames, without a network?"""
         return self.runtime == COLLECTOR
 
+    def check_network(self) -> None:
+        """FirmwareError if it is a collector's."""
+        if self.collects:
+            raise FirmwareError(f"{self.path}: a collector, it has no network: use firmware.collect")
+
     @property
     def elf(self) -> Path:
         return self.path / "build" / "firmware.elf"
@@ -194,6 +199,11 @@ _COPIED = (
     *("stamp", "input_tensor", "output_tensor"),
 )
 _BOARD: dict[str, type] = {"name": str, "core": str}
+# Of board.json's camera, where there is one.
+_CAMERA: dict[str, type] = {
+    **{"title": str, "cfa": str},
+    **dict.fromkeys(("bits", "black", "white", "side", "lines", "line_us"), int),
+}
 # What a board that images can be run on or flashed to must have.
 _HARDWARE: dict[str, type] = {"flash": dict, "ram": dict, "channel": str, "statics": dict}
 
@@ -273,6 +283,9 @@ def _check_board(path: Path, board: dict[str, Any]) -> None:
         if board[key] is not None:
             _check(path, board, {key: dict})
             _check(path, board[key], kinds)
+    if board.get("camera") is not None:
+        _check(path, board, {"camera": dict})
+        _check(path, board["camera"], _CAMERA)
     if board["core"] == "host" or (board["qemu"] is None and board["flash_tools"] is None):
         return
     _check(path, board, _HARDWARE)

@@ -60,6 +60,7 @@ def arrays_of(
 
 
 def load_vectors(project: Project) -> Vectors:
+    project.check_network()
     path = project.path / "vectors.npz"
     arrays = arrays_of(path, ("frames", "tensors", "labels", "note"))
     vectors = Vectors(arrays["frames"], arrays["tensors"], arrays["labels"], str(arrays["note"]))

@@ -38,7 +38,7 @@ _FRAMES = 8
 
 def is_simulated(project: Project) -> bool:
     """Has the board a camera that sees a file?"""
-    return SOURCE in project.board["common"]
+    return SOURCE in (project.board.get("common") or ())
 
 
 def lay(project: Project, scenes: list[np.ndarray]) -> None:
@@ -66,8 +66,8 @@ def flat(project: Project, electrons: float = FLAT_ELECTRONS) -> list[np.ndarray
 def drawn(project: Project, label: str) -> list[np.ndarray]:
     """Street scenes, others each time, about an object of class ``label`` if scenes have such."""
     rng = np.random.default_rng()
-    facts, side = project.board["camera"], project.rows
-    sensor = Sensor(facts["bits"], facts["black"], facts["white"], facts["cfa"])
+    stated, side = project.board["camera"], project.rows
+    sensor = Sensor(stated["bits"], stated["black"], stated["white"], stated["cfa"])
     found = []
     for box, radiance in _windows(rng, label):
         seen = crops.resize(radiance, box, side).astype(np.float32)
@@ -101,7 +101,7 @@ def photographs(project: Project, path: Path) -> list[np.ndarray]:
             pixels, sensor = photo.read(one, size=project.rows, mode="mosaic", fit="crop")
         except LogGradError as error:
             raise FirmwareError(str(error)) from None
-        facts = project.board["camera"]
-        codes = pixels * ((facts["white"] - facts["black"]) / sensor.span)
+        stated = project.board["camera"]
+        codes = pixels * ((stated["white"] - stated["black"]) / sensor.span)
         found.append(codes * (ELECTRONS / USUAL_LINES))
     return found

@@ -9,9 +9,9 @@ import dataclasses
 import json
 from typing import Any
 
-from export.c.emit import PROGRAM, TEMPLATES
+from export.c.emit import PROGRAM, TEMPLATES, presets
 from export.c.text import filled
-from firmware.project import BAUD, COLLECTOR
+from firmware.project import COLLECTOR
 from loggrad_tf import __version__
 from loggrad_tf.data.dng import MIN_SIDE
 from loggrad_tf.errors import LogGradError
@@ -97,14 +97,10 @@ def make(board: dict[str, Any], version: int, command: str, side: int | None, ba
         "src/collect.h": _header(side, code_bytes, stamp).encode(),
         "program/main.c": (PROGRAM / "collect.c").read_bytes(),
         "CMakeLists.txt": (TEMPLATES / "collect_CMakeLists.txt").read_bytes(),
+        "CMakePresets.json": presets(board, baud),
         "README.md": filled((TEMPLATES / "collect_README.md.in").read_text(), readme).encode(),
     }
     return Collector(board, side, files)
-
-
-def cache_variables(baud: int) -> dict[str, str]:
-    """Of CMake, beside the board's name; none for the usual speed."""
-    return {} if baud == BAUD else {"LG_BAUD": str(baud)}
 
 
 def _header(side: int, code_bytes: int, stamp: str) -> str:

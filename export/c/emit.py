@@ -7,9 +7,11 @@ hold no date and no path. Files and public symbols begin with the network's name
 several networks, which share ``lib/``.
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from textwrap import indent
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +24,7 @@ from export.plan.plan import Plan
 from export.plan.schedule import NEXT_ROW
 from export.plan.steps import Steps, whole
 from export.tflite.quant_graph import INT8_MAX, QuantGraph
+from firmware.project import BAUD
 from loggrad_tf import __version__
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -146,6 +149,26 @@ _EXAMPLE = """
 def program(name: str = NAME) -> str:
     """``program/main.c`` of a project: one text for every network but for its name."""
     return named((PROGRAM / "main.c").read_text(), name, prose=True)
+
+
+def presets(board: Mapping[str, Any], baud: int) -> bytes:
+    """``CMakePresets.json`` of a project for a board, with the speed of its serial line."""
+    name = board["name"]
+    variables = {"LG_BOARD": name} | ({} if baud == BAUD else {"LG_BAUD": str(baud)})
+    preset = {
+        "name": name,
+        "generator": "Ninja",
+        "binaryDir": "${sourceDir}/build",
+        "cacheVariables": variables,
+    }
+    if board["core"] != "host":
+        preset["toolchainFile"] = "${sourceDir}/cmake/arm-none-eabi.cmake"
+    made = {
+        "version": 3,
+        "configurePresets": [preset],
+        "buildPresets": [{"name": name, "configurePreset": name}],
+    }
+    return (json.dumps(made, indent=1) + "\n").encode()
 
 
 def rows() -> str:

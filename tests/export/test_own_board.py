@@ -1,5 +1,6 @@
 """Boards from a folder outside the checkout, docs/own-board.md, and the check of a board.json."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -61,7 +62,7 @@ def test_the_fields_are_those_of_the_boards() -> None:
     for name in boards.names():
         facts = json.loads((boards.BOARDS / name / "board.json").read_text())
         found |= set(board_fields.keys(facts))
-        if name != "host":
+        if facts["core"] != "host":
             board_fields.check(facts, boards.BOARDS / name / "board.json", boards.COMMON)
     assert found == set(board_fields.FIELDS)
 
@@ -119,7 +120,32 @@ def test_a_wrong_field_is_named(key: str, value: Any, message: str | None, tmp_p
     assert str(caught.value).startswith(f"{board}/board.json: ") and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("missing", [key for key in board_fields.FIELDS if "." not in key])
+@pytest.mark.parametrize(
+    ("camera", "said"),
+    [
+        (None, ""),
+        ({}, r"'camera\.title' is missing; it means: what photographs call it"),
+        ({"bits": 8, "white": 256}, r"'camera' is of no sensor levels black=8, white=256"),
+        ({"cfa": "RGB"}, r"'camera\.cfa' is 'RGB', one of mono, RGGB"),
+    ],
+)
+def test_a_camera_may_be_left_out_and_is_checked(
+    camera: dict[str, Any] | None, said: str, tmp_path: Path
+) -> None:
+    pico = boards.read("raspberry-pi-pico")["camera"]
+    board = copied(tmp_path)
+    facts = json.loads((board / "board.json").read_text())
+    del facts["camera"]
+    if camera is not None:
+        facts["camera"] = pico | camera if camera else {}
+    (board / "board.json").write_text(json.dumps(facts))
+    with pytest.raises(LogGradError, match=said) if said else contextlib.nullcontext():
+        boards.read(str(board))
+
+
+@pytest.mark.parametrize(
+    "missing", [key for key, field in board_fields.FIELDS.items() if "." not in key and not field.optional]
+)
 def test_a_missing_field_is_named(missing: str, tmp_path: Path) -> None:
     board = copied(tmp_path)
     facts = json.loads((board / "board.json").read_text())

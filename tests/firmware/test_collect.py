@@ -18,6 +18,7 @@ from export import firmware as export
 from firmware import build, camera, channel, collect, project, simulated
 from firmware.link import Place
 from loggrad_tf.data import collected, dataset, raw, sensor_profile
+from loggrad_tf.data.dng import write_dng
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import fixed
 from loggrad_tf.transform.sensor import Sensor
@@ -184,10 +185,11 @@ def test_a_real_camera_s_collector_builds_at_every_speed(tmp_path: Path) -> None
 def test_three_classes_become_a_set_that_is_prepared(made: project.Project, tmp_path: Path) -> None:
     """Three sessions of each class; DNG files with levels, filter, exposure and gain; a group a session."""
     out = tmp_path / "set"
+    scenes = {label: simulated.drawn(made, label)[:2] for label in ("bicycle", "car", "person")}
     for _ in range(3):
-        for label in ("bicycle", "car", "person"):
+        for label, seen in scenes.items():
             wanted = collect.Wanted((label,), frames=2)
-            simulated.lay(made, simulated.drawn(made, label)[:2])
+            simulated.lay(made, seen)
             collected.opened(out, collect.of_board(made))
             with camera.Camera(made) as one:
                 assert collect.collect(one, made, out, wanted) == 2
@@ -231,22 +233,29 @@ def test_the_door_measures_and_collects(tmp_path: Path) -> None:
 
 
 @pytest.mark.seconds
-def test_a_collector_that_is_killed_leaves_whole_frames(made: project.Project, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("ending", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_a_collector_that_is_ended_leaves_whole_frames(
+    made: project.Project, tmp_path: Path, ending: int, code: int
+) -> None:
+    """Before a photograph of a folder, which is dark on its left."""
+    codes = np.tile(np.linspace(256, 4000, 64).astype(np.uint16), (64, 1))
+    (tmp_path / "seen").mkdir()
+    write_dng(tmp_path / "seen/1.dng", codes, cfa="RGGB", black=256, white=4095)
+    out = tmp_path / "set"
+    command = [sys.executable, "-m", "firmware.collect", "--project", str(made.path), "--out", str(out)]
+    command += ["--label=a", f"--scene={tmp_path / 'seen'}"]
+    with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE) as running:
+        deadline = time.monotonic() + 300
+        while len(list(out.glob("a/*.dng"))) < 3 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        running.send_signal(ending)
+        running.communicate()
+        assert running.returncode == code
+    found = [raw.read_raw(path).pixels for path in out.glob("a/*.dng")]
+    assert len(found) >= 3
+    assert all(one.shape == (SIDE, SIDE) and one[:, 40:].mean() > 2 * one[:, :8].mean() for one in found)
+    collected.opened(out, collect.of_board(made))
     simulated.lay(made, [ramp()])
-    for number in range(3):
-        out = tmp_path / f"set{number}"
-        command = [sys.executable, "-m", "firmware.collect", "--project", str(made.path), "--out", str(out)]
-        with subprocess.Popen([*command, "--label=a"], cwd=REPOSITORY, stderr=subprocess.PIPE) as running:
-            deadline = time.monotonic() + 60
-            while len(list(out.glob("a/*.dng"))) < 3 + number and time.monotonic() < deadline:
-                time.sleep(0.02)
-            running.send_signal(signal.SIGKILL if number else signal.SIGINT)
-            running.communicate()
-            assert running.returncode == (-9 if number else 130)
-        found = list(out.glob("a/*.dng"))
-        assert len(found) >= 3 + number
-        assert all(raw.read_raw(path).pixels.shape == (SIDE, SIDE) for path in found)
-        collected.opened(out, collect.of_board(made))
 
 
 def test_only_frames_that_differ() -> None:
@@ -363,6 +372,39 @@ def test_the_door_keeps_judged_frames(network: project.Project, tmp_path: Path) 
     files = list((out / collected.UNLABELLED).glob("*.dng"))
     assert len(files) == 2 and raw.read_raw(files[0]).sensor == Sensor(10, 64, 1023, "RGGB")
     simulated.lay(network, [ramp()])
+
+
+def test_the_speed_of_a_line_is_the_project_s(network: project.Project, tmp_path: Path) -> None:
+    model = network.path.parent / "model.tflite"
+    fast = export.Options(1, binning=2, baud=921600)
+    export.write(export.make(model, "raspberry-pi-pico", fast), tmp_path / "p")
+    assert project.load(tmp_path / "p").baud == 921600
+    assert '"LG_BAUD": "921600"' in (tmp_path / "p/CMakePresets.json").read_text()
+    assert network.baud == 115200 and "LG_BAUD" not in (network.path / "CMakePresets.json").read_text()
+    with pytest.raises(LogGradError, match="--baud=921600: of projects for boards with a camera"):
+        export.make(model, "host", fast)
+
+
+def test_a_camera_of_another_depth_than_the_model_s(network: project.Project) -> None:
+    with channel.Channel(network) as board:
+        board.project.board["camera"]["bits"] = 8
+        try:
+            with pytest.raises(project.FirmwareError, match="for codes of 16 bits, the camera .* has 8"):
+                board.camera()
+        finally:
+            board.project.board["camera"]["bits"] = 10
+
+
+def test_a_damaged_camera_is_one_line(made: project.Project, tmp_path: Path) -> None:
+    for name in ("project.json", "boards/host-camera/board.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes((made.path / name).read_bytes())
+    path = tmp_path / "boards/host-camera/board.json"
+    facts = json.loads(path.read_text())
+    for camera_ in ([], {}, facts["camera"] | {"bits": "8"}):
+        path.write_text(json.dumps(facts | {"camera": camera_}))
+        with pytest.raises(project.FirmwareError, match=r"board\.json: damaged"):
+            project.load(tmp_path)
 
 
 def test_a_camera_without_its_scene_says_so(made: project.Project) -> None:

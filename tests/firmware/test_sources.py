@@ -23,8 +23,8 @@ COPIED = sorted(
 )
 SPDX = "SPDX-License-Identifier: Apache-2.0"
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.MULTILINE)
-# Written by export, for each network.
-GENERATED = {"net.h", "frame.h"}
+# Written by export, for each network or collector.
+GENERATED = {"net.h", "frame.h", "collect.h"}
 Graph = Mapping[Path, Iterable[Path]]
 
 
