@@ -6,6 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from export import firmware as export
+from export.firmware import Options
+from firmware import build, project
+from loggrad_tf.transform.frontend import fixed
+from loggrad_tf.transform.sensor import Sensor
+from tests.export.test_firmware import small, write_model
 from tests.support.firmware_cases import FIRMWARE, REPOSITORY, STRICT, compile_c
 
 COMMON = FIRMWARE / "boards" / "common"
@@ -107,3 +113,27 @@ def test_the_board_says_the_same() -> None:
     source = (COMMON / "ov7675.c").read_text()
     assert "CLOCK_DIVIDER = 20" in source and f"MOST_CODES = {facts['side']}" in source
     assert facts["line_us"] == 1568 * 20 / 16 and facts["cfa"] == "RGGB"
+
+
+@pytest.mark.qemu
+def test_a_collector_builds_for_the_kit(tmp_path: Path) -> None:
+    """At the usual speed and the chip's fastest, all of the window; a faster one is an error of one line."""
+    for baud in (115200, 1000000):
+        export.write(export.make_collector("arduino-tiny-ml-kit", None, baud), tmp_path / "p", replace=True)
+        build.build(project.load(tmp_path / "p"))
+    export.write(export.make_collector("arduino-tiny-ml-kit", 96, 1000001), tmp_path / "p", replace=True)
+    with pytest.raises(project.FirmwareError, match=r"at most 1,000,000 baud: give .* a lower --baud"):
+        build.build(project.load(tmp_path / "p"))
+
+
+@pytest.mark.qemu
+def test_ram_of_a_network_with_the_camera_is_as_planned(tmp_path: Path) -> None:
+    front_end = fixed("loggrad_1p5", Sensor(bits=8, black=0, white=255))
+    model = write_model(tmp_path, small(front_end, 96, 96), front_end)
+    export.write(export.make(model, "arduino-tiny-ml-kit", Options(1, binning=2)), tmp_path / "p")
+    made = project.load(tmp_path / "p")
+    build.build(made)
+    sizes = build.sizes(made)
+    assert made.row_codes == 192 and sizes.ram == made.predicted["ram"]
+    assert made.predicted["flash"] is not None
+    assert abs(made.predicted["flash"] / sizes.flash - 1) < 0.02, "run python -m export.code_sizes"
