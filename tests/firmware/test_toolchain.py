@@ -49,7 +49,7 @@ def test_all_is_there(programs: Path) -> None:
     found = toolchain.builders()
     assert set(states(found).values()) == {OK}
     assert toolchain.missing_packages(found) == []
-    assert "has all 8 emulated boards" in str(toolchain.qemu(toolchain.boards()))
+    assert "has all 9 emulated boards" in str(toolchain.qemu(toolchain.boards()))
 
 
 @pytest.mark.parametrize(
