@@ -36,12 +36,13 @@ def included(source: Path) -> list[Path]:
         if name in GENERATED:
             continue
         folders = [source.parent, FIRMWARE / "lib/include", FIRMWARE / "boards/common"]
-        # Sources of boards/common are compiled with the folder of their board.
-        if source.parent == FIRMWARE / "boards/common":
-            folders += sorted(p.parent for p in (FIRMWARE / "boards").glob("*/board.json"))
-        places = [folder / name for folder in folders if (folder / name).is_file()]
+        places = [folder / name for folder in folders if (folder / name).is_file()][:1]
+        # Sources of boards/common are compiled with the folder of their board: any that has the file.
+        if not places and source.parent == FIRMWARE / "boards/common":
+            boards = sorted(p.parent for p in (FIRMWARE / "boards").glob("*/board.json"))
+            places = [board / name for board in boards if (board / name).is_file()]
         assert places, f"{source}: {name} is nowhere"
-        found.append(places[0])
+        found += places
     return found
 
 

@@ -49,7 +49,7 @@ def test_all_is_there(programs: Path) -> None:
     found = toolchain.builders()
     assert set(states(found).values()) == {OK}
     assert toolchain.missing_packages(found) == []
-    assert "has all 8 emulated boards" in str(toolchain.qemu(toolchain.boards()))
+    assert "has all 9 emulated boards" in str(toolchain.qemu(toolchain.boards()))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_programmers(programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     say(programs, "openocd", "")
     found = {finding.name: finding for finding in toolchain.programmers(toolchain.boards())}
     assert set(found) == set(flash.RUNNERS)
-    assert found["openocd"].state == OK and "flashes 9 boards" in str(found["openocd"])
+    assert found["openocd"].state == OK and "flashes 10 boards" in str(found["openocd"])
     assert found["bossac"].state == NOTE and "flashes arduino-nano-33-ble" in str(found["bossac"])
     assert str(found["st-flash"]).endswith("apt install stlink-tools")
     for name in ("one", "two"):
