@@ -33,7 +33,7 @@ _UNIT = 256.0
 FLAT_ELECTRONS = 45.0
 _BALANCE = (0.55, 1.0, 0.6)
 _WIDTH, _HEIGHT = 432, 288
-_FRAMES = 8
+_FRAMES = 40
 
 
 def is_simulated(project: Project) -> bool:
