@@ -11,11 +11,12 @@ PROFILE ?= quick
 FIGURES ?= all
 FIGURES_OUT ?= runs/experiments
 FIGURES_FLAGS ?=
+MINUTES ?= 10
 PY := $(VENV)/bin/python
 # Compiled training takes a third of the time; without a compiler TensorFlow trains.
 TRAINER = $(shell command -v g++ >/dev/null && echo --trainer=native)
 
-.PHONY: help setup search figures docs check test test-tools test-all lint lock clean
+.PHONY: help setup search figures docs check test test-tools test-all fuzz fuzz-tools lint lock clean
 
 help:
 	@echo "make search    search, convert, build and verify on the embedded data (RUN=$(RUN), BUDGET=$(BUDGET), BOARD=$(BOARD))"
@@ -24,6 +25,7 @@ help:
 	@echo "make check     for every edit: lint, types and the fast tests, below two minutes"
 	@echo "make test      the tests, without the slow ones"
 	@echo "make test-all  all tests"
+	@echo "make fuzz      whatever is read, the board's protocol and the C, by fuzzers (MINUTES=$(MINUTES)); runs/fuzz keeps what they find"
 	@echo "make lint      ruff and mypy"
 	@echo "make setup     only install: virtual environment in $(VENV), ARM tools by apt"
 	@echo "make lock      renew requirements.lock from pyproject.toml"
@@ -69,8 +71,18 @@ test-tools: setup
 test: test-tools
 	$(PYTEST) --durations=10 -m "not slow"
 
-test-all: test-tools
+test-all: test-tools fuzz-tools
 	$(PYTEST) --durations=10
+
+# Of the extra "fuzz", without which the harnesses that need it are skipped.
+fuzz-tools: setup
+	@sh firmware/install_tools.sh --fuzz || true
+	@"$(PY)" -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["fuzz"])' \
+		| xargs "$(PY)" -m pip install --quiet --disable-pip-version-check --only-binary=:all: \
+		|| echo "no Atheris for this Python: formats are not fuzzed"
+
+fuzz: fuzz-tools
+	"$(PY)" -m tests.fuzz --minutes=$(MINUTES)
 
 lint: setup
 	"$(PY)" -m ruff check .

@@ -3,7 +3,7 @@
 Searches of one data set with different seeds, each of which trained the hand-made network alike beside what
 it found (:mod:`search.run.rival`). Nothing is trained here: the saved networks answer the test photographs
 again, a line for each search, then the mean difference with its 95 % interval, paired over photographs and
-searches (:mod:`benchmarks.folds`). A search that kept the hand-made network counts with the best that it
+searches (:mod:`loggrad_tf.data.folds`). A search that kept the hand-made network counts with the best that it
 found.
 
 The test split of a few hundred photographs does not tell networks apart that differ by a point. Where more
@@ -11,16 +11,15 @@ can be had, ``--tested_on=SET`` tests on all photographs of another set: for the
 that no search has seen, ``--tested_on=synthetic:3000@2``.
 """
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
 from absl import flags
 
-from benchmarks import folds
+from benchmarks.other_set import all_of
 from benchmarks.trained_out import trained
 from loggrad_tf import cli
-from loggrad_tf.data import dataset
+from loggrad_tf.data import dataset, folds
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.prepared import SPLITS
 from loggrad_tf.data.request import Request
@@ -72,13 +71,7 @@ def _tests(searched: Request) -> DataSet:
     data = dataset.opened(searched)
     if FLAGS.tested_on is None:
         return data
-    other = dataset.opened(dataclasses.replace(searched, spec=FLAGS.tested_on))
-    if other.class_names != data.class_names:
-        raise LogGradError(
-            f"--tested_on={FLAGS.tested_on}: its classes are {', '.join(other.class_names)}, the searches'"
-            f" {', '.join(data.class_names)}"
-        )
-    return other.all_in("test")
+    return all_of(FLAGS.tested_on, data, searched)
 
 
 def right(networks: list[Bundle], data: DataSet) -> np.ndarray:

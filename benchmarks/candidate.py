@@ -29,6 +29,7 @@ from loggrad_tf import cli
 from loggrad_tf.data import dataset
 from loggrad_tf.data import options as data_options
 from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.data.sides import sides
 from loggrad_tf.transform.sensor import requantize
 from search.cost.costs import Target
 from search.record.history import Candidate, Outcome
@@ -128,7 +129,7 @@ def main(argv: list[str]) -> None:
     data = dataset.opened(data_options.request())
     method = for_images(PROFILES["quick"], len(data.labels_of("train")))
     front_end = fit_front_end(data, "loggrad_1p5", 0)
-    target, shape = Target(front_end, BOARD), (FLAGS.size, FLAGS.size, 1)
+    target, shape = Target(front_end, BOARD), (*sides(FLAGS.size), 1)
     histories: dict[str, tuple[Settings, list[Candidate], float]] = {}
     for space in FLAGS.spaces:
         of_space = dataclasses.replace(method, space=space, rounds=FLAGS.proposals)

@@ -7,20 +7,21 @@ average, or with ``f`` at the end all of the map, and the logits follow.
 
 import re
 
+from loggrad_tf.data.sides import Size, sides
 from loggrad_tf.errors import LogGradError
 from models.graph import SAME, VALID, Graph, GraphBuilder, output_units
 
 _LAYER = re.compile(r"(r?)(\d+)(?:k(\d))?(?:s(\d))?")
 
 
-def chain(shape: str, size: int, classes: int) -> Graph:
+def chain(shape: str, size: Size, classes: int) -> Graph:
     """The network of a shape.
 
     Raises:
       LogGradError: a layer that is none.
     """
     b = GraphBuilder()
-    x, layers = b.input(size, size, 1), shape.split(",")
+    x, layers = b.input(*sides(size), 1), shape.split(",")
     flat = layers[-1] == "f"
     for layer in layers[: len(layers) - flat]:
         if layer == "p":

@@ -9,9 +9,10 @@ trained without the channels that pruning took.
 
 ``--folds=5`` is the finer ruler: every crop of the set, or of several (``--data``, once for each), is tested
 by networks that were trained without its photograph, and each network has its accuracy over all crops with
-its standard error, each pair of networks their difference with its 95 % interval (:mod:`benchmarks.folds`).
-A ``--run`` may be a saved network, too, and is not needed: fixed networks have the recipe of
-:mod:`models.train`. Trainings are kept in ``--out`` and are not repeated; an interrupted command goes on.
+its standard error, each pair of networks their difference with its 95 % interval
+(:mod:`loggrad_tf.data.folds`). A ``--run`` may be a saved network, too, and is not needed: fixed networks
+have the recipe of :mod:`models.train`. Trainings are kept in ``--out`` and are not repeated; an interrupted
+command goes on.
 """
 
 import dataclasses
@@ -28,6 +29,7 @@ from loggrad_tf.data import dataset
 from loggrad_tf.data.crops import MODES
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.request import FITS, Request
+from loggrad_tf.data.sides import Size, sides
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.parallel import processors
 from loggrad_tf.transform import frontend
@@ -148,8 +150,8 @@ def _all_folds(runs: list[Path]) -> None:
             reference.data.manifest_sha256, f"{runs[0]} was trained on it", "restore it, or name it as --data"
         )
     among = cross_validation.crops(sets, FLAGS.folds)
-    side, format_ = sets[0].pixels.shape[1], reference.front_end.format if reference else FORMAT
-    networks = _fixed(side, sets[0])
+    size, format_ = sets[0].size, reference.front_end.format if reference else FORMAT
+    networks = _fixed(size, sets[0])
     for run, one in saved.items():
         _check_fits(run, one, sets[0], format_)
         networks[f"--run={run}"] = one.graph
@@ -182,8 +184,8 @@ def _requests(reference: Bundle | None) -> list[Request]:
 
 def _check_fits(run: Path, saved: Bundle, data: DataSet, format_: str) -> None:
     """Refuse a network of another input or other outputs than the sets need."""
-    side, units = data.pixels.shape[1], output_units(len(data.class_names))
-    wanted = (side, side, data.mode, format_, units)
+    size, units = data.size, output_units(len(data.class_names))
+    wanted = (*sides(size), data.mode, format_, units)
     height, width = saved.graph.input_shape[:2]
     found = (height, width, saved.data.mode, saved.front_end.format, saved.graph.output_units)
     if found != wanted:
@@ -197,8 +199,8 @@ def _form(height: int, width: int, mode: str, format_: str, units: int) -> str:
     return f"{height}x{width}, {mode}, {format_}, outputs {units}"
 
 
-def _fixed(side: int, data: DataSet) -> dict[str, Graph]:
-    return {f"--net={name}": zoo.NETWORKS[name](side, len(data.class_names)) for name in FLAGS.net}
+def _fixed(size: Size, data: DataSet) -> dict[str, Graph]:
+    return {f"--net={name}": zoo.NETWORKS[name](size, len(data.class_names)) for name in FLAGS.net}
 
 
 def _tested(graph: Graph, weights: Weights, data: DataSet, spec: TrainingSpec) -> tuple[float, float]:

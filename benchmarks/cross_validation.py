@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import folds
 from loggrad_tf import files, json_base
-from loggrad_tf.data import dataset
+from loggrad_tf.data import dataset, folds
 from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.data.sides import short
 from loggrad_tf.data.sources import SPLITS
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
@@ -139,7 +139,7 @@ def crops(sets: Sequence[DataSet], count: int) -> Crops:
 
 
 def _form(data: DataSet) -> str:
-    return f"size {data.pixels.shape[1]}, mode {data.mode}, classes {', '.join(data.class_names)}"
+    return f"size {short(data.size)}, mode {data.mode}, classes {', '.join(data.class_names)}"
 
 
 def identity(protocol: Protocol, among: Crops, training: Training) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.folds import Estimate
+from loggrad_tf.data.folds import Estimate
 from loggrad_tf.files import write_whole
 
 Curves = dict[tuple[str, int], list[tuple[float, float]]]

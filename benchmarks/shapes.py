@@ -13,6 +13,7 @@ import functools
 from absl import flags
 
 from benchmarks.chains import chain
+from benchmarks.other_set import all_of
 from loggrad_tf import cli, parallel
 from loggrad_tf.data import dataset, options
 from loggrad_tf.data.request import Request
@@ -47,7 +48,7 @@ def _trained(job: tuple[str, int], asked: Request, tested_on: str, epochs: int |
     """Error and loss on all photographs of ``tested_on``."""
     shape, seed = job
     data = dataset.opened(asked)
-    others = dataset.opened(dataclasses.replace(asked, spec=tested_on)).all_in("test")
+    others = all_of(tested_on, data, asked)
     recipe = RECIPES["long"](asked.size)
     recipe = dataclasses.replace(recipe, epochs=epochs or recipe.epochs, trainer=NATIVE)
     front_end = frontend.fit("loggrad_1p5", data.sensor, data.subset("train")[0])
@@ -59,8 +60,9 @@ def _trained(job: tuple[str, int], asked: Request, tested_on: str, epochs: int |
 def main(argv: list[str]) -> None:
     del argv
     asked = options.request()
-    dataset.opened(dataclasses.replace(asked, spec=FLAGS.tested_on))  # drawn here, not by every process
-    classes = len(dataset.opened(asked).class_names)
+    data = dataset.opened(asked)
+    all_of(FLAGS.tested_on, data, asked)  # refused and drawn here, not by every process
+    classes = len(data.class_names)
     graphs = [chain(shape, FLAGS.size, classes) for shape in FLAGS.shape]
     work = functools.partial(_trained, asked=asked, tested_on=FLAGS.tested_on, epochs=FLAGS.epochs)
     jobs = [(shape, seed) for shape in FLAGS.shape for seed in range(FLAGS.seeds)]

@@ -3,7 +3,8 @@
 All look for the picture inside a :class:`Box` that gives the true class the smallest margin, and return
 whole codes: a RAW frame that a sensor could have read. Pixels are P, uint16 (N, H, W); labels int (N,);
 a margin is the logit of the true class less the largest other one, and a picture is classified rightly
-while it is positive.
+while it is positive. Of a victim that is :func:`exposed` the pixels are what its network sees, float32
+(N, H, W), and so is what comes back: numbers that its front end may never give.
 """
 
 import dataclasses
@@ -33,7 +34,7 @@ class Victim:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Box:
-    """The pictures that an attacker can make of some: ``low <= P' <= high``, uint16 (N, H, W)."""
+    """The pictures that an attacker can make of some: ``low <= P' <= high``, (N, H, W), of their dtype."""
 
     low: np.ndarray
     high: np.ndarray
@@ -55,10 +56,17 @@ def box(pixels: np.ndarray, share: float, floor: float, span: int) -> Box:
     )
 
 
+def around(inputs: np.ndarray, share: float, low: float, high: float) -> Box:
+    """``|x' - x| <= share (high - low)`` and ``low <= x' <= high``, of what a network sees, float32."""
+    reach = share * (high - low)
+    below, above = np.maximum(inputs - reach, low), np.minimum(inputs + reach, high)
+    return Box(below.astype(np.float32), above.astype(np.float32))
+
+
 def fgsm(victim: Victim, pixels: np.ndarray, labels: np.ndarray, limits: Box, width: float) -> np.ndarray:
     """Each pixel at the end of its range that the slope points to (Goodfellow et al. 2015)."""
     slopes = victim.slopes(pixels.astype(np.float32), labels, width)
-    return np.where(slopes > 0, limits.low, np.where(slopes < 0, limits.high, pixels)).astype(np.uint16)
+    return np.where(slopes > 0, limits.low, np.where(slopes < 0, limits.high, pixels)).astype(pixels.dtype)
 
 
 def pgd(
@@ -85,7 +93,8 @@ def pgd(
         for step in range(steps):
             length = reach * np.float32(1 - step / steps)
             place = np.clip(place - length * np.sign(victim.slopes(place, labels, width)), low, high)
-            best, least = _better(victim, labels, best, least, np.floor(place + 0.5).astype(np.uint16))
+            tried = np.floor(place + 0.5).astype(np.uint16) if pixels.dtype == np.uint16 else place
+            best, least = _better(victim, labels, best, least, tried)
     return best
 
 
@@ -139,6 +148,31 @@ def victim(model: Any, front_end: FrontEnd) -> Victim:
 
     from loggrad_tf.transform import ops, soft
 
+    def encode(pixels: Any) -> Any:
+        return ops.encode(pixels, front_end)
+
+    def smooth(pixels: Any, width: Any) -> Any:
+        return soft.encode(pixels, front_end, width)
+
+    return _victim(model, tf.uint16, encode, smooth)
+
+
+def exposed(model: Any) -> Victim:
+    """A Keras model without its front end: its pixels are its inputs, float32 (N, H, W)."""
+    import tensorflow as tf
+
+    def as_it_is(inputs: Any, width: Any = None) -> Any:
+        return inputs[..., tf.newaxis]
+
+    return _victim(model, tf.float32, as_it_is, as_it_is)
+
+
+def _victim(
+    model: Any, dtype: Any, encode: Callable[[Any], Any], smooth: Callable[[Any, Any], Any]
+) -> Victim:
+    """``encode`` and ``smooth`` turn pixels into inputs (N, H, W, 1); the latter has slopes."""
+    import tensorflow as tf
+
     def margin(scores: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         if scores.shape[-1] == 1:  # one logit decides two classes
             return scores[:, 0] * tf.cast(2 * labels - 1, tf.float32)
@@ -148,19 +182,19 @@ def victim(model: Any, front_end: FrontEnd) -> Victim:
     def scores(encoded: tf.Tensor) -> tf.Tensor:
         return model(tf.ensure_shape(encoded, model.input_shape), training=False)
 
-    whole = tf.TensorSpec([None, None, None], tf.uint16)
+    shown = tf.TensorSpec([None, None, None], dtype)
     real = tf.TensorSpec([None, None, None], tf.float32)
     classes = tf.TensorSpec([None], tf.int32)
 
-    @tf.function(input_signature=[whole, classes], autograph=False)
+    @tf.function(input_signature=[shown, classes], autograph=False)
     def margins(pixels: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        return margin(scores(ops.encode(pixels, front_end)), labels)
+        return margin(scores(encode(pixels)), labels)
 
     @tf.function(input_signature=[real, classes, tf.TensorSpec([], tf.float32)], autograph=False)
     def slopes(pixels: tf.Tensor, labels: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             tape.watch(pixels)
-            total = margin(scores(soft.encode(pixels, front_end, width)), labels)
+            total = margin(scores(smooth(pixels, width)), labels)
         return tape.gradient(total, pixels)
 
     def in_batches(function: Any, pixels: np.ndarray, labels: np.ndarray, *more: Any) -> np.ndarray:

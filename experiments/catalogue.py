@@ -1,6 +1,6 @@
 """The experiments there are, in the order in which ``make figures`` runs them, and their profiles."""
 
-PROFILES = ("quick", "long", "paper")
+PROFILES = ("quick", "long", "folds", "paper")
 
 EXPERIMENTS = {
     "fig01_pipeline": "Fig. 1: a photograph on its way, from the RAW codes to the class",

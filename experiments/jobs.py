@@ -3,7 +3,7 @@
 A job says what it is by its JSON form, which names the folder of its result: ROOT/NAME-HASH. Whoever
 asks for the same job, be it another figure, finds it done; another version of this program wants another
 ROOT. Folders are written under a temporary name and renamed, so an interrupted command goes on where it
-was. Each holds ``job.json``, with the versions of what computed it.
+was. Each holds ``job.json``, with the versions of what computed it and the time that it took.
 """
 
 import dataclasses
@@ -21,8 +21,9 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Protocol
 
-from loggrad_tf import files
+from loggrad_tf import files, json_base
 from loggrad_tf.data import dataset
+from loggrad_tf.data.sources import SPLITS
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.parallel import hidden_main
 from loggrad_tf.transform.frontend import FrontEnd
@@ -75,6 +76,11 @@ def run_all(jobs: Sequence[Job], root: Path, workers: int) -> list[Path]:
     return [place(root, job) for job in jobs]
 
 
+def taken(folder: Path) -> float:
+    """Seconds of the processor that a job took; 0 if nobody noted it."""
+    return float(json_base.read(folder / "job.json").get("cpu_seconds", 0.0))
+
+
 def _spread(missing: dict[Path, Job], workers: int) -> None:
     context = multiprocessing.get_context("spawn")
     begin, done = time.monotonic(), 0
@@ -113,8 +119,15 @@ def _result(future: "Future[str]", job: Job) -> str:
 def _run(job: Job, path: Path) -> str:
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:
+        begin = time.process_time()
         result = job.run(temporary)
-        description = {"job": job.to_json(), "result": result, "versions": versions()}
+        seconds = round(time.process_time() - begin, 1)
+        description = {
+            "job": job.to_json(),
+            "result": result,
+            "cpu_seconds": seconds,
+            "versions": versions(),
+        }
         (temporary / "job.json").write_text(json.dumps(description, indent=1) + "\n")
         temporary.chmod(0o755)
         files.sync_tree(temporary)
@@ -173,11 +186,14 @@ class Training:
 def save_network(
     directory: Path, data: dataset.DataSet, front_end: FrontEnd, trained: Any, config: TrainConfig, seed: int
 ) -> str:
-    """Test a trained network and keep it in a job's directory; returns its accuracies in a few words.
+    """Test a trained network, unless it has no test split, and keep it in a job's directory.
 
     Args:
       trained: :class:`models.training.fit.TrainResult`.
       config: that it was trained with.
+
+    Returns:
+      its accuracies in a few words.
     """
     from models import bundle
     from models.training.measure import evaluate
@@ -193,9 +209,12 @@ def save_network(
         seed=seed,
         metrics=metrics,
     )
-    metrics["test_error"] = evaluate(made.model(), data, front_end, "test")
+    said = f"validation {1 - trained.val_error:.1%}"
+    if (data.split == SPLITS.index("test")).any():
+        metrics["test_error"] = evaluate(made.model(), data, front_end, "test")
+        said += f", test {1 - metrics['test_error']:.1%}"
     bundle.save(directory / NETWORK, made)
-    return f"validation {1 - metrics['val_error']:.1%}, test {1 - metrics['test_error']:.1%} right"
+    return f"{said} right"
 
 
 @functools.lru_cache(maxsize=2)

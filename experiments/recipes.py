@@ -5,6 +5,8 @@ What two experiments train alike, they train once (:mod:`experiments.jobs`).
 
 from typing import Any
 
+from models.recipe import NATIVE, RECIPES
+
 # Appendix C.2: 2conv1fc on 224x224, in PyTorch.
 PAPER: dict[str, Any] = {
     "batch_size": 64, "optimizer": "adam", "learning_rate": 0.001, "schedule": "exponential",
@@ -16,3 +18,14 @@ TWO_CONV = PAPER | {"flip": True, "shift": 4, "initializer": "glorot"}
 SMALL_BN: dict[str, Any] = {
     "batch_size": 64, "schedule": "cosine", "learning_rate": 0.03, "flip": True, "shift": 4,
 }  # fmt: skip
+
+
+def short(size: int) -> dict[str, Any]:
+    """:data:`SMALL_BN`, of images of any size."""
+    del size
+    return SMALL_BN
+
+
+def long(size: int) -> dict[str, Any]:
+    """Trains a small network with batch norm out, in compiled code; epochs included."""
+    return RECIPES["long"](size).to_json() | {"trainer": NATIVE}

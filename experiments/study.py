@@ -4,9 +4,10 @@ An experiment is a module of this package with a ``run(study) -> Result``; :mod:
 lists them, ``python -m experiments --figure=NAME`` runs one. Its result is a folder:
 
     OUT/NAME/results.csv     every number, one line each, with its seed
+    OUT/NAME/pairs.csv       differences of inputs or networks, with 95 % intervals (:mod:`experiments.ruler`)
     OUT/NAME/*.png           the figures
     OUT/NAME/claims.md       what the paper says, and what was found
-    OUT/NAME/study.json      command, profile, versions, data sets and the hashes of their manifests
+    OUT/NAME/study.json      command, profile, versions, time, data sets and the hashes of their manifests
     OUT/jobs/                trainings, which experiments share
 """
 
@@ -22,12 +23,15 @@ from typing import Any, TypeVar
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.jobs import NETWORK, Job, Training, run_all
+from experiments.jobs import NETWORK, Job, Training, run_all, taken
 from loggrad_tf.data import dataset
 from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.data.sources import SPLITS
+from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import write_whole
 from loggrad_tf.transform.frontend import FrontEnd, fit
 from models.graph import Graph
+from models.training.native import build
 from search.record.versions import versions
 
 Scale = TypeVar("Scale")
@@ -49,11 +53,13 @@ class Result:
       rows: of results.csv; all have the same keys.
       figures: file name without suffix -> figure.
       claims: in the order of the paper.
+      pairs: of pairs.csv; all have the same keys. None where nothing was compared crop by crop.
     """
 
     rows: list[dict[str, Any]]
     figures: dict[str, Figure]
     claims: list[Claim]
+    pairs: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,12 +69,13 @@ class Study:
     Attributes:
       name: of the experiment, and of its folder.
       spec: data set: ``synthetic``, ``pascalraw:DIR`` or ``folder:DIR``.
-      profile: of :data:`experiments.catalogue.PROFILES`: quick takes minutes on two cores, long is what
-        RESULTS.md was made with, paper has the paper's sizes, epochs and batches.
+      profile: of :data:`experiments.catalogue.PROFILES`: quick takes minutes on two cores, long is one split
+        of short trainings, folds is five folds of long ones, paper has the paper's sizes, epochs and batches.
       changes: what the command line changes of the profile's scale (epochs, seeds, size).
       out: folder of all results.
       workers: processes for trainings.
       manifests: of the data sets that it has opened, SHA-256 by size and mode.
+      seconds: of the processor, by folder of a job that it has asked for.
     """
 
     name: str
@@ -78,13 +85,20 @@ class Study:
     out: Path
     workers: int
     manifests: dict[str, str] = dataclasses.field(default_factory=dict)
+    seconds: dict[Path, float] = dataclasses.field(default_factory=dict)
 
     def scale(self, scales: dict[str, Scale]) -> Scale:
         """The profile's entry, with what the command line changes of it.
 
         Args:
           scales: for each profile a frozen dataclass; changes of fields it does not have are left out.
+
+        Raises:
+          LogGradError: no entry for the profile.
         """
+        if self.profile not in scales:
+            others = ", ".join(scales)
+            raise LogGradError(f"--profile={self.profile}: {self.name} does not have it; choose of {others}")
         chosen: Any = scales[self.profile]
         names = {field.name for field in dataclasses.fields(chosen)}
         known = {name: value for name, value in self.changes.items() if name in names}
@@ -99,17 +113,17 @@ class Study:
 
     def run(self, jobs: Sequence[Job]) -> list[Path]:
         """Folders of the jobs' results, made if need be."""
-        return run_all(jobs, self.out / "jobs", self.workers)
+        folders = run_all(jobs, self.out / "jobs", self.workers)
+        self.seconds.update((folder, taken(folder)) for folder in folders)
+        return folders
 
     def write(self, result: Result) -> Path:
         """Write the result's folder; returns it."""
         folder = self.out / self.name
         folder.mkdir(parents=True, exist_ok=True)
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(result.rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(result.rows)
-        write_whole(folder / "results.csv", text.getvalue().encode())
+        write_whole(folder / "results.csv", _table(result.rows))
+        if result.pairs:
+            write_whole(folder / "pairs.csv", _table(result.pairs))
         for name, figure in result.figures.items():
             image = io.BytesIO()
             figure.savefig(image, dpi=150, metadata={"Software": None})
@@ -124,10 +138,20 @@ class Study:
             "changes": self.changes,
             "command": ["python", "-m", "experiments", *sys.argv[1:]],
             "manifests_sha256": self.manifests,
+            "cpu_minutes": round(sum(self.seconds.values()) / 60, 1),
+            "processor": build.processor(),
             "versions": versions(),
         }
         write_whole(folder / "study.json", f"{json.dumps(about, indent=1)}\n".encode())
         return folder
+
+
+def _table(rows: list[dict[str, Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
 
 
 def front_end(data: DataSet, name: str) -> FrontEnd:
@@ -150,12 +174,13 @@ def network(folder: Path) -> Any:
 
 
 def held_out(data: DataSet) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels and labels of validation and test together.
+    """Pixels and labels of validation and test together; a fold has no test split.
 
     Fixed networks and fixed recipes select nothing on the validation split, so both splits measure
     them, with a smaller standard error.
     """
-    pixels, labels = zip(data.subset("val"), data.subset("test"), strict=True)
+    there = [name for name in SPLITS[1:] if (data.split == SPLITS.index(name)).any()]
+    pixels, labels = zip(*map(data.subset, there), strict=True)
     return np.concatenate(pixels), np.concatenate(labels)
 
 

@@ -6,9 +6,10 @@ each front end brings along. A prediction is then the size of a union:
     code = rest(board, channel) + sum over nodes (node(kind)) + sum over the union of all functions (size)
 
 ``rest`` is what no symbol tells: vectors, constants of the program, alignment. A node's bytes are its
-struct, its map and its calls in net.c. The stack that a network needs is that of the probe that needs most,
-of those with its kernels and its front end. Needs the ARM compiler. Run it after a change to the library, to
-``main.c``, to a board, or to the text that ``emit`` writes.
+struct, its map and its calls in net.c; a network that remembers has bytes for its states besides. The stack
+that a network needs is that of the probe that needs most, of those with its kernels and its front end. Needs
+the ARM compiler. Run it after a change to the library, to ``main.c``, to a board, or to the text that
+``emit`` writes.
 
 With --board that board's own code is measured and nothing else; a board of the user's (--boards) gets a file
 code_sizes.json beside its board.json. A board whose ``statics`` are not what its sources take is refused.
@@ -205,15 +206,34 @@ def measure_core(board: str, work: Path) -> dict[str, Any]:
     graph, source = probes.coded()
     coded = bench.image(graph, source)
     planned = bench.planned(graph, source)
+    nodes |= {"table_conv": nodes["conv"], "codes": nodes["lookup"]}
     uncoded = base.symbols | fronts[source.cost_name]
+    brought = _new(coded.symbols, uncoded)
+    # The functions that call the front end and the codes grow where the compiler puts these into them.
+    counted = _split(base.symbols)[0] | fronts[source.cost_name] | brought
+    grown = coded.code - rest - sum(counted.values()) - sum(nodes[kind] for kind in CODED)
+    brought["first table_conv"] = grown
     for node, kernel in zip(planned.network.nodes, planned.kernels, strict=True):
         if node.kind in CODED:
-            kernels[costs.cost_name(node.kind, kernel.function)] = _new(coded.symbols, uncoded)
+            kernels[costs.cost_name(node.kind, kernel.function)] = brought
             stacks[costs.cost_name(node.kind, kernel.function)] = coded.stack
-            nodes[node.kind] = nodes["conv"] if node.kind == "table_conv" else nodes["lookup"]
-    kernels.setdefault("table_conv:lg_table_conv_row", _new(coded.symbols, uncoded))
+    kernels.setdefault("table_conv:lg_table_conv_row", brought)
     stacks.setdefault("table_conv:lg_table_conv_row", coded.stack)
-    return {"nodes": nodes, "kernels": kernels, "fronts": fronts, "binning": binnings, "stacks": stacks}
+    return {
+        "nodes": nodes,
+        "kernels": kernels,
+        "fronts": fronts,
+        "binning": binnings,
+        "states": measure_states(bench),
+        "stacks": stacks,
+    }
+
+
+def measure_states(bench: Bench) -> dict[str, int]:
+    """Bytes that the first state of a network brings along, and bytes of each."""
+    none, one, several = (bench.image(*probes.remembering(n)).code for n in (0, 1, 1 + probes.MORE))
+    each = (several - one) // probes.MORE
+    return {"first": one - none - each, "each": each}
 
 
 def _new(symbols: Symbols, base: Symbols) -> Symbols:

@@ -20,6 +20,7 @@ from export.quantization.settings import OURS, TRAINERS, Settings
 from loggrad_tf import cli, files, quiet
 from loggrad_tf.data import dataset, options
 from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.data.sides import dimensions, short
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend
 
@@ -74,7 +75,7 @@ flags.DEFINE_enum(
     "With --qat: what fine-tunes, this project's quantised training or tensorflow-model-optimization's.",
 )
 
-_OF_KERAS = ("data", "size", "mode", "fit", "input")
+_OF_KERAS = ("data", "task", "size", "mode", "fit", "input")
 
 
 def _of_run(run: Path, settings: Settings) -> tuple["Converted", DataSet]:
@@ -106,10 +107,12 @@ def _of_keras(path: Path, settings: Settings) -> tuple["Converted", DataSet]:
     from export.quantization.conversion import convert_keras
     from models.from_keras.network import read
 
-    side = read(model).side
-    if FLAGS["size"].present and FLAGS.size != side:
-        raise LogGradError(f"--size={FLAGS.size}: the model takes {side}x{side} pixels; leave it out")
-    data = dataset.load(FLAGS.data, size=side, mode=FLAGS.mode, fit=FLAGS.fit)
+    size = read(model).size
+    if FLAGS["size"].present and FLAGS.size != size:
+        raise LogGradError(
+            f"--size={short(FLAGS.size)}: the model takes {dimensions(size)} pixels; leave it out"
+        )
+    data = dataset.load(FLAGS.data, size=size, mode=FLAGS.mode, fit=FLAGS.fit, task=FLAGS.task)
     return convert_keras(model, data, FLAGS.input, settings), data
 
 

@@ -148,6 +148,7 @@ def findings() -> list[tuple[str, list[Finding]]]:
         ("Python", [*packages(sys.version.split()[0]), converter()]),
         ("Building and emulating", toolchain.builders()),
         ("Flashing", [*toolchain.programmers(boards), *toolchain.ports()]),
+        ("Training", [toolchain.program("g++", "--trainer=native, in a third of the time", absent=NOTE)]),
         ("This machine", [*processor(processors(), free_memory()), cache, place, gpu(_has_cuda())]),
     ]
 

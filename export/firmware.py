@@ -11,7 +11,6 @@ With --collect the project has no network: it sends frames of the board's camera
 import dataclasses
 import hashlib
 import json
-import os
 import shlex
 import shutil
 import tempfile
@@ -22,15 +21,24 @@ import numpy as np
 from absl import flags
 
 from export import boards
-from export.c import collector, emit, forms, tflm, vectors
-from export.c.text import NAME, WIDTH, check_name, comment, filled, named
-from export.plan import memory, steps
+from export.c import collector, emit, forms, vectors
+from export.c.text import NAME, TEMPLATES, WIDTH, check_name, comment, filled, named
 from export.plan.input import Input, describe, stamp
 from export.plan.lengthwise import lengthwise
 from export.plan.nodes import build
-from export.plan.plan import Plan, least_bytes, macs
-from export.plan.steps import Steps
-from export.predict import costs, footprint
+from export.plan.plan import Plan
+from export.predict import footprint
+from export.project.engine import (
+    DEFAULTS,
+    EXAMPLE_PORTS,
+    LOGGRAD,
+    TFLM,
+    Engine,
+    Given,
+    Options,
+    generated,
+    interpreted,
+)
 from export.tflite import graph as tflite_graph
 from export.tflite.quant_graph import QuantGraph
 from firmware import verify
@@ -53,7 +61,13 @@ flags.DEFINE_integer(
     "max_flash", None, "Flash to use, in bytes (default: all that the board has).", lower_bound=1
 )
 flags.DEFINE_enum(
-    "runtime", "loggrad", ["loggrad", "tflm"], "The generated C, or TensorFlow Lite Micro (-DTFLM_DIR)."
+    "optimise",
+    footprint.SPEED,
+    [footprint.SPEED, footprint.FLASH, footprint.RAM],
+    "What may cost the rest: the price is printed. ram: a plan that takes a minute.",
+)
+flags.DEFINE_enum(
+    "runtime", LOGGRAD, [LOGGRAD, TFLM], "The generated C, or TensorFlow Lite Micro (-DTFLM_DIR)."
 )
 flags.DEFINE_integer("arena_bytes", None, "Of --runtime=tflm (default: a guess).", lower_bound=1)
 flags.DEFINE_enum(
@@ -91,75 +105,6 @@ flags.DEFINE_integer("vectors", 16, "Test frames to put into the project.", lowe
 
 FIRMWARE = Path(__file__).resolve().parent.parent / "firmware"
 VERSION = 1
-# Board -> the port of firmware/example to its chip.
-EXAMPLE_PORTS = {"host": "host", "netduinoplus2": "stm32f4", "nucleo-f446re": "stm32f4"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Options:
-    """Attributes:
-    vectors: test frames.
-    runtime: loggrad (the generated C) or tflm.
-    ram_tables: tables of partial sums lie in RAM, for flash that is slow to read.
-    max_flash: bytes of flash to use; None: all that the board has.
-    arena_bytes: for tflm; None: a guess.
-    binning: k; k x k codes of the camera make a pixel (2: a Bayer mosaic becomes gray).
-    name: what files and public symbols begin with.
-    form: one of :data:`export.c.forms.FORMS`.
-    baud: of the serial line.
-    """
-
-    vectors: int = 16
-    runtime: str = "loggrad"
-    ram_tables: bool = False
-    max_flash: int | None = None
-    arena_bytes: int | None = None
-    binning: int = 1
-    name: str = NAME
-    form: str = forms.PROJECT
-    baud: int = BAUD
-
-    @property
-    def text(self) -> str:
-        """The flags that differ from their defaults."""
-        words = {
-            "runtime": self.runtime if self.runtime != "loggrad" else None,
-            "tables": "ram" if self.ram_tables else None,
-            "max_flash": self.max_flash,
-            "arena_bytes": self.arena_bytes,
-            "binning": self.binning if self.binning != 1 else None,
-            "name": self.name if self.name != NAME else None,
-            "as": self.form if self.form != forms.PROJECT else None,
-            "baud": self.baud if self.baud != BAUD else None,
-        }
-        return "".join(f" --{name}={value}" for name, value in words.items() if value is not None)
-
-
-DEFAULTS = Options()
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Engine:
-    """What runs the network in a project.
-
-    Attributes:
-      files: path in the project -> content.
-      layers: (name, tensor index, bytes) that the board reports.
-      text: the plan, to be printed.
-      readme: a section of its own.
-      plan: of the generated C.
-      nodes: of it, and what is predicted of each, the input first (``Node`` of firmware.project).
-      steps: how net_step cuts a frame, if it can.
-    """
-
-    files: dict[str, bytes]
-    layers: list[tuple[str, int, int]]
-    footprint: footprint.Footprint
-    text: str
-    readme: str = ""
-    plan: Plan | None = None
-    nodes: list[dict[str, Any]] = dataclasses.field(default_factory=list)
-    steps: Steps | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -182,7 +127,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         raise LogGradError(f"--model={model}: no such file; export.convert writes model.tflite")
     graph = tflite_graph.load(model)
     found = description.read(model, graph.sha256)
-    if found is None and options.runtime == "loggrad":
+    if found is None and options.runtime == LOGGRAD:
         graph = lengthwise(graph)
     tensor = graph.tensors[build(graph).input]
     front_end = found.front_end if found else None
@@ -199,8 +144,8 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         f"python -m export.firmware --model={model.name} {boards.as_flags(board, short=True)}{options.text}"
     )
     mark = f"{__version__}/{stamp(source)}"
-    runtime = _tflm if options.runtime == "tflm" else _loggrad
-    engine = runtime(_Given(model.read_bytes(), graph, source, board, classes, command, mark), options)
+    runtime = interpreted if options.runtime == TFLM else generated
+    engine = runtime(Given(model.read_bytes(), graph, source, board, classes, command, mark), options)
     made = vectors.make(source, found.data if found else None, options.vectors)
     record = {
         "loggrad_project": VERSION,
@@ -217,7 +162,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "row_codes": source.row_codes,
         "binning": source.binning,
         "code_bytes": source.code_bytes,
-        "layers": [{"name": name, "tensor": index, "bytes": size} for name, index, size in engine.layers],
+        "layers": [_layer(engine.plan, *layer) for layer in engine.layers],
         "nodes": engine.nodes,
         "steps": dataclasses.asdict(engine.steps) if engine.steps else None,
         "input_scale": tensor.scale,
@@ -236,6 +181,8 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         if board.get("camera") is None or options.form != forms.PROJECT:
             raise LogGradError(f"--baud={options.baud}: of projects for boards with a camera: leave it out")
         record["baud"] = options.baud
+    if engine.arena_bytes is not None:
+        record["arena_bytes"] = engine.arena_bytes
     readme = {
         "TITLE": f"{model.name} on {board['title']}",
         "INPUT": source.text,
@@ -247,7 +194,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "TYPE": source.code_type,
         "NAME": name,
         "EXAMPLE": _EXAMPLE_ROW if board["name"] in EXAMPLE_PORTS else "",
-        "STEPS": _STEPS.format(name=name, steps=engine.steps.text) if engine.steps else "",
+        "STEPS": _STEPS.format(name=name, steps=named(engine.steps.text, name)) if engine.steps else "",
     }
     note = f"{len(made.frames)}: {made.note}"
     if options.form != forms.PROJECT:
@@ -264,7 +211,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         )
         files = forms.files(options.form, network) | {"project.json": _json(record)}
         return Project(board, graph.sha256, files, engine, source, note, options.form)
-    text = filled((emit.TEMPLATES / "README.md.in").read_text(), readme) + engine.readme
+    text = filled((TEMPLATES / "README.md.in").read_text(), readme) + engine.readme
     example = _example(board, name, forms.frame_header(made.frames[0], made.note, name))
     files = (
         engine.files
@@ -282,6 +229,15 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     return Project(board, graph.sha256, files, engine, source, note)
 
 
+def _layer(plan: Plan | None, name: str, index: int, size: int) -> dict[str, Any]:
+    """What is compared with which tensor of the file, or with which part of it."""
+    tensor = plan.network.graph.tensors[index] if plan else None
+    if tensor is None or tensor.whole is None:
+        return {"name": name, "tensor": index, "bytes": size}
+    part = {"first": tensor.first, "channels": tensor.shape[-1], "rows": list(tensor.rows)}
+    return {"name": name, "tensor": tensor.whole, "bytes": size, "part": part}
+
+
 def _scores(model: Path, graph: QuantGraph, made: vectors.Vectors) -> np.ndarray:
     """TFLite's scores of the first test frame."""
     try:
@@ -295,94 +251,17 @@ def _example(board: dict[str, Any], name: str, frame: str) -> dict[str, bytes]:
     port = EXAMPLE_PORTS.get(board["name"])
     if port is None:
         return {}
-    sources = [FIRMWARE / "example" / file for file in ("main.c", "port.h", f"port_{port}.c")]
+    sources = [FIRMWARE / "example" / file for file in ("main.c", "freertos.c", "port.h", f"port_{port}.c")]
     texts = {f"example/{path.name}": named(path.read_text(), name, prose=True) for path in sources}
     return {path: text.encode() for path, text in (texts | {"example/frame.h": frame}).items()}
 
 
-_EXAMPLE_ROW = """| `example/` | a program without a host: `cmake --build build --target example` |
-"""
+_EXAMPLE_ROW = (
+    "| `example/` | a program without a host: `cmake --build build --target example`;"
+    " with threads: `freertos.c` in place of `main.c` |\n"
+)
 _STEPS = """ Where no call may block for long, `{name}_feed_row` and `{name}_step` do the same in
 steps: {steps}."""
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Given:
-    """What a runtime makes an engine of."""
-
-    model: bytes
-    graph: QuantGraph
-    source: Input
-    board: dict[str, Any]
-    classes: tuple[str, ...]
-    command: str
-    stamp: str
-
-
-def _loggrad(given: _Given, options: Options) -> Engine:
-    board, source = given.board, given.source
-    least = least_bytes(build(given.graph))
-    if board["ram"] is not None and least > board["ram"]["length"]:
-        raise LogGradError(
-            f"RAM: one row of the network and what it is made of take {least} B, {board['name']} has"
-            f" {board['ram']['length']} B: choose a larger board"
-        )
-    planned = footprint.plan(given.graph, source, board, options.ram_tables, options.max_flash)
-    predicted = footprint.predict(planned, source, board)
-    predicted.check(board)
-    # What a computer would execute is nobody's question.
-    instructions, cycles = (
-        (None, None)
-        if board["core"] == "host"
-        else (work(planned, source, board["core"]) for work in (costs.predict, costs.cycles))
-    )
-    cut = steps.cut(planned, source, cycles)
-    sources = emit.emit(
-        planned, source, given.classes, given.command, given.stamp, cut, predicted.stack, options.name
-    )
-    texts = {f"src/{name}": text for name, text in sources.items()}
-    if options.form == forms.PROJECT:
-        port = EXAMPLE_PORTS.get(board["name"], "")
-        texts["program/main.c"] = emit.program(options.name)
-        texts["CMakeLists.txt"] = emit.cmake(options.name, port)
-    return Engine(
-        files={name: text.encode() for name, text in texts.items()},
-        layers=memory.layers(planned),
-        footprint=predicted,
-        text=planned.table(instructions, cycles),
-        plan=planned,
-        nodes=_nodes(planned, instructions, cycles),
-        steps=cut,
-    )
-
-
-def _nodes(planned: Plan, instructions: list[int] | None, cycles: list[int] | None) -> list[dict[str, Any]]:
-    """What is predicted of the input and of every node; of both lists the input's is the last."""
-    network = planned.network
-    work = [("input", 0), *((node.title, macs(network, node)) for node in network.nodes)]
-    columns = [
-        [*counts[-1:], *counts[:-1]] if counts else [None] * len(work) for counts in (instructions, cycles)
-    ]
-    return [
-        {"name": name, "macs": count, "instructions": executed, "cycles": taken}
-        for (name, count), executed, taken in zip(work, *columns, strict=True)
-    ]
-
-
-def _tflm(given: _Given, options: Options) -> Engine:
-    arena = options.arena_bytes or tflm.arena_bytes(given.graph)
-    files = tflm.files(
-        given.model, given.graph, given.source, given.classes, given.command, given.stamp, arena, options.name
-    )
-    state = tflm.state_bytes(given.source, arena)
-    program = memory.program_bytes(state, given.source)
-    return Engine(
-        files=files,
-        layers=tflm.layers(given.graph),
-        footprint=footprint.Footprint(state, program, None, None),
-        text=f"TensorFlow Lite Micro, arena {arena:,} B (a guess unless --arena_bytes was given)",
-        readme=tflm.readme(given.graph, arena),
-    )
 
 
 def make_collector(board_name: str, window: int | None = None, baud: int = BAUD) -> collector.Collector:
@@ -404,7 +283,7 @@ def write(project: Project | collector.Collector, out: Path, replace: bool = Fal
     _check_replaceable(out, (project.board["name"], project.model_sha256, project.form), replace)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as work:
-        fresh, old = Path(work) / "new", Path(work) / "old"
+        fresh = Path(work) / "new"
         with files.writing(out):
             if project.form == forms.PROJECT:
                 write_folders(project.board["folder"], fresh)
@@ -413,10 +292,7 @@ def write(project: Project | collector.Collector, out: Path, replace: bool = Fal
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
             files.sync_tree(fresh)
-        if out.exists():
-            os.replace(out, old)
-        os.replace(fresh, out)
-    files.sync(out.parent)
+        files.replace_folder(fresh, out)
 
 
 def write_folders(board: str, folder: Path) -> None:
@@ -484,6 +360,7 @@ def main(argv: list[str]) -> None:
         runtime=FLAGS.runtime,
         ram_tables=FLAGS.tables == "ram",
         max_flash=FLAGS.max_flash,
+        optimise=FLAGS.optimise,
         arena_bytes=FLAGS.arena_bytes,
         binning=int(FLAGS.binning),
         name=FLAGS.name,
@@ -492,6 +369,8 @@ def main(argv: list[str]) -> None:
     )
     if FLAGS["window"].present:
         raise LogGradError("--window is of a collector: give --collect, or leave it out")
+    if options.optimise != DEFAULTS.optimise and options.runtime != DEFAULTS.runtime:
+        raise LogGradError(f"--optimise={options.optimise}: of the generated C only: leave out --runtime")
     if options.form != forms.PROJECT and options.runtime != DEFAULTS.runtime:
         raise LogGradError(f"--as={options.form}: of the generated C only: leave out --runtime")
     project = make(model, board, options)

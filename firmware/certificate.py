@@ -19,7 +19,7 @@ class Verdict:
     """What was compared, and how it came out.
 
     ``executed`` is the largest count of a frame, in ``unit``; ``confusion`` the board's classes of the frames
-    that have labels, None where none has.
+    that have labels, None where none has; ``arena_used`` what an interpreter uses of its arena, in bytes.
     """
 
     board: str
@@ -46,6 +46,7 @@ class Verdict:
     confusion: Confusion | None
     cycles: FrameCycles | None = None
     cycles_predicted: int | None = None
+    arena_used: int | None = None
 
     @property
     def ratio(self) -> float | None:

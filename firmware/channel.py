@@ -158,6 +158,11 @@ class Channel:
         words = self.ask(MEMORY)[-1].split()
         return _integer(words, 1), _integer(words, 2)
 
+    def arena_used(self) -> int | None:
+        """Bytes that an interpreter uses of its arena; None where the network is C."""
+        words = self.ask(MEMORY)[-1].split()
+        return _integer(words, 3) if len(words) > 3 else None
+
     def camera(self) -> Result:
         """Classify what the board's camera sees now."""
         return self._camera(CAMERA_FRAME)
@@ -338,7 +343,7 @@ class Channel:
             if star and crc == _checksum(text):
                 self._lines.append(text.decode("ascii", "replace"))
             elif not self.link.reliable and (end := _EXIT_LINE.fullmatch(line.rstrip())):
-                raise FirmwareError(f"the program on the board {end_of(int(end[1]))}")
+                raise FirmwareError(f"the program on the board {end_of(int(end[1]), self.project)}")
 
 
 def executed(board: Channel, ticks: int) -> tuple[int, str] | None:

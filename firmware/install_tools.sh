@@ -4,7 +4,9 @@
 #   install_tools.sh            install what is missing; exit 1 (after naming it) if that is not allowed
 #   install_tools.sh --check    install nothing; exit 1 and name what is missing
 #   install_tools.sh --tests    install what tests need besides: a debugger, a second compiler, a compiler cache
+#   install_tools.sh --fuzz     install what fuzzing the C needs: clang and its libFuzzer
 #   install_tools.sh --trainer  install the compiler of the native training step, which searches are cheaper with
+#   install_tools.sh --tflm     install the C++ library that projects on TensorFlow Lite Micro link (1.5 GB)
 #   install_tools.sh --browser  install Chromium, which a test opens reports with
 #   install_tools.sh --python P install what `P -m venv` needs, if it is missing
 #
@@ -25,9 +27,21 @@ elif [ "$mode" = --tests ]; then
     have clang || need clang
     have ccache || need ccache
     purpose="all tests"
+elif [ "$mode" = --fuzz ]; then
+    have clang || need clang
+    echo 'int LLVMFuzzerTestOneInput(const char *d, unsigned long n) { return n > 9 && *d; }' |
+        clang -fsanitize=fuzzer -x c - -o /dev/null 2>/dev/null || need libclang-rt-dev
+    purpose="fuzzing the C"
 elif [ "$mode" = --trainer ]; then
     have g++ || need g++
     purpose="training in compiled code"
+elif [ "$mode" = --tflm ]; then
+    # Found by full path only when the package is there.
+    case $(arm-none-eabi-gcc -print-file-name=libstdc++.a 2>/dev/null) in
+        */*) ;;
+        *) need libstdc++-arm-none-eabi-newlib ;;
+    esac
+    purpose="projects on TensorFlow Lite Micro"
 elif [ "$mode" = --browser ]; then
     have chromium || have chromium-browser || have google-chrome || need chromium
     purpose="the test of reports in a browser"

@@ -19,6 +19,8 @@ from firmware.project import BAUD, FirmwareError, Project
 ANSWER_SECONDS = 120.0
 # Of boards/common: how programs end (startup.c, uart_channel.c).
 EXIT, EXCEPTION, EXCEPTIONS = "exit", 64, 16
+# Of main.c: net_init refuses.
+NOT_READY = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +56,7 @@ class ProcessLink:
 
     def __init__(self, project: Project, options: Sequence[str] = ()) -> None:
         self._end_seconds = ANSWER_SECONDS if options else 1.0
+        self._project = project
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the link)
         self.process = subprocess.Popen(
             [*command(project), *options],
@@ -77,7 +80,7 @@ class ProcessLink:
         code = self.process.wait()
         self._errors.seek(0)
         said = self._errors.read().decode(errors="replace").strip().split("\n")[-1]
-        return FirmwareError(f"the program {end_of(code)}{': ' + said if said else ''}")
+        return FirmwareError(f"the program {end_of(code, self._project)}{': ' + said if said else ''}")
 
     def close(self) -> None:
         """End the process, whatever it is doing."""
@@ -122,8 +125,13 @@ class SerialLink:
         self._port.close()
 
 
-def end_of(code: int) -> str:
+def end_of(code: int, project: Project) -> str:
     """What became of a program with this exit code."""
+    if code == NOT_READY and project.arena_bytes is not None:
+        return (
+            f"ended with code {code}: the interpreter does not fit its arena of {project.arena_bytes:,} B:"
+            " generate the project again with a larger --arena_bytes"
+        )
     if EXCEPTION < code < EXCEPTION + EXCEPTIONS:
         return f"stopped at exception {code - EXCEPTION} (3 hard fault, 4 memory, 5 bus, 6 usage fault)"
     return f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"

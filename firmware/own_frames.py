@@ -1,6 +1,6 @@
 """Frames and labels of the user's own, for ``firmware.verify --frames``: a folder of photographs, or a .npz.
 
-    DIR/CLASS/photo    photographs by class, squared as in training (:mod:`firmware.photos`); without such
+    DIR/CLASS/photo    photographs by class, cut as in training (:mod:`firmware.photos`); without such
                        folders those of DIR itself, unlabelled
     FILE.npz           ``frames`` (N, rows, codes a row) as the board takes them, uint8, uint16 or int8, and,
                        if they are known, ``labels`` (N,): numbers of classes, or their names

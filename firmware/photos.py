@@ -1,4 +1,4 @@
-"""Photographs for an image: squared as in training, seen by the model's sensor, as the codes of a frame.
+"""Photographs for an image: cut as in training, seen by the model's sensor, as the codes of a frame.
 
 RAW files and pictures both (:mod:`loggrad_tf.data.photo`), each within the limits of one picture
 (:mod:`loggrad_tf.data.limits`); size, mode and fit are those of model.json. A project without a model.json,
@@ -15,6 +15,7 @@ from firmware.project import FirmwareError, Project
 from loggrad_tf import parallel
 from loggrad_tf.data import description, limits, photo
 from loggrad_tf.data.request import Request
+from loggrad_tf.data.sides import dimensions
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.binning import spread
 from loggrad_tf.transform.sensor import Sensor, requantize
@@ -52,15 +53,15 @@ def read(project: Project, paths: list[Path], flag: str = "--image") -> list[Pho
             )
         if found.data is None:
             raise FirmwareError(
-                f"{flag}: {project.path / description.NAME} names no data, so not how photographs become"
-                " square: convert the network again, and generate the project again"
+                f"{flag}: {project.path / description.NAME} names no data, so not how photographs are"
+                " cut: convert the network again, and generate the project again"
             )
         data = found.data
         read_one = functools.partial(photo.read, size=data.size, mode=data.mode, fit=data.fit)
-        squared = parallel.run(read_one, paths, "reading", limits=limits.PICTURE)
+        made = parallel.run(read_one, paths, "reading", limits=limits.PICTURE)
         return [
             _as_codes(project, path, one, found.front_end.sensor, data, flag)
-            for path, one in zip(paths, squared, strict=True)
+            for path, one in zip(paths, made, strict=True)
         ]
     except LogGradError as error:
         raise FirmwareError(str(error)) from None
@@ -69,15 +70,15 @@ def read(project: Project, paths: list[Path], flag: str = "--image") -> list[Pho
 def _as_codes(
     project: Project,
     path: Path,
-    squared: tuple[np.ndarray, Sensor] | LogGradError,
+    made: tuple[np.ndarray, Sensor] | LogGradError,
     target: Sensor,
     data: Request,
     flag: str,
 ) -> Photo:
-    if isinstance(squared, LogGradError):
-        raise squared
-    own, sensor = squared
-    note = f"squared to {data.size}x{data.size} ({data.mode}, {data.fit})"
+    if isinstance(made, LogGradError):
+        raise made
+    own, sensor = made
+    note = f"made {dimensions(data.size)} ({data.mode}, {data.fit})"
     if sensor.span != target.span:
         note += f", codes 0..{sensor.span} seen as 0..{target.span}"
     pixels = requantize(own, sensor, target)

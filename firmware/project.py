@@ -20,6 +20,7 @@ PACKAGES = {
     "cmake": "cmake",
     "ninja": "ninja-build",
     "gcc": "gcc",
+    "g++": "g++",
     "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
     "nano.specs": "libnewlib-arm-none-eabi",
     "arm-none-eabi-size": "binutils-arm-none-eabi",
@@ -39,11 +40,25 @@ class FirmwareError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """A layer the board reports: its name, the tensor of the flatbuffer, its bytes."""
+    """A layer the board reports: its name, the tensor of the flatbuffer, its bytes.
+
+    Attributes:
+      part: what of the tensor it is; None: all.
+    """
 
     name: str
     tensor: int
     bytes: int
+    part: "Part | None" = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Channels of a tensor from ``first`` on, and which of its rows; ``rows`` empty: all."""
+
+    first: int
+    channels: int
+    rows: tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,6 +87,7 @@ class Project:
       name: what its public symbols begin with.
       nodes: the input, then every node in the order of its number; none in projects of another runtime.
       stamp: what the image says of generator and front end; None in projects that have none.
+      arena_bytes: of an interpreter; None where the network is C.
       stateful: 1 if a frame's scores depend on the frames before it.
       runtime: of the network, or "collect", which has none.
       baud: of the image's serial line, if it has one.
@@ -94,6 +110,7 @@ class Project:
     input_tensor: int | None = None
     output_tensor: int | None = None
     binning: int = 1
+    arena_bytes: int | None = None
     stateful: int = 0
     name: str = "net"
     runtime: str = "loggrad"
@@ -187,6 +204,7 @@ _OPTIONAL: dict[str, type] = {
     "input_tensor": int,
     "output_tensor": int,
     "binning": int,
+    "arena_bytes": int,
     "stateful": int,
     "name": str,
     "form": str,
@@ -196,7 +214,7 @@ _OPTIONAL: dict[str, type] = {
 }
 _COPIED = (
     *("model_sha256", "rows", "row_codes", "code_bytes", "outputs", "state_bytes"),
-    *("stamp", "input_tensor", "output_tensor"),
+    *("stamp", "input_tensor", "output_tensor", "arena_bytes"),
 )
 _BOARD: dict[str, type] = {"name": str, "core": str}
 # Of board.json's camera, where there is one.
@@ -243,10 +261,19 @@ def _check(path: Path, record: dict[str, Any], kinds: Mapping[str, type], needed
 
 
 def _layer(path: Path, layer: Any) -> Layer:
-    if not isinstance(layer, dict) or set(layer) != {"name", "tensor", "bytes"}:
+    if not isinstance(layer, dict) or set(layer) - {"part"} != {"name", "tensor", "bytes"}:
         raise _damaged(path, "a layer has other keys than name, tensor, bytes")
     _check(path, layer, {"name": str, "tensor": int, "bytes": int})
-    return Layer(**layer)
+    return Layer(**layer | ({"part": _part(path, layer["part"])} if "part" in layer else {}))
+
+
+def _part(path: Path, part: Any) -> Part:
+    if not isinstance(part, dict) or set(part) != {"first", "channels", "rows"}:
+        raise _damaged(path, "a part of a layer has other keys than first, channels, rows")
+    _check(path, part, {"first": int, "channels": int, "rows": list})
+    for row in part["rows"]:
+        _check(path, {"row": row}, {"row": int})
+    return Part(part["first"], part["channels"], tuple(part["rows"]))
 
 
 def _node(path: Path, node: Any) -> Node:

@@ -2,7 +2,7 @@
 
 The image runs in QEMU, or on a board behind a serial port (--port) that was flashed with it. Prints a
 line per frame: class, label where known, scores, executed instructions or cycles. A photograph
-(--image, a RAW file or a picture; may be repeated) is squared as in training and becomes the RAW codes of the
+(--image, a RAW file or a picture; may be repeated) is cut as in training and becomes the RAW codes of the
 model's sensor. With --keep the frames of the camera become RAW files of a set
 (firmware.collect), just as they were judged.
 """

@@ -93,7 +93,7 @@ def _windows(rng: np.random.Generator, label: str) -> Iterator[tuple[crops.Box, 
             left = float(rng.integers(0, _WIDTH - _HEIGHT))
             boxes = [(left, 0.0, left + _HEIGHT, float(_HEIGHT))]
         for box in boxes:
-            yield crops.square(box, _WIDTH, _HEIGHT), scene.radiance
+            yield crops.around(box, _WIDTH, _HEIGHT, _HEIGHT), scene.radiance
 
 
 def photographs(project: Project, path: Path) -> list[np.ndarray]:

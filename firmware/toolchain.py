@@ -51,7 +51,7 @@ class Finding:
         return f"{told}: {mend}" if mend else told
 
 
-def _program(name: str, purpose: str, absent: str = MISSING) -> Finding:
+def program(name: str, purpose: str, absent: str = MISSING) -> Finding:
     path = shutil.which(name)
     if path is None:
         return Finding(absent, name, "not installed", purpose, packages=PACKAGES[name])
@@ -70,7 +70,7 @@ def newlib() -> Finding:
 
 
 def cmake() -> Finding:
-    there = _program("cmake", "builds firmware")
+    there = program("cmake", "builds firmware")
     number = re.search(r"(\d+)\.(\d+)", there.found)
     if there.state != OK or (number and (int(number[1]), int(number[2])) >= CMAKE):
         return there
@@ -84,13 +84,13 @@ def cmake() -> Finding:
 def make() -> Finding:
     """Ninja, or make in its place, as :mod:`firmware.build` takes them."""
     name = "make" if shutil.which("ninja") is None and shutil.which("make") else "ninja"
-    return _program(name, "builds firmware")
+    return program(name, "builds firmware")
 
 
 def qemu(boards: Sequence[Mapping[str, Any]]) -> Finding:
     """The emulator, and the boards whose machine this version of it has not."""
     name, purpose = "qemu-system-arm", "emulates boards"
-    there = _program(name, purpose)
+    there = program(name, purpose)
     path = shutil.which(name)
     if path is None:
         return there
@@ -144,13 +144,13 @@ def ports() -> list[Finding]:
 def builders() -> list[Finding]:
     """What building and emulating takes."""
     return [
-        _program("arm-none-eabi-gcc", "builds firmware"),
+        program("arm-none-eabi-gcc", "builds firmware"),
         newlib(),
-        _program("arm-none-eabi-size", "measures images"),
+        program("arm-none-eabi-size", "measures images"),
         cmake(),
         make(),
         qemu(boards()),
-        _program("gcc", "builds --board=host, estimates cycles", absent=NOTE),
+        program("gcc", "builds --board=host, estimates cycles", absent=NOTE),
     ]
 
 

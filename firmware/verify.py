@@ -158,6 +158,7 @@ def verify(
                 left = (shown - started) / (index + 1) * (total - index - 1)
                 print(f"\r{index + 1}/{total}, {left:.0f} s left ", end="", file=sys.stderr, flush=True)
         stack_used, stack_size = board.memory()
+        arena_used = board.arena_used() if project.arena_bytes is not None else None
     if shown > started + 1:
         print(file=sys.stderr)
     first = [one for one, _ in frames(project, vectors, min(total, MEASURED))]
@@ -187,6 +188,7 @@ def verify(
         confusion=confusion(project, vectors.labels, tally.classes),
         cycles=estimated,
         cycles_predicted=project.cycles,
+        arena_used=arena_used,
     )
 
 
@@ -336,7 +338,7 @@ def _compare_pieces(
         reported[piece.layer] += piece.data
     wrong = []
     for layer, data in zip(project.layers, reported, strict=True):
-        expected = reference.layer(layer.tensor)
+        expected = reported_of(reference, layer)
         # Rows that nobody reads are not made: a layer may end early.
         if len(data) != layer.bytes or expected.nbytes < layer.bytes:
             raise FirmwareError(
@@ -346,6 +348,15 @@ def _compare_pieces(
             wrong.append(f"layer {layer.name} differs {_where(data, expected)}")
     count = f" ({len(wrong)} of {len(reported)} layers)"
     return (wrong[0] + count if wrong else None), sum(map(len, reported))
+
+
+def reported_of(reference: Reference, layer: projects.Layer) -> np.ndarray:
+    """What the board reports of a layer, as the reference has it."""
+    values, part = reference.layer(layer.tensor), layer.part
+    if part is None:
+        return values
+    values = values[..., part.first : part.first + part.channels]
+    return values[:, list(part.rows)] if part.rows else values
 
 
 def _where(data: bytearray, expected: np.ndarray) -> str:
@@ -359,7 +370,7 @@ def _where(data: bytearray, expected: np.ndarray) -> str:
 
 def _digest(project: Project, reference: Reference, order: Order) -> int:
     """The CRC-32 of the reference's bytes in the order in which the board makes them."""
-    data = [memoryview(reference.layer(layer.tensor).tobytes()) for layer in project.layers]
+    data = [memoryview(reported_of(reference, layer).tobytes()) for layer in project.layers]
     at, crc = [0] * len(data), 0
     for layer, size in order:
         crc = zlib.crc32(data[layer][at[layer] : at[layer] + size], crc)
@@ -407,11 +418,11 @@ def main() -> int:
     if arguments.json:
         print(json.dumps(summary(verdict)))
     else:
-        _print(verdict)
+        _print(project, verdict)
     return 0 if verdict.passed else 1
 
 
-def _print(verdict: Verdict) -> None:
+def _print(project: Project, verdict: Verdict) -> None:
     print(f"model    {verdict.model_sha256}")
     print(f"stamp    {verdict.stamp}")
     print(f"vectors  {verdict.source}")
@@ -426,6 +437,9 @@ def _print(verdict: Verdict) -> None:
         print(verdict.cycles.text())
     if verdict.stack_size:
         print(f"stack    {verdict.stack_used:,} B of {verdict.stack_size:,}")
+    if verdict.arena_used is not None:
+        least = verdict.arena_used
+        print(f"arena    {least:,} B of {project.arena_bytes:,} used: --arena_bytes={least} or a little more")
     if verdict.ram is not None and verdict.flash is not None:
         print(f"RAM      {verdict.ram:,} B{projects.predicted(verdict.ram_predicted)}")
         print(f"flash    {verdict.flash:,} B{projects.predicted(verdict.flash_predicted)}")

@@ -44,10 +44,12 @@ def _fail(code: int, message: str) -> None:
 
 
 def _describe(error: OSError) -> str:
+    # Of two names, as of a copy, the second is the one that is written.
     if files.is_full(error):
-        return files.full(str(error.filename or "a file"), error)
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}"
+        return files.full(str(error.filename2 or error.filename or "a file"), error)
+    where = " -> ".join(str(name) for name in (error.filename, error.filename2) if name)
+    reason = error.strerror or str(error)
+    return f"{where}: {reason}" if where else reason
 
 
 def run(main: Callable[[list[str]], int | None]) -> None:
@@ -63,6 +65,8 @@ def run(main: Callable[[list[str]], int | None]) -> None:
             _fail(1, str(error))
         except OSError as error:
             _fail(1, _describe(error))
+        except MemoryError:
+            _fail(1, "memory ran out: close other programs, or give this one less to do")
         except KeyboardInterrupt:
             _fail(130, "interrupted")
         return None

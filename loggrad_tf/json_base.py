@@ -130,10 +130,14 @@ def _typed(value: Any, hint: Any, where: str) -> Any:
 
 
 def _nearest(kinds: list[Any], value: Any) -> Any:
-    """The kind that ``value`` is to be: of several dataclasses the one that has most of its keys."""
-    if len(kinds) == 1 or not isinstance(value, dict):
+    """The kind that ``value`` is to be: a tuple if it is a list, of several dataclasses the one that has most
+    of its keys."""
+    if isinstance(value, list):
+        return next((kind for kind in kinds if typing.get_origin(kind) is tuple), kinds[0])
+    known: list[Any] = [kind for kind in kinds if dataclasses.is_dataclass(kind)]
+    if not isinstance(value, dict) or not known:
         return kinds[0]
-    return max(kinds, key=lambda kind: len(set(_hints(kind)) & set(value)))
+    return max(known, key=lambda kind: len(set(_hints(kind)) & set(value)))
 
 
 def _nested(cls: Any, value: Any, where: str) -> Any:

@@ -15,6 +15,7 @@ from absl import flags
 
 from loggrad_tf import cli
 from loggrad_tf.data import dataset, options, prepared
+from loggrad_tf.data.sides import dimensions
 from loggrad_tf.data.summary import doubts, reasons, table
 
 flags.adopt_module_key_flags(options)
@@ -30,7 +31,7 @@ def main(argv: list[str]) -> None:
     print(table(data))
     print(
         f"sensor  {sensor.bits} bits, black {sensor.black}, white {sensor.white}, {sensor.cfa};"
-        f" crops {data.pixels.shape[1]}x{data.pixels.shape[2]}, {data.mode}, {data.fit}"
+        f" crops {dimensions(data.size)}, {data.mode}, {data.fit}"
     )
     if data.noise is not None:
         print(f"noise   {data.noise:.3f} of the log gradient at middle gray: no threshold goes below it")

@@ -5,8 +5,8 @@
     python -m loggrad_tf.preview --raw=photo.nef --mode=mosaic --out=photo.png
 
 A set gives pairs of each class, spread evenly over it, with the thresholds that training on it would take.
-One photograph, RAW or a picture, is squared as a set would have it; a RAW file may also be seen whole. Their
-thresholds are those of themselves alone. How both are drawn is said in :mod:`loggrad_tf.data.views`.
+One photograph, RAW or a picture, becomes a crop as a set would have it; a RAW file may also be seen whole.
+Their thresholds are those of themselves alone. How both are drawn is said in :mod:`loggrad_tf.data.views`.
 """
 
 import functools
@@ -42,6 +42,9 @@ def main(argv: list[str]) -> None:
         raise LogGradError("give either --data or --raw or --image")
     if _GEOMETRY.value and _RAW.value is None:
         raise LogGradError("--geometry: it is of a headerless file: give that with --raw")
+    for name in ("size", "fit"):
+        if _RAW.value is not None and FLAGS[name].present:
+            raise LogGradError(f"--{name}: --raw shows the whole frame: leave it out, or give --image")
     out = Path(_OUT.value)
     if out.suffix.lower() != ".png":
         raise LogGradError(f"--out={out}: a sheet is a PNG: end the name in .png")

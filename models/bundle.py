@@ -2,14 +2,13 @@
 
 A bundle is a directory of two files: ``network.json`` (graph, front end, classes, data set,
 training, metrics) and ``weights.npz`` (arrays in Keras' order). It is written beside its
-name and renamed, an older one having been renamed away, so a directory of that name is
-whole or missing, and a save that was killed can be repeated.
+name and changes places with an older one, so a directory of that name is whole, and a save
+that was killed can be repeated.
 """
 
 import dataclasses
 import io
 import json
-import os
 import shutil
 import tempfile
 from collections import Counter
@@ -103,7 +102,6 @@ def save(directory: Path, bundle: Bundle) -> None:
     check_replaceable(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-    old = temporary.with_name(temporary.name + "-old")
     try:
         fields = {name: value for name, value in vars(bundle).items() if name != "weights"}
         description = {"version": VERSION, **Description(**fields).to_json()}
@@ -115,13 +113,9 @@ def save(directory: Path, bundle: Bundle) -> None:
             (temporary / "weights.npz").write_bytes(archive.getvalue())
             files.sync_tree(temporary)
         temporary.chmod(0o755)
-        if directory.exists():
-            os.rename(directory, old)
-        os.rename(temporary, directory)
-        files.sync(directory.parent)
+        files.replace_folder(temporary, directory)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _check_weights(graph: Graph, weights: tuple[np.ndarray, ...]) -> None:

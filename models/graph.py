@@ -16,6 +16,7 @@ import hashlib
 import json
 import math
 
+from loggrad_tf.data.sides import Size, sides
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 
@@ -93,8 +94,8 @@ def output_units(classes: int) -> int:
     return 1 if classes == 2 else classes
 
 
-def adapted(graph: Graph, side: int, classes: int) -> Graph:
-    """The same layers for square inputs of another side and another number of classes.
+def adapted(graph: Graph, size: Size, classes: int) -> Graph:
+    """The same layers for inputs of another size and another number of classes.
 
     Raises:
       LogGradError: a map that becomes empty, or other classes for a network that no dense layer ends.
@@ -103,7 +104,7 @@ def adapted(graph: Graph, side: int, classes: int) -> Graph:
     ops: list[Op] = []
     for position, op in enumerate(graph.ops):
         if op.kind == "input":
-            shape: tuple[int, ...] | None = (side, side, op.shape[2])
+            shape: tuple[int, ...] | None = (*sides(size), op.shape[2])
         else:
             shape = _expected_shape(op, [ops[i].shape for i in op.inputs])
         if position == len(graph.ops) - 1 and units != graph.output_units:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Self
 
+from loggrad_tf.data.sides import Size, sides
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 
@@ -117,26 +118,27 @@ BASELINE = TrainConfig(epochs=40, batch_size=64, schedule="cosine", flip=True, s
 LONGEST = 300
 
 
-def _quick(side: int) -> TrainConfig:
+def _quick(size: Size) -> TrainConfig:
     return BASELINE
 
 
-def _long(side: int) -> TrainConfig:
+def _long(size: Size) -> TrainConfig:
+    shift = min(8, min(sides(size)) - 1)
     return dataclasses.replace(
-        BASELINE, epochs=LONGEST, label_smoothing=0.1, shift=min(8, side - 1), cutout=cutout_of(side)
+        BASELINE, epochs=LONGEST, label_smoothing=0.1, shift=shift, cutout=cutout_of(size)
     )
 
 
-# By name: side of the images in pixels -> how to train. ``long`` trains a small network out.
-RECIPES: dict[str, Callable[[int], TrainConfig]] = {"quick": _quick, "long": _long}
+# By name: size of the images in pixels -> how to train. ``long`` trains a small network out.
+RECIPES: dict[str, Callable[[Size], TrainConfig]] = {"quick": _quick, "long": _long}
 # Epochs from which a small network learns its training images by heart, unless squares are cut out of them.
 # Shorter trainings gain nothing by that.
 OVERFITTING = 200
 
 
-def cutout_of(side: int) -> int:
-    """The side of the square to cut out of images of that side: a quarter."""
-    return side // 4
+def cutout_of(size: Size) -> int:
+    """The side of the square to cut out of images of that size: a quarter of the shorter side."""
+    return min(sides(size)) // 4
 
 
 @dataclasses.dataclass(frozen=True)

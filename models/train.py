@@ -8,6 +8,11 @@ it, with its recipe, seed, input format, size, mode and sensor, on its data set 
 the number of classes. On data that has not changed that is the very training of a search's finalist, bit for
 bit.
 
+``--from=RUN`` goes on with the weights of that network, when its data set has grown: the same thresholds,
+classes and size, its recipe for half of the epochs. Both networks are then set side by side on
+the set as it is now. Its test photographs must be new to the old one, as they are in a set of
+``firmware.collect`` (:mod:`loggrad_tf.data.collected`) and where lists or a manifest keep the splits.
+
 Saves the network where ``export.convert --run DIR`` finds it, and prints its errors on
 validation and test, and what it takes for what.
 """
@@ -45,6 +50,9 @@ flags.DEFINE_enum("net", "small_bn", list(zoo.NETWORKS), "Fixed network.")
 flags.DEFINE_string(
     "like", None, "In place of --net: directory of a search run or of a saved network, to be trained anew."
 )
+flags.DEFINE_string(
+    "from", None, "In place of --net: directory of a search run or of a saved network, to be trained on."
+)
 flags.DEFINE_string("input", "loggrad_1p5", f"Input format: {', '.join(frontend.FORMATS)}.")
 flags.DEFINE_enum("recipe", "quick", list(RECIPES), "How to train, where the flags marked * do not say.")
 flags.DEFINE_integer("epochs", None, "* Passes over the training images [40; long 300].", lower_bound=1)
@@ -77,6 +85,12 @@ flags.DEFINE_integer("seed", 0, "Decides weights, order and augmentation.", lowe
 flags.DEFINE_string("out", None, "Directory for the trained network.")
 
 
+# Training on takes this share of the recipe's epochs. With lower rates than the recipe's it is worse.
+ON_EPOCHS = 0.5
+# What the weights of a network decide.
+_DECIDED = ("size", "mode", "fit", "task", "input", "recipe", "thresholds", "sparsity")
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """What is to be trained, before the data set is known.
@@ -87,7 +101,8 @@ class Plan:
       format: of the input.
       config: the recipe.
       seed: decides weights, order and augmentation.
-      like: the network that is trained anew; None for a fixed one.
+      like: the network that is trained anew, or on; None for a fixed one.
+      start: its weights, if it is trained on.
     """
 
     name: str
@@ -96,6 +111,7 @@ class Plan:
     config: TrainConfig
     seed: int
     like: Description | None
+    start: tuple[np.ndarray, ...] | None = None
 
     def graph(self, classes: int) -> Graph:
         if self.like is None:
@@ -139,13 +155,41 @@ def _plan(like: Bundle | None) -> Plan:
         size=_given("size", data.size),
         mode=_given("mode", data.mode),
         fit=_given("fit", data.fit),
+        task=_given("task", data.task),
     )
     config = _recipe(RECIPES[FLAGS.recipe](request.size) if FLAGS["recipe"].present else train)
     format_ = _given("input", like.front_end.format)
     return Plan(f"the network of {FLAGS.like}", request, format_, config, _given("seed", like.seed), like)
 
 
+def _going_on(old: Bundle) -> Plan:
+    """Training on, from the weights of ``old``.
+
+    Raises:
+      LogGradError: a flag that asks for something that the weights do not know.
+    """
+    for name in _DECIDED:
+        if FLAGS[name].present:
+            raise LogGradError(f"--{name}: decided by --from; leave it out, or give --like to train anew")
+    request = dataclasses.replace(_request(old), spec=_given("data", old.data.spec))
+    epochs = max(round(ON_EPOCHS * old.train.epochs), 1)
+    config = dataclasses.replace(old.train, epochs=epochs)
+    name = f"the network of {FLAGS['from'].value}, trained on"
+    return Plan(
+        name, request, old.front_end.format, _recipe(config), _given("seed", old.seed), old, old.weights
+    )
+
+
+def _request(old: Bundle) -> Request:
+    """The data set that a network was trained on."""
+    data = old.data
+    return Request(data.spec, data.size, data.mode, data.fit, data.task)
+
+
 def _front_end(plan: Plan, data: DataSet) -> FrontEnd:
+    if plan.start is not None:
+        assert plan.like is not None
+        return plan.like.front_end
     sensor = plan.sensor(data)
     if FLAGS.thresholds == "fixed":
         return frontend.fixed(plan.format, sensor)
@@ -156,10 +200,11 @@ def main(argv: list[str]) -> None:
     del argv
     if FLAGS.out is None:
         raise LogGradError("--out is missing: name a directory for the trained network")
-    if FLAGS.like is not None and FLAGS["net"].present:
-        raise LogGradError("--net and --like name two networks: give one of them")
-    like = bundle.load(bundle.find(Path(FLAGS.like), "like")) if FLAGS.like is not None else None
-    plan = _plan(like)
+    if (FLAGS["net"].present > 0) + (FLAGS.like is not None) + (FLAGS["from"].value is not None) > 1:
+        raise LogGradError("--net, --like and --from each name a network: give one of them")
+    old = _named("from")
+    like = _named("like") if old is None else old
+    plan = _plan(like) if old is None else _going_on(old)
     frontend.check_format(plan.format)
     moving = FLAGS.thresholds == "trained"
     if moving and (FLAGS.sparsity is not None or plan.format not in frontend.LEVELS):
@@ -187,6 +232,11 @@ def main(argv: list[str]) -> None:
     data = dataset.opened(plan.request)
     for warning in doubts(data):
         print(f"warning: {warning}", file=sys.stderr)
+    if old is not None and data.class_names != old.class_names:
+        raise LogGradError(
+            f"{plan.request.spec}: its classes are {', '.join(data.class_names)}, the network knows"
+            f" {', '.join(old.class_names)}: train it anew, with --like"
+        )
     front_end, graph = _front_end(plan, data), plan.graph(len(data.class_names))
     show = progress.of_epochs(plan.name, plan.config.epochs)
     if moving:
@@ -199,7 +249,7 @@ def main(argv: list[str]) -> None:
         result, front_end = found.trained, found.front_end
         print(" ".join(f"t{i} = {t:.3f}" for i, t in enumerate(front_end.thresholds, 1)))
     else:
-        result = fit.train(graph, data, front_end, plan.config, plan.seed, show, pruning)
+        result = fit.train(graph, data, front_end, plan.config, plan.seed, show, pruning, start=plan.start)
     trained = Bundle(
         graph=result.graph,
         front_end=front_end,
@@ -224,6 +274,32 @@ def main(argv: list[str]) -> None:
         )
         print(f"{after} of {before} prunable channels left")
     _report(plan.name, bundle.load(out), data)
+    if old is not None:
+        _set_side_by_side(scores, functools.cache(_scores(old, data)), data)
+
+
+def _named(flag: str) -> Bundle | None:
+    """The saved network that a flag names, if it is given."""
+    given = FLAGS[flag].value
+    return None if given is None else bundle.load(bundle.find(Path(given), flag))
+
+
+def _set_side_by_side(
+    new: Callable[[str], np.ndarray], old: Callable[[str], np.ndarray], data: DataSet
+) -> None:
+    """Print what two networks get wrong of the set as it is now; new and old give their logits on a split."""
+    from models.training.measure import classify
+
+    print(f"{'on ' + data.spec:24.24} {'before':>8} {'now':>8}  mended  spoilt")
+    for split in ("val", "test"):
+        labels = data.labels_of(split)
+        before, now = (classify(scores(split)) != labels for scores in (old, new))
+        print(
+            f"{split + f', {len(labels)} photographs':24} {before.mean():8.2%} {now.mean():8.2%}"
+            f"  {(before & ~now).sum():6d}  {(now & ~before).sum():6d}"
+        )
+        if now.sum() > before.sum():
+            print(f"warning: worse on {split} than before: keep {FLAGS['from'].value}", file=sys.stderr)
 
 
 def _scores(trained: Bundle, data: DataSet) -> Callable[[str], np.ndarray]:

@@ -1,36 +1,37 @@
 """Fixed networks, as graphs: the paper's toy CNN and hand-made baselines.
 
-Each function returns a :class:`models.graph.Graph` for square single-channel inputs.
+Each function returns a :class:`models.graph.Graph` for single-channel inputs of a size.
 """
 
 from collections.abc import Callable
 
+from loggrad_tf.data.sides import Size, sides
 from models.graph import SAME, Graph, GraphBuilder, output_units
 
 
-def two_conv_one_fc(size: int, classes: int, c1: int = 8, c2: int = 8, padding: str = SAME) -> Graph:
+def two_conv_one_fc(size: Size, classes: int, c1: int = 8, c2: int = 8, padding: str = SAME) -> Graph:
     """2conv1fc, paper figure 7: two 5x5 convolutions with ReLU and 2x2 max pooling, one dense layer."""
     b = GraphBuilder()
-    x = b.input(size, size, 1)
+    x = b.input(*sides(size), 1)
     for filters in (c1, c2):
         x = b.max_pool(b.conv(x, filters, 5, padding=padding, relu=True), 2)
     return b.build(b.dense(b.flatten(x), output_units(classes)))
 
 
-def small_bn(size: int, classes: int) -> Graph:
+def small_bn(size: Size, classes: int) -> Graph:
     """A hand-made baseline of 0.98 MMAC and 7.0 k weights at 96 x 96 and three classes.
 
     Four 3x3 convolutions (8, stride 2; 10; 16; 32) with batch norm, 2x2 max pooling between
     them, global average, dense.
     """
     b = GraphBuilder()
-    x = b.conv(b.input(size, size, 1), 8, 3, stride=2, padding=SAME, bn=True, relu=True)
+    x = b.conv(b.input(*sides(size), 1), 8, 3, stride=2, padding=SAME, bn=True, relu=True)
     for filters in (10, 16, 32):
         x = b.conv(b.max_pool(x, 2), filters, 3, padding=SAME, bn=True, relu=True)
     return b.build(b.dense(b.global_avg(x), output_units(classes)))
 
 
-NETWORKS: dict[str, Callable[[int, int], Graph]] = {
+NETWORKS: dict[str, Callable[[Size, int], Graph]] = {
     "two_conv_one_fc": two_conv_one_fc,
     "small_bn": small_bn,
 }

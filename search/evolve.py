@@ -21,6 +21,7 @@ from export.predict import footprint
 from loggrad_tf import cli, gpus
 from loggrad_tf.data import dataset
 from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.data.sides import short
 from loggrad_tf.data.summary import doubts
 from loggrad_tf.errors import LogGradError
 from models.recipe import NATIVE
@@ -28,6 +29,7 @@ from search.cost.objectives import best, overrun
 from search.record.history import Candidate, Record
 from search.record.journal import writing
 from search.record.versions import versions
+from search.reporting import reading
 from search.run import finalists, options, pilot, plots, rundir
 from search.run.config import Config, differences
 from search.run.profiles import longest
@@ -81,7 +83,7 @@ def _directory() -> tuple[Path, bool]:
     """The run directory, and whether an existing run goes on there."""
     resume = FLAGS.resume
     if resume in (None, "false"):
-        name = f"{FLAGS.input}_{FLAGS.mode}_size{FLAGS.size}_seed{FLAGS.seed}"
+        name = f"{FLAGS.input}_{FLAGS.mode}_size{short(FLAGS.size)}_seed{FLAGS.seed}"
         return Path(FLAGS.out or Path("runs") / name), False
     if resume in (True, "true"):
         if FLAGS.out is None:
@@ -217,6 +219,8 @@ def main(argv: list[str]) -> None:
     del argv
     begin = now()
     directory, resume = _directory()
+    if FLAGS.start is not None and Path(FLAGS.start).is_dir():
+        FLAGS.start = reading.begins_with(Path(FLAGS.start))
     if resume:
         rundir.load_config(directory)  # a lock is not put where no search is
     else:

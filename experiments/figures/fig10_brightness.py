@@ -3,12 +3,12 @@
 The claim: log gradients lose almost nothing where JPEG loses 11 points (2^-6) and 4 points (2^3). The paper
 multiplies the RAW (``digital``): noise is scaled with the signal. Here the scene is also made darker or
 brighter and read anew (``physical``), so shot and read noise are what a sensor would add; both are relative
-to brightness 1 of the same kind. Networks: the largest of figure 9, and ``small_bn``, which is better.
+to brightness 1 of the same kind. Networks: the largest of figure 9, and ``small_bn``, which is better. By
+folds it is small_bn alone, trained out, and losses are compared crop by crop.
 """
 
 import dataclasses
-import itertools
-import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,40 +17,61 @@ import numpy as np
 from experiments import conditions, plots
 from experiments.figures import fig09_filters
 from experiments.jobs import AGAIN, NETWORK, Training, open_data
-from experiments.recipes import SMALL_BN
-from experiments.study import Claim, Result, Study, front_end, held_out, training
-from loggrad_tf import json_base
+from experiments.recipes import long, short
+from experiments.ruler import Ruler, ruler, told
+from experiments.study import Claim, Result, Study, held_out, training
+from loggrad_tf import arrays
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.transform.frontend import FrontEnd
+from models.recipe import LONGEST
 from models.zoo import small_bn, two_conv_one_fc
 
 INPUTS = fig09_filters.INPUTS
 EXPONENTS = tuple(range(-6, 9))
 KINDS = ("digital", "physical")
 NETWORKS = ("2conv1fc", "small_bn")
-ANSWERS = "answers.json"
+RIGHT = "right.npy"
+# Brightness at which losses are compared.
+ENDS = (-6, 3)
 
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """Sizes of a profile; ``epochs`` are those of small_bn, 2conv1fc is trained as in figure 9."""
+    """Sizes of a profile; ``epochs`` are those of small_bn, 2conv1fc is trained as in figure 9.
+
+    Attributes:
+      folds: 1 for the set's own splits.
+      recipe: of small_bn for images of a size, without the epochs.
+    """
 
     size: int
     epochs: int
     seeds: int
+    inputs: tuple[str, ...] = INPUTS
+    networks: tuple[str, ...] = NETWORKS
+    folds: int = 1
+    recipe: Callable[[int], dict[str, Any]] = short
 
 
 SCALES = {
     "quick": Scale(size=48, epochs=12, seeds=1),
     "long": Scale(size=96, epochs=40, seeds=3),
+    "folds": Scale(48, LONGEST, 2, INPUTS[:2] + INPUTS[3:4], NETWORKS[1:], folds=5, recipe=long),
     "paper": Scale(size=224, epochs=40, seeds=3),
 }
 
 
-def small(data: DataSet, front: FrontEnd, epochs: int, seed: int) -> Training:
+def small(
+    data: DataSet,
+    front: FrontEnd,
+    epochs: int,
+    seed: int,
+    recipe: Callable[[int], dict[str, Any]] = short,
+) -> Training:
     """The training of small_bn that several experiments share."""
-    graph = small_bn(data.pixels.shape[1], len(data.class_names))
-    return training(f"small_bn, {front.format}", graph, data, front, SMALL_BN | {"epochs": epochs}, seed)
+    size = data.pixels.shape[1]
+    graph = small_bn(size, len(data.class_names))
+    return training(f"small_bn, {front.format}", graph, data, front, recipe(size) | {"epochs": epochs}, seed)
 
 
 def largest(data: DataSet, front: FrontEnd, scale: fig09_filters.Scale, seed: int) -> Training:
@@ -86,7 +107,7 @@ class Brightness:
         return {"trainings": trainings, "kind": self.kind, "exponents": self.exponents}
 
     def run(self, directory: Path) -> str:
-        """Writes ``answers.json``: accuracy [exponent][network] on validation and test."""
+        """Writes ``right.npy``: whether each is right, bool (exponents, networks, held-out images)."""
         from models import bundle
 
         data, front = open_data(self.trainings[0].data), self.trainings[0].front_end
@@ -96,9 +117,9 @@ class Brightness:
         for exponent in self.exponents:
             seen = relit(pixels, exponent, self.kind, data)
             found = conditions.answers(networks, front, seen)
-            table.append([float(np.mean(answer == labels)) for answer in found])
-        (directory / ANSWERS).write_text(json.dumps(table) + "\n")
-        means = np.mean(table, axis=1)
+            table.append([answer == labels for answer in found])
+        arrays.save(directory / RIGHT, np.array(table))
+        means = np.mean(table, axis=(1, 2))
         return f"{means.min():.1%} to {means.max():.1%} right"
 
 
@@ -110,49 +131,93 @@ def relit(pixels: np.ndarray, exponent: int, kind: str, data: DataSet) -> np.nda
     return conditions.physical(pixels, 2.0**exponent, data.sensor, rng)
 
 
+@dataclasses.dataclass(frozen=True)
+class Arm:
+    """One network behind one input; trainings and their folders seed by seed, part by part."""
+
+    network: str
+    input: str
+    trainings: tuple[Training, ...]
+
+    def brightness(self, folders: Sequence[Path], kind: str, parts: int) -> list[Brightness]:
+        """Measurements, one a part; ``folders`` are those of the trainings."""
+        return [
+            Brightness(self.trainings[part::parts], tuple(folders[part::parts]), kind, EXPONENTS)
+            for part in range(parts)
+        ]
+
+
 def run(study: Study) -> Result:
-    scale, first = study.scale(SCALES), study.scale(fig09_filters.SCALES)
-    wide, data = study.data(first.size), study.data(scale.size)
-    trainings = [
-        (network, name, seed, job)
-        for name in INPUTS
-        for seed in range(scale.seeds)
-        for network, job in (
-            ("2conv1fc", largest(wide, front_end(wide, name), first, seed)),
-            ("small_bn", small(data, front_end(data, name), scale.epochs, seed)),
-        )
-    ]
-    folders = study.run([job for *_, job in trainings])
-    made = list(zip(trainings, folders, strict=True))
-    measurements = []
-    for wanted in itertools.product(NETWORKS, INPUTS):
-        mine = [(job, folder) for (network, name, _, job), folder in made if (network, name) == wanted]
-        jobs, places = zip(*mine, strict=True)
-        measurements += [Brightness(jobs, places, kind, EXPONENTS) for kind in KINDS]
-    rows = []
-    for measurement, folder in zip(measurements, study.run(measurements), strict=True):
-        table = json_base.read_value(tuple[tuple[float, ...], ...], folder / ANSWERS, AGAIN)
-        for exponent, accuracies in zip(EXPONENTS, table, strict=True):
-            for job, accuracy in zip(measurement.trainings, accuracies, strict=True):
-                network = next(network for network, *_, other in trainings if other is job)
-                rows.append(
-                    {
-                        "network": network,
-                        "input": job.front_end.format,
-                        "scaling": measurement.kind,
-                        "exponent": exponent,
-                        "seed": job.seed,
-                        "accuracy": round(accuracy, 5),
-                    }
-                )
-    values = {
-        (network, kind, name): _values(rows, network, kind, name)
-        for network in NETWORKS
+    scale, arms = study.scale(SCALES), list[Arm]()
+    sizes, rules = dict[str, int](), dict[str, Ruler]()
+    for network in scale.networks:
+        first = study.scale(fig09_filters.SCALES) if network == NETWORKS[0] else None
+        sizes[network] = first.size if first else scale.size
+        rules[network] = rule = ruler(study, study.data(sizes[network]), scale.folds)
+        for name in scale.inputs:
+            fronts = list(enumerate(rule.fronts(name)))
+            jobs = tuple(
+                largest(rule.parts[part], front, first, seed)
+                if first
+                else small(rule.parts[part], front, scale.epochs, seed, scale.recipe)
+                for seed in range(scale.seeds)
+                for part, front in fronts
+            )
+            arms.append(Arm(network, name, jobs))
+    folders = iter(study.run([job for arm in arms for job in arm.trainings]))
+    trained = {(arm.network, arm.input): [next(folders) for _ in arm.trainings] for arm in arms}
+    measurements = [
+        (arm, kind, one)
+        for arm in arms
         for kind in KINDS
-        for name in INPUTS
-    }
-    sizes = f"2conv1fc {first.size}x{first.size}, small_bn {scale.size}x{scale.size}"
-    return Result(rows, {"brightness": _figure(values, sizes, study.spec)}, _claims(values))
+        for one in arm.brightness(trained[arm.network, arm.input], kind, scale.folds)
+    ]
+    made = study.run([one for *_, one in measurements])
+    tables = dict[tuple[str, str, str], list[np.ndarray]]()
+    for (arm, kind, _), folder in zip(measurements, made, strict=True):
+        table = arrays.load(folder / RIGHT, AGAIN)
+        tables.setdefault((arm.network, kind, arm.input), []).append(table)
+    # (exponents, seeds, crops of all parts)
+    answers = {key: np.concatenate(parts, axis=2) for key, parts in tables.items()}
+    rows = [
+        {
+            "network": network,
+            "input": name,
+            "scaling": kind,
+            "exponent": exponent,
+            "seed": seed,
+            "accuracy": round(float(found.mean()), 5),
+        }
+        for (network, kind, name), of in answers.items()
+        for exponent, seeds in zip(EXPONENTS, of, strict=True)
+        for seed, found in enumerate(seeds)
+    ]
+    values = {key: _values(rows, *key) for key in answers}
+    pairs = [
+        row
+        for network, rule in rules.items()
+        for kind in KINDS
+        for row in _pairs(rule, network, kind, answers)
+    ]
+    about = ", ".join(f"{network} {size}x{size}" for network, size in sizes.items())
+    if scale.folds > 1:
+        about += f", {scale.folds} folds"
+    figure = _figure(values, f"{about}, {plots.source(study.spec)}")
+    return Result(rows, {"brightness": figure}, _claims(values, pairs), pairs)
+
+
+def _pairs(
+    rule: Ruler, network: str, kind: str, answers: dict[tuple[str, str, str], np.ndarray]
+) -> list[dict[str, Any]]:
+    """Accuracies at brightness 1, and losses at both ends, of every two inputs."""
+    mine = {name: of for (n, k, name), of in answers.items() if (n, k) == (network, kind)}
+    home = EXPONENTS.index(0)
+    found = rule.pairs(f"{network}, {kind}, accuracy at 2^0", {name: of[home] for name, of in mine.items()})
+    for exponent in ENDS:
+        at = EXPONENTS.index(exponent)
+        losses = {name: of[home].astype(float) - of[at] for name, of in mine.items()}
+        found += rule.pairs(f"{network}, {kind}, loss at 2^{exponent}", losses)
+    return found
 
 
 def _values(rows: list[dict[str, Any]], network: str, kind: str, name: str) -> np.ndarray:
@@ -162,22 +227,23 @@ def _values(rows: list[dict[str, Any]], network: str, kind: str, name: str) -> n
     return np.array([[r["accuracy"] for r in mine if r["seed"] == seed] for seed in seeds])
 
 
-def _figure(values: dict[tuple[str, str, str], np.ndarray], sizes: str, spec: str) -> Any:
-    figure, axes = plots.figure(2, 2, width=5.6, height=3.9, sharex=True, sharey=True)
+def _figure(values: dict[tuple[str, str, str], np.ndarray], about: str) -> Any:
+    networks = list(dict.fromkeys(network for network, *_ in values))
+    figure, axes = plots.figure(len(networks), len(KINDS), width=5.6, height=3.9, sharex=True, sharey=True)
     titles = {"digital": "RAW codes multiplied", "physical": "scene relit, fresh noise"}
+    for (network, kind, name), table in values.items():
+        plots.series(axes[KINDS.index(kind), networks.index(network)], EXPONENTS, table, name)
     for row, kind in enumerate(KINDS):
-        for column, network in enumerate(NETWORKS):
+        for column, network in enumerate(networks):
             panel = axes[row, column]
-            for name in INPUTS:
-                plots.series(panel, EXPONENTS, values[network, kind, name], name)
             panel.axvline(0, color="#000000", lw=0.8, ls=":")
             panel.set_xticks(EXPONENTS[::2], [f"$2^{{{exponent}}}$" for exponent in EXPONENTS[::2]])
             panel.set_title(f"{network}: {titles[kind]}", fontsize=12)
-            plots.percent(panel, "accuracy, validation and test" if column == 0 else "")
+            plots.percent(panel, "accuracy, held-out photographs" if column == 0 else "")
             if row:
                 panel.set_xlabel("brightness, relative to the recording", fontsize=12)
     axes[0, 0].legend(fontsize=10)
-    figure.suptitle(f"{sizes}, {plots.source(spec)}", fontsize=12)
+    figure.suptitle(about, fontsize=12)
     return figure
 
 
@@ -187,22 +253,23 @@ def drops(values: np.ndarray, exponents: tuple[int, ...]) -> np.ndarray:
     return 100 * (means[EXPONENTS.index(0)] - means[[EXPONENTS.index(e) for e in exponents]])
 
 
-def _claims(values: dict[tuple[str, str, str], np.ndarray]) -> list[Claim]:
+def _claims(values: dict[tuple[str, str, str], np.ndarray], pairs: list[dict[str, Any]]) -> list[Claim]:
     ends, widest = [], []
     for kind in KINDS:
-        for network in NETWORKS:
-            each = {name: values[network, kind, name] for name in INPUTS}
-            losses = {name: drops(value, (-6, 3)) for name, value in each.items()}
+        for network in dict.fromkeys(network for network, *_ in values):
+            each = {name: of for (n, k, name), of in values.items() if (n, k) == (network, kind)}
+            losses = {name: drops(value, ENDS) for name, value in each.items()}
             found = ", ".join(f"{name} {low:.1f} and {high:.1f}" for name, (low, high) in losses.items())
             ends.append(f"{kind}, {network}: {found}")
             most = {name: drops(value, tuple(range(-5, 4))).max() for name, value in each.items()}
             found = ", ".join(f"{name} {loss:.1f}" for name, loss in most.items())
             widest.append(f"{kind}, {network}: {found}")
+    against = [f"{pair['measure']}: {told([pair], plots.NAMES)}" for pair in pairs]
     return [
         Claim(
             "Fig. 10: at 2^-6 and 2^3 of the brightness JPEG loses 10.9 and 4.3 points, log gradients 0.1 and"
             " 1.7 (RAW multiplied)",
-            f"points lost at 2^-6 and 2^3: {'; '.join(ends)}",
+            ". ".join([f"points lost at 2^-6 and 2^3: {'; '.join(ends)}", *against]),
         ),
         Claim(
             "Abstract: over 2^-5 to 2^3 log gradients lose 1.7 %, JPEG up to 10 %",

@@ -16,24 +16,24 @@ import numpy as np
 from matplotlib.ticker import NullLocator
 
 from experiments import plots, sets
-from experiments.figures.fig09_filters import FIRST_LAYER, SECOND_LAYER, Scale
+from experiments.figures.fig09_filters import FIRST_LAYER, Scale, answers
 from experiments.jobs import open_data
 from experiments.recipes import PAPER, TWO_CONV
-from experiments.study import Claim, Result, Study, front_end, held_out, network, right, training
+from experiments.ruler import ruler, told
+from experiments.study import Claim, Result, Study, held_out
 from loggrad_tf.data.dataset import DataSet, open_prepared
 from loggrad_tf.errors import LogGradError
-from models.zoo import two_conv_one_fc
+from models.recipe import NATIVE
 
 INPUTS = ("jpeg8", "raw16", "loggrad_fp", "loggrad_1p5")
 PERSON, OTHERS = "person", "no_person"
 
 SCALES = {
     # In fewer or smaller steps JPEG and RAW learn nothing of the drawn photographs.
-    "quick": Scale(
-        size=48, epochs=20, seeds=1, filters=(2, 8, 32), recipe=TWO_CONV | {"learning_rate": 0.003}
-    ),
-    "long": Scale(size=64, epochs=20, seeds=3, filters=(2, 8, 32), recipe=TWO_CONV),
-    "paper": Scale(size=224, epochs=40, seeds=3, filters=FIRST_LAYER, recipe=PAPER),
+    "quick": Scale(48, 20, 1, filters=(2, 8, 32), recipe=TWO_CONV | {"learning_rate": 0.003}, inputs=INPUTS),
+    "long": Scale(64, 20, 3, filters=(2, 8, 32), recipe=TWO_CONV, inputs=INPUTS),
+    "folds": Scale(48, 60, 2, (2, 8, 32), TWO_CONV | {"trainer": NATIVE}, inputs=INPUTS, folds=5),
+    "paper": Scale(224, 40, 3, filters=FIRST_LAYER, recipe=PAPER, inputs=INPUTS),
 }
 
 
@@ -81,32 +81,28 @@ def person_or_not(study: Study, data: DataSet) -> DataSet:
 def run(study: Study) -> Result:
     scale = study.scale(SCALES)
     data = person_or_not(study, study.data(scale.size))
-    pixels, labels = held_out(data)
-    fronts = {name: front_end(data, name) for name in INPUTS}
-    cases = [(name, c1, seed) for name in INPUTS for c1 in scale.filters for seed in range(scale.seeds)]
-    jobs = [
-        training(
-            f"{name}, {c1} filters",
-            two_conv_one_fc(scale.size, len(data.class_names), c1, SECOND_LAYER),
-            data,
-            fronts[name],
-            scale.recipe | {"epochs": scale.epochs},
-            seed,
-        )
-        for name, c1, seed in cases
-    ]
-    found = {
-        case: float(right(network(folder).model(), fronts[case[0]], pixels, labels).mean())
-        for case, folder in zip(cases, study.run(jobs), strict=True)
-    }
+    rule = ruler(study, data, scale.folds)
+    labels = np.concatenate([held_out(part)[1] for part in rule.parts])
+    found = answers(study, rule, scale)
     rows = [
-        {"input": name, "c1": c1, "seed": seed, "images": len(labels), "accuracy": round(accuracy, 5)}
-        for (name, c1, seed), accuracy in found.items()
+        {
+            "input": name,
+            "c1": c1,
+            "seed": seed,
+            "images": len(labels),
+            "accuracy": round(float(right.mean()), 5),
+        }
+        for (name, c1), seeds in found.items()
+        for seed, right in enumerate(seeds)
     ]
     table = {
-        name: np.array([[found[name, c1, seed] for c1 in scale.filters] for seed in range(scale.seeds)])
-        for name in INPUTS
+        name: np.stack([found[name, c1].mean(axis=1) for c1 in scale.filters], axis=1) for name in INPUTS
     }
+    pairs = [
+        row
+        for c1 in scale.filters
+        for row in rule.pairs(f"{c1} filters", {name: found[name, c1] for name in INPUTS})
+    ]
     commonest = np.bincount(data.labels_of("train")).argmax()
     guess = float(np.mean(labels == commonest))
     figure = _figure(
@@ -115,7 +111,11 @@ def run(study: Study) -> Result:
         guess,
         f"{' or '.join(data.class_names).replace('_', ' ')}, {plots.source(study.spec)}",
     )
-    return Result(rows, {"accuracy": figure}, claims(table, scale.filters, len(labels), guess))
+    of_figure = claims(table, scale.filters, len(labels), guess)
+    if pairs:
+        between = ". ".join(f"{pair['measure']}: {told([pair], plots.NAMES)}" for pair in pairs)
+        of_figure.append(Claim("Fig. 12, the inputs compared photograph by photograph", between))
+    return Result(rows, {"accuracy": figure}, of_figure, pairs)
 
 
 def _figure(table: dict[str, np.ndarray], scale: Scale, guess: float, what: str) -> Any:
@@ -128,7 +128,7 @@ def _figure(table: dict[str, np.ndarray], scale: Scale, guess: float, what: str)
     panel.xaxis.set_minor_locator(NullLocator())
     panel.set_xticks(scale.filters, [str(c1) for c1 in scale.filters])
     panel.set_xlabel("filters of the first layer, $c_1$", fontsize=12)
-    plots.percent(panel, "accuracy, validation and test")
+    plots.percent(panel, "accuracy, held-out photographs")
     panel.legend(fontsize=10)
     panel.set_title(f"{what}\n2conv1fc, {scale.size}x{scale.size}, {scale.epochs} epochs", fontsize=11)
     return figure

@@ -15,8 +15,21 @@ from typing import Any
 
 import numpy as np
 
-from export.c import front, node_functions
-from export.c.text import NAME, WIDTH, aligned, comment, filled, literal, named, quoted, wrapped
+from export.c import front, node_functions, node_windows
+from export.c.node_parts import constant, map_name, padding_name
+from export.c.text import (
+    NAME,
+    TEMPLATES,
+    WIDTH,
+    aligned,
+    comment,
+    filled,
+    literal,
+    named,
+    quoted,
+    template,
+    wrapped,
+)
 from export.plan import kernels, memory
 from export.plan.input import Input
 from export.plan.nodes import dims, tensor_of
@@ -27,7 +40,6 @@ from export.tflite.quant_graph import INT8_MAX, QuantGraph
 from firmware.project import BAUD
 from loggrad_tf import __version__
 
-TEMPLATES = Path(__file__).parent / "templates"
 PROGRAM = Path(__file__).resolve().parents[2] / "firmware" / "program"
 
 
@@ -75,8 +87,8 @@ def emit(
         "STACK": "" if stack is None else f"#define NET_STACK_BYTES {stack}u {_STACK_NOTE}\n",
         "COUNT_TYPE": f"uint{8 * memory.count_bytes(plan)}_t",
         "FURTHER": _further(plan),
-        "STATEFUL": _STATEFUL if network.states else "",
-        **interface(graph, source, classes, stamp),
+        "STATEFUL": template("stateful.h") if network.states else "",
+        **interface(graph, source, classes, stamp, steps.front),
     }
     declarations, definitions = _weights(plan, source)
     header = (
@@ -92,8 +104,14 @@ def emit(
     }
 
 
-def interface(graph: QuantGraph, source: Input, classes: tuple[str, ...], stamp: str) -> dict[str, object]:
-    """What ``net.h`` of every runtime says: sizes, scales, types and the front end's part of the state."""
+def interface(
+    graph: QuantGraph, source: Input, classes: tuple[str, ...], stamp: str, parts: int = 1
+) -> dict[str, object]:
+    """What ``net.h`` of every runtime says: sizes, scales, types and the front end's part of the state.
+
+    Args:
+      parts: of a line of the front end, see :mod:`export.c.front`.
+    """
     first, output = graph.tensors[graph.input], graph.tensors[graph.output]
     return {
         "MODEL_SHA256": graph.sha256,
@@ -109,13 +127,13 @@ def interface(graph: QuantGraph, source: Input, classes: tuple[str, ...], stamp:
         "OUTPUT_SCALE": literal(output.scale),
         "OUTPUT_ZERO_POINT": f"({output.zero_point})",
         "CLASSES": len(classes),
-        "FRONT_HEADERS": front.headers(source),
-        "FRONT_MEMBERS": front.members(source),
+        "FRONT_HEADERS": front.headers(source, parts),
+        "FRONT_MEMBERS": front.members(source, parts),
         "FRONT_TAIL": front.tail(source),
         "FRONT_DEFINITIONS": front.definitions(source),
-        "FRONT_INITIALISE": front.initialise(source),
-        "FRONT_RESTART": front.restart(source),
-        "FRONT_FEED": front.feed(source),
+        "FRONT_INITIALISE": front.initialise(source, parts),
+        "FRONT_RESTART": front.restart(source, parts),
+        "FRONT_FEED": front.feed(source, parts),
         "CLASS_NAMES": class_names(classes),
         "CLASS": decision(output.size, output.zero_point),
     }
@@ -178,7 +196,7 @@ def rows() -> str:
 
 def _code(plan: Plan, source: Input, steps: Steps) -> dict[str, object]:
     network = plan.network
-    _, _, softmax = (TEMPLATES / "softmax.c").read_text().partition("\n")  # net.c names its licence once
+    kinds = {node.kind for node in network.nodes}
     cases = "".join(
         f"    case {position}: {node_functions.call(node)} break;\n"
         for position, node in enumerate(network.nodes)
@@ -193,12 +211,12 @@ def _code(plan: Plan, source: Input, steps: Steps) -> dict[str, object]:
         "STRUCTS": "\n".join(
             text
             for node in network.nodes
-            for text in (node_functions.struct(network, node), node_functions.place(plan, node))
+            for text in (node_functions.struct(network, node), node_windows.place(plan, node))
             if text
         ),
-        "CONVOLUTIONS": node_functions.convolutions(plan),
-        "DENSE": node_functions.dense_layers(plan),
-        "SOFTMAX": softmax + "\n" if any(node.kind == "softmax" for node in network.nodes) else "",
+        "CONVOLUTIONS": node_windows.convolutions(plan),
+        "DENSE": node_windows.dense_layers(plan),
+        "SOFTMAX": template("softmax.c") + "\n" if "softmax" in kinds else "",
         "NODES_CODE": "\n".join(node_functions.function(plan, node) for node in network.nodes),
         "CASES": cases,
         "NEXT_ROW": 2**bits - 1,
@@ -206,13 +224,15 @@ def _code(plan: Plan, source: Input, steps: Steps) -> dict[str, object]:
         "CALLS": len(plan.schedule.calls),
         "SCHEDULE": wrapped(numbers),
         "PIECES": wrapped(map(str, steps.pieces)),
-        "WORK": _work(source),
-        "OUTPUT_MAP": node_functions.map_name(network, network.output),
+        "WORK": _work(source, steps.front),
+        "BUSY": front.busy(steps.front),
+        "FRONT_STEP": front.step(source, steps.front),
+        "OUTPUT_MAP": map_name(network, network.output),
         "FURTHER_OUTPUTS": _further_outputs(plan),
         "STATES": _states(plan),
         "KEEP": "    keep_states(net);\n" if network.states else "",
         "RESET": "    begin_states(net);\n" if network.states else "",
-        "REMEMBER": _REMEMBER if network.states else "",
+        "REMEMBER": template("remember.c") if network.states else "",
     }
 
 
@@ -230,12 +250,7 @@ def _further(plan: Plan) -> str:
             f" *   {number}  {comment(tensor.name.split(';')[0])}: {dims(network.maps[key])},"
             f" real = {tensor.scale:.9g} * (value - ({tensor.zero_point}))\n"
         )
-    return (
-        f"\n#define NET_FURTHER_OUTPUTS {len(network.others)}u\n\n"
-        "/* The outputs beyond the scores, int8, rows one behind the other; good until the next net_begin.\n"
-        f" * NULL before the last row's last step, and where `number` is none of these:\n{lines} */\n"
-        "const int8_t *net_further_output(net_state *net, uint32_t number);\n"
-    )
+    return template("further_outputs.h.in", {"COUNT": len(network.others), "LINES": lines})
 
 
 def _further_outputs(plan: Plan) -> str:
@@ -243,29 +258,8 @@ def _further_outputs(plan: Plan) -> str:
     network = plan.network
     if not network.others:
         return ""
-    names = ", ".join(f"&{node_functions.map_name(network, key)}" for key in network.others)
-    return f"""
-const int8_t *net_further_output(net_state *net, uint32_t number)
-{{
-    static const lg_map *const maps[NET_FURTHER_OUTPUTS] = {{{names}}};
-    if (check(net) != LG_OK || net->call != CALLS || number == 0u || number > NET_FURTHER_OUTPUTS) {{
-        return NULL;
-    }}
-    return lg_map_row(maps[number - 1u], arena(net), 0u);
-}}
-"""
-
-
-_STATEFUL = """
-/* The network remembers: a frame's scores depend on those before it. Only a frame that is finished counts. */
-#define NET_STATEFUL 1
-
-/* Forget the frames so far, as net_init does. */
-lg_status net_reset(net_state *net);
-
-/* Another observer, which may be NULL; what is remembered stays. */
-lg_status net_observe(net_state *net, net_observer observer);
-"""
+    names = ", ".join(f"&{map_name(network, key)}" for key in network.others)
+    return template("further_outputs.c.in", {"MAPS": names})
 
 
 def _states(plan: Plan) -> str:
@@ -276,58 +270,8 @@ def _states(plan: Plan) -> str:
     begin, keep = "", ""
     for place, (_, written) in enumerate(network.states):
         begin += f"    begin_state(net, &state{place}_map, net_state{place});\n"
-        keep += f"    keep_state(net, &{node_functions.map_name(network, written)}, &state{place}_map);\n"
-    return f"""/* What is remembered from frame to frame. */
-static void begin_state(net_state *net, const lg_map *map, const int8_t *values)
-{{
-    for (uint32_t y = 0; y < map->height; y++) {{
-        int8_t *const row = lg_map_row(map, arena(net), y);
-        memcpy(row, values + y * map->pixels, map->pixels);
-        lg_map_pad(map, row);
-    }}
-}}
-
-static void keep_state(net_state *net, const lg_map *from, const lg_map *map)
-{{
-    for (uint32_t y = 0; y < map->height; y++) {{
-        memcpy(lg_map_row(map, arena(net), y), lg_map_row(from, arena(net), y), map->pixels);
-    }}
-}}
-
-static void begin_states(net_state *net)
-{{
-{begin}}}
-
-/* Behind the last call of a frame. */
-static void keep_states(net_state *net)
-{{
-    if (net->call != CALLS) {{
-        return;
-    }}
-{keep}}}
-
-"""
-
-
-_REMEMBER = """
-lg_status net_reset(net_state *net)
-{
-    const lg_status checked = check(net);
-    if (checked == LG_OK) {
-        begin_states(net);
-    }
-    return checked;
-}
-
-lg_status net_observe(net_state *net, net_observer observer)
-{
-    const lg_status checked = check(net);
-    if (checked == LG_OK) {
-        net->observer = observer;
-    }
-    return checked;
-}
-"""
+        keep += f"    keep_state(net, &{map_name(network, written)}, &state{place}_map);\n"
+    return template("states.c.in", {"BEGIN": begin, "KEEP": keep})
 
 
 # What a compiler for a core with such kernels defines.
@@ -348,10 +292,10 @@ def _core_check(plan: Plan) -> str:
     return text
 
 
-def _work(source: Input) -> str:
+def _work(source: Input, parts: int) -> str:
     """What ``work`` does with the next entry of the order of calls."""
     made = "    net->call = (uint16_t)(net->call + (make_row(net, node, whole) ? 1u : 0u));\n"
-    flush = front.flush(source)
+    flush = front.flush(source, parts)
     if not flush:
         return made
     # The last line of the front end comes out after the last row.
@@ -372,7 +316,7 @@ def _maps(plan: Plan) -> str:
             "pad": map_.pad,
         }
         body = wrapped(f".{name} = {value}" for name, value in fields.items())
-        lines.append(f"static const lg_map {node_functions.map_name(plan.network, key)} = {{\n{body}}};\n")
+        lines.append(f"static const lg_map {map_name(plan.network, key)} = {{\n{body}}};\n")
     return "".join(lines)
 
 
@@ -380,7 +324,7 @@ def _padding(plan: Plan) -> str:
     text = ""
     for value, size in memory.padding(plan).items():
         body = "{0}" if value == 0 else "{\n" + wrapped(str(value) for _ in range(size)) + "}"
-        text += f"static const int8_t {node_functions.padding_name(value)}[{size}] = {body};\n"
+        text += f"static const int8_t {padding_name(value)}[{size}] = {body};\n"
     return text and f"\n/* Rows above and below an image. */\n{text}"
 
 
@@ -411,7 +355,7 @@ def _weights(plan: Plan, source: Input) -> tuple[str, str]:
         definitions += _array("int8_t", f"net_state{place}", state.begin, "what a state begins as")
     for node, kernel in zip(plan.network.nodes, plan.kernels, strict=True):
         for name, values in kernel.constants.items():
-            ctype, symbol = _ctype(values), node_functions.constant(node, name)
+            ctype, symbol = _ctype(values), constant(node, name)
             # What is not const is copied to RAM at the start.
             const = "" if plan.choice.ram_tables and kernel.tabulates and name == "table" else "const "
             declarations += f"extern {const}{ctype} {symbol}[{values.size}];\n"

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from export.c import emit
-from export.c.text import NAME, comment, filled, named, wrapped
+from export.c.text import NAME, TEMPLATES, comment, filled, named, wrapped
 from loggrad_tf import __version__
 
 # What --as may be; a project is the CMake project of :mod:`export.firmware`.
@@ -199,4 +198,4 @@ def _frame(network: Network) -> str:
 
 
 def _template(name: str) -> str:
-    return (emit.TEMPLATES / "forms" / name).read_text()
+    return (TEMPLATES / "forms" / name).read_text()

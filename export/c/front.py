@@ -1,7 +1,8 @@
 """The C of the front end: what the board does to a RAW row before the network.
 
 All four kinds of :class:`export.plan.input.Input` give the same generated interface:
-``net_feed_row(net, codes, count)``.
+``net_feed_row(net, codes, count)``. ``parts``: into how many ``net_step`` cuts a line of the front end;
+with 1 net_feed_row makes the line.
 """
 
 from export.plan import binning
@@ -10,12 +11,14 @@ from loggrad_tf.transform.sensor import Sensor
 
 # Structs of the front ends with lines of delay; their functions begin with the same name.
 _STRUCTS = {"levels": "lg_quantizer", "gradient": "lg_table_gradient"}
+_GRADIENT = "lg_gradient_line"
 
 
-def headers(source: Input) -> str:
+def headers(source: Input, parts: int) -> str:
     """Includes of net.h."""
     names = [{"levels": "lg_quantizer.h", "tensor": "lg_status.h"}.get(source.kind, "lg_table.h")]
     names += ["lg_bin.h"] if source.binning > 1 else []
+    names += ["lg_parts.h"] if parts > 1 else []
     return "".join(f'#include "{name}"\n' for name in sorted(names))
 
 
@@ -25,8 +28,10 @@ def walk(source: Input) -> str:
     return f"LG_LONG_MULTIPLY != 0 ? {loop} : lg_levels_any" if source.needs_long_multiply else loop
 
 
-def members(source: Input) -> str:
+def members(source: Input, parts: int) -> str:
     """Fields of ``net_state``, the struct first, narrow arrays last (see :func:`tail`)."""
+    if parts > 1:
+        return "    lg_parts front;\n"
     return f"    {_STRUCTS[source.kind]} front;\n" if source.kind in _STRUCTS else ""
 
 
@@ -85,8 +90,16 @@ def _raw_format(source: Input, sensor: Sensor, width: str) -> str:
     )
 
 
-def initialise(source: Input) -> str:
+def _raw(source: Input) -> str:
+    """The format of a line, a C expression."""
+    return "&front_config.raw" if source.kind == "levels" else "&raw_format"
+
+
+def initialise(source: Input, parts: int) -> str:
     """What net_init does to the front end."""
+    if parts > 1:
+        rule, loop = ("&front_config", walk(source)) if source.kind == "levels" else ("net_table", _GRADIENT)
+        return f"    lg_parts_start(&net->front, {_raw(source)}, {rule}, {loop}, net->lines);\n"
     if source.kind == "levels":
         return f"    lg_quantizer_start(&net->front, &front_config, {walk(source)}, net->lines);\n"
     if source.kind == "gradient":
@@ -94,21 +107,59 @@ def initialise(source: Input) -> str:
     return ""
 
 
-def restart(source: Input) -> str:
+def restart(source: Input, parts: int) -> str:
     """What net_begin does to the front end."""
+    if parts > 1:
+        return "    lg_parts_restart(&net->front);\n"
     return f"    {_STRUCTS[source.kind]}_restart(&net->front);\n" if source.delayed else ""
 
 
-def feed(source: Input) -> str:
+def feed(source: Input, parts: int) -> str:
     """The part of net_feed_row that takes the row."""
-    return _feed_codes(source) + _feed_line(source)
+    return _feed_codes(source) + (_take_line(source) if parts > 1 else _feed_line(source))
 
 
-def flush(source: Input) -> str:
+def busy(parts: int) -> str:
+    """In ``standing``: is there a line of which not all parts are done?"""
+    return "    if (lg_parts_busy(&net->front)) {\n        return LG_WORK;\n    }\n" if parts > 1 else ""
+
+
+def step(source: Input, parts: int) -> str:
+    """In ``work``: the next part of the line that was taken, or all of it."""
+    if parts == 1:
+        return ""
+    line = "(net->pushed - 1u)" if source.binning == 1 else "(net->pushed - 1u) / NET_BINNING"
+    call = f"lg_parts_step(&net->front, {_raw(source)}, {{out}}, whole ? 1u : {parts}u)"
+    if source.crop:
+        return f"""    if (lg_parts_busy(&net->front)) {{
+        const uint32_t line = {line};
+        if ({call.format(out="net->line")} == LG_OK && line > 1u) {{
+            memcpy(input_row(net, line - 2u), net->line + 1, {_pixels(source)} - 2u);
+            take_row(net, line - 2u);
+        }}
+        return;
+    }}
+"""
+    return f"""    if (lg_parts_busy(&net->front)) {{
+        /* The line that comes out is the one before; line 0 gives none. */
+        const uint32_t line = {line};
+        const uint32_t row = line == 0u ? 0u : line - 1u;
+        if ({call.format(out="input_row(net, row)")} == LG_OK) {{
+            take_row(net, row);
+        }}
+        return;
+    }}
+"""
+
+
+def flush(source: Input, parts: int = 1) -> str:
     """What makes the last row of the input when all rows are there; empty where the last push makes it."""
     if not source.delayed or source.crop:
         return ""
     last = f"{_pixels(source).replace('NET_ROW_CODES', 'NET_ROWS')} - 1u"
+    if parts > 1:
+        call = f"lg_parts_flush(&net->front, {_raw(source)}, input_row(net, {last}), whole ? 1u : {parts}u)"
+        return f"    if ({call} == LG_OK) {{\n        take_row(net, {last});\n    }}\n"
     return (
         f"    (void){_STRUCTS[source.kind]}_flush(&net->front, input_row(net, {last}));\n"
         f"    take_row(net, {last});\n"
@@ -127,6 +178,16 @@ def _feed_codes(source: Input) -> str:
     }}
     codes = (const net_code *)net->sums;
     count = {_pixels(source)};
+"""
+
+
+def _take_line(source: Input) -> str:
+    return f"""    const lg_status status = lg_parts_take(&net->front, {_raw(source)}, codes, count);
+    if (status < 0) {{
+        return status;
+    }}
+    net->pushed++;
+    return standing(net);
 """
 
 

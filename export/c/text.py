@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from loggrad_tf.errors import LogGradError
 
+TEMPLATES = Path(__file__).parent / "templates"
 WIDTH = 110
 # What a network is called if nobody names it: its public symbols begin with it, its files too.
 NAME = "net"
@@ -100,3 +102,9 @@ def literal(value: float) -> str:
 def filled(text: str, values: Mapping[str, object]) -> str:
     """A template with every @NAME@ replaced."""
     return re.sub(r"@([A-Z_0-9]+)@", lambda match: str(values[match[1]]), text)
+
+
+def template(file: str, values: Mapping[str, object] | None = None) -> str:
+    """A part of a file, with its values; its first line, which names the licence, is left out."""
+    _, _, text = (TEMPLATES / file).read_text().partition("\n")
+    return filled(text, values or {})

@@ -5,13 +5,14 @@ network is the flatbuffer itself, in flash, and an interpreter built from a chec
 (``-DTFLM_DIR``, see ``cmake/tflm.cmake``). The interpreter wants its whole input at once: the front end
 writes row after row into the input tensor, and the last row starts the network.
 
-What an interpreter needs cannot be known without its sources: the arena is a guess, or the user's.
+What an interpreter needs cannot be known without its sources: the arena is a guess, or the user's. The image
+says what it uses once it runs, and ``firmware.verify`` prints that.
 """
 
 import numpy as np
 
 from export.c import emit, front
-from export.c.text import NAME, WIDTH, aligned, comment, filled, named, wrapped
+from export.c.text import NAME, TEMPLATES, WIDTH, aligned, comment, filled, named, wrapped
 from export.plan import memory
 from export.plan.input import Input
 from export.tflite.file import TfliteFile
@@ -32,6 +33,7 @@ METHODS = {
     "HARD_SWISH": "AddHardSwish",
     "LEAKY_RELU": "AddLeakyRelu",
     "LOGISTIC": "AddLogistic",
+    "LOG_SOFTMAX": "AddLogSoftmax",
     "MAXIMUM": "AddMaximum",
     "MAX_POOL_2D": "AddMaxPool2D",
     "MEAN": "AddMean",
@@ -58,10 +60,21 @@ METHODS = {
     "TRANSPOSE": "AddTranspose",
     "UNPACK": "AddUnpack",
 }
+# Operators that TFLM also has with the kernels for int8 alone, which is less code.
+INT8 = {
+    "ADD": "Register_ADD_INT8",
+    "AVERAGE_POOL_2D": "Register_AVERAGE_POOL_2D_INT8",
+    "CONV_2D": "Register_CONV_2D_INT8",
+    "DEPTHWISE_CONV_2D": "Register_DEPTHWISE_CONV_2D_INT8",
+    "FULLY_CONNECTED": "Register_FULLY_CONNECTED_INT8",
+    "MAX_POOL_2D": "Register_MAX_POOL_2D_INT8",
+    "MUL": "Register_MUL_INT8",
+    "SOFTMAX": "Register_SOFTMAX_INT8",
+}
 # Interpreter, its plan, descriptions of tensors and operators, scratch of the kernels.
 OVERHEAD_BYTES = 16 * 1024
 # Below this even an empty network's interpreter does not fit.
-MIN_ARENA_BYTES = 4096
+MIN_ARENA_BYTES = 2048
 ARENA_UNIT = 1024
 # Of net_state on a 32-bit core: four pointers, a mark, a counter, a flag.
 FIELD_BYTES = 24
@@ -106,6 +119,8 @@ def operators(model: bytes, graph: QuantGraph) -> tuple[str, ...]:
             "--runtime=tflm: the model's input and output must be int8 without conversions round them:"
             " convert with int8 input and output"
         )
+    if graph.unsigned:
+        raise LogGradError("--runtime=tflm: the model is of uint8, not of int8: leave out --runtime")
     codes = tuple(dict.fromkeys(op.code for op in file.operators))
     missing = [code for code in codes if code not in METHODS]
     if missing:
@@ -157,7 +172,7 @@ def files(
         "FRONT_FLUSH": front.flush(source),
         "TABLE": _table(source),
         "OPERATORS": len(codes),
-        "ADDED": " &&\n           ".join(f"operators.{METHODS[code]}() == kTfLiteOk" for code in codes),
+        "ADDED": " &&\n           ".join(f"operators.{_method(code)} == kTfLiteOk" for code in codes),
         **emit.interface(graph, source, classes, stamp),
     }
     made = {
@@ -192,6 +207,10 @@ extern const unsigned char net_model[];
 """
 
 
+def _method(code: str) -> str:
+    return f"{METHODS[code]}({f'tflite::{INT8[code]}()' if code in INT8 else ''})"
+
+
 def _model(model: bytes) -> str:
     return (
         f'#include "net_model.h"\n\n'
@@ -212,4 +231,4 @@ def _table(source: Input) -> str:
 
 
 def _template(name: str) -> str:
-    return (emit.TEMPLATES / name).read_text()
+    return (TEMPLATES / name).read_text()

@@ -54,6 +54,7 @@ _FUNCTIONS = {
     "concat": "lg_copy_pixels",
     "reflow": "lg_map_append",
     "softmax": "softmax",
+    "log_softmax": "lg_log_softmax_row",
     "select": "lg_select_row",
     "bilinear": "lg_bilinear_row",
     "transpose": "lg_transpose_row",
@@ -111,10 +112,12 @@ class Choice:
     Attributes:
       code_pixels: levels a code of the first convolution, 0: no tables.
       ram_tables: tables of partial sums lie in RAM, for flash that is slow to read.
+      overlaps: whole maps lie over rows of whole maps that have been read.
     """
 
     code_pixels: int = 0
     ram_tables: bool = False
+    overlaps: bool = False
 
 
 def choose(node: Node, maps: dict[int, Map], core: str, levels: int) -> Kernel:
@@ -163,6 +166,9 @@ def choose(node: Node, maps: dict[int, Map], core: str, levels: int) -> Kernel:
         fixed = next((one.constant for one in op.operands if one.constant is not None), None)
         if fixed is not None:
             constants["b"] = fixed
+    elif node.kind == "log_softmax":
+        assert op.table is not None
+        constants["exponentials"] = op.table
     elif node.kind in ("lookup", "softmax"):
         assert op.table is not None
         constants["table"] = op.table

@@ -33,7 +33,7 @@ CODED = ("codes", "table_conv")
 SUMS = ("mean", "average", "dense", "reduce")
 GATHERS = (*SUMS, "reflow", "transpose")
 # A row of the output from one row of each input, or of one of them.
-ROWWISE = ("add", "add_constant", "mul", "lookup", "softmax", "pad", "concat", "codes")
+ROWWISE = ("add", "add_constant", "mul", "lookup", "softmax", "log_softmax", "pad", "concat", "codes")
 # A row of the output from rows of the input that a list names, none before those of the row ahead.
 CHOSEN = ("select", "bilinear")
 # Of two operands that broadcast: one that has a single row is read again for every row.

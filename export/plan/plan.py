@@ -24,7 +24,7 @@ import numpy as np
 
 from export.plan import kernels, schedule
 from export.plan.kernels import Choice, Kernel
-from export.plan.nodes import SUMS, Map, Network, Node, build, dims, macs
+from export.plan.nodes import GATHERS, SUMS, Map, Network, Node, build, dims, macs
 from export.plan.schedule import Schedule
 from export.tflite.quant_graph import QuantGraph
 from loggrad_tf.errors import LogGradError
@@ -163,21 +163,22 @@ def plan(graph: QuantGraph, core: str = "", levels: int = 0, choice: Choice | No
 def plans(graph: QuantGraph, core: str, levels: int, options: Iterable[Choice]) -> Iterator[Plan]:
     """A plan for each layout of the constants, made when it is asked for.
 
-    Order, places and kernels depend on a layout by its ``code_pixels`` only.
+    Order, places and kernels depend on a layout by its ``code_pixels`` and ``overlaps`` only.
     """
-    arranged: dict[int, Plan] = {}
+    arranged: dict[tuple[int, bool], Plan] = {}
     for choice in options:
         pixels = choice.code_pixels
-        if pixels not in arranged:
+        key = pixels, choice.overlaps
+        if key not in arranged:
             network = build(graph, levels, pixels)
             chosen = tuple(kernels.choose(node, network.maps, core, levels) for node in network.nodes)
-            arranged[pixels] = _arrange(network, chosen, choice)
-        yield dataclasses.replace(arranged[pixels], choice=choice)
+            arranged[key] = _arrange(network, chosen, choice)
+        yield dataclasses.replace(arranged[key], choice=choice)
 
 
 def _arrange(network: Network, chosen: tuple[Kernel, ...], choice: Choice) -> Plan:
     """Look for the cuts that need the least memory, from both ends."""
-    bounds, asked = _Bounds(network), set[frozenset[int]]()
+    bounds, asked = _Bounds(network, choice.overlaps), set[frozenset[int]]()
     places = schedule.cut_places(network)
     most = SEARCH_STEPS // (bounds.frame.calls + 16 * len(network.nodes))
     if len(network.nodes) > LONG:
@@ -196,10 +197,14 @@ def _arrange(network: Network, chosen: tuple[Kernel, ...], choice: Choice) -> Pl
             best = better
     # The bound of one may be out of reach where another's is met.
     finals = [((len(cuts), *sorted(cuts)), cuts) for cuts in asked]
+    # Maps that overlap lie in one piece, for which there may be no place.
+    ways = [dataclasses.replace(choice, overlaps=overlaps) for overlaps in sorted({False, choice.overlaps})]
     placed = None
     for cuts in itertools.islice(bounds.ascending(finals), PLACED):
         if placed is None or bounds.exact(cuts) + SLACK < placed.arena_bytes:
-            candidate = _placed(network, chosen, choice, cuts, bounds.frame.schedule(cuts))
+            made = bounds.frame.schedule(cuts)
+            tried = [_placed(network, chosen, one, cuts, made) for one in ways]
+            candidate = min(tried, key=lambda one: one.arena_bytes)
             placed = candidate if placed is None or candidate.arena_bytes < placed.arena_bytes else placed
         if placed.arena_bytes == placed.bound + SLACK:
             break
@@ -217,8 +222,9 @@ class _Bounds:
     A segment is simulated once, and only if it is needed: a map that is held whole says enough of most cuts.
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, overlaps: bool = False) -> None:
         self.network = network
+        self.overlaps = overlaps
         self.frame = schedule.Simulation(network)
         self._segments: dict[tuple[int | None, int | None], tuple[int, int, int]] = {}
         # Of the input, then of every node's output; some of them are the network's.
@@ -266,10 +272,30 @@ class _Bounds:
             sizes = moments.rows * self._row_bytes[first : first + len(moments.rows)]
             sizes += -sizes % ALIGNMENT
             gathered = [sum_bytes(network, network.nodes[first + at]) for at in moments.sums]
-            worst = (moments.alive @ np.array([*sizes, *gathered], np.int64)).max()
+            total = moments.alive @ np.array([*sizes, *gathered], np.int64)
+            if self.overlaps and start is not None and end is not None and end > start + 1:
+                total -= moments.alive[:, 0] * moments.alive[:, len(sizes) - 1] * self._shared(start, end)
+            worst = total.max()
             last = [at - first for at in self._ends] if end is None else [len(sizes) - 1]
             self._segments[start, end] = int(worst), int(sizes[0]), sum(int(sizes[at]) for at in last)
         return self._segments[start, end]
+
+    def _shared(self, start: int, end: int) -> int:
+        """Bytes that the maps with which a segment begins and ends have in common."""
+        first, last = (self.network.nodes[at].output for at in (start, end))
+        return overlap(self.network, self.frame.segment(start, end), first, last)
+
+
+def overlap(network: Network, made: schedule.Trace | Schedule, ahead: int, behind: int) -> int:
+    """Bytes in which a whole map can lie over another, whose rows are read before they are overwritten."""
+    over, under = network.maps[ahead], network.maps[behind]
+    whole = all(made.rows[key] == made.made[key] == len(made.times[key][0]) for key in (ahead, behind))
+    gathers = any(node.kind in GATHERS and node.output in (ahead, behind) for node in network.nodes)
+    same = made.rows[ahead] == made.rows[behind] and row_bytes(over) == row_bytes(under)
+    if not whole or gathers or not same:
+        return 0
+    rows = made.rows[behind] - schedule.shift(made.times[ahead], made.times[behind])
+    return max(rows, 0) * row_bytes(over)
 
 
 def _pairs(cuts: frozenset[int]) -> Iterator[tuple[int | None, int | None]]:
@@ -290,12 +316,44 @@ def _buffers(network: Network, made: Schedule) -> dict[tuple[str, int], Buffer]:
     return buffers
 
 
+def _joint(
+    network: Network, made: Schedule, overlaps: bool
+) -> list[tuple[Buffer, dict[tuple[str, int], int]]]:
+    """Buffers, and what lies in each of them at which offset: several maps, if they may overlap."""
+    buffers = _buffers(network, made)
+    # By the map that was written last.
+    joint = {key: (buffer, {key: 0}) for key, buffer in buffers.items()}
+    keys = [network.input, *(node.output for node in network.nodes)] if overlaps else []
+    maps = [("map", key) for key in keys if ("map", key) in buffers and made.rows[key] > 1]
+    for at, behind in enumerate(maps):
+        shared = {
+            ahead: overlap(network, made, ahead[1], behind[1])
+            for ahead in maps[:at]
+            if ahead in joint and buffers[ahead].live & buffers[behind].live
+        }
+        ahead = max(shared, key=lambda key: shared[key], default=behind)
+        if shared.get(ahead, 0) == 0:
+            continue
+        (above, members), (below, _) = joint.pop(ahead), joint.pop(behind)
+        further = below.size - shared[ahead]
+        places = {behind: 0} | {key: inside + further for key, inside in members.items()}
+        size = max(inside + buffers[key].size for key, inside in places.items())
+        joint[behind] = Buffer(size, above.live | below.live), places
+    return [*joint.values()]
+
+
 def _placed(
     network: Network, chosen: tuple[Kernel, ...], choice: Choice, cuts: frozenset[int], made: Schedule
 ) -> Plan:
-    buffers = _buffers(network, made)
-    offsets = dict(zip(buffers, place(list(buffers.values())), strict=True))
-    end = max(offsets[key] + buffer.size for key, buffer in buffers.items())
+    joint = _joint(network, made, choice.overlaps)
+    buffers = [buffer for buffer, _ in joint]
+    starts = place(buffers)
+    offsets = {
+        key: start + inside
+        for start, (_, members) in zip(starts, joint, strict=True)
+        for key, inside in members.items()
+    }
+    end = max(start + buffer.size for start, buffer in zip(starts, buffers, strict=True))
     return Plan(
         network=network,
         kernels=chosen,
@@ -305,7 +363,7 @@ def _placed(
         # A map of which no row is made may lie anywhere.
         offsets={key: offsets.get(("map", key), 0) for key in network.maps},
         sums={at: offsets.get(("sums", at), 0) for at in range(len(network.nodes))},
-        bound=live_bound(list(buffers.values())),
+        bound=live_bound(buffers),
         choice=choice,
     )
 
@@ -354,15 +412,31 @@ def place(buffers: Sequence[Buffer]) -> list[int]:
     return best
 
 
+def crowd(plan: Plan) -> set[int]:
+    """Maps that lie in the arena at the moment when it is fullest."""
+    buffers = _buffers(plan.network, plan.schedule)
+    joint = (_joint(plan.network, plan.schedule, overlaps) for overlaps in {False, plan.choice.overlaps})
+    total = min(
+        (_alive([buffer for buffer, _ in one]) for one in joint), key=lambda bytes_: int(bytes_.max())
+    )
+    fullest = 1 << int(total.argmax())
+    return {key for (kind, key), buffer in buffers.items() if kind == "map" and buffer.live & fullest}
+
+
 def live_bound(buffers: Sequence[Buffer]) -> int:
     """The largest sum of sizes alive at one step."""
+    return int(_alive(buffers).max(initial=0))
+
+
+def _alive(buffers: Sequence[Buffer]) -> np.ndarray:
+    """Bytes by step."""
     steps = max((b.live.bit_length() for b in buffers), default=0)
     width = -(-steps // 8)
     total = np.zeros(8 * width, np.int64)
     for buffer in buffers:
         bits = np.frombuffer(buffer.live.to_bytes(width, "little"), np.uint8)
         total += buffer.size * np.unpackbits(bits, bitorder="little").astype(np.int64)
-    return int(total.max(initial=0))
+    return total
 
 
 def _clashes(buffers: Sequence[Buffer]) -> list[set[int]]:

@@ -44,6 +44,7 @@ class Schedule:
       made: map -> rows that are made at all; what nobody reads is not made.
       live: map -> bit s set if the map holds something needed during call s.
       gathering: node position -> bit s set while its sums (or its growing output) are alive.
+      times: as of :class:`Trace`.
     """
 
     calls: tuple[int, ...]
@@ -51,6 +52,7 @@ class Schedule:
     made: dict[int, int]
     live: dict[int, int]
     gathering: dict[int, int]
+    times: dict[int, "Times"] = dataclasses.field(compare=False, repr=False)
 
 
 def make(network: Network, cuts: frozenset[int] = frozenset()) -> Schedule:
@@ -107,12 +109,14 @@ class Trace:
       made: map -> rows made.
       alive: map -> bool [steps + 1], True while it holds something needed.
       gathering: node position -> (first call, last call) of a node that gathers.
+      times: map -> of each row the call that writes it and the last that reads it.
     """
 
     rows: dict[int, int]
     made: dict[int, int]
     alive: dict[int, np.ndarray]
     gathering: dict[int, tuple[int, int]]
+    times: dict[int, "Times"]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -141,6 +145,8 @@ class Moments:
     alive: np.ndarray
 
 
+# Both int64 [rows].
+Times = tuple[np.ndarray, np.ndarray]
 # By step the inputs that a call reads, and how many rows of each must be there; by input the rows of _Reads.
 _Lookup = tuple[list[list[tuple[int, int]]], list[tuple[int, np.ndarray]]]
 # Both by all that they depend on.
@@ -189,6 +195,7 @@ class Simulation:
                 node.output in network.ends,
                 tuple(key in network.remembered for key in node.inputs),
                 _chosen(node),
+                node.op.in_turn,
             )
             for position, node in enumerate(network.nodes)
         ]
@@ -198,7 +205,8 @@ class Simulation:
         node, maps = self.network.nodes[position], self.network.maps
         heights = tuple(maps[key].height for key in node.inputs)
         same = tuple(node.inputs.index(key) for key in node.inputs)
-        form = node.kind == "concat" and node.axis == 0, node.kind in PAIRS, _chosen(node)
+        rowwise = node.kind == "concat" and node.axis == 0
+        form = rowwise, node.op.in_turn, node.kind in PAIRS, _chosen(node)
         key = form, window(node), heights, same, steps
         if key not in _reads:
             if len(_reads) >= READS_KEPT:
@@ -214,7 +222,10 @@ class Simulation:
         found: dict[int, list[tuple[int, int, int]]] = {}
         for step in range(steps):
             reads = self.network.reads(node, step)
-            wants.append([(node.inputs.index(key), last + 1) for key, _, last in reads])
+            upto = [steps if node.op.in_turn else last + 1 for _, _, last in reads]
+            wants.append(
+                [(node.inputs.index(key), rows) for (key, _, _), rows in zip(reads, upto, strict=True)]
+            )
             for key, first, last in reads:
                 found.setdefault(node.inputs.index(key), []).append((step, first, last))
         return wants, [(at, np.array(windows, np.int64).T) for at, windows in found.items()]
@@ -227,7 +238,7 @@ class Simulation:
         trace = self._trace(calls, list(network.maps))
         spans = {at: (2 << last) - (1 << first) for at, (first, last) in trace.gathering.items()}
         live = {key: _mask(alive) for key, alive in trace.alive.items()}
-        return Schedule(tuple(calls), trace.rows, trace.made, live, spans)
+        return Schedule(tuple(calls), trace.rows, trace.made, live, spans, trace.times)
 
     def moments(self, start: int | None, end: int | None) -> Moments:
         """What is alive at one time between two cuts, see :meth:`segment`.
@@ -364,7 +375,7 @@ class Simulation:
         order = called.argsort(kind="stable")
         # Of the input, then of every node.
         times = [order[begin:stop] for begin, stop in zip([0, *ends], ends, strict=False)]
-        trace = Trace({}, {}, {}, {})
+        trace = Trace({}, {}, {}, {}, {})
         for key in keys:
             if key == known or key in network.remembered:
                 written = np.full(self.needed[key], -1)
@@ -382,6 +393,7 @@ class Simulation:
                 _read(read, reader, times[reader.position + 1], later)
             if key in network.ends or key in network.remembered:
                 read[:] = end
+            trace.times[key] = written, read
             trace.rows[key] = _held(written, read)
             trace.made[key] = len(written)
             trace.alive[key] = _covered(written, read, end + 1)
@@ -389,6 +401,22 @@ class Simulation:
             if network.nodes[position].kind not in SUMS:
                 trace.alive[network.nodes[position].output][first : last + 1] = True
         return trace
+
+
+def shift(ahead: Times, behind: Times) -> int:
+    """Rows by which one map must lie behind another in memory that they share, row upon row.
+
+    Args:
+      ahead: the map whose rows are overwritten, and which lies so many rows further on.
+    Returns:
+      so many that no row is written where one lies that is read in that call or later.
+    """
+    (first, last), (written, _) = ahead, behind
+    needed = last[None, :] >= written[:, None]
+    oldest = np.where(needed.any(axis=1), needed.argmax(axis=1), len(written))
+    over = (np.arange(len(written)) - oldest).max(initial=-1) + 1
+    under = (written.searchsorted(first, "right") - np.arange(len(first))).max(initial=0)
+    return int(max(over, under, 0))
 
 
 def _chosen(node: Node) -> tuple[Any, ...]:

@@ -1,7 +1,8 @@
 """A frame in steps: into how many pieces ``net_step`` cuts a row of each node, and the longest call left.
 
 A row is cut where it would take more than :data:`SHARE` of a frame, as far as its kernel can make a part of
-it: a convolution some columns, a dense layer some outputs. Rows of the front end are not cut.
+it: a convolution some columns, a dense layer some outputs, a gradient in front some columns. Rows that are
+binned, or looked up in a table pixel by pixel, are not cut.
 ``net_push_row`` makes whole rows; the bytes are the same.
 """
 
@@ -33,12 +34,14 @@ class Steps:
       count: calls of ``net_step`` that a frame takes.
       share: of a frame that the longest call takes, as predicted.
       longest: whose call that is, the title of a node or ``input``.
+      front: of a line of the front end; 1: net_feed_row does it.
     """
 
     pieces: tuple[int, ...]
     count: int
     share: float
     longest: str
+    front: int = 1
 
     @property
     def text(self) -> str:
@@ -50,12 +53,13 @@ def whole(plan: Plan, source: Input) -> Steps:
     return _steps(plan, source, _weights(plan, source), [1] * len(plan.network.nodes))
 
 
-def cut(plan: Plan, source: Input, work: Sequence[int] | None) -> Steps:
+def cut(plan: Plan, source: Input, work: Sequence[int] | None, front: bool = True) -> Steps:
     """Rows cut as far as :data:`SHARE` asks for it.
 
     Args:
       work: cycles or instructions that are predicted of every node, and of the input last; None: what can be
         counted stands for them.
+      front: whether lines of the front end may be cut, too.
     """
     known = _weights(plan, source) if work is None else work
     network, calls, limit = plan.network, Counter(plan.schedule.calls), SHARE * sum(known)
@@ -65,7 +69,11 @@ def cut(plan: Plan, source: Input, work: Sequence[int] | None) -> Steps:
         most = min(columns(network, node), _largest_count(plan) // max(calls[place], 1))
         fitting = (n for n in range(1, most) if row * _largest(network, node, n) <= limit)
         pieces.append(next(fitting, max(most, 1)))
-    return _steps(plan, source, known, pieces)
+    parts = 1
+    if front and source.delayed and _line(source, known, 1) > limit:
+        most = min(MOST_PIECES, source.line_pixels)
+        parts = next((n for n in range(2, most) if _line(source, known, n) <= limit), most)
+    return _steps(plan, source, known, pieces, parts)
 
 
 def columns(network: Network, node: Node) -> int:
@@ -96,14 +104,26 @@ def _weights(plan: Plan, source: Input) -> list[int]:
     return [*nodes, _VALUE * source.rows * source.row_codes]
 
 
-def _steps(plan: Plan, source: Input, work: Sequence[int], pieces: Sequence[int]) -> Steps:
+def _line(source: Input, work: Sequence[int], parts: int) -> float:
+    """The longest call of the front end: a part of a line, two columns more, or a row that is binned."""
+    line = work[-1] / source.lines
+    if parts > 1:
+        binned = line / source.binning if source.binning > 1 else 0.0
+        columns = min(math.ceil(source.line_pixels / parts) + 2, source.line_pixels)
+        return max(line * columns / source.line_pixels, binned)
+    # Line 1 makes two lines.
+    return (2 if source.delayed else 1) * line
+
+
+def _steps(plan: Plan, source: Input, work: Sequence[int], pieces: Sequence[int], front: int = 1) -> Steps:
     network, calls, total = plan.network, Counter(plan.schedule.calls), max(sum(work), 1)
-    # Row 1 of a front end with lines of delay makes two lines.
-    found = [((2 if source.delayed else 1) * work[-1] / source.rows, "input")]
+    found = [(_line(source, work, front), "input")]
     for place, node in enumerate(network.nodes):
         row = work[place] / max(calls[place], 1)
         found.append((row * _largest(network, node, pieces[place]), node.title))
     worst, longest = max(found)
     made = sum(n * pieces[node] for node, n in calls.items() if node != NEXT_ROW)
-    flushes = 1 if source.delayed and not source.crop else 0
-    return Steps(tuple(pieces), made + flushes, worst / total, longest)
+    flushes = front if source.delayed and not source.crop else 0
+    # Of every line, and of the first of output, when line 1 is there.
+    parts = front * (source.lines + (source.lines > 1)) if front > 1 else 0
+    return Steps(tuple(pieces), made + flushes + parts, worst / total, longest, front)

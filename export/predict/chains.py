@@ -15,6 +15,7 @@ from export.tflite.quant_graph import QuantGraph
 
 Layer = Callable[[Shape], QuantGraph]
 _CLAMPED = {"low": -100, "high": 100}
+_RECTIFIED = {"low": 0}  # not below the zero point of a probe's maps
 # Filters, kernel, stride, pool of convolutions one behind the other, by the map they begin with.
 _CONVS: tuple[tuple[Shape, tuple[tuple[int, Side, Side, Side], ...]], ...] = (
     ((20, 20, 3), ((8, 3, 2, 1), (16, 1, 1, 1), (24, 3, 1, 1), (10, 1, 1, 1), (6, 3, 1, 1), (12, 5, 1, 1))),
@@ -52,6 +53,9 @@ _DENSE: tuple[tuple[Shape, tuple[int, ...]], ...] = (
     ((6, 5, 8), (21, 6, 4)),
     ((3, 4, 7), (14, 9)),
     ((1, 1, 320), (96, 96, 12)),
+    ((32, 1, 16), (5, 12)),
+    ((21, 1, 64), (6, 3)),
+    ((40, 1, 8), (24,)),
 )
 _POOLS: tuple[Shape, ...] = ((24, 16, 8), (19, 13, 3), (12, 12, 40), (9, 8, 6), (8, 9, 33))
 _SAME: tuple[Side, ...] = (3, (1, 3), (3, 1))
@@ -66,7 +70,7 @@ _MOST_CONSTANTS = 120_000
 
 
 def networks() -> Iterator[Probe]:
-    """Every chain; some of convolutions also with outputs clamped in a pass of their own."""
+    """Every chain; convolutions also with a ReLU, some with outputs clamped in a pass of their own."""
     # Inputs of rows that begin at any byte.
     for side, channels in ((13, 1), (24, 1), (11, 3)):
         yield probes.chain((side, side, channels), lambda shape: probes.conv(shape, 4, 3, 1))
@@ -112,6 +116,8 @@ def _chains() -> Iterator[tuple[Shape, list[Layer]]]:
             yield start, [functools.partial(_depthwise, args=args, more=more) for args in depthwise]
         for start in _MAPS[:taken]:
             yield start, [functools.partial(_value, kind=kind, more=more) for kind in _VALUES]
+    for start, convs in _CONVS:
+        yield start, [functools.partial(_conv, args=args, more=_RECTIFIED) for args in convs if args[3] == 1]
     for start, sizes in _DENSE:
         yield start, [functools.partial(probes.dense, outputs=size) for size in sizes]
     for start in _POOLS:
@@ -124,10 +130,8 @@ def _chains() -> Iterator[tuple[Shape, list[Layer]]]:
         for kind in ("mean", "average"):
             yield start, [functools.partial(probes.simple, one) for one in ("lookup", kind)]
     for start in _JOINED:
-        yield (
-            start,
-            [functools.partial(probes.simple, kind) for kind in ("lookup", "concat", "pad", "concat")],
-        )
+        joined = ("lookup", "concat", "pad", "concat", "stacked")
+        yield start, [functools.partial(probes.simple, kind) for kind in joined]
     for start in _MAPS:
         moved = (*nodes.PAIRS, "select", "bilinear", "transpose", "strided", "reduce")
         yield start, [functools.partial(probes.simple, kind) for kind in moved]
@@ -140,7 +144,10 @@ def _chains() -> Iterator[tuple[Shape, list[Layer]]]:
     for start in _POOLS[:3]:
         yield start, [functools.partial(_wide_pool, size=size) for size in _SAME]
     for size in (2, 9, 64):
-        yield (1, 1, size), [functools.partial(probes.simple, kind) for kind in ("lookup", "softmax")]
+        yield (
+            (1, 1, size),
+            [functools.partial(probes.simple, kind) for kind in ("lookup", "softmax", "log_softmax")],
+        )
 
 
 def _conv(shape: Shape, args: tuple[int, Side, Side, Side], more: dict[str, int]) -> QuantGraph:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from export import boards
-from export.plan import kernels, memory
+from export.plan import kernels, memory, parts
 from export.plan import plan as planning
 from export.plan.input import Input, stamp
 from export.plan.nodes import WINDOWS, build
@@ -26,11 +26,10 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 
 CODE_SIZES = Path(__file__).parent / "code_sizes.json"
-# Code that networks with states have beside their nodes: what all states share, and a map and calls for each.
-STATES_BYTES, STATE_BYTES = 24, 90
-# What the functions of a first layer that looks up codes grow by where the compiler puts them into the one
-# that calls them: 150 to 204 in images of five boards.
-CODED_BYTES = 190
+# What a plan is for.
+SPEED, FLASH, RAM = "speed", "flash", "ram"
+# What a front end whose lines net_step cuts takes more than one of whole lines: 301 to 397 on four cores.
+PARTS_BYTES = 340
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +78,10 @@ class Footprint:
         stack = "" if self.stack is None else f", stack of a call {self.stack:,} B"
         return f"RAM {self.ram:,} B (state {self.state:,} B), flash {self.flash:,} B{stack}"
 
+    def with_parts(self) -> "Footprint":
+        """Of a front end whose lines are cut."""
+        return dataclasses.replace(self, flash=None if self.flash is None else self.flash + PARTS_BYTES)
+
     def check(self, board: dict[str, Any]) -> None:
         """Raise LogGradError if the board has less."""
         if self.ram is not None and self.ram > board["ram"]["length"]:
@@ -100,17 +103,26 @@ def plan(
     board: dict[str, Any],
     ram_tables: bool = False,
     flash: int | None = None,
+    optimise: str = SPEED,
 ) -> Plan:
     """The plan for one board: the fastest layout of the constants that its flash can hold.
 
     Args:
       ram_tables: tables of partial sums lie in RAM.
       flash: bytes of flash to use in place of all that the board has.
+      optimise: SPEED; FLASH, the smallest layout of the constants in place of the fastest; RAM, wide bands
+        part by part (:mod:`export.plan.parts`), and maps over maps that have been read.
     """
     core, levels = board["core"], source.levels
     limit = flash if flash is not None or board["flash"] is None else board["flash"]["length"]
     options = kernels.choices(build(graph), levels)
-    options = [dataclasses.replace(choice, ram_tables=ram_tables) for choice in options]
+    options = [
+        dataclasses.replace(choice, ram_tables=ram_tables, overlaps=optimise == RAM) for choice in options
+    ]
+    if optimise == FLASH:
+        options = options[-1:]
+    if optimise == RAM:
+        graph = parts.divided(graph, core, levels, options[0])
     for made in planning.plans(graph, core, levels, options):
         if limit is None or flash_bytes(made, source, board) <= limit:
             return made
@@ -155,10 +167,8 @@ def flash_bytes(made: Plan, source: Input, board: dict[str, Any]) -> int:
     for node, kernel in zip(made.network.nodes, made.kernels, strict=True):
         symbols |= known["kernels"][costs.cost_name(node.kind, kernel.function)]
     nodes = sum(known["nodes"][node.kind] for node in made.network.nodes)
-    if any(node.kind == "table_conv" for node in made.network.nodes):
-        nodes += CODED_BYTES
     states = len(made.network.states)
-    nodes += STATES_BYTES + STATE_BYTES * states if states else 0
+    nodes += known["states"]["first"] + known["states"]["each"] * states if states else 0
     text = len(f"{__version__}/{stamp(source)}") - measured.stamp
     return program.rest + sum(symbols.values()) + nodes + text + memory.data_bytes(made, source)
 

@@ -12,8 +12,9 @@ from export.plan.kernels import VARIANTS, Kernel, slides
 from export.plan.layouts import conv_tail
 from export.plan.nodes import GATHERS, PAIRS, WINDOWS, Map, Network, Node
 
-# Of lg_conv_row_dsp.c: windows and channels of a group, words of the scratch buffer, the most quads it holds.
-TOGETHER, GROUP, SCRATCH, MOST_QUADS = 4, 16, 576, 86
+# Of lg_conv_row_dsp.c: windows and channels of a group, words of the scratch buffer, the most quads it holds;
+# quads of a turn of lg_conv_pass_dsp.c.
+TOGETHER, GROUP, SCRATCH, MOST_QUADS, TURN = 4, 16, 576, 86, 12
 # Of lg_depthwise_row_dsp.c: entries that are held. Of lg_dense_dsp.c: quads.
 ENTRIES, DENSE_QUADS = 68, 64
 # Of lg_table_conv_row*.c: columns that are summed at once.
@@ -32,8 +33,9 @@ def counts(network: Network, node: Node, kernel: Kernel, core: str, calls: int |
 
 
 def padding(of: Map, rows: int) -> float:
-    """Bytes of padding that are written around so many rows of a map."""
-    return rows * (of.left + of.right) * of.channels
+    """Stores of padding around so many rows of a map: eight bytes or more go by words."""
+    sides = (pixels * of.channels for pixels in (of.left, of.right))
+    return rows * sum(n if n < 8 else n // 4 + n % 4 for n in sides)
 
 
 def windows(node: Node, calls: int) -> float:
@@ -111,6 +113,7 @@ def _conv_dsp(s: _Shape) -> Counts:
     aligned = step % 4 == 0 and s.op.dilation[1] * s.source.channels % 4 == 0
     aligned = aligned and s.source.left * s.source.channels % 4 == 0
     words = sum(lanes * turns.found[f"widened_{lanes}"] for lanes in range(1, TOGETHER + 1))
+    words += 6 * turns.found["slid"]
     return {
         **turns.found,
         "unaligned_quad": 0 if aligned else words,
@@ -130,6 +133,7 @@ _LOOPS = (
     *("group", "run", "pass", "turn", "piece", "sum", "single", "put"),
     *("alone", "alone_turn", "pooled", "compared", "tails", "tail"),
     *("square", "shared_run", "shared_quad", "largest", "zeroed", "gathered", "part"),
+    *("four_run", "slid_run", "slid", "by_rows"),
 )
 
 
@@ -143,10 +147,13 @@ class _ConvDsp:
         tail = conv_tail(self.kh, self.runs, run_bytes)
         self.tails = -(-self.kh * tail // 4)
         self.whole = self.kh * self.runs * -(-(run_bytes - tail) // 4)
+        near = kw == 3 and s.op.stride[1] == s.op.dilation[1] == 1
+        self.slid = s.source.channels // 4 if near and s.source.channels % 4 == 0 else 0
+        self.pair = "rectified" if s.node.low >= s.out.pad else "pair"
         self.quads = self.whole + self.tails
         names = list(_LOOPS)
         names += [f"{name}_{n}" for name in ("widened", "quad") for n in range(1, TOGETHER + 1)]
-        names += [f"{name}_{n}" for name in ("pair", "held") for n in range(2, TOGETHER + 1)]
+        names += [f"{name}_{n}" for name in ("pair", "rectified", "held") for n in range(2, TOGETHER + 1)]
         self.found: dict[str, float] = dict.fromkeys(names, 0.0)
 
     def room(self, count: int) -> int:
@@ -161,11 +168,23 @@ class _ConvDsp:
         self.found["tails"] += times * self.tails * (count // lanes)
         self.found["tail"] += times * self.tails * count
 
+    def widened_four(self, times: float) -> None:
+        """Four neighbours, kernel row after kernel row, where each is one run."""
+        found = self.found
+        if self.slid:
+            found["slid_run"] += times * self.kh
+            found["slid"] += times * self.kh * self.slid
+        else:
+            found["four_run"] += times * self.kh
+            found["widened_4"] += times * self.whole
+        found["tails"] += times * self.tails
+        found["tail"] += times * self.tails * TOGETHER
+
     def multiplied(self, times: float, count: int, pairs: int, quads: int, name: str) -> None:
         self.found[name] += times * pairs
         self.found[f"quad_{count}"] += times * pairs * quads
         self.found["turn" if count > 1 else "alone_turn"] += (
-            times * pairs * -(-quads // (8 if count > 1 else 4))
+            times * pairs * -(-quads // (TURN if count > 1 else 4))
         )
 
     def summed(self, times: float, count: int, lanes: int, channels: int) -> None:
@@ -184,21 +203,40 @@ class _ConvDsp:
 
     def neighbours(self, times: float, count: int) -> None:
         found, odd = self.found, self.channels % 2
+        row = self.whole // self.kh
+        if self.quads > self.room(count) and count == TOGETHER and self.runs == 1 and row <= self.room(count):
+            self.by_rows(times, row)
+            return
         if self.quads > self.room(count):
             for n in self.groups():
                 self.summed(times, count, count, n)
                 found["put"] += times * n * count
             return
         found["group"] += times
-        self.widened(times, count, count)
+        if count == TOGETHER and self.runs == 1:
+            self.widened_four(times)
+        else:
+            self.widened(times, count, count)
         if count == 1:
             self.multiplied(times, 1, -(-self.channels // 4), self.quads, "alone")
             return
         found["pass"] += times if self.channels > 1 else 0
-        self.multiplied(times, count, self.channels // 2, self.quads, f"pair_{count}")
+        self.multiplied(times, count, self.channels // 2, self.quads, f"{self.pair}_{count}")
         if odd:
             self.summed(times, count, count, 1)
             found["put"] += times * count
+
+    def by_rows(self, times: float, row: int) -> None:
+        """Four neighbours whose windows do not fit, kernel row after kernel row."""
+        most = (SCRATCH // TOGETHER + GROUP - 2 * row) // 2 * 2
+        for first in range(0, self.channels, most):
+            n = min(self.channels - first, most)
+            pairs = -(-n // 2)
+            self.found["by_rows"] += times * self.kh
+            self.found["zeroed"] += times * 2 * pairs * TOGETHER
+            self.widened_four(times)
+            self.multiplied(times * self.kh, TOGETHER, pairs, row, f"held_{TOGETHER}")
+            self.found["put"] += times * n * TOGETHER
 
     def squared(self, s: _Shape) -> bool:
         """Whether pixels of two by two windows have a loop of their own."""
@@ -392,14 +430,21 @@ def _scattered(s: _Shape) -> Counts:
 
 
 def _add(s: _Shape) -> Counts:
-    found: Counts = {"value": s.outputs}
-    return found | ({"clamped": s.clamped} if s.kernel.variant == "dsp" else {})
+    return _added(s, s.rows)
 
 
 def _add_constant(s: _Shape) -> Counts:
     assert s.op.constant is not None
     calls = s.rows * (1 if s.op.constant.size > s.source.channels else s.source.width)
-    return {"call": calls} | _add(s)
+    return {"call": calls} | _added(s, calls)
+
+
+def _added(s: _Shape, calls: int) -> Counts:
+    """Of so many calls: the DSP extension's add four values a turn."""
+    if s.kernel.variant != "dsp":
+        return {"value": s.outputs}
+    fours = s.outputs // calls // 4 * calls
+    return {"four": fours, "value": s.outputs - 4 * fours, "clamped": s.clamped}
 
 
 def _codes(s: _Shape) -> Counts:
@@ -452,7 +497,7 @@ _FUNCTIONS: Mapping[str, Callable[[_Shape], Counts]] = {
     "reflow": _reflow,
     **dict.fromkeys(("mul", "lookup", "softmax"), _values),
     "select": _select,
-    "bilinear": _pairs,
+    **dict.fromkeys(("bilinear", "log_softmax"), _pairs),
     "transpose": _scattered,
     "reduce": _scattered,
     **dict.fromkeys(PAIRS, _pairs),

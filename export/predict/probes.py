@@ -4,6 +4,7 @@ Only the code matters: weights are small random numbers, scales arbitrary.
 """
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from export.plan import nodes
 from export.plan.input import Input, describe
 from export.plan.kernels import FAST_LIMIT
 from export.plan.plan import Plan
-from export.tflite.quant_graph import Op, Operand, QuantGraph, Scale, Tensor
+from export.tflite.quant_graph import Op, Operand, QuantGraph, Scale, State, Tensor
 from firmware import project
 from loggrad_tf.transform.binning import FACTORS
 from loggrad_tf.transform.frontend import LEVELS, FrontEnd, fixed
@@ -115,6 +116,18 @@ def coded() -> Probe:
     graph = conv((8, 8, 1), 4, 3, 1, 1)
     graph.tensors[0] = Tensor(0, "input", (8, 8, 1), 1.0, 0)
     return graph, describe(end, (8, 8, 1), 1.0, 0)
+
+
+def remembering(count: int) -> Probe:
+    """Additions one behind the other; the first ``count`` add a state, which they become."""
+    graph, source = chain(_SIDE, *[functools.partial(simple, "add") for _ in range(1 + MORE)])
+    tensors, ops, states = dict(graph.tensors), list(graph.ops), []
+    for place, op in enumerate(graph.ops[:count]):
+        read = len(tensors)
+        tensors[read] = dataclasses.replace(tensors[op.output], index=read, name=f"state{place}")
+        ops[place] = dataclasses.replace(op, inputs=(op.inputs[0], read))
+        states.append(State(read, op.output, np.zeros(tensors[read].size, np.int8)))
+    return dataclasses.replace(graph, tensors=tensors, ops=tuple(ops), states=tuple(states)), source
 
 
 def leveled(graph: QuantGraph, end: FrontEnd | None = None) -> Probe:
@@ -299,6 +312,9 @@ def simple(kind: str, shape: Shape, **more: int) -> QuantGraph:
     if kind in ("add", "concat"):
         op = dataclasses.replace(op, inputs=(0, 0), axis=2)
         out = shape if kind == "add" else (height, width, 2 * channels)
+    if kind == "stacked":  # a concat along rows
+        op, fields = dataclasses.replace(op, inputs=(0, 0)), {"kind": "concat", "axis": 0}
+        out = (2 * height, width, channels)
     if kind in ("add", "add_constant"):
         fields = {"scales": (Scale(1 << 30, 0), Scale(1 << 30, 0), Scale(1 << 30, -18))}
     if kind == "add_constant":
@@ -309,6 +325,11 @@ def simple(kind: str, shape: Shape, **more: int) -> QuantGraph:
         fields = {"table": np.zeros(256, np.int8)}
     if kind == "softmax":
         fields = {"table": np.ones(256, np.float32)}
+    if kind == "log_softmax":
+        fields = {
+            "table": np.full(256, 1 << 19, np.int32),
+            "scales": (Scale(1 << 30, 0), Scale(1 << 30, -24)),
+        }
     if kind == "pad":
         fields, out = {"before": (1, 1, 0), "value": 5}, (height + 2, width + 2, channels)
     if kind == "reshape":

@@ -31,6 +31,7 @@ from loggrad_tf import files
 from loggrad_tf.confusion import Confusion
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.description import VERSION
+from loggrad_tf.data.sides import dimensions
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend
 from loggrad_tf.transform.frontend import FrontEnd
@@ -106,10 +107,9 @@ def convert_keras(
         format that is missing, or named though the model has a layer in front.
     """
     network = read(model)
-    side = data.pixels.shape[1]
-    if network.side != side:
+    if network.size != data.size:
         raise LogGradError(
-            f"the model takes {network.side} x {network.side} pixels, the data set has {side} x {side}"
+            f"the model takes {dimensions(network.size)} pixels, the data set has {dimensions(data.size)}"
         )
     check_classes(network.graph, data)
     front_end = _front_end(network, data, input_format)
@@ -207,14 +207,14 @@ def _tuned(
 
 
 def write(directory: Path, converted: Converted) -> None:
-    """``model.json`` and ``model.tflite`` in ``directory``, each whole or not at all.
+    """``model.json`` and ``model.tflite`` in ``directory``; an earlier pair stays until both are on the disk.
 
-    In this order: a flatbuffer alone would be taken for one whose rows are those of the int8 tensor; a
-    description of a flatbuffer that is not there yet is refused.
+    They get their names in this order: a flatbuffer alone would be taken for one whose rows are those of the
+    int8 tensor; a description of a flatbuffer that is not there yet is refused.
     """
     text = json.dumps(converted.description, indent=1) + "\n"
-    files.write_whole(directory / "model.json", text.encode())
-    files.write_whole(directory / "model.tflite", converted.flatbuffer)
+    contents = {"model.json": text.encode(), "model.tflite": converted.flatbuffer}
+    files.write_together({directory / name: content for name, content in contents.items()})
 
 
 def _versions(trainer: str) -> dict[str, str]:

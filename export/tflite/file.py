@@ -43,6 +43,7 @@ _OPTIONS = {
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "FULLY_CONNECTED": "FullyConnectedOptions",
     "LEAKY_RELU": "LeakyReluOptions",
+    "LOG_SOFTMAX": "LogSoftmaxOptions",
     "MAXIMUM": "MaximumMinimumOptions",
     "MINIMUM": "MaximumMinimumOptions",
     "MAX_POOL_2D": "Pool2DOptions",

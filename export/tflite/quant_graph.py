@@ -31,13 +31,22 @@ class Scale:
 
 @dataclasses.dataclass(frozen=True)
 class Tensor:
-    """An int8 activation. ``shape`` leaves out the batch: (H, W, C) or (N,)."""
+    """An int8 activation. ``shape`` leaves out the batch: (H, W, C) or (N,).
+
+    Attributes:
+      whole: the tensor of the file of which this one is a part; None: it is of the file.
+      first: of a part, the first of its channels.
+      rows: of a part, its rows in their order; empty: all.
+    """
 
     index: int
     name: str
     shape: tuple[int, ...]
     scale: float
     zero_point: int
+    whole: int | None = None
+    first: int = 0
+    rows: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -67,7 +76,7 @@ class Op:
     Attributes:
       index: position in the file, the number error messages and layer names carry.
       kind: conv depthwise dense add add_constant mul concat pad max_pool avg_pool mean reshape
-        lookup softmax; of two operands: sum difference product maximum minimum prelu;
+        lookup softmax log_softmax; of two operands: sum difference product maximum minimum prelu;
         select bilinear transpose reduce.
       inputs: tensor indices of the activations (two for ``add``, any number for ``concat``, those of
         ``operands`` that are none of constants).
@@ -79,15 +88,17 @@ class Op:
         depthwise [kh][kw][O], dense [O][I].
       bias: int32 [O] or None.
       scales: per channel (conv, depthwise, dense), or one (dense, mean, mul), or
+        there and back (log_softmax: a difference of inputs in 2^-26), or
         activation a, b, out (add, add_constant: b is the constant; sum, difference), or below zero the
         second of two (prelu).
       reach: conv, depthwise, dense: per output channel 256 sum |w| + |bias|, below 2^31: no sum of
         raw int8 inputs and a bias with the input's zero point folded in is larger.
-      table: softmax: exp(-scale beta (255 - i)), float32 [256];
+      table: softmax: exp(-scale beta (255 - i)), float32 [256]; log_softmax: exp(-scale i) in 2^-19, int32;
         lookup: output of the input value i - 128, int8 [256].
       constant: mul: values minus their zero point, int16; add_constant: raw values, int8. One per
         channel, or one per element of the map.
-      value: pad value; zero point of the constant (add_constant).
+      value: pad value; zero point of the constant (add_constant); the least difference that counts
+        (log_softmax).
       axis: concat: the side of ``Tensor.shape`` along which the inputs follow each other.
       operands: both, of an operator that broadcasts.
       picks: select: of the input's rows, columns and channels those that the output has, in its order.
@@ -95,7 +106,8 @@ class Op:
         and 2^10 times how far it is from the first.
       steps: transpose, reduce: how far apart neighbours of the input's rows, columns and channels lie
         in the output; 0: they are summed.
-      part: which output of the operator it makes.
+      part: which output of the operator it makes, or which channels of it.
+      in_turn: concat: each input is made whole before the next is begun, and all before the first row.
       rounds_up: avg_pool: halves go up, not away from zero (of a uint8 network).
     """
 
@@ -122,6 +134,7 @@ class Op:
     between: tuple[tuple[tuple[int, int, int], ...], ...] = ()
     steps: tuple[int, ...] = ()
     part: int = 0
+    in_turn: bool = False
     rounds_up: bool = False
 
     @property

@@ -18,7 +18,8 @@
  *   K <frame>       K <status> <class> <ticks> <scores> <digest>            as C, and its codes before the answer, as
  *                                                                           rows.h has them; the digest is theirs. Only
  *                                                                           where board.json has a camera
- *   M               M <stack used> <stack size>                             bytes; 0 0 where they are not known
+ *   M               M <stack used> <stack size> <arena used>                bytes; 0 0 where they are not known; the
+ *                                                                           last one of an interpreter only
  *   X               X 0                                                     end of the program
  *                   L <layer> <digest so far> <bytes>                       a piece of a layer's output
  *                   E                                                       a line that cannot be read, once
@@ -77,7 +78,7 @@ static const uint32_t unused = 0xA5A5A5A5u;
 
 static uint32_t *stack_bottom(void)
 {
-    return lg_stack_top - (uintptr_t)lg_stack_bytes / sizeof(uint32_t);
+    return (uint32_t *)((uintptr_t)lg_stack_top - (uintptr_t)lg_stack_bytes);
 }
 
 /* Fill the stack from its bottom to a little below this function's own frame. */
@@ -371,6 +372,9 @@ static void put_memory(void)
     }
     put_number((int32_t)((uintptr_t)lg_stack_top - (uintptr_t)word));
     put_number((int32_t)(uintptr_t)lg_stack_bytes);
+#ifdef NET_INTERPRETED
+    put_number((int32_t)net_arena_used(&app.net));
+#endif
 }
 
 /* The work comes first: its L lines go ahead of the answer. */

@@ -6,6 +6,8 @@
     SET/unlabelled/...       no class: to be sorted by hand
 
 Frames of one session share its light and its place, so a session is a group: it never falls into two splits.
+Of seven sessions of a class in a row, the second is for validation and the third for the test, and a session
+keeps its split as more are collected: so a network that was trained before is tested on what it never saw.
 A set is of one camera and one window; another one is refused.
 """
 
@@ -14,6 +16,8 @@ import datetime
 import json
 import re
 import secrets
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +62,25 @@ def session_of(stem: str) -> str:
     """The session of a frame, by its file's name without the suffix; the name itself if it is of none."""
     match = _STEM.fullmatch(stem)
     return match[1] if match else stem
+
+
+def dealt(frames: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The split of each session.
+
+    Args:
+      frames: session and class of each. The class of most of a session's frames counts, the first of equals.
+    """
+    labels: dict[str, Counter[str]] = defaultdict(Counter)
+    for session, label in frames:
+        labels[session][label] += 1
+    seen: Counter[str] = Counter()
+    splits = {}
+    for session in sorted(labels):
+        counted = labels[session]
+        label = min(counted, key=lambda one: (-counted[one], one))
+        splits[session] = {1: "val", 2: "test"}.get(seen[label] % 7, "train")
+        seen[label] += 1
+    return splits
 
 
 def new_session() -> str:

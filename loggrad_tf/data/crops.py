@@ -1,4 +1,4 @@
-"""Boxes in a linear frame -> square crops of ``size`` x ``size`` pixels, still integer sensor codes.
+"""Boxes in a linear frame -> crops of ``size`` (:mod:`loggrad_tf.data.sides`), still integer sensor codes.
 
 An axis that shrinks is averaged over area, as a sensor with larger photosites would do it in the optics:
 ``out[i] = integral of in over [start + i r, start + (i + 1) r) / r`` with r = length / size, pixels cut at
@@ -9,12 +9,12 @@ A Bayer mosaic is never interpolated across colours: its four planes are resized
 ``size / 2`` and interleaved again, so the crop has the frame's colour filter at its top-left.
 
 Boxes are ``(left, top, right, bottom)`` in the frame's pixels, from 0, half open, fractions allowed. A box
-smaller than :func:`smallest_side` is for the caller to reject; a box is never padded and stretched only
-where :func:`square` says so. A whole picture has three ways to a square (``fit``):
+that is :func:`too_small` is for the caller to reject; a box is never padded and stretched only where
+:func:`around` says so. A whole picture has three ways to the crop's proportions (``fit``):
 
-    stretch    both sides are scaled to the square, each on its own
-    crop       its middle square is kept
-    pad        scaled by its longer side; mirrored rows or columns, on both sides alike, fill the square
+    stretch    both sides are scaled, each on its own
+    crop       its middle of these proportions is kept
+    pad        scaled as a whole; mirrored rows or columns, on both sides alike, fill the rest
 
 The mirror is the border rule of the transform: the first row is not repeated, row -1 is row 1, so no gradient
 is invented at the seam, and on a mosaic every photosite meets its own colour.
@@ -25,6 +25,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from loggrad_tf.data.sides import Size, sides
 from loggrad_tf.data.voc import Box
 from loggrad_tf.errors import LogGradError
 
@@ -33,75 +34,86 @@ MODES = ("gray", "mosaic")
 _BLOCK = 2**22
 
 
-def smallest_side(size: int) -> float:
-    """The least longer side of a box, in RAW pixels: two thirds of the crop's.
+def too_small(box: Box, size: Size) -> str:
+    """Why a box, in RAW pixels, is too small for a crop; empty if it is not.
 
-    A Bayer frame is binned by two first, so that a crop is enlarged at most three times.
+    A Bayer frame is binned by two first, so that a crop of two thirds is enlarged at most three times.
     """
-    return 2 * size / 3
+    wide, high = _filled(box, size)
+    rows, columns = sides(size)
+    side, least = (wide, 2 * columns / 3) if columns >= rows else (high, 2 * rows / 3)
+    return f"longer side of {side:.0f} pixels, at least {least:.0f} are needed" if side < least else ""
 
 
-def square(box: Box, width: int, height: int) -> Box:
-    """The square about the box's centre with the box's longer side, shifted into the frame.
+def _filled(box: Box, size: Size) -> tuple[float, float]:
+    """Width and height of the least window of the size's proportions that holds the box."""
+    left, top, right, bottom = box
+    rows, columns = sides(size)
+    wide, high = right - left, bottom - top
+    return max(wide, high * (columns / rows)), max(high, wide * (rows / columns))
+
+
+def around(box: Box, width: int, height: int, size: Size) -> Box:
+    """The least window of the size's proportions that holds a box, about its centre, moved into the frame.
 
     The object keeps its proportions and gets what lies beside it. Where the frame is narrower or lower
-    than the square, the window ends at the frame and :func:`resize` stretches it to the square.
+    than the window, it ends at the frame and :func:`resize` stretches it.
     """
     left, top, right, bottom = box
-    side = max(right - left, bottom - top)
+    wide, high = _filled(box, size)
 
-    def place(start: float, end: float, limit: int) -> tuple[float, float]:
-        length = min(side, limit)
+    def place(start: float, end: float, least: float, limit: int) -> tuple[float, float]:
+        length = min(least, limit)
         begin = min(max((start + end - length) / 2, 0.0), limit - length)
         return begin, begin + length
 
-    (left, right), (top, bottom) = place(left, right, width), place(top, bottom, height)
+    (left, right), (top, bottom) = place(left, right, wide, width), place(top, bottom, high, height)
     return left, top, right, bottom
 
 
-def whole(width: int, height: int, size: int, fit: str, step: int = 1) -> tuple[Box, tuple[int, int]]:
+def whole(width: int, height: int, size: Size, fit: str, step: int = 1) -> tuple[Box, tuple[int, int]]:
     """What is kept of a whole picture, and the rows and columns that it becomes before :func:`mirrored`.
 
     Args:
       width, height: of the picture.
-      size: the crop's side.
+      size: the crop's.
       fit: ``stretch``, ``crop`` or ``pad``.
       step: 2 for a mosaic: edges of the window, rows and columns are then even.
     """
-    side, longer = min(width, height), max(width, height)
+    rows, columns = sides(size)
     if fit == "crop":
-        left, top = ((length - side) // 2 // step * step for length in (width, height))
-        return (left, top, left + side, top + side), (size, size)
+        wide, high = min(width, height * columns // rows), min(height, width * rows // columns)
+        left, top = (width - wide) // 2 // step * step, (height - high) // 2 // step * step
+        return (left, top, left + wide, top + high), (rows, columns)
     if fit == "pad":
+        filled, of = (columns, width) if width * rows >= height * columns else (rows, height)
         rows, columns = (
-            max(math.floor(size * length / longer / step + 0.5), 1) * step for length in (height, width)
+            max(math.floor(filled * length / of / step + 0.5), 1) * step for length in (height, width)
         )
-        return (0, 0, width, height), (rows, columns)
-    return (0, 0, width, height), (size, size)
+    return (0, 0, width, height), (rows, columns)
 
 
-def mirrored(pixels: np.ndarray, size: int, step: int = 1) -> np.ndarray:
+def mirrored(pixels: np.ndarray, size: Size, step: int = 1) -> np.ndarray:
     """Rows and columns of [rows, columns] mirrored about the first and last, as often as it takes.
 
     Args:
-      pixels: neither side longer than ``size``.
-      size: the output's side.
+      pixels: neither side longer than that of ``size``.
+      size: the output's.
       step: 2 for a mosaic, whose colours stay in their places.
 
     Returns:
-      [size, size], the pixels in the middle.
+      An array of ``size``, the pixels in the middle.
     """
 
-    def places(length: int) -> np.ndarray:
-        first = (size - length) // 2 // step * step
+    def places(length: int, wanted: int) -> np.ndarray:
+        first = (wanted - length) // 2 // step * step
         period = max(2 * (length - 1), 1)
-        place = (np.arange(size) - first) % period
+        place = (np.arange(wanted) - first) % period
         return np.minimum(place, period - place)
 
-    rows, columns = pixels.shape
-    if (rows, columns) == (size, size):
+    if pixels.shape == sides(size):
         return pixels
-    return pixels[np.ix_(places(rows), places(columns))]
+    return pixels[np.ix_(*map(places, pixels.shape, sides(size)))]
 
 
 def _along(values: np.ndarray, start: float, end: float, size: int) -> np.ndarray:
@@ -130,21 +142,21 @@ def _real(values: np.ndarray) -> np.ndarray:
 def resize(
     plane: np.ndarray,
     box: Box,
-    size: int | tuple[int, int],
+    size: Size,
     light: Callable[[np.ndarray], np.ndarray] = _real,
 ) -> np.ndarray:
     """One window of a plane of like pixels, at another size.
 
     Args:
       plane: [H, W] or [H, W, C], any real dtype.
-      box: the window, inside the plane; its sides are scaled to ``size`` each on its own.
-      size: the output's side, or its rows and columns.
+      box: the window, inside the plane; its sides are scaled to those of ``size`` each on its own.
+      size: the output's.
       light: what a part of the plane, of the same form, stands for in linear light, float64.
 
     Returns:
-      float64 [size, size] or [size, size, C], no value outside the plane's least and greatest.
+      float64 [rows, columns] or [rows, columns, C], no value outside the plane's least and greatest.
     """
-    rows, columns = _shape(size)
+    rows, columns = sides(size)
     left, top, right, bottom = box
     height, width = plane.shape[:2]
     if not (0 <= left < right <= width + 1e-6 and 0 <= top < bottom <= height + 1e-6):
@@ -158,10 +170,6 @@ def resize(
     return _along(tall.swapaxes(0, 1), left - column, right - column, columns).swapaxes(0, 1)
 
 
-def _shape(size: int | tuple[int, int]) -> tuple[int, int]:
-    return (size, size) if isinstance(size, int) else size
-
-
 def to_codes(values: np.ndarray, span: int) -> np.ndarray:
     """Real values -> P, uint16: rounded half up, clipped to 0..span.
 
@@ -170,19 +178,18 @@ def to_codes(values: np.ndarray, span: int) -> np.ndarray:
     return np.clip(np.floor(values + (0.5 + 1e-7)), 0, span).astype(np.uint16)
 
 
-def crop_gray(pixels: np.ndarray, box: Box, size: int | tuple[int, int], span: int) -> np.ndarray:
-    """P uint16 [H, W] -> P uint16 [size, size], or of these rows and columns."""
+def crop_gray(pixels: np.ndarray, box: Box, size: Size, span: int) -> np.ndarray:
+    """P uint16 [H, W] -> P uint16 [rows, columns]."""
     return to_codes(resize(pixels, box, size), span)
 
 
-def crop_mosaic(pixels: np.ndarray, box: Box, size: int | tuple[int, int], span: int) -> np.ndarray:
-    """P of a Bayer mosaic, uint16 [H, W] with even H and W -> uint16 [size, size], or of these rows and
-    columns, same filter at (0, 0).
+def crop_mosaic(pixels: np.ndarray, box: Box, size: Size, span: int) -> np.ndarray:
+    """P of a Bayer mosaic, uint16 [H, W] with even H and W -> uint16 [rows, columns], same filter at (0, 0).
 
     The window's edges are moved to the nearest even pixel first, so that the four planes are cut alike.
     """
     height, width = pixels.shape
-    rows, columns = _shape(size)
+    rows, columns = sides(size)
     if height % 2 or width % 2 or rows % 2 or columns % 2:
         raise LogGradError(f"mosaic of {width}x{height} to {columns}x{rows}: sides must be even")
     left, right = _even(box[0], box[2], width // 2)

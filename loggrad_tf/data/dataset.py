@@ -36,8 +36,9 @@ from loggrad_tf import files, parallel
 from loggrad_tf.data import folder, limits, pascalraw, prepared
 from loggrad_tf.data.drawn import Drawn
 from loggrad_tf.data.prepared import DataSet, Head, open_prepared
-from loggrad_tf.data.request import FITS, Request
+from loggrad_tf.data.request import CLASSIFY, FITS, Request
 from loggrad_tf.data.sensor_profile import SensorProfile
+from loggrad_tf.data.sides import Size, short
 from loggrad_tf.data.sources import SPLITS, Cut, Picture, Reject, Source, assign
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import cache_folder
@@ -67,8 +68,7 @@ def _building(path: Path) -> Iterator[Path]:
         with files.writing(path):
             yield partial
             files.sync_tree(partial)
-        partial.rename(path)
-        files.sync(path.parent)
+        files.replace_folder(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -96,22 +96,29 @@ def _drawn_archive(drawn: Drawn, cache: Path) -> Path:
 
 
 def load(
-    spec: str, *, size: int = 96, mode: str = "gray", fit: str = FITS[0], cache: Path | None = None
+    spec: str,
+    *,
+    size: Size = 96,
+    mode: str = "gray",
+    fit: str = FITS[0],
+    task: str = CLASSIFY,
+    cache: Path | None = None,
 ) -> DataSet:
     """Open a data set; the first time, and after its source has changed, prepare it.
 
     Args:
       spec: as :class:`loggrad_tf.data.request.Request` has it.
-      size: side of a crop in pixels, even, 8..512.
+      size: of a crop in pixels, sides even, 8..512; see :mod:`loggrad_tf.data.sides`.
       mode: ``gray`` or ``mosaic``.
-      fit: how whole pictures of a folder become square, see :class:`loggrad_tf.data.request.Request`.
+      fit: how whole pictures of a folder get its proportions, see :class:`loggrad_tf.data.request.Request`.
+      task: ``classify`` or ``presence:CLASS``, see there too.
       cache: where prepared sets are kept; None for :func:`loggrad_tf.files.cache_folder`.
 
     Raises:
       LogGradError: an unknown spec, an unusable source, a class without crops, or a prepared set of another
-        size, mode or fit.
+        size, mode, fit or task.
     """
-    return opened(Request(spec, size, mode, fit), cache)
+    return opened(Request(spec, size, mode, fit, task), cache)
 
 
 def opened(request: Request, cache: Path | None = None) -> DataSet:
@@ -128,37 +135,44 @@ def opened(request: Request, cache: Path | None = None) -> DataSet:
         listing: Any = drawn.listing
     elif kind in ("pascalraw", "folder") and where:
         root = Path(where).expanduser().resolve()
-        source = folder.plan(root) if kind == "folder" else pascalraw.plan(root)
+        source = (folder if kind == "folder" else pascalraw).plan(root, request.sought)
         listing = _listing(source, root)
     else:
         raise LogGradError(
             f"data set '{spec}': write synthetic, synthetic:PHOTOGRAPHS@SEED, pascalraw:DIR, folder:DIR or"
             " prepared:DIR"
         )
-    if fit != FITS[0] and (source is None or any(picture.boxes for picture in source.pictures)):
+    if request.task == CLASSIFY and fit != FITS[0] and _has_boxes(source):
         raise LogGradError(
-            f"--fit={fit}: only whole pictures of folder:DIR are fitted, {spec} has boxes: give"
-            f" --fit={FITS[0]}"
+            f"--fit={fit}: only whole pictures are fitted, {spec} has boxes: give --fit={FITS[0]}"
         )
-    key = _hash([VERSION, kind, size, mode, fit, listing])
-    path = cache / "sets" / f"{kind}-{size}-{mode}-{key[:16]}"
+    asked = [VERSION, kind, size, mode, fit, listing]
+    key = _hash(asked if request.task == CLASSIFY else [*asked, request.task])
+    path = cache / "sets" / f"{kind}-{short(size)}-{mode}-{key[:16]}"
     if not path.is_dir():
         with _lock(path):
             if not path.is_dir():
                 if source is None:
                     assert drawn is not None
-                    source = pascalraw.plan(_drawn_archive(drawn, cache))
+                    source = pascalraw.plan(_drawn_archive(drawn, cache), request.sought)
                 _prepare(source, path, request)
     return dataclasses.replace(open_prepared(path), spec=spec)
 
 
+def _has_boxes(source: Source | None) -> bool:
+    """Whether a source gives crops of objects, as drawn photographs do."""
+    return source is None or any(picture.boxes for picture in source.pictures)
+
+
 def _as_asked(data: DataSet, request: Request) -> DataSet:
-    side = data.pixels.shape[1]
-    if (side, data.mode) != (request.size, request.mode) or request.fit not in (FITS[0], data.fit):
+    size, asked = short(data.size), short(request.size)
+    wanted = (request.size, request.mode, request.task)
+    if (data.size, data.mode, data.task) != wanted or request.fit not in (FITS[0], data.fit):
+        task = "" if data.task == request.task else f" --task={data.task}"
         raise LogGradError(
-            f"{data.path}: prepared at size {side}, mode {data.mode}, fit {data.fit}, asked for at size"
-            f" {request.size}, mode {request.mode}, fit {request.fit}: give --size={side} --mode={data.mode}"
-            f" --fit={data.fit}"
+            f"{data.path}: prepared at size {size}, mode {data.mode}, fit {data.fit}, asked for at size"
+            f" {asked}, mode {request.mode}, fit {request.fit}: give --size={size} --mode={data.mode}"
+            f" --fit={data.fit}{task}"
         )
     return data
 
@@ -271,6 +285,7 @@ def _prepare(source: Source, path: Path, request: Request) -> None:
         size=request.size,
         mode=request.mode,
         fit=request.fit,
+        task=request.task,
         crops=len(rows),
         rejects=len(rejects),
         class_names=source.class_names,

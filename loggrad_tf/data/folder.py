@@ -36,7 +36,16 @@ from loggrad_tf.data import collected, imitation, sensor_profile, voc
 from loggrad_tf.data.collected import session_of
 from loggrad_tf.data.pascalraw import CLASSES
 from loggrad_tf.data.photo import cut, is_raw
-from loggrad_tf.data.sources import SPLITS, Picture, Reject, Source, judge, read_classes, read_lists
+from loggrad_tf.data.sources import (
+    SPLITS,
+    Picture,
+    Reject,
+    Source,
+    annotated,
+    read_classes,
+    read_lists,
+    sought_of,
+)
 from loggrad_tf.errors import LogGradError
 
 _NO_PICTURE = f"not a picture ({', '.join(imitation.SUFFIXES)}) and no RAW file (.dng, .nef, .cr2 ...)"
@@ -129,11 +138,12 @@ def _plan_manifest(folder: Path) -> Source:
 
 def _plan_classes(folder: Path) -> Source:
     lists = read_lists(folder)
-    group_of = session_of if (folder / collected.NAME).is_file() else str
+    ours = (folder / collected.NAME).is_file()
+    group_of = session_of if ours else str
     pictures: list[Picture] = []
     rejects: list[Reject] = []
     names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if group_of is session_of and collected.UNLABELLED in names:
+    if ours and collected.UNLABELLED in names:
         names.remove(collected.UNLABELLED)
     loose = _images(folder)[0]
     if loose and not names:
@@ -158,6 +168,9 @@ def _plan_classes(folder: Path) -> Source:
             else:
                 group = name if lists else group_of(path.stem)
                 pictures.append(Picture(path, name, group, lists.get(name, ""), (0, 0), (label,)))
+    if ours and not lists:
+        splits = collected.dealt((picture.group, picture.labels[0]) for picture in pictures)
+        pictures = [dataclasses.replace(picture, split=splits[picture.group]) for picture in pictures]
     present = {picture.file for picture in pictures}
     rejects += [Reject(name, -1, "listed, but no such file") for name in sorted(lists.keys() - present)]
     files = [picture.path for picture in pictures] + _lists(folder)
@@ -170,7 +183,7 @@ def _plan_classes(folder: Path) -> Source:
     return dataclasses.replace(source, files=tuple(files), cut=measured, profile=profile)
 
 
-def _plan_voc(folder: Path) -> Source:
+def _plan_voc(folder: Path, sought: str) -> Source:
     images, other = _images(folder / "JPEGImages")
     by_name: dict[str, list[Path]] = defaultdict(list)
     for path in images:
@@ -201,17 +214,13 @@ def _plan_voc(folder: Path) -> Source:
         except LogGradError as error:
             rejects.append(Reject(f"Annotations/{xml.name}", -1, str(error)))
             continue
-        frame = (annotation.width, annotation.height)
-        wrong = judge(annotation.objects, classes, *frame)
-        rejects += [Reject(f"Annotations/{xml.name}", index, reason) for index, reason in wrong.items()]
-        good = tuple(index for index in range(len(annotation.objects)) if index not in wrong)
-        if good:
-            boxes = tuple(annotation.objects[index] for index in good)
-            labels = tuple(item.name for item in boxes)
-            file = f"JPEGImages/{image.name}"
-            pictures.append(Picture(image, file, name, lists.get(name, ""), frame, labels, boxes, good))
+        alone = Picture(image, f"JPEGImages/{image.name}", name, lists.get(name, ""), (0, 0), ())
+        made, wrong = annotated(alone, annotation, f"Annotations/{xml.name}", classes, sought)
+        rejects += wrong
+        if made is not None:
+            pictures.append(made)
     files = [*images, *annotations.values(), *_lists(folder), *_lists(main)]
-    return _source(folder, pictures, classes, rejects, files)
+    return _source(folder, pictures, sought_of(classes, sought), rejects, files)
 
 
 def _lists(folder: Path) -> list[Path]:
@@ -238,8 +247,11 @@ def _source(
     return Source(tuple(known), names, tuple(rejects), tuple(files), cut, one_camera=True)
 
 
-def plan(folder: Path) -> Source:
+def plan(folder: Path, sought: str = "") -> Source:
     """List a folder in one of the three layouts; nothing is decoded.
+
+    Args:
+      sought: a class whose presence is the task, see :func:`loggrad_tf.data.sources.annotated`.
 
     Raises:
       LogGradError: no folder, no picture, an empty class, fewer than two classes, or RAW files beside
@@ -247,8 +259,14 @@ def plan(folder: Path) -> Source:
     """
     if not folder.is_dir():
         raise LogGradError(f"{folder}: no such folder: give one with a folder of pictures for each class")
-    if (folder / "manifest.csv").is_file():
+    manifest = (folder / "manifest.csv").is_file()
+    if not manifest and (folder / "Annotations").is_dir() and (folder / "JPEGImages").is_dir():
+        return _plan_voc(folder, sought)
+    if sought:
+        raise LogGradError(
+            f"{folder}: --task=presence:{sought} needs photographs with boxes, in JPEGImages and Annotations:"
+            " leave it out where every photograph has its class"
+        )
+    if manifest:
         return _plan_manifest(folder)
-    if (folder / "Annotations").is_dir() and (folder / "JPEGImages").is_dir():
-        return _plan_voc(folder)
     return _plan_classes(folder)

@@ -1,4 +1,5 @@
-"""The flags of every command that takes a data set: ``--data``, ``--size``, ``--mode`` and ``--fit``.
+"""The flags of every command that takes a data set: ``--data``, ``--task``, ``--size``, ``--mode``
+and ``--fit``.
 
 A command that imports this module adopts them: ``flags.adopt_module_key_flags(options)``.
 """
@@ -6,12 +7,46 @@ A command that imports this module adopts them: ``flags.adopt_module_key_flags(o
 from absl import flags
 
 from loggrad_tf.data.crops import MODES
-from loggrad_tf.data.request import FITS, MAX_SIZE, MIN_SIZE, Request
+from loggrad_tf.data.request import CLASSIFY, FITS, MAX_SIZE, MIN_SIZE, PRESENCE, Request
+from loggrad_tf.data.sides import Size, parsed, short
+from loggrad_tf.errors import LogGradError
 
 FLAGS = flags.FLAGS
+
+
+class _SizeParser(flags.ArgumentParser):
+    syntactic_help = "a side, or WIDTHxHEIGHT"
+
+    def parse(self, argument: str | Size) -> Size:
+        try:
+            size = parsed(argument) if isinstance(argument, str) else argument
+            Request("", size, MODES[0]).check()
+        except LogGradError as error:
+            raise ValueError(str(error)) from None
+        return size
+
+    def flag_type(self) -> str:
+        return "size"
+
+
+class _SizeSerializer(flags.ArgumentSerializer):
+    def serialize(self, value: Size) -> str:
+        return short(value)
+
+
 flags.DEFINE_string("data", "synthetic", "Data set: synthetic, pascalraw:DIR, folder:DIR or prepared:DIR.")
-flags.DEFINE_integer(
-    "size", 96, "Side of the square input in pixels, even.", lower_bound=MIN_SIZE, upper_bound=MAX_SIZE
+flags.DEFINE_string(
+    "task",
+    CLASSIFY,
+    f"{CLASSIFY}: crops of objects, or pictures of one class each; {PRESENCE}:person: whole photographs with"
+    " boxes, with a person (or another class) or without.",
+)
+flags.DEFINE(
+    _SizeParser(),
+    "size",
+    96,
+    f"Side of the square input in pixels, or width and height: 240x160; even, {MIN_SIZE} to {MAX_SIZE}.",
+    serializer=_SizeSerializer(),
 )
 flags.DEFINE_enum(
     "mode", MODES[0], list(MODES), "What the network sees: binned gray, or the Bayer mosaic itself."
@@ -20,12 +55,11 @@ flags.DEFINE_enum(
     "fit",
     FITS[0],
     list(FITS),
-    "How a whole picture of a folder becomes square: both sides scaled, its middle cut out, or mirrored at"
-    " its edges.",
+    "How a whole picture of a folder gets the input's proportions: both sides scaled, its middle cut out, or"
+    " mirrored at its edges.",
 )
-flags.register_validator("size", lambda size: size % 2 == 0, "choose an even number")
 
 
 def request() -> Request:
     """The data set that the flags ask for."""
-    return Request(FLAGS.data, FLAGS.size, FLAGS.mode, FLAGS.fit)
+    return Request(FLAGS.data, FLAGS.size, FLAGS.mode, FLAGS.fit, FLAGS.task)

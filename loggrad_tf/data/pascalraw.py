@@ -14,7 +14,7 @@ from pathlib import Path
 
 from loggrad_tf.data import voc
 from loggrad_tf.data.photo import cut, is_raw
-from loggrad_tf.data.sources import Picture, Reject, Source, judge, read_classes, read_lists
+from loggrad_tf.data.sources import Picture, Reject, Source, annotated, read_classes, read_lists, sought_of
 from loggrad_tf.errors import LogGradError
 
 CLASSES = ("bicycle", "car", "person")
@@ -45,8 +45,11 @@ def _folders(folder: Path) -> tuple[Path, Path]:
     return folder / RAW_FOLDER, annotations
 
 
-def plan(folder: Path) -> Source:
+def plan(folder: Path, sought: str = "") -> Source:
     """List an archive: every annotated photograph and its objects; nothing is decoded.
+
+    Args:
+      sought: a class whose presence is the task, see :func:`loggrad_tf.data.sources.annotated`.
 
     Raises:
       LogGradError: a folder is missing or holds nothing.
@@ -74,25 +77,13 @@ def plan(folder: Path) -> Source:
         except LogGradError as error:
             rejects.append(Reject(_relative(xml, folder), -1, str(error)))
             continue
-        wrong = judge(annotation.objects, classes, annotation.width, annotation.height)
-        rejects += [Reject(_relative(xml, folder), index, reason) for index, reason in wrong.items()]
-        good = tuple(index for index in range(len(annotation.objects)) if index not in wrong)
-        if not annotation.objects:
+        alone = Picture(files[0], _relative(files[0], folder), name, "", (0, 0), ())
+        made, wrong = annotated(alone, annotation, _relative(xml, folder), classes, sought)
+        rejects += wrong
+        if not annotation.objects and not sought:
             rejects.append(Reject(_relative(xml, folder), -1, "no object in it"))
-        if good:
-            boxes = tuple(annotation.objects[index] for index in good)
-            pictures.append(
-                Picture(
-                    path=files[0],
-                    file=_relative(files[0], folder),
-                    group=name,
-                    split="",
-                    frame=(annotation.width, annotation.height),
-                    labels=tuple(item.name for item in boxes),
-                    boxes=boxes,
-                    items=good,
-                )
-            )
+        if made is not None:
+            pictures.append(made)
     for part in LIST_FOLDERS:
         for listed, split in read_lists(folder / part, ("train", "val")).items():
             if Path(listed).stem not in photographs.keys() | annotations.keys():
@@ -100,7 +91,7 @@ def plan(folder: Path) -> Source:
                 rejects.append(Reject(listing, -1, f"'{listed}' has neither RAW nor XML"))
     files = [path for paths in photographs.values() for path in paths] + list(annotations.values())
     files += [path for path in (folder / "classes.txt",) if path.is_file()]
-    return Source(tuple(pictures), classes, tuple(rejects), tuple(files), cut)
+    return Source(tuple(pictures), sought_of(classes, sought), tuple(rejects), tuple(files), cut)
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -1,9 +1,9 @@
-"""One photograph, RAW or a picture, cut to squares of linear pixels: the same for a set and for one file.
+"""One photograph, RAW or a picture, cut to crops of linear pixels: the same for a set and for one file.
 
 A RAW file (:data:`loggrad_tf.data.raw.SUFFIXES`) is read as it is: in mode ``gray`` binned to one value a
 2x2 square, in mode ``mosaic`` from its first red photosite on, so that every crop's filter is RGGB. Any other
 file is taken for a picture and imitated (:mod:`loggrad_tf.data.imitation`). A photograph with boxes gives a
-square about each of them; one without is itself the crop, squared as ``fit`` says
+window about each of them; one without is itself the crop, made to measure as ``fit`` says
 (:mod:`loggrad_tf.data.crops`).
 
 Refused: what cannot be decoded, what has no mosaic where one is asked for, boxes drawn in a frame of other
@@ -16,6 +16,7 @@ import numpy as np
 
 from loggrad_tf.data import crops, imitation, raw, voc
 from loggrad_tf.data.request import Request
+from loggrad_tf.data.sides import Size, sides
 from loggrad_tf.data.sources import Cut, Picture
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.sensor import Sensor
@@ -31,7 +32,7 @@ def is_raw(path: Path) -> bool:
     return path.suffix.lower() in raw.SUFFIXES
 
 
-def cut(picture: Picture, size: int, mode: str, fit: str, black: int | None = None) -> Cut:
+def cut(picture: Picture, size: Size, mode: str, fit: str, black: int | None = None) -> Cut:
     """Decode one photograph and cut its objects, or the whole of it.
 
     Args:
@@ -45,8 +46,10 @@ def cut(picture: Picture, size: int, mode: str, fit: str, black: int | None = No
     return _cut_imitated(picture, size, mode, fit)
 
 
-def read(path: Path, *, size: int, mode: str, fit: str, name: str | None = None) -> tuple[np.ndarray, Sensor]:
-    """One photograph, squared as a whole.
+def read(
+    path: Path, *, size: Size, mode: str, fit: str, name: str | None = None
+) -> tuple[np.ndarray, Sensor]:
+    """One photograph as a whole, made to measure.
 
     The pixels are those of the file in a prepared set, bit for bit, as long as the set's sensor is the file's
     own and, for a picture, its name is the one that the set knows it by: the name seeds the imitation's
@@ -54,13 +57,13 @@ def read(path: Path, *, size: int, mode: str, fit: str, name: str | None = None)
 
     Args:
       path: a RAW file or a picture.
-      size: side of the square in pixels, even, 8..512.
+      size: of the result in pixels, sides even, 8..512.
       mode: ``gray`` or ``mosaic``.
       fit: as :class:`loggrad_tf.data.request.Request` has it.
       name: the file's name in the set; None for ``folder/file``, which class folders give it.
 
     Returns:
-      P, uint16 [size, size], and what its values mean.
+      P, uint16 [rows, columns], and what its values mean.
 
     Raises:
       LogGradError: a request that no crop can have, or a photograph that gives none; in one line.
@@ -88,14 +91,7 @@ def check_frame(frame: tuple[int, int], width: int, height: int) -> None:
         )
 
 
-def too_small(box: voc.Box, size: int) -> str:
-    """Why a box, in the picture's own pixels, is too small for a crop; empty if it is not."""
-    side = max(box[2] - box[0], box[3] - box[1])
-    least = crops.smallest_side(size)
-    return f"longer side of {side:.0f} pixels, at least {least:.0f} are needed" if side < least else ""
-
-
-def _cut_raw(picture: Picture, size: int, mode: str, fit: str, black: int | None) -> Cut:
+def _cut_raw(picture: Picture, size: Size, mode: str, fit: str, black: int | None) -> Cut:
     image = raw.read_raw(picture.path, black=black)
     height, width = image.pixels.shape[:2]
     if picture.boxes:
@@ -112,18 +108,19 @@ def _cut_raw(picture: Picture, size: int, mode: str, fit: str, black: int | None
         left, right = ((edge - aside) / scale for edge in box[::2])
         top, bottom = ((edge - above) / scale for edge in box[1::2])
         within = (max(left, 0), max(top, 0), min(right, columns), min(bottom, rows))
-        asked.append((box, crops.square(within, columns, rows), (size, size)))
+        asked.append((box, crops.around(within, columns, rows, size), sides(size)))
     if not picture.boxes:
         kept, _ = crops.whole(width, height, size, fit)
         asked.append((kept, *crops.whole(columns, rows, size, fit, step)))
     results = tuple(
-        too_small(box, size) or crops.mirrored(crop(flat.pixels, window, shape, flat.sensor.span), size, step)
+        crops.too_small(box, size)
+        or crops.mirrored(crop(flat.pixels, window, shape, flat.sensor.span), size, step)
         for box, window, shape in asked
     )
     return Cut(flat.sensor, results, raw.kind_of(image, picture.path.suffix.lower()))
 
 
-def _cut_imitated(picture: Picture, size: int, mode: str, fit: str) -> Cut:
+def _cut_imitated(picture: Picture, size: Size, mode: str, fit: str) -> Cut:
     seen = imitation.read(picture.path)
     height, width = seen.values.shape[:2]
     sensor, step = imitation.SENSOR, 1
@@ -135,7 +132,9 @@ def _cut_imitated(picture: Picture, size: int, mode: str, fit: str) -> Cut:
         check_frame(picture.frame, width, height)
         for place, item in zip(picture.items, picture.boxes, strict=True):
             box = voc.scale_box(item, picture.frame, (width, height))
-            asked.append((box, crops.square(box, width, height), (size, size), f"{picture.file} {place}"))
+            asked.append(
+                (box, crops.around(box, width, height, size), sides(size), f"{picture.file} {place}")
+            )
     else:
         window, shape = crops.whole(width, height, size, fit, step)
         asked.append((window, window, shape, picture.file))
@@ -144,5 +143,7 @@ def _cut_imitated(picture: Picture, size: int, mode: str, fit: str) -> Cut:
         light = crops.resize(seen.values, window, shape, seen.light)
         return crops.mirrored(imitation.expose(light, name, mode), size, step)
 
-    results = tuple(too_small(box, size) or crop(window, shape, name) for box, window, shape, name in asked)
+    results = tuple(
+        crops.too_small(box, size) or crop(window, shape, name) for box, window, shape, name in asked
+    )
     return Cut(sensor, results, IMITATED)

@@ -16,7 +16,8 @@ import numpy as np
 
 from loggrad_tf import arrays, json_base
 from loggrad_tf.data.crops import MODES
-from loggrad_tf.data.request import FITS, DataReference
+from loggrad_tf.data.request import CLASSIFY, FITS, DataReference
+from loggrad_tf.data.sides import Size, short, sides, size_of
 from loggrad_tf.data.sources import SPLITS, Reject
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
@@ -41,12 +42,13 @@ class Head(JsonBase):
       manifest_sha256: of ``manifest.csv``.
       spec: what the set was prepared for; None if it was made from another set.
       cameras: whose photographs gave crops, and how many of each did; none if nobody noted it.
-      fit: how whole pictures became square.
+      fit: how whole pictures got the crops' proportions.
+      task: what the classes are of, see :class:`loggrad_tf.data.request.Request`.
       noise: as :class:`DataSet` has it.
     """
 
     format: int
-    size: int
+    size: Size
     mode: str
     crops: int
     rejects: int
@@ -56,6 +58,7 @@ class Head(JsonBase):
     spec: str | None = None
     cameras: dict[str, int] = dataclasses.field(default_factory=dict)
     fit: str = FITS[0]
+    task: str = CLASSIFY
     noise: float | None = None
 
 
@@ -64,17 +67,18 @@ class DataSet:
     """Linear RAW crops.
 
     Attributes:
-      pixels: P, uint16 [N, size, size], values 0..sensor.span; mapped from disk, read only.
+      pixels: P, uint16 [N, rows, columns], values 0..sensor.span; mapped from disk, read only.
       labels: int32 [N], index into class_names.
       split: uint8 [N], 0 train, 1 val, 2 test.
       class_names: one or two words each.
       sensor: what the pixels mean; its cfa is ``mono`` for gray, RGGB at a crop's top-left for a mosaic.
       mode: ``gray`` or ``mosaic``.
-      fit: how whole pictures became square, see :class:`loggrad_tf.data.request.Request`.
+      fit: how whole pictures got the crops' proportions, see :class:`loggrad_tf.data.request.Request`.
       spec: what the set was asked for by.
       manifest_sha256: of ``manifest.csv``, which holds the hash of every crop.
       path: the prepared directory.
       cameras: photographs that gave crops, by whose they are; none if nobody noted it.
+      task: what the classes are of, see :class:`loggrad_tf.data.request.Request`.
       noise: of g at middle gray, natural log, of the sensor as it was measured; None if it was not.
     """
 
@@ -89,13 +93,20 @@ class DataSet:
     manifest_sha256: str
     path: Path
     cameras: dict[str, int] = dataclasses.field(default_factory=dict)
+    task: str = CLASSIFY
     noise: float | None = None
+
+    @property
+    def size(self) -> Size:
+        """Of the crops, pixels."""
+        return size_of(*self.pixels.shape[1:])
 
     @property
     def reference(self) -> DataReference:
         """What a network that is trained on the set remembers of it."""
-        size, manifest = self.pixels.shape[1], self.manifest_sha256
-        return DataReference(self.spec, size, self.mode, self.fit, manifest_sha256=manifest)
+        return DataReference(
+            self.spec, self.size, self.mode, self.fit, self.task, manifest_sha256=self.manifest_sha256
+        )
 
     def subset(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Pixels and labels of ``train``, ``val`` or ``test``, copied into memory.
@@ -218,10 +229,10 @@ def open_prepared(path: Path) -> DataSet:
     try:
         head = json_base.read_as(Head, path / "dataset.json", "")
         _check_head(head)
-        square = (head.crops, head.size, head.size)
-        pixels = _array(path / "pixels.npy", np.uint16, square, head.sensor.span, "the sensor's span")
-        labels = _array(path / "labels.npy", np.int32, square[:1], len(head.class_names) - 1, "the classes")
-        split = _array(path / "split.npy", np.uint8, square[:1], len(SPLITS) - 1, "the splits")
+        shape = (head.crops, *sides(head.size))
+        pixels = _array(path / "pixels.npy", np.uint16, shape, head.sensor.span, "the sensor's span")
+        labels = _array(path / "labels.npy", np.int32, shape[:1], len(head.class_names) - 1, "the classes")
+        split = _array(path / "split.npy", np.uint8, shape[:1], len(SPLITS) - 1, "the splits")
         with (path / "manifest.csv").open("rb") as file:
             manifest = hashlib.file_digest(file, "sha256").hexdigest()
         if manifest != head.manifest_sha256:
@@ -236,6 +247,7 @@ def open_prepared(path: Path) -> DataSet:
         sensor=head.sensor,
         mode=head.mode,
         fit=head.fit,
+        task=head.task,
         spec=head.spec or f"prepared:{path.resolve()}",
         manifest_sha256=manifest,
         path=path,
@@ -247,8 +259,8 @@ def open_prepared(path: Path) -> DataSet:
 def _check_head(head: Head) -> None:
     names = head.class_names
     known = head.mode in MODES and head.fit in FITS and (head.noise is None or head.noise > 0)
-    if not known or min(head.crops, head.size) < 1 or head.rejects < 0:
-        form = f"size {head.size}, mode '{head.mode}', fit '{head.fit}'"
+    if not known or min(head.crops, *sides(head.size)) < 1 or head.rejects < 0:
+        form = f"size {short(head.size)}, mode '{head.mode}', fit '{head.fit}'"
         about = f"{head.crops} crops of {form}, {head.rejects} rejects"
         raise LogGradError(f"dataset.json: {about}"[:200])
     if not names or len(set(names)) != len(names):

@@ -19,7 +19,8 @@ from typing import Protocol
 import numpy as np
 
 from loggrad_tf.data.sensor_profile import SensorProfile
-from loggrad_tf.data.voc import Object
+from loggrad_tf.data.sides import Size
+from loggrad_tf.data.voc import Annotation, Object
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.sensor import Sensor
 
@@ -69,7 +70,7 @@ class Cut:
 
     Attributes:
       sensor: what the pixels mean.
-      crops: for each object its P, uint16 [size, size], or why there is none.
+      crops: for each object its P, uint16 [rows, columns], or why there is none.
       camera: whose codes they are, as people name it.
     """
 
@@ -81,7 +82,7 @@ class Cut:
 class Cutter(Protocol):
     """A module's function, so that another process can call it."""
 
-    def __call__(self, picture: Picture, size: int, mode: str, fit: str) -> Cut: ...
+    def __call__(self, picture: Picture, size: Size, mode: str, fit: str) -> Cut: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,6 +166,69 @@ def judge(boxes: Iterable[Object], known: Iterable[str], width: int, height: int
         elif not inside:
             wrong[index] = f"{where} is not inside its frame of {width}x{height}"
     return wrong
+
+
+# An object counts as present from this share of its photograph on (Chowdhery et al. 2019, "Visual Wake Words
+# Dataset", section 3).
+PRESENT = 0.005
+
+
+def annotated(
+    picture: Picture, annotation: Annotation, xml: str, classes: Iterable[str], sought: str
+) -> tuple[Picture | None, list[Reject]]:
+    """What one annotation makes of its photograph, and what it rejects.
+
+    Args:
+      picture: the photograph, without labels.
+      annotation: its own.
+      xml: the annotation's file, as rejects name it.
+      classes: that boxes may have.
+      sought: empty for a crop of each good box, None if there is no good box; a class for the whole
+        photograph, labelled by whether an object of it is there. It is if its box covers :data:`PRESENT` of
+        the photograph; one that has only smaller or difficult ones, or a wrong box, is neither.
+    """
+    frame = (annotation.width, annotation.height)
+    wrong = judge(annotation.objects, classes, *frame)
+    if not sought:
+        rejects = [Reject(xml, index, reason) for index, reason in wrong.items()]
+        good = tuple(index for index in range(len(annotation.objects)) if index not in wrong)
+        boxes = tuple(annotation.objects[index] for index in good)
+        labels = tuple(box.name for box in boxes)
+        made = dataclasses.replace(picture, frame=frame, labels=labels, boxes=boxes, items=good)
+        return (made if good else None), rejects
+    asked = [index for index, box in enumerate(annotation.objects) if box.name == sought]
+    for index in asked:
+        if index in wrong:
+            return None, [Reject(xml, index, wrong[index])]
+    boxes = tuple(annotation.objects[index] for index in asked)
+    clear = any(not box.difficult and _share(box, frame) >= PRESENT for box in boxes)
+    if boxes and not clear:
+        reason = f"{sought} only in boxes below {PRESENT:.1%} of it, or difficult ones"
+        return None, [Reject(xml, asked[0], reason)]
+    return dataclasses.replace(picture, labels=(sought if boxes else absent(sought),)), []
+
+
+def sought_of(classes: tuple[str, ...], sought: str) -> tuple[str, ...]:
+    """The classes of photographs with and without one of ``classes``; ``classes`` if none is sought.
+
+    Raises:
+      LogGradError: it is none of them.
+    """
+    if sought and sought not in classes:
+        raise LogGradError(
+            f"task presence:{sought}: the classes are {', '.join(classes)}: choose one of them"
+        )
+    return (absent(sought), sought) if sought else classes
+
+
+def absent(name: str) -> str:
+    """The class of photographs without ``name``."""
+    return f"no_{name}"
+
+
+def _share(box: Object, frame: tuple[int, int]) -> float:
+    """How much of its frame a box covers."""
+    return (box.xmax - box.xmin + 1) * (box.ymax - box.ymin + 1) / (frame[0] * frame[1])
 
 
 def _order(name: str) -> bytes:

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from loggrad_tf.data import crops, photo, raw
 from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.data.sides import Size, dimensions, sides
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend
 from loggrad_tf.transform.frontend import FrontEnd
@@ -121,7 +122,7 @@ def sheet(data: DataSet, name: str, rows: int, columns: int) -> Image.Image:
       LogGradError: no such format, or no training crop.
     """
     front_end = frontend.fit(name, data.sensor, data.subset("train")[0])
-    factor = max(1, _LEAST // data.pixels.shape[1])
+    factor = max(1, _LEAST // max(sides(data.size)))
     cameras = "; ".join(data.cameras)
     head = [
         describe(front_end, "the training split"),
@@ -153,16 +154,18 @@ def _grid(cells: list[np.ndarray], columns: int) -> np.ndarray:
     return grid
 
 
-def photograph(path: Path, name: str, *, size: int, mode: str, fit: str) -> Image.Image:
-    """One photograph squared as a set would have it; thresholds are taken from itself.
+def photograph(path: Path, name: str, *, size: Size, mode: str, fit: str) -> Image.Image:
+    """One photograph as a set would have it; thresholds are taken from itself.
 
     Raises:
       LogGradError: it gives no crop, as :func:`loggrad_tf.data.photo.read` says.
     """
     pixels, sensor = photo.read(path, size=size, mode=mode, fit=fit)
     front_end = frontend.fit(name, sensor, pixels[None])
-    about = f"{path.name}: {_describe_sensor(sensor)}; {size}x{size}, {fit}"
-    pair = _pair(camera_saw(pixels, sensor.cfa), network_sees(front_end, pixels), max(1, _ALONE // size))
+    about = f"{path.name}: {_describe_sensor(sensor)}; {dimensions(size)}, {fit}"
+    pair = _pair(
+        camera_saw(pixels, sensor.cfa), network_sees(front_end, pixels), max(1, _ALONE // max(sides(size)))
+    )
     return _page([([about, describe(front_end, "this photograph")], pair)])
 
 

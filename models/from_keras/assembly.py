@@ -15,6 +15,7 @@ with the layer's name. The result computes what the model computes, but for roun
 import dataclasses
 import math
 
+from loggrad_tf.data.sides import Size, size_of
 from loggrad_tf.errors import LogGradError
 from models.from_keras.layers import (
     BATCH_NORM,
@@ -60,13 +61,13 @@ class Assembly:
     graph: without batch normalisations.
     recipes: by the name of each op with weights.
     front: the layer that makes the network's input of pixels, if the model begins with one.
-    side: of the square pictures that the model takes, pixels.
+    size: of the pictures that the model takes.
     """
 
     graph: Graph
     recipes: dict[str, Recipe]
     front: Source | None
-    side: int
+    size: Size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +110,7 @@ class _Assembler:
         self._recipes: list[Recipe | None] = []
         self._done: dict[tuple[int, tuple[Source, ...]], int] = {}
         self._front: Source | None = None
-        self._side = 0
+        self._sides = (0, 0)
 
     def assembly(self) -> Assembly:
         values: list[_Value] = []
@@ -126,7 +127,7 @@ class _Assembler:
         if sum(weight_count(graph, op) for op in graph.ops) > MOST_WEIGHTS:
             raise LogGradError(f"more than {MOST_WEIGHTS} weights: no board holds them; use smaller layers")
         recipes = {op.name: r for op, r in zip(self._ops, self._recipes, strict=True) if r is not None}
-        return Assembly(graph, recipes, self._front, self._side)
+        return Assembly(graph, recipes, self._front, size_of(*self._sides))
 
     def _value(self, step: Step, values: list[_Value]) -> _Value:
         if step.kind == "input":
@@ -159,10 +160,10 @@ class _Assembler:
 
     def _input(self, step: Step) -> _Value:
         height, width, channels = step.shape
-        if height is None or height != width or channels != 1 or height < 1:
-            step.source.refuse(f"takes {step.shape}", "give it square pictures in gray, (size, size, 1)")
-        self._side = height
-        return _Value(self._append("input", (), (height, height, 1), step.source))
+        if height is None or width is None or channels != 1 or min(height, width) < 1:
+            step.source.refuse(f"takes {step.shape}", "give it pictures in gray, (height, width, 1)")
+        self._sides = (height, width)
+        return _Value(self._append("input", (), (height, width, 1), step.source))
 
     def _entry(self, step: Step, value: _Value) -> _Value:
         """What a model in a model is called with, which is what it was built for."""
@@ -189,8 +190,8 @@ class _Assembler:
             step.source.refuse("stands inside the network", "let it alone read the model's input")
         self._front = step.source
         if step.padding == VALID:
-            side = self._side - 2
-            self._ops[0] = dataclasses.replace(self._ops[0], shape=(side, side, 1))
+            height, width = self._sides
+            self._ops[0] = dataclasses.replace(self._ops[0], shape=(height - 2, width - 2, 1))
         return value
 
     def _convolution(self, step: Step, value: _Value) -> _Value:

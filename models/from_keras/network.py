@@ -19,6 +19,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from loggrad_tf.data.sides import Size
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import LEVELS, FrontEnd
 from loggrad_tf.transform.layers import GradientQuantizer
@@ -38,13 +39,13 @@ class Network:
     graph: without batch normalisations, those being folded.
     weights: by op name.
     front: the layer in front, which makes the graph's input of P; None if the graph's input is the model's.
-    side: of the square pictures that the model takes, pixels.
+    size: of the pictures that the model takes.
     """
 
     graph: Graph
     weights: FoldedWeights
     front: Any
-    side: int
+    size: Size
 
     def front_end(self, sensor: Sensor) -> FrontEnd | None:
         """The front end that the layer in front is, for pixels of ``sensor``; None without one."""
@@ -84,7 +85,7 @@ def read(model: keras.Model) -> Network:
                 raise LogGradError(f"op '{op.name}' has weights that are not finite: the training diverged")
             kernels[op.name], biases[op.name] = kernel, bias
     front = _layer(model, assembly.front) if assembly.front else None
-    return Network(assembly.graph, FoldedWeights(kernels, biases), front, assembly.side)
+    return Network(assembly.graph, FoldedWeights(kernels, biases), front, assembly.size)
 
 
 def _layer(model: keras.Model, source: Source) -> Any:

@@ -146,9 +146,9 @@ class _Walk:
             source.refuse("is no input", "begin the model with keras.Input(shape)")
         shape = entry["config"].get("batch_shape")
         if not isinstance(shape, list | tuple) or not all(_is_side(side) for side in shape):
-            source.refuse(f"takes {str(shape)[:40]}", "give it keras.Input((size, size, 1))")
+            source.refuse(f"takes {str(shape)[:40]}", "give it keras.Input((height, width, 1))")
         if not inputs and (len(shape) != 4 or None in shape[1:]):
-            source.refuse(f"takes {str(shape)[:40]}", "give it keras.Input((size, size, 1))")
+            source.refuse(f"takes {str(shape)[:40]}", "give it keras.Input((height, width, 1))")
         return self._append(Step(layers.ENTRY if inputs else "input", source, inputs, tuple(shape[1:])))
 
     def _append(self, step: Step) -> int:

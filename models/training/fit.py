@@ -6,6 +6,7 @@ TensorFlow is imported for the latter.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -47,8 +48,9 @@ def train(
     on_epoch: Progress | None = None,
     pruning: Pruning | None = None,
     stop: Stop | None = None,
+    start: Sequence[np.ndarray] | None = None,
 ) -> TrainResult:
-    """Train ``graph`` from scratch on the training split.
+    """Train ``graph`` on the training split.
 
     Same arguments and thread count give the same weights, bit for bit. ``data`` is brought
     to the depth of ``front_end.sensor`` first.
@@ -58,6 +60,7 @@ def train(
       pruning: mask channels while training; the result is the smaller network without them.
       stop: see :func:`models.training.loop.epochs`. A network that is stopped loses the
         channels that are masked by then.
+      start: weights to begin with, in the order of ``keras_net.build(graph).get_weights()``; None: drawn.
 
     Raises:
       LogGradError: what :func:`check` refuses, or a native training where nothing compiles it.
@@ -66,10 +69,10 @@ def train(
     if config.trainer == NATIVE:
         from models.training import native_fit
 
-        return native_fit.train(graph, data, front_end, config, seed, on_epoch, pruning, stop)
+        return native_fit.train(graph, data, front_end, config, seed, on_epoch, pruning, stop, start)
     from models.training import keras_fit
 
-    return keras_fit.train(graph, data, front_end, config, seed, on_epoch, pruning, stop)
+    return keras_fit.train(graph, data, front_end, config, seed, on_epoch, pruning, stop, start)
 
 
 def check(graph: Graph, data: DataSet, config: TrainConfig) -> None:

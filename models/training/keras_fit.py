@@ -2,6 +2,7 @@
 :mod:`models.training.descent`."""
 
 import functools
+from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -30,11 +31,14 @@ def train(
     on_epoch: Progress | None = None,
     pruning: Pruning | None = None,
     stop: Stop | None = None,
+    start: Sequence[np.ndarray] | None = None,
 ) -> TrainResult:
     """See :func:`models.training.fit.train`."""
     begin(graph, data, config, seed)
     masked = exits(graph, pruning.exempt_first) if pruning else ()
     model = keras_net.build(graph, config.fused_bn, masked, config.initializer)
+    if start is not None:
+        model.set_weights(list(start))
     pixels, labels = data.subset("train")
     steps = steps_per_epoch(len(pixels), config) * config.epochs
     descent = Descent(

@@ -33,13 +33,14 @@ def train(
     on_epoch: Progress | None = None,
     pruning: Pruning | None = None,
     stop: Stop | None = None,
+    start: Sequence[np.ndarray] | None = None,
 ) -> TrainResult:
     """See :func:`models.training.fit.train`."""
     drawn_weights, drawn_batches = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(2))
     pixels, labels = data.subset("train")
     images = min(config.batch_size, len(pixels))
     each = steps_per_epoch(len(pixels), config)
-    layers = initial(graph, config.initializer, drawn_weights)
+    layers = initial(graph, config.initializer, drawn_weights) if start is None else by_layer(graph, start)
     network = Network(graph, images, layers, config.fused_bn)
     steps = each * config.epochs
     descent = Descent(network, functools.partial(config.rate, steps=steps), config)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from export.c.text import filled
+from loggrad_tf.data.sides import sides
 from loggrad_tf.errors import LogGradError
 from search.cost import objectives
 from search.cost.quantities import ERROR, QUANTITIES
@@ -108,8 +109,11 @@ def _conditions(run: Run) -> str:
     config = run.config
     depth = f", {config.bits} bits" if config.bits else ""
     facts = [
-        ("input format", f"{config.input}, {config.mode}, {config.size} × {config.size}{depth}"),
-        ("pictures made square", config.fit),
+        (
+            "input format",
+            f"{config.input}, {config.mode}, {' × '.join(map(str, reversed(sides(config.size))))}{depth}",
+        ),
+        ("pictures made to measure", config.fit),
         ("data set", config.data),
         ("manifest", config.manifest_sha256),
         ("classes", ", ".join(config.class_names)),

@@ -7,13 +7,15 @@ process that holds the directory: it cuts a torn line off.
 
 import dataclasses
 import functools
+import json
 import shlex
 from pathlib import Path
 from typing import Any
 
 from loggrad_tf import json_base
 from loggrad_tf.confusion import Confusion
-from loggrad_tf.data.request import FITS
+from loggrad_tf.data.request import CLASSIFY, FITS
+from loggrad_tf.data.sides import short
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.knob import text
 from search.cost.objectives import BOUND_FLAGS, Bounds, Point, best, overrun, pareto_front
@@ -151,6 +153,21 @@ def read(directory: Path) -> Run:
     return dataclasses.replace(run, saved=_saved(directory / "best" / "network.json", config, records))
 
 
+def begins_with(directory: Path) -> str:
+    """What ``--start`` takes for the network that a finished search saved: a name, or its JSON text.
+
+    Raises:
+      LogGradError: there is none.
+    """
+    run = read(directory)
+    if run.saved is None:
+        raise LogGradError(f"--start={directory}: no finished search: finish it with --resume={directory}")
+    if run.saved.index is None:
+        return rival.NAME
+    genotype = run.records[run.saved.index].candidate.genotype
+    return json.dumps(dataclasses.replace(genotype, sparsity=None).to_json(), sort_keys=True)
+
+
 def _saved(path: Path, config: Config, records: tuple[Record, ...]) -> Saved | None:
     """A saved network, whose seed tells what it is; None if the file is missing or foreign."""
     try:
@@ -282,7 +299,8 @@ def arguments(config: Config) -> list[str]:
     a profile's epochs depend on the data set; else of the method what differs from its profile. Of a search
     with a budget what was decided, or the budget as long as nothing is.
     """
-    found = {name: getattr(config, name) for name in ("data", "input", "mode", "bits", "size")}
+    found = {name: getattr(config, name) for name in ("data", "input", "mode", "bits")}
+    found["size"] = short(config.size)
     if config.profile == "faithful":
         found["faithful"] = True
     else:
@@ -298,6 +316,8 @@ def arguments(config: Config) -> list[str]:
             found[flag.name] = given
     if config.fit != FITS[0]:
         found["fit"] = config.fit
+    if config.task != CLASSIFY:
+        found["task"] = config.task
     if config.board != BOARD:
         found["board"] = config.board
     found |= {flag.name: flag.of(config.bounds) for flag in BOUND_FLAGS}

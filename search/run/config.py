@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from loggrad_tf.data.dataset import DataSet
-from loggrad_tf.data.request import FITS, Request
+from loggrad_tf.data.request import CLASSIFY, FITS, Request
+from loggrad_tf.data.sides import Size, sides
 from loggrad_tf.json_base import JsonBase
 from loggrad_tf.transform.frontend import FrontEnd, fit
 from loggrad_tf.transform.sensor import Sensor
@@ -27,7 +28,7 @@ class Config(JsonBase):
 
     Attributes:
       profile: where the values of flags that were not given come from.
-      data, input, mode, bits, size, fit: what the networks see (bits 0: the data set's own depth). A
+      data, task, input, mode, bits, size, fit: what the networks see (bits 0: the data set's own depth). A
         folder in ``data`` is absolute, see :func:`absolute_data`.
       seed, workers, bounds: see :class:`search.strategy.proposal.Settings`.
       board: that costs are counted for, a folder of firmware/boards; one of the user's is its absolute path.
@@ -46,7 +47,7 @@ class Config(JsonBase):
     input: str
     mode: str
     bits: int
-    size: int
+    size: Size
     seed: int
     workers: int
     bounds: Bounds
@@ -60,11 +61,12 @@ class Config(JsonBase):
     versions: dict[str, str]
     fit: str = FITS[0]
     budget: float | None = None
+    task: str = CLASSIFY
 
     @property
     def request(self) -> Request:
         """The data set, as it is opened again."""
-        return Request(self.data, self.size, self.mode, self.fit)
+        return Request(self.data, self.size, self.mode, self.fit, self.task)
 
     def history(self) -> dict[str, Any]:
         """JSON form without what may change when the search goes on."""
@@ -74,6 +76,8 @@ class Config(JsonBase):
         del found["budget"]
         if self.fit == FITS[0]:
             del found["fit"]  # as in the runs from before there was a choice
+        if self.task == CLASSIFY:
+            del found["task"]
         return found
 
     def settings(self) -> Settings:
@@ -81,7 +85,7 @@ class Config(JsonBase):
             target=Target(self.front_end, self.board),
             method=self.method,
             bounds=self.bounds,
-            input_shape=(self.size, self.size, 1),
+            input_shape=(*sides(self.size), 1),
             classes=len(self.class_names),
             workers=self.workers,
             seed=self.seed,

@@ -128,10 +128,13 @@ def _value(flag: Flag) -> Any:
 
 
 def _given(owner: Owner, knobs: Iterable[Flag]) -> Owner:
-    """``owner`` with what the command line says in place of what it holds."""
+    """``owner`` with what the command line says in place of what it holds.
+
+    A bound that it holds already keeps its type, so that a default that is spelled out is the same search.
+    """
     for flag in knobs:
-        if FLAGS[flag.name].value is not None:
-            owner = flag.put(owner, _value(flag))
+        if FLAGS[flag.name].value is not None and (value := _value(flag)) != flag.of(owner):
+            owner = flag.put(owner, value)
     return owner
 
 
@@ -261,6 +264,7 @@ def config() -> tuple[Config, DataSet]:
         threads=THREADS,
         versions=versions(made.train.trainer),
         fit=data.fit,
+        task=data.task,
         budget=budget(),
     ), data
 

@@ -12,6 +12,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from loggrad_tf.data.sides import Size, sides
 from loggrad_tf.data.summary import FEW
 from loggrad_tf.knob import Flag, text
 from models.graph import SAME, VALID
@@ -109,19 +110,19 @@ def longest(images: int) -> int:
     return for_images(dataclasses.replace(_QUICK, final=final), images).final.epochs
 
 
-def trained_out(name: str, method: Method, size: int) -> Method:
+def trained_out(name: str, method: Method, size: Size) -> Method:
     """``method`` of profile ``name``; finalists that train so long that they would overfit have squares cut
     out of their inputs. No image is moved by more than it is wide.
 
     Args:
-      size: side of the networks' input.
+      size: of the networks' input.
     """
     if name in PLAIN:
         return method
     cutout = cutout_of(size) if method.final.epochs >= OVERFITTING else None
     return dataclasses.replace(
         method,
-        train=dataclasses.replace(method.train, shift=min(method.train.shift, size - 1)),
+        train=dataclasses.replace(method.train, shift=min(method.train.shift, min(sides(size)) - 1)),
         final=dataclasses.replace(method.final, cutout=cutout),
     )
 

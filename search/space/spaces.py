@@ -2,11 +2,13 @@
 
 import dataclasses
 import functools
+import json
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 import numpy as np
 
+from loggrad_tf.errors import LogGradError
 from models.graph import VALID, Graph
 from search.space import assembly, filling, floors, mutation, staged, staged_morphs, starts
 from search.space import genotype as munas
@@ -19,6 +21,9 @@ SPACES = (MUNAS, STAGED)
 # Networks made by hand that a search may begin with, points of both spaces.
 START_NAMES = tuple(name for name in starts.STARTS if name in staged.STARTS)
 
+# What the JSON text of any other network begins with.
+WRITTEN = "{"
+
 # A point of any space; JSON tells them apart by their keys.
 AnyGenotype = Genotype | Staged
 Of = TypeVar("Of")
@@ -28,19 +33,22 @@ class Space(Protocol[Of]):
     """Networks to draw from.
 
     Attributes:
-      starts: networks made by hand, by name.
-      first: the one of them that is drawn before any random network; empty: none.
+      first: the network made by hand that is drawn before any random network; empty: none.
       narrowest: networks one of which has the least of each cost.
     """
-
-    @property
-    def starts(self) -> dict[str, Of]: ...
 
     @property
     def first(self) -> str: ...
 
     @property
     def narrowest(self) -> tuple[Of, ...]: ...
+
+    def start(self, name: str) -> Of:
+        """A network made by hand, by name, or any of this space, by its JSON text.
+
+        Raises:
+          LogGradError: a text of another space, or a damaged one.
+        """
 
     def draw(self, rng: np.random.Generator, pruned: bool, shares: Shares[Of]) -> Of:
         """A random network, made to fit as far as that goes; with a sparsity if ``pruned``."""
@@ -61,6 +69,17 @@ class Space(Protocol[Of]):
         """The network for maps of ``input_shape`` (H, W, C) and ``classes`` >= 2."""
 
 
+_Written = TypeVar("_Written", Genotype, Staged)
+
+
+def _written(kind: type[_Written], text: str) -> _Written:
+    """The network that a JSON text is of."""
+    try:
+        return kind.from_json(json.loads(text))
+    except (LogGradError, ValueError) as error:
+        raise LogGradError(f"--start: no network of this space ({error}): give --space as it was") from None
+
+
 @dataclasses.dataclass(frozen=True)
 class MunasSpace:
     """muNAS' space (:mod:`search.space.genotype`).
@@ -76,16 +95,15 @@ class MunasSpace:
     varied: bool = False
 
     @property
-    def starts(self) -> dict[str, Genotype]:
-        return starts.STARTS
-
-    @property
     def first(self) -> str:
         return ""
 
     @property
     def narrowest(self) -> tuple[Genotype, ...]:
         return floors.narrowest()
+
+    def start(self, name: str) -> Genotype:
+        return starts.STARTS[name] if name in starts.STARTS else _written(Genotype, name)
 
     def draw(self, rng: np.random.Generator, pruned: bool, shares: Shares[Genotype]) -> Genotype:
         return filling.repaired(munas.random_genotype(rng, pruned), shares, rng)
@@ -113,16 +131,15 @@ class StagedSpace:
     """The staged space (:mod:`search.space.staged`)."""
 
     @property
-    def starts(self) -> dict[str, Staged]:
-        return staged.STARTS
-
-    @property
     def first(self) -> str:
         return "small_bn"
 
     @property
     def narrowest(self) -> tuple[Staged, ...]:
         return floors.narrowest_staged()
+
+    def start(self, name: str) -> Staged:
+        return staged.STARTS[name] if name in staged.STARTS else _written(Staged, name)
 
     def draw(self, rng: np.random.Generator, pruned: bool, shares: Shares[Staged]) -> Staged:
         return filling.filled(staged.random_staged(rng, pruned), shares, rng)

@@ -6,6 +6,7 @@ It is the least that one of the space's narrowest networks has (:mod:`search.spa
 import dataclasses
 
 from export.predict.deployed import fixed_ram
+from loggrad_tf.data.sides import dimensions, size_of
 from loggrad_tf.errors import LogGradError
 from search.cost.costs import RESOURCES, count
 from search.cost.quantities import FLAG_OF, QUANTITIES
@@ -47,10 +48,10 @@ class Floor:
         bounds = settings.bounds.resources
         for name, value in self.least.items():
             if value > most * bounds[name]:
-                size, target = settings.input_shape[0], settings.target
+                size, target = size_of(*settings.input_shape[:2]), settings.target
                 raise LogGradError(
                     f"{FLAG_OF[name]}={bounds[name]:.10g}: no network of the space is below"
-                    f" {self._one(name)}, behind {target.front_end.format} of {size}x{size} on"
+                    f" {self._one(name)}, behind {target.front_end.format} of {dimensions(size)} on"
                     f" {target.board}: raise the bound, or choose a smaller --size or another --board"
                 )
 

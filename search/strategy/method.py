@@ -14,7 +14,7 @@ from models.graph import SAME, VALID
 from models.recipe import CUBIC, PRUNING_SCHEDULES, TRAINERS, TrainConfig
 from search.cost.costs import MODELS
 from search.cost.objectives import ERROR, LOSS
-from search.space.spaces import MUNAS, SPACES, START_NAMES, MunasSpace, Space, StagedSpace
+from search.space.spaces import MUNAS, SPACES, START_NAMES, WRITTEN, MunasSpace, Space, StagedSpace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +56,13 @@ _UNNAMED = ("optimizer", "initializer", "cutout", "trainer")
 RUNG_SHARE = 0.1
 # Knobs of muNAS' space; networks of the staged one all have batch norm and the same padding.
 OF_MUNAS = ("varied", "always_bn", "padding")
+
+
+def beginning(given: str) -> str:
+    """The name of a network, or its JSON text; empty of ``none``."""
+    if given != NONE and given not in START_NAMES and not given.startswith(WRITTEN):
+        raise ValueError(f"give {', '.join(START_NAMES)}, none, or the directory of a search")
+    return named(given)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,9 +142,9 @@ class Method(JsonBase):
     )
     start: str = dataclasses.field(
         metadata=knob(
-            "Begin with this network and its morphs in place of random networks.",
-            choices=(NONE, *START_NAMES),
-            parse=named,
+            f"Begin with a network and its morphs in place of random ones: {', '.join(START_NAMES)}, or what"
+            " an earlier search saved, by its directory.",
+            parse=beginning,
             rare=True,
         )
     )

@@ -330,7 +330,7 @@ def _tournament(parents: list[Record], settings: Settings, rng: np.random.Genera
 
 def _start(name: str, settings: Settings, rng: np.random.Generator) -> AnyGenotype:
     """The network to begin with; if the search prunes, with a sparsity."""
-    network = settings.method.drawn_from.starts[name]
+    network = settings.method.drawn_from.start(name)
     return dataclasses.replace(network, sparsity=random_sparsity(rng)) if settings.method.pruning else network
 
 

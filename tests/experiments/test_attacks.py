@@ -52,6 +52,34 @@ def attacked(victim: Victim, pixels: np.ndarray, labels: np.ndarray, limits: att
     }
 
 
+@pytest.mark.seconds
+@pytest.mark.parametrize("name", ["jpeg8", "loggrad_1p5"])
+def test_an_exposed_network_is_the_same_network(name: str) -> None:
+    import keras
+
+    keras.utils.set_random_seed(7)
+    model, front = keras_net.build(zoo.small_bn(SIZE, 3)), fixed(name, SENSOR)
+    pixels, labels = pictures(), np.arange(6) % 3
+    inputs = front.encode(pixels)[..., 0]
+    behind, bare = attacks.victim(model, front), attacks.exposed(model)
+    assert np.allclose(behind.margins(pixels, labels), bare.margins(inputs, labels), atol=1e-5)
+    limits = attacks.around(inputs, 0.02, float(inputs.min()), float(inputs.max()))
+    least = bare.margins(inputs, labels)
+    for made in (
+        attacks.fgsm(bare, inputs, labels, limits, WIDTH),
+        attacks.pgd(bare, inputs, labels, limits, 5, (WIDTH,)),
+    ):
+        assert made.dtype == np.float32
+        assert ((limits.low <= made) & (made <= limits.high)).all()
+        assert (bare.margins(made, labels) < least).all()
+
+
+def test_the_range_round_an_input_by_hand() -> None:
+    inputs = np.array([[[-1, 0, 0.75]]], np.float32)
+    limits = attacks.around(inputs, 0.25, -1, 1)
+    assert limits.low.tolist() == [[[-1, -0.5, 0.25]]] and limits.high.tolist() == [[[-0.5, 0.5, 1]]]
+
+
 def test_the_budget_by_hand() -> None:
     pixels = np.array([[[0, 1, 100, 1000, 1023]]], np.uint16)
     limits = attacks.box(pixels, 0.04, 2.5, SPAN)

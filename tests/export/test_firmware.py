@@ -350,7 +350,7 @@ def test_a_network_too_large_for_the_board(shared: Path) -> None:
 
 
 def test_unknown_board_lists_the_boards(tmp_path: Path) -> None:
-    with pytest.raises(LogGradError, match="choose one of arduino-nano-33-ble, host, microbit"):
+    with pytest.raises(LogGradError, match="choose one of arduino-nano-33-ble, arduino-tiny-ml-kit, host, "):
         firmware.make(write_model(tmp_path, quantized.serial()), "../common")
 
 

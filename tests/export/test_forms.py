@@ -22,7 +22,7 @@ from tests.support import quantized
 from tests.support.firmware_cases import FIRMWARE, board_sources, compile_c
 
 HERE = Path(__file__).parent / "c"
-ARDUINO, ZEPHYR = HERE / "arduino_core", HERE / "zephyr_stub"
+ARDUINO, ZEPHYR, FREERTOS = HERE / "arduino_core", HERE / "zephyr_stub", HERE / "freertos_stub"
 # As Arduino's cores compile: GNU C and C++, for size.
 C = ["-std=gnu11", "-Os", "-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra", "-Werror"]
 CXX = ["-std=gnu++17", "-Os", "-fno-exceptions", "-fno-rtti", "-ffunction-sections", "-Wall", "-Werror"]
@@ -238,3 +238,32 @@ def test_the_example_of_a_chip_sleeps_between_rows(board: str, tmp_path: Path) -
         time.sleep(3)
         assert running.poll() is None
         running.kill()
+
+
+@pytest.mark.qemu
+@pytest.mark.seconds
+def test_the_example_with_threads_runs_on_stand_ins_for_the_kernel(tmp_path: Path) -> None:
+    """On this computer, under sanitizers, and compiled for a chip."""
+    model = write_model(tmp_path, quantized.serial())
+    firmware.write(firmware.make(model, "host", Options(1, name="person")), tmp_path / "host")
+    made_ = project.load(tmp_path / "host")
+    sources = [made_.path / "example" / name for name in ("freertos.c", "port_host.c")]
+    sources += [
+        *(made_.path / "src").glob("*.c"),
+        *(made_.path / "lib/src").glob("*.c"),
+        FREERTOS / "freertos.c",
+    ]
+    includes = [f"-I{made_.path / folder}" for folder in ("src", "lib/include", "example")]
+    warnings = ["-Wall", "-Wextra", "-Wconversion", "-Werror"]
+    image = tmp_path / "threads"
+    compile_c(
+        ["gcc", "-std=c99", "-D_POSIX_C_SOURCE=200809L", "-fsanitize=address,undefined", "-pthread", "-Wall"]
+        + ["-Werror", *includes, f"-I{FREERTOS}", *map(str, sources), "-o", str(image)]
+    )
+    done = subprocess.run([str(image)], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and re.fullmatch(r"(class \d\n){3}", done.stdout)
+    chip = generate(tmp_path / "chip", model, "netduinoplus2")
+    includes = [f"-I{chip.path / folder}" for folder in ("src", "lib/include", "example")]
+    command = ["arm-none-eabi-gcc", "-std=c99", "-mthumb", "-mcpu=cortex-m4", *warnings, *includes]
+    command += [f"-I{FREERTOS}", "-c", str(chip.path / "example/freertos.c"), "-o", str(tmp_path / "chip.o")]
+    compile_c(command)

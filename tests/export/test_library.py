@@ -1,6 +1,8 @@
 """Generated networks in programs of others: two in one image, in C++, in steps, in a CMake project."""
 
+import dataclasses
 import functools
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,9 +18,10 @@ from export.plan import steps
 from export.plan.input import describe
 from export.tflite import graph as tflite_graph
 from firmware import build, channel, link, project, stack
-from firmware.verify import Reference
+from firmware.verify import Reference, verify
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import FORMATS, FrontEnd, fixed
+from loggrad_tf.transform.sensor import Sensor
 from tests.export.test_firmware import SENSOR, small, write_model
 from tests.support import quantized
 from tests.support.firmware_cases import FIRMWARE, library_sources, objects, workspace
@@ -32,11 +35,16 @@ STRICT = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-pedantic", "-Werror"
 
 
 def generate(
-    folder: Path, name: str, flatbuffer: bytes, front_end: FrontEnd | None = None, board: str = "host"
+    folder: Path,
+    name: str,
+    flatbuffer: bytes,
+    front_end: FrontEnd | None = None,
+    board: str = "host",
+    binning: int = 1,
 ) -> project.Project:
     """A project under a name of its own."""
     model = write_model(folder / f"{name}.model", flatbuffer, front_end)
-    firmware.write(firmware.make(model, board, Options(2, name=name)), folder / name)
+    firmware.write(firmware.make(model, board, Options(2, name=name, binning=binning)), folder / name)
     return project.load(folder / name)
 
 
@@ -301,12 +309,20 @@ int main(void)
 
 
 def assert_steps_equal_the_whole(
-    folder: Path, flatbuffer: bytes, front_end: FrontEnd | None, board: str = "host"
+    folder: Path,
+    flatbuffer: bytes,
+    front_end: FrontEnd | None,
+    board: str = "host",
+    code: str = "",
+    binning: int = 1,
 ) -> str:
-    """Returns the generated C."""
-    made = generate(folder, "net", flatbuffer, front_end, board)
+    """Returns the generated C; ``code`` stands in for it, cut otherwise."""
+    made = generate(folder, "net", flatbuffer, front_end, board, binning)
+    if code:
+        (made.path / "src/net.c").write_text(code)
     frames, scores = frames_of(made)
-    main = '#include "net.h"\n#include "lg_crc32.h"\n' + array("frame", frames[0], "net_code") + STEPS
+    steps = STEPS.replace("count[1] != NET_STEPS", "count[1] == 0u") if code else STEPS
+    main = '#include "net.h"\n#include "lg_crc32.h"\n' + array("frame", frames[0], "net_code") + steps
     found = [int(word) for word in ran(compiled(folder, main, [made], "-std=c99")).split()]
     assert found == scores[0].tolist() * 2
     return (made.path / "src" / "net.c").read_text()
@@ -316,6 +332,39 @@ def assert_steps_equal_the_whole(
 @pytest.mark.parametrize("name", quantized.NETS)
 def test_a_frame_in_steps_is_the_whole(name: str, tmp_path: Path) -> None:
     assert_steps_equal_the_whole(tmp_path, quantized.NETS[name](), None)
+
+
+# Every kind of loop over a line: by format, sensor and border.
+FRONTS = [
+    ("loggrad_1p5", SENSOR, "mirror"),
+    ("loggrad_2p75", Sensor(8, 0, 255), "valid"),
+    ("loggrad_2p25", Sensor(8, 16, 200), "mirror"),
+    ("loggrad_2p75", Sensor(16, 0, 65535), "mirror"),
+    ("loggrad_fp", SENSOR, "mirror"),
+    ("loggrad_fp", Sensor(8, 0, 255), "valid"),
+]
+
+
+@pytest.mark.seconds
+@pytest.mark.parametrize(("format_name", "sensor", "border"), FRONTS)
+def test_a_gradient_in_front_in_steps(format_name: str, sensor: Sensor, border: str, tmp_path: Path) -> None:
+    """A frame of few rows, whose lines are cut into as few parts as do; then into single columns."""
+    front_end = dataclasses.replace(fixed(format_name, sensor), border=border)
+    code = assert_steps_equal_the_whole(tmp_path, small(front_end), front_end)
+    (parts,) = {int(n) for n in re.findall(r"whole \? 1u : (\d+)u\)", code)}
+    assert 1 < parts < 11
+    columns = 11 if border == "mirror" else 13
+    single = re.sub(r"whole \? 1u : \d+u\)", f"whole ? 1u : {columns}u)", code)
+    (tmp_path / "single").mkdir()
+    assert_steps_equal_the_whole(tmp_path / "single", small(front_end), front_end, code=single)
+
+
+@pytest.mark.seconds
+@pytest.mark.parametrize("format_name", ["loggrad_1p5", "loggrad_fp"])
+def test_binned_lines_in_steps(format_name: str, tmp_path: Path) -> None:
+    front_end = fixed(format_name, SENSOR)
+    code = assert_steps_equal_the_whole(tmp_path, small(front_end), front_end, binning=2)
+    assert "lg_parts_take" in code and "lg_bin_push" in code
 
 
 @pytest.mark.seconds
@@ -484,6 +533,38 @@ def test_no_call_of_a_real_network_is_long(shared: Path, tmp_path: Path) -> None
     done = subprocess.run(link.command(made), input=b"", capture_output=True, timeout=120)
     longest, total = np.frombuffer(done.stdout, "<u4")
     assert done.returncode == 0 and 0.005 < longest / total < 0.02
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("board", ["mps2-an386", "microbit", "mps3-an547"])
+@pytest.mark.parametrize("format_name", ["loggrad_1p5", "loggrad_fp"])
+def test_no_call_of_a_small_frame_is_long(board: str, format_name: str, tmp_path: Path) -> None:
+    """Of 24 lines, most of whose work is the gradient; and the image takes what is predicted."""
+    front_end = fixed(format_name, SENSOR)
+    made = generate(tmp_path, "net", small(front_end, 24, 32), front_end, board)
+    assert verify(made).passed
+    found = build.sizes(made)
+    assert found.ram == build.predicted_ram(made, serial=False)
+    assert found.flash == pytest.approx(made.predicted["flash"], rel=0.02)
+    needed = [stack.deepest(stack.functions(made.elf), "net_push_row").bytes]
+    (made.path / "program" / "main.c").write_text(LONGEST)
+    build.build(made)
+    done = subprocess.run(channel.command(made), input=b"", capture_output=True, timeout=120)
+    longest, total = np.frombuffer(done.stdout, "<u4")
+    assert done.returncode == 0 and 0.005 < longest / total < 0.02
+    needed.append(stack.deepest(stack.functions(made.elf), "net_step").bytes)
+    promised = made.predicted["stack"]
+    assert promised is not None and max(needed) <= promised
+
+
+def test_lines_stay_whole_where_flash_has_no_room_for_parts() -> None:
+    front_end = fixed("loggrad_1p5", SENSOR)
+    graph = tflite_graph.parse(small(front_end, 24, 32))
+    tensor = graph.tensors[graph.input]
+    source = describe(front_end, tensor.shape, tensor.scale, tensor.zero_point)
+    planned = planning.plan(graph, "cortex-m4", source.levels)
+    cut, kept = steps.cut(planned, source, None), steps.cut(planned, source, None, front=False)
+    assert cut.front > 1 == kept.front and cut.share < 0.02 < kept.share and cut.pieces == kept.pieces
 
 
 @pytest.mark.qemu

@@ -14,7 +14,7 @@ import pytest
 from export import board_fields, boards, code_sizes, firmware
 from export.predict import footprint, power
 from export.predict.deployed import deployed
-from firmware import build, flash, project, verify
+from firmware import build, flash, new_board, project, verify
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import fixed
 from loggrad_tf.transform.sensor import Sensor
@@ -290,3 +290,83 @@ def test_the_doors_show_the_flag(tmp_path: Path) -> None:
     for name in ("export.firmware", "export.energy", "export.code_sizes", "search.evolve"):
         assert "--boards:" in door(name, "--help").stdout, name
     assert "--boards:" not in door("search.report", "--help").stdout
+
+
+def filled_in(board: Path, clock: int, flash: tuple[int, int], ram: tuple[int, int]) -> None:
+    sides = [dict(zip(("origin", "length"), one, strict=True)) for one in (flash, ram)]
+    change(board, clock_hz=clock, flash=sides[0], ram=sides[1])
+
+
+# Parts that no board of the checkout has: their clock behind reset, flash and RAM by their data sheets.
+PARTS = {
+    "stm32l476": ("cortex-m4", 4_000_000, (0x08000000, 1 << 20), (0x20000000, 96 << 10)),
+    "stm32u575": ("cortex-m33", 4_000_000, (0x08000000, 2 << 20), (0x20000000, 192 << 10)),
+    "stm32l053": ("cortex-m0plus", 2_097_000, (0x08000000, 64 << 10), (0x20000000, 8 << 10)),
+}
+
+
+@pytest.mark.qemu
+@pytest.mark.seconds
+@pytest.mark.parametrize("part", PARTS)
+def test_a_new_board_of_another_part_links(part: str, tmp_path: Path) -> None:
+    core, clock, flash_at, ram_at = PARTS[part]
+    where = tmp_path / "myboards"
+    flags = (f"--boards={where}", f"--board={part}")
+    done = door("firmware.new_board", part, f"--core={core}", f"--boards={where}")
+    assert done.returncode == 0, done.stderr
+    assert all(f"  {field} " in done.stdout for field in new_board.TO_FILL)
+    assert f"next: python -m export.code_sizes {' '.join(flags)}" in done.stdout
+    filled_in(where / part, clock, flash_at, ram_at)
+    done = door("export.code_sizes", *flags)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "model.tflite").write_bytes(quantized.serial())
+    model = f"--model={tmp_path / 'model.tflite'}"
+    done = door("export.firmware", *flags, model, f"--out={tmp_path / 'p'}", "--vectors=1")
+    assert done.returncode == 0, done.stderr
+    made = project.load(tmp_path / "p")
+    build.build(made)
+    assert build.sizes(made).ram == build.predicted_ram(made, serial=False)
+    listing = subprocess.run(
+        ["arm-none-eabi-readelf", "-S", made.elf], capture_output=True, text=True, check=True
+    )
+    assert f"{flash_at[0]:08x}" in listing.stdout and f"{ram_at[0]:08x}" in listing.stdout
+
+
+def test_a_new_board_names_what_is_missing_one_after_the_other(tmp_path: Path) -> None:
+    new_board.write(tmp_path / "mine", "cortex-m33")
+    whole = {
+        "clock_hz": 1,
+        "flash": {"origin": 0, "length": 1 << 20},
+        "ram": {"origin": 0, "length": 1 << 16},
+    }
+    found = []
+    for outer, value in whole.items():
+        for key in value if isinstance(value, dict) else [outer]:
+            with pytest.raises(
+                LogGradError, match=r"board.json: '[a-z_.]+' is None, an integer is needed"
+            ) as caught:
+                boards.read(str(tmp_path / "mine"))
+            found.append(str(caught.value).split("'")[1])
+            facts = json.loads((tmp_path / "mine/board.json").read_text())
+            change(
+                tmp_path / "mine",
+                **{outer: facts[outer] | {key: value[key]} if isinstance(value, dict) else value},
+            )
+    assert found == list(new_board.TO_FILL)
+    assert boards.read(str(tmp_path / "mine"))["flags"] == boards.read("mps2-an505")["flags"]
+
+
+def test_a_new_board_touches_nothing_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for name, message in (
+        ("mine", "mine is there already: choose another name"),
+        ("my board", "my board: a board's name has letters"),
+        ("common", "common: a board's name .* is not 'common'"),
+    ):
+        with pytest.raises(project.FirmwareError, match=message):
+            new_board.write(tmp_path / name, "cortex-m4")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"] and not list((tmp_path / "mine").iterdir())
+
+
+def test_a_new_board_of_any_core() -> None:
+    assert set(new_board.cores()) == set(board_fields.CORES)

@@ -117,7 +117,7 @@ def case_of(layer: Layer, variant: str, name: str = "", lead: int = 0, ticks: bo
     if variant == "dsp":
         lifted = bias + layouts.dsp_lift(layer.weights, layer.dilation[1])
         channels = kernels.dsp_channels(lifted, [Scale(*point) for point in points], layer.zero_points[1])
-    runs, run_step = (1, 0) if layer.dilation[1] == 1 else (kernel_w, layer.dilation[1] * in_c)
+    runs, run_step = 1 if layer.dilation[1] == 1 else kernel_w, layer.dilation[1] * in_c
     words = [layouts.VARIANTS.index(variant), expected.shape[1], out_c, kernel_h, layer.dilation[0]]
     words += [runs, kernel_w * in_c // runs, run_step, layer.stride[1] * in_c, layer.stride[0], *layer.pool]
     words += [layer.zero_points[1]]
@@ -201,10 +201,24 @@ def random_layer(rng: Rng) -> Layer:
     return layer_of(rng, (size[0], size[1], in_c), out_c, kernel, stride, dilation, padding, pool)
 
 
+def sliding_layer(rng: Rng) -> Layer:
+    """Windows three pixels wide and one apart, which share pixels of whole words; some do not fit at once."""
+    width = int(rng.integers(4, 10))
+    in_c, out_c = int(rng.choice([4, 8, 32, 64])), int(rng.choice([2, 5, 8, 66]))
+    kernel, stride = (int(rng.integers(1, 5)), 3), (int(rng.integers(1, 3)), 1)
+    return layer_of(rng, (5, width, in_c), out_c, kernel, stride, (1, 1), SAME, (1, 1))
+
+
+SLIDING = 12
+
+
 @functools.cache
 def cases_of(variant: str, count: int) -> tuple[Case, ...]:
     rng = np.random.default_rng(7)
-    layers = [random_layer(rng) for _ in range(count)]
+    layers = [sliding_layer(rng) for _ in range(SLIDING)]
+    # Runs of two bytes, which are not a whole quad.
+    layers.append(layer_of(rng, (6, 9, 2), 4, (3, 1), (1, 1), (1, 1), SAME, (1, 1)))
+    layers += [random_layer(rng) for _ in range(count)]
     usable = [one for one in layers if variant == "portable" or one.fits_fast_kernels()]
     assert len(usable) > 0.8 * count
     return tuple(case_of(one, variant, lead=int(rng.integers(4))) for one in usable)
@@ -262,7 +276,7 @@ def test_kernel_equals_the_tflite_reference_many(host: Program, variant: str) ->
 @pytest.mark.qemu
 @pytest.mark.parametrize(("board", "variant"), BOARD_VARIANTS)
 def test_kernel_on_boards(board: str, variant: str) -> None:
-    fc.assert_equal(fc.build_board(board, "lg_conv_cases"), list(cases_of(variant, 250))[:80])
+    fc.assert_equal(fc.build_board(board, "lg_conv_cases"), list(cases_of(variant, 250))[: 80 + SLIDING])
 
 
 @pytest.mark.qemu

@@ -15,6 +15,7 @@ from tests.support.firmware_cases import FIRMWARE, REPOSITORY
 NOWHERE = flash.Place(None, None)
 REAL = [
     "arduino-nano-33-ble",
+    "arduino-tiny-ml-kit",
     "microbit",
     "netduinoplus2",
     "nrf52840-dk",

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,24 @@ def test_digits_of_a_line_are_counted_as_far_as_they_matter(line: str, fill: str
     told = subprocess.run([str(program)], capture_output=True, text=True, check=True, timeout=60).stdout
     rows = [tuple(map(int, one.split())) for one in told.splitlines()]
     assert len(rows) == 4 and all(unreadable == 1 and digits <= most for unreadable, digits, most in rows)
+
+
+@pytest.mark.seconds
+def test_the_program_runs_where_no_linker_script_says_what_the_stack_is(tmp_path: Path) -> None:
+    """It added an offset to a null pointer there, which clang's sanitizer tells and gcc's does not."""
+    if shutil.which("clang") is None:
+        pytest.skip("clang is not installed: firmware/install_tools.sh --tests")
+    made = generate(tmp_path / "p", write_model(tmp_path, quantized.serial()), count=1)
+    includes = [f"-I{made.path / p}" for p in ("src", "lib/include", "boards/common", "program")]
+    sources = [made.path / "program/main.c", *(made.path / "src").glob("*.c")]
+    sources += (made.path / "lib/src").glob("*.c")
+    sources += [made.path / "boards" / name for name in ("host/board.c", "common/no_camera.c")]
+    sanitize = ["-fsanitize=undefined", "-fno-sanitize-recover=all"]
+    command = ["clang", "-std=c99", *sanitize, *includes, *map(str, sources), "-o", str(tmp_path / "program")]
+    subprocess.run(command, check=True)
+    asked = f"M*{zlib.crc32(b'M'):08x}\n".encode()
+    done = subprocess.run([str(tmp_path / "program")], input=asked, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"") and done.stdout.startswith(b"M 0 0*")
 
 
 def talker(folder: Path, body: str) -> project.Project:

@@ -27,10 +27,14 @@ OWN = Sensor(12, 64, 4095)
 
 
 def generate(
-    folder: Path, front_end: FrontEnd, data: dict[str, object] | None = None, binning: int = 1
+    folder: Path,
+    front_end: FrontEnd,
+    data: dict[str, object] | None = None,
+    binning: int = 1,
+    sides: tuple[int, int] = (SIZE, SIZE),
 ) -> project.Project:
     """A project of board host whose model.json says what photographs become."""
-    model = write_model(folder, small(front_end, SIZE, SIZE), front_end)
+    model = write_model(folder, small(front_end, *sides), front_end)
     values = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps(values | {"data": DATA if data is None else data}))
     firmware.write(firmware.make(model, "host", Options(1, binning=binning)), folder / "p")
@@ -57,8 +61,16 @@ def test_codes_come_back_as_the_pixels_of_training(
         assert found.codes.shape == (made.rows, made.row_codes) == (factor * SIZE, factor * SIZE)
         assert found.codes.dtype == (np.uint8 if sensor.bits == 8 else np.uint16)
         assert np.array_equal(binned(sensor.linearize(found.codes), factor), requantize(pixels, own, sensor))
-        assert found.note.startswith("squared to 10x10 (gray, crop)")
+        assert found.note.startswith("made 10x10 (gray, crop)")
         assert (f"codes 0..{own.span} seen as 0..{sensor.span}" in found.note) == (own.span != sensor.span)
+
+
+def test_a_rectangle_is_made_to_measure(tmp_path: Path, pictures: list[Path]) -> None:
+    front_end = fixed("loggrad_1p5", OWN)
+    made = generate(tmp_path, front_end, DATA | {"size": [SIZE, 16]}, sides=(SIZE, 16))
+    (found,) = photos.read(made, pictures[:1])
+    pixels, _ = photo.read(pictures[0], size=(SIZE, 16), mode="gray", fit="crop")
+    assert found.note == "made 16x10 (gray, crop)" and np.array_equal(found.codes, pixels + 64)
 
 
 def test_a_mosaic_stays_one(tmp_path: Path, pictures: list[Path]) -> None:
@@ -83,7 +95,7 @@ def test_the_door_classifies_photographs(tmp_path: Path, pictures: list[Path]) -
         scores = reference.run(front_end.encode_int8(requantize(pixels, own, front_end.sensor))[None])
         name = made.class_name(reference.label(scores))
         assert line == f"{path}: {name}, scores {' '.join(map(str, scores))}"
-    assert last.startswith("run: 2 photographs, squared to 10x10 (gray, crop), codes 0..")
+    assert last.startswith("run: 2 photographs, made 10x10 (gray, crop), codes 0..")
 
 
 def test_a_project_without_a_front_end_is_told(tmp_path: Path, pictures: list[Path]) -> None:

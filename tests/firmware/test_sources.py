@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from export.c import emit
+from export.c.text import TEMPLATES
 from export.plan.plan import plan
 from export.predict import probes
 from tests.support import REPOSITORY
@@ -17,7 +18,7 @@ SOURCES = sorted(p for f in FOLDERS for p in (FIRMWARE / f).rglob("*") if p.suff
 # What projects hold copies of, or are written from. The README of a project is text, not code.
 COPIED = sorted(
     p
-    for folder in (*(FIRMWARE / f for f in (*FOLDERS, "cmake")), emit.TEMPLATES)
+    for folder in (*(FIRMWARE / f for f in (*FOLDERS, "cmake")), TEMPLATES)
     for p in folder.rglob("*")
     if p.is_file() and p.suffix not in (".md", ".json") and not p.name.endswith(".md.in")
 )
@@ -35,12 +36,13 @@ def included(source: Path) -> list[Path]:
         if name in GENERATED:
             continue
         folders = [source.parent, FIRMWARE / "lib/include", FIRMWARE / "boards/common"]
-        # Sources of boards/common are compiled with the folder of their board.
-        if source.parent == FIRMWARE / "boards/common":
-            folders += sorted(p.parent for p in (FIRMWARE / "boards").glob("*/board.json"))
-        places = [folder / name for folder in folders if (folder / name).is_file()]
+        places = [folder / name for folder in folders if (folder / name).is_file()][:1]
+        # Sources of boards/common are compiled with the folder of their board: any that has the file.
+        if not places and source.parent == FIRMWARE / "boards/common":
+            boards = sorted(p.parent for p in (FIRMWARE / "boards").glob("*/board.json"))
+            places = [board / name for board in boards if (board / name).is_file()]
         assert places, f"{source}: {name} is nowhere"
-        found.append(places[0])
+        found += places
     return found
 
 

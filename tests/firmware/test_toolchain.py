@@ -49,7 +49,7 @@ def test_all_is_there(programs: Path) -> None:
     found = toolchain.builders()
     assert set(states(found).values()) == {OK}
     assert toolchain.missing_packages(found) == []
-    assert "has all 8 emulated boards" in str(toolchain.qemu(toolchain.boards()))
+    assert "has all 9 emulated boards" in str(toolchain.qemu(toolchain.boards()))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_programmers(programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     say(programs, "openocd", "")
     found = {finding.name: finding for finding in toolchain.programmers(toolchain.boards())}
     assert set(found) == set(flash.RUNNERS)
-    assert found["openocd"].state == OK and "flashes 9 boards" in str(found["openocd"])
+    assert found["openocd"].state == OK and "flashes 10 boards" in str(found["openocd"])
     assert found["bossac"].state == NOTE and "flashes arduino-nano-33-ble" in str(found["bossac"])
     assert str(found["st-flash"]).endswith("apt install stlink-tools")
     for name in ("one", "two"):
@@ -137,3 +137,16 @@ def test_the_installer_names_the_same_packages(programs: Path) -> None:
     assert done.returncode == 1
     assert "missing for building and emulating firmware: cmake qemu-system-arm\n" in done.stderr
     assert "sudo apt-get install --yes --no-install-recommends cmake qemu-system-arm" in done.stderr
+
+
+@pytest.mark.parametrize(("place", "missing"), [("libstdc++.a", True), ("/lib/arm/libstdc++.a", False)])
+def test_the_library_of_the_other_runtime(place: str, missing: bool, programs: Path) -> None:
+    say(programs, "arm-none-eabi-gcc", place)  # the bare name where the package is not there
+    sh = shutil.which("sh", path=os.defpath) or "sh"
+    (programs / "id").symlink_to(shutil.which("id", path=os.defpath) or "id")
+    done = subprocess.run(
+        [sh, str(FIRMWARE / "install_tools.sh"), "--tflm"],
+        env={"PATH": str(programs)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    told = "missing for projects on TensorFlow Lite Micro: libstdc++-arm-none-eabi-newlib\n"
+    assert (done.returncode, done.stderr.startswith(told)) == ((1, True) if missing else (0, False))

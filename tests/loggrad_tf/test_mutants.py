@@ -45,7 +45,7 @@ def test_anything_else_is_a_defect(tmp_path: Path, error: BaseException, outcome
         raise error
 
     subject = dataclasses.replace(mutants.SUBJECTS[5], read=read)
-    found = mutants._outcome(subject, tmp_path)
+    found = mutants.outcome_of(subject, tmp_path)
     assert found.startswith(outcome)
     verdict = mutants.Verdict(0, subject.name, "a.xml", found, 0.1)
     assert mutants.defects([verdict]) == ([] if outcome == "refused" else [verdict])

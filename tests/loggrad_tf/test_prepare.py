@@ -48,8 +48,15 @@ def test_prepare_prints_the_table_and_the_rejects(tmp_path: Path) -> None:
         (("--data=folder:/nowhere",), 1, "error: /nowhere: no such folder"),
         (("--data=nonsense",), 1, "error: data set 'nonsense'"),
         (("--data=synthetic", "--size=7"), 2, "--size=7"),
-        (("--data=synthetic", "--size=95"), 2, "--size=95: choose an even number"),
-        (("--data=synthetic", "--fit=crop"), 1, "--fit=crop: only whole pictures of folder:DIR"),
+        (("--data=synthetic", "--task=find"), 1, "task 'find': choose classify, or presence:person"),
+        (("--data=synthetic", "--size=240x95"), 2, "crop size 240x95: choose even numbers from 8 to 512"),
+        (
+            ("--data=synthetic", "--size=240*160"),
+            2,
+            "write the side of a square, 96, or width and height, 240x160",
+        ),
+        (("--data=synthetic", "--size=95"), 2, "crop size 95: choose even numbers from 8 to 512"),
+        (("--data=synthetic", "--fit=crop"), 1, "--fit=crop: only whole pictures are fitted"),
         (("--data=synthetic", "--mode=rgb"), 2, "--mode"),
     ],
 )
@@ -74,6 +81,8 @@ def test_preview_draws_crops_and_raw_files(tmp_path: Path) -> None:
             assert sheet.height == 2 * 17 + side[1] + 4 and sheet.width >= 2 * side[0] + 2
     done = _run("preview", f"--out={out}", cache=tmp_path)
     assert done.returncode == 1 and "give either --data or --raw" in done.stderr
+    done = _run("preview", f"--raw={photograph}", "--size=32", f"--out={out}", cache=tmp_path / "c")
+    assert done.returncode == 1 and "--size: --raw shows the whole frame" in done.stderr
     done = _run("preview", "--data=synthetic", cache=tmp_path)
     assert done.returncode == 2 and done.stderr == "error: --out is missing (see --help)\n"
 

@@ -18,6 +18,8 @@ from loggrad_tf.transform.sensor import Sensor
 from models import bundle
 from models.bundle import Bundle
 from models.recipe import NATIVE, RECIPES, TrainConfig
+from models.training.native.initial import initial
+from models.variables import in_order
 from tests.models.training.test_fit import tiny
 from tests.support import REPOSITORY
 from tests.support.native_cases import needs_compiler
@@ -144,12 +146,61 @@ def test_a_network_is_trained_natively(tmp_path: Path) -> None:
     assert done.returncode == 1 and "leave --trainer=native out" in done.stderr
 
 
+@needs_compiler
+@pytest.mark.seconds
+@pytest.mark.parametrize("trainer", ["native", "tensorflow"])
+def test_a_network_is_trained_on(trainer: str, tmp_path: Path) -> None:
+    """From its weights, behind its front end, on a set that has grown; what it cannot know is refused."""
+    for name in ("fine", "coarse"):
+        draw(tmp_path / "pictures", name)
+    words = [f"--data=folder:{tmp_path / 'pictures'}", f"--size={SIZE}", "--epochs=8", "--batch=8"]
+    done = run(tmp_path, "models.train", *words, f"--trainer={trainer}", f"--out={tmp_path / 'first'}")
+    assert done.returncode == 0, done.stderr
+    first = bundle.load(tmp_path / "first")
+    shutil.copytree(tmp_path / "pictures", tmp_path / "more")
+    for label in ("fine", "coarse"):
+        for path in sorted((tmp_path / "more" / label).iterdir())[:4]:
+            shutil.copy(path, path.with_name(f"new_{path.name}"))
+    going_on = [f"--from={tmp_path / 'first'}", f"--data=folder:{tmp_path / 'more'}"]
+    done = run(tmp_path, "models.train", *going_on, f"--out={tmp_path / 'second'}")
+    assert done.returncode == 0, done.stderr
+    second = bundle.load(tmp_path / "second")
+    assert second.train == dataclasses.replace(first.train, epochs=4)
+    assert second.front_end == first.front_end and second.graph == first.graph
+    moved, anew = (_distance(first, other) for other in (second, _drawn(first)))
+    assert 0 < moved < 0.5 * anew
+    table = done.stdout.splitlines()[-3:]
+    assert table[0].split()[-4:] == ["before", "now", "mended", "spoilt"]
+    assert [line.split(",")[0] for line in table[1:]] == ["val", "test"]
+    worse = any(float(line.split()[-3][:-1]) > float(line.split()[-4][:-1]) for line in table[1:])
+    assert ("warning: worse on" in done.stderr) == worse
+    done = run(tmp_path, "models.train", *going_on, f"--size={SIZE}", f"--out={tmp_path / 'x'}")
+    assert done.returncode == 1 and "--size: decided by --from" in done.stderr
+    draw(tmp_path / "more", "third")
+    done = run(tmp_path, "models.train", *going_on, f"--out={tmp_path / 'x'}")
+    assert done.returncode == 1 and "the network knows coarse, fine: train it anew" in done.stderr
+
+
+def _drawn(like: Bundle) -> Bundle:
+    """The same network with fresh weights."""
+    drawn = initial(like.graph, like.train.initializer, np.random.default_rng(0))
+    return dataclasses.replace(like, weights=in_order(like.graph, drawn))
+
+
+def _distance(one: Bundle, other: Bundle) -> float:
+    """Between the kernels of two networks, relative to those of the first."""
+    pairs = [(a, b) for a, b in zip(one.weights, other.weights, strict=True) if a.ndim > 1]
+    return float(np.sqrt(sum(((a - b) ** 2).sum() for a, b in pairs) / sum((a**2).sum() for a, _ in pairs)))
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["--net=small_bn", "--like=a"], "--net and --like name two networks: give one of them"),
+        (["--net=small_bn", "--like=a"], "--net, --like and --from each name a network: give one of them"),
         (["--pruning_schedule=tfmot"], "--pruning_schedule=tfmot: nothing is pruned; add --sparsity"),
         (["--like=gone"], "--like=gone: not a directory"),
+        (["--from=gone"], "--from=gone: not a directory"),
+        (["--from=a", "--like=a"], "--net, --like and --from each name a network: give one of them"),
         (["--like=."], "--like=.: no finished network there"),
     ],
 )

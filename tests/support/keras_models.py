@@ -172,9 +172,9 @@ FRONTS: dict[str, Callable[[], keras.layers.Layer]] = {
 }
 
 
-def behind(front: keras.layers.Layer, side: int = SIDE) -> keras.Model:
+def behind(front: keras.layers.Layer, sides: tuple[int, int] = (SIDE, SIDE)) -> keras.Model:
     """A network of three classes behind a front layer."""
-    pixels = keras.Input((side, side, 1), dtype="uint16", name="raw")
+    pixels = keras.Input((*sides, 1), dtype="uint16", name="raw")
     x = layers.Conv2D(4, 3, use_bias=False)(front(layers.RandomFlip("horizontal")(pixels)))
     x = layers.ReLU()(layers.BatchNormalization()(x))
     return keras.Model(pixels, layers.Dense(3, "softmax")(layers.GlobalAveragePooling2D()(x)))

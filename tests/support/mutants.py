@@ -255,7 +255,8 @@ def _stop(number: int, frame: FrameType | None) -> None:
     raise TooSlow
 
 
-def _outcome(subject: Subject, place: Path) -> str:
+def outcome_of(subject: Subject, place: Path) -> str:
+    """Read what lies in ``place``: ``ok``, ``refused``, or the defect."""
     names = [name.rpartition("/")[2] for name in subject.files]
     try:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -289,7 +290,7 @@ def run(count: int, seed: int, work: Path, only: int | None = None) -> Iterator[
             place.mkdir()
             subject.make(place)
             good[subject.name] = {name: (place / name).read_bytes() for name in subject.files}
-            untouched = _outcome(subject, place)
+            untouched = outcome_of(subject, place)
             assert untouched == "ok", f"{subject.name}: {untouched}"
         files = good[subject.name]
         random = np.random.default_rng([seed, number])
@@ -300,7 +301,7 @@ def run(count: int, seed: int, work: Path, only: int | None = None) -> Iterator[
         (place / name).write_bytes(changed(name, files[name], random))
         begin = time.perf_counter()
         signal.alarm(SECONDS)
-        outcome = _outcome(subject, place)
+        outcome = outcome_of(subject, place)
         signal.alarm(0)
         yield Verdict(number, subject.name, name, outcome, time.perf_counter() - begin)
 

@@ -217,6 +217,21 @@ def pixels(seed: int) -> bytes:
     return net.flatbuffer(outputs)
 
 
+def logarithms(seed: int) -> bytes:
+    """Log softmax of every pixel of a map, of every row of a sequence, of the last layer; of many scales."""
+    net, draw, x = start(seed)
+    height, width, channels = net.shape(x)
+    outputs = [net.log_softmax(x), net.log_softmax(net.reshape(x, (height * width, channels)))]
+    last = net.log_softmax(net.dense(x, int(draw.integers(2, 300))))
+    further = net.conv(outputs[0], 3)
+    net.calibrated = False
+    for scale in np.geomspace(2.0**-10, 15.9, 9) * draw.uniform(0.7, 1, 9):
+        y = net.tensor(net.shape(x), float(scale))
+        net.operator(BUILTIN.QUANTIZE, OPTIONS.QuantizeOptions, schema.QuantizeOptionsT(), [x], y)
+        outputs.append(net.log_softmax(y))
+    return net.flatbuffer([last, further, *outputs])
+
+
 def sequence(seed: int) -> bytes:
     """1-D convolutions over [1, W, C], with a gate of the whole sequence."""
     net, draw = Net(seed, calibrated=True), np.random.default_rng(seed)
@@ -342,6 +357,7 @@ OPERATOR_NETS: dict[str, Callable[[int], bytes]] = {
     "bilinear": bilinear,
     "turned": turned,
     "pixels": pixels,
+    "logarithms": logarithms,
     "sequence": sequence,
     "bytewise": bytewise,
     "streaming": streaming,

@@ -258,6 +258,11 @@ class Net:
         out = self.tensor(self.shape(x), 1 / 256, -128)
         return self.operator(BUILTIN.SOFTMAX, OPTIONS.SoftmaxOptions, options, [x], out)
 
+    def log_softmax(self, x: int) -> int:
+        out = self.tensor(self.shape(x), 1 / 16, 127)
+        options = schema.LogSoftmaxOptionsT()
+        return self.operator(BUILTIN.LOG_SOFTMAX, OPTIONS.LogSoftmaxOptions, options, [x], out)
+
     def operator(self, code: int, kind: int, options: Any, inputs: list[int], out: int) -> int:
         return self.operators_of(code, kind, options, inputs, [out])[0]
 

@@ -13,7 +13,9 @@ set(TFLM_LIBRARY "" CACHE FILEPATH "libtensorflow-microlite.a, if it lies elsewh
 
 string(JSON LG_CORE GET "${LG_BOARD_JSON}" core)
 set(LG_TFLM_TARGET cortex_m_generic)
-set(LG_TFLM_OPTIONS " OPTIMIZED_KERNEL_DIR=cmsis_nn")
+# Without TARGET_TOOLCHAIN_ROOT its Makefile downloads a compiler.
+get_filename_component(LG_TFLM_TOOLCHAIN "${CMAKE_C_COMPILER}" DIRECTORY)
+set(LG_TFLM_OPTIONS " OPTIMIZED_KERNEL_DIR=cmsis_nn TARGET_TOOLCHAIN_ROOT=${LG_TFLM_TOOLCHAIN}/")
 if(LG_CORE STREQUAL "host")
   string(TOLOWER "${CMAKE_HOST_SYSTEM_NAME}" LG_TFLM_TARGET)
   string(REPLACE darwin osx LG_TFLM_TARGET "${LG_TFLM_TARGET}")
@@ -34,6 +36,7 @@ Give -DTFLM_DIR=<directory> to cmake, or set the environment variable TFLM_DIR. 
   git clone https://github.com/tensorflow/tflite-micro
   cd tflite-micro
   make -f tensorflow/lite/micro/tools/make/Makefile TARGET=${LG_TFLM_TARGET} TARGET_ARCH=${LG_TFLM_ARCH}${LG_TFLM_OPTIONS} BUILD_TYPE=release microlite
+which runs Python with NumPy and Pillow,
 or a tree that tensorflow/lite/micro/tools/project_generation/create_tflm_tree.py makes there with these options.")
 endfunction()
 
@@ -93,13 +96,19 @@ if(NOT LG_HAS_CXX_LIBRARY)
   lg_tflm_fail("${CMAKE_CXX_COMPILER} has no C++ library: apt install libstdc++-arm-none-eabi-newlib.")
 endif()
 
+# CMSIS_NN declares the kernels for int8 alone, which only a library with these kernels has.
+set(LG_TFLM_DEFINITIONS "")
+if(TFLM_LIBRARY MATCHES _cmsis_nn OR (TFLM_LIBRARY STREQUAL "" AND IS_DIRECTORY "${LG_TFLM_PARTS}/cmsis_nn"))
+  set(LG_TFLM_DEFINITIONS CMSIS_NN)
+endif()
+
 # TF_LITE_STATIC_MEMORY lays out its structures and must be as in the library; without error strings nothing here
 # refers to the library's log, which a release build lacks.
 add_library(lg_tflm INTERFACE)
 target_include_directories(lg_tflm SYSTEM INTERFACE "${TFLM_DIR}" "${LG_TFLM_PARTS}"
   "${LG_TFLM_PARTS}/flatbuffers/include" "${LG_TFLM_PARTS}/gemmlowp" "${LG_TFLM_PARTS}/ruy")
 target_compile_definitions(lg_tflm INTERFACE
-  TF_LITE_STATIC_MEMORY TF_LITE_STRIP_ERROR_STRINGS TF_LITE_DISABLE_X86_NEON NDEBUG)
+  TF_LITE_STATIC_MEMORY TF_LITE_STRIP_ERROR_STRINGS TF_LITE_DISABLE_X86_NEON NDEBUG ${LG_TFLM_DEFINITIONS})
 target_compile_options(lg_tflm INTERFACE ${LG_BOARD_FLAGS} -ffunction-sections -fdata-sections
   "-ffile-prefix-map=${CMAKE_SOURCE_DIR}=." "-ffile-prefix-map=${TFLM_DIR}=tflm"
   $<$<COMPILE_LANGUAGE:CXX>:-fno-rtti;-fno-exceptions;-fno-threadsafe-statics>)
@@ -120,7 +129,6 @@ if(NOT EXISTS "${LG_TFLM_TOOLS}/Makefile")
   target_compile_options(tflm PRIVATE -w)
   target_include_directories(tflm PRIVATE "${LG_TFLM_PARTS}/kissfft")
   if(IS_DIRECTORY "${LG_TFLM_PARTS}/cmsis_nn")
-    target_compile_definitions(tflm PRIVATE CMSIS_NN)
     target_include_directories(tflm PRIVATE "${LG_TFLM_PARTS}/cmsis_nn" "${LG_TFLM_PARTS}/cmsis_nn/Include"
       "${LG_TFLM_PARTS}/cmsis" "${LG_TFLM_PARTS}/cmsis/CMSIS/Core/Include")
   endif()

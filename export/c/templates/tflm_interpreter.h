@@ -25,6 +25,9 @@ typedef struct {
  * input or output are not int8. */
 lg_status net_interpreter_open(void *memory, size_t size, net_interpreter_tensors *tensors);
 
+/* Bytes of `memory` that are used. */
+size_t net_interpreter_used(const void *interpreter);
+
 /* Run the network once: 1, or 0 if an operator fails. The input tensor is undefined afterwards. */
 int net_interpreter_invoke(void *interpreter);
 

@@ -21,6 +21,7 @@
  * of data), made here of two pins that are pulled low or let go. camera_pins.h of the board gives the pins. */
 #include "camera_pins.h"
 #include "lg_board.h"
+#include "two_wire.h"
 
 #ifndef HM01B0_LINE_PCK
 #define HM01B0_LINE_PCK 12000u
@@ -65,60 +66,6 @@ static struct {
     uint32_t next;  /* line of the sensor's frame that comes next */
     uint32_t lines; /* of exposure; 0: the sensor decides */
 } camera;
-
-/* The two-wire bus: a line is let go (1) or pulled low (0), and changes while the clock is low, except at start and
- * stop. */
-static void bus_start(void)
-{
-    camera_sda(1);
-    camera_scl(1);
-    camera_delay();
-    camera_sda(0);
-    camera_delay();
-    camera_scl(0);
-    camera_delay();
-}
-
-static void bus_stop(void)
-{
-    camera_sda(0);
-    camera_delay();
-    camera_scl(1);
-    camera_delay();
-    camera_sda(1);
-    camera_delay();
-}
-
-static int bus_bit(int bit)
-{
-    camera_sda(bit);
-    camera_delay();
-    camera_scl(1);
-    camera_delay();
-    const int seen = camera_sda_level();
-    camera_scl(0);
-    camera_delay();
-    return seen;
-}
-
-/* 0: acknowledged. */
-static int bus_send(uint32_t byte)
-{
-    for (uint32_t mask = 0x80u; mask != 0u; mask >>= 1) {
-        (void)bus_bit((byte & mask) != 0u);
-    }
-    return bus_bit(1);
-}
-
-static uint32_t bus_receive_last(void)
-{
-    uint32_t byte = 0;
-    for (int i = 0; i < 8; i++) {
-        byte = byte << 1 | (uint32_t)bus_bit(1);
-    }
-    (void)bus_bit(1); /* no acknowledge: enough */
-    return byte;
-}
 
 static int bus_address(uint32_t number)
 {

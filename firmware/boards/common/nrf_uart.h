@@ -5,6 +5,11 @@
 #define NRF_UART_H
 
 #include "reg.h"
+#include "uart.h"
+
+#if UART_BAUD > 1000000
+#error "the UART of an nRF has at most 1,000,000 baud: give export.firmware a lower --baud"
+#endif
 
 #define NRF_CLOCK 0x40000000u
 #define NRF_UART0 0x40002000u
@@ -12,6 +17,8 @@
 enum { HFCLKSTART = 0x000, HFCLKSTARTED = 0x100 };
 enum { STARTRX = 0x000, STARTTX = 0x008, RXDRDY = 0x108, TXDRDY = 0x11C, UART_ENABLE = 0x500 };
 enum { PSEL_TXD = 0x50C, PSEL_RXD = 0x514, RXD = 0x518, TXD = 0x51C, BAUDRATE = 0x524 };
+/* Of 2^32 / 16 MHz, to the next 4096. */
+#define NRF_BAUDRATE ((uint32_t)((((uint64_t)UART_BAUD << 32) / 16000000u + 0x800u) & ~(uint64_t)0xFFFu))
 enum { OUTSET = 0x508, DIRSET = 0x518, PIN_CNF = 0x700, NRF_PORT_BYTES = 0x300 };
 
 /* The crystal oscillator: the internal one is too coarse for a serial line over temperature. */
@@ -31,7 +38,7 @@ static inline void nrf_uart_start(uint32_t tx, uint32_t rx)
     *reg(rx_port + PIN_CNF + 4u * (rx & 31u)) = 3u << 2; /* input, pull-up */
     *reg(NRF_UART0 + PSEL_TXD) = tx;
     *reg(NRF_UART0 + PSEL_RXD) = rx;
-    *reg(NRF_UART0 + BAUDRATE) = 0x01D7E000u; /* UART_BAUD */
+    *reg(NRF_UART0 + BAUDRATE) = NRF_BAUDRATE;
     *reg(NRF_UART0 + UART_ENABLE) = 4u;
     *reg(NRF_UART0 + RXDRDY) = 0u;
     *reg(NRF_UART0 + STARTTX) = 1u;

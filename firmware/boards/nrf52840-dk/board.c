@@ -1,42 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* nRF52840 DK: 64 MHz after reset; P0.06 and P0.08 go to the debugger's virtual serial port. */
-#include "channel.h"
-#include "dwt.h"
-#include "lg_board.h"
-#include "nrf_uart.h"
-#include "uart.h"
-
-#define NVMC_ICACHECNF 0x4001E540u
+/* nRF52840 DK: P0.06 and P0.08 go to the debugger's virtual serial port. */
 enum { TX = 6, RX = 8 };
-
-void lg_board_init(void)
-{
-    *reg(NVMC_ICACHECNF) = 1u; /* cache of the flash, off after reset */
-    dwt_start();
-    channel_open();
-}
-
-uint32_t lg_board_ticks(void)
-{
-    return dwt_ticks();
-}
-
-void uart_open(void)
-{
-    nrf_crystal_start();
-    nrf_uart_start(TX, RX);
-}
-
-void uart_put(uint8_t byte)
-{
-    nrf_uart_put(byte);
-}
-
-uint8_t uart_get(void)
-{
-    return nrf_uart_get();
-}
-
-void uart_drain(void)
-{
-}
+#include "nrf52840.h"

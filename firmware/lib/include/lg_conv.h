@@ -8,7 +8,7 @@
  * the input's zero point that lie in the rows, so a kernel never tests for borders.
  *
  * A kernel row is `runs` runs of `run_bytes` input bytes, `run_step` apart: without dilation one run of
- * kernel_w * in_c bytes, with it kernel_w runs of in_c bytes.
+ * kernel_w * in_c bytes, with it kernel_w runs of in_c bytes. run_step is dilation_w * in_c either way.
  *
  * pool_h x pool_w > 1 fuses a max pool of that size and stride (no padding): the maximum of the accumulators is taken
  * before it is rescaled, which gives the same bytes because rescaling and clamping never decrease. Output pixel x then

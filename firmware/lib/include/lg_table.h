@@ -30,6 +30,9 @@ extern "C" {
 lg_status lg_table_line(const lg_raw_format *raw, const int8_t *table, uint32_t table_length, const void *line,
                         uint32_t width, int8_t *out);
 
+/* The loop of the gradient; its rule is the table. */
+lg_line_walk lg_gradient_line;
+
 /* State. Fields are private. */
 typedef struct {
     lg_line_store store;

@@ -15,6 +15,7 @@
 
 enum { HALF_MULTIPLIER = 1 << 30 };
 
+/* The assembler below knows the order. */
 typedef struct {
     int32_t exact, scaled;                  /* minus the zero points, times 2^20 and 2^21 */
     int32_t multiplier, half, right;        /* of b */
@@ -27,6 +28,52 @@ static inline int8_t add(const constants *k, int32_t a, int32_t b)
     const int32_t twice = k->exact + a * (1 << 20) + 2 * other;
     return (int8_t)lg_ssat8(lg_rescale(twice, k->out_multiplier, k->offset, k->lowest));
 }
+
+#ifndef LG_DSP_EMULATE
+
+/* clang-format off */
+/* Fours of sums, until `out` is at `end`; constants in r4-r11. */
+static __attribute__((naked, noinline)) void fours(const constants *k __attribute__((unused)),
+                                                   const int8_t *exact __attribute__((unused)),
+                                                   const int8_t *scaled __attribute__((unused)),
+                                                   int8_t *out __attribute__((unused)),
+                                                   const int8_t *end __attribute__((unused)))
+{
+#define SUM                           \
+    "ldrsb  r0, [r2], #1\n"           \
+    "ldrsb  r12, [r1], #1\n"          \
+    "add    r0, r5, r0, lsl #21\n"    \
+    "smmlar lr, r0, r6, r7\n"         \
+    "add    r0, lr, r0, asr #31\n"    \
+    "asr    r0, r0, r8\n"             \
+    "add    r12, r4, r12, lsl #20\n"  \
+    "add    r12, r12, r0, lsl #1\n"   \
+    "smmlar r0, r12, r9, r10\n"       \
+    "add    r0, r0, r12, asr #31\n"   \
+    "asr    r0, r0, r11\n"            \
+    "ssat   r0, #8, r0\n"             \
+    "strb   r0, [r3], #1\n"
+    __asm__("push   {r4-r11, lr}\n"
+            "ldm    r0, {r4-r11}\n"
+            "1:\n" SUM SUM SUM SUM
+            "ldr    r0, [sp, #36]\n"
+            "cmp    r3, r0\n"
+            "bne    1b\n"
+            "pop    {r4-r11, pc}\n");
+#undef SUM
+}
+/* clang-format on */
+
+#else
+
+static void fours(const constants *k, const int8_t *exact, const int8_t *scaled, int8_t *out, const int8_t *end)
+{
+    while (out != end) {
+        *out++ = add(k, *exact++, *scaled++);
+    }
+}
+
+#endif
 
 void lg_add_row_dsp(const lg_add *layer, const int8_t *a, const int8_t *b, uint32_t n, int8_t *out)
 {
@@ -59,18 +106,12 @@ void lg_add_row_dsp(const lg_add *layer, const int8_t *a, const int8_t *b, uint3
         k.right = 1;
     }
     k.half = 1 << (k.right - 1);
-    const int8_t *const end = out + n;
     int8_t *to = out;
-    if (n % 2u == 1u) {
+    for (const int8_t *const odd = out + n % 4u; to != odd;) {
         *to++ = add(&k, *exact++, *scaled++);
     }
-    while (to != end) {
-        const int8_t one = add(&k, exact[0], scaled[0]), two = add(&k, exact[1], scaled[1]);
-        exact += 2;
-        scaled += 2;
-        to[0] = one;
-        to[1] = two;
-        to += 2;
+    if (n >= 4u) {
+        fours(&k, exact, scaled, to, out + n);
     }
     lg_clamp_bytes(out, n, layer->act_min, layer->act_max);
 }

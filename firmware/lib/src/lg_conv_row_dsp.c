@@ -6,12 +6,15 @@
  * one or two bytes beyond the last whole quad, as first layers have them, are put together with those of other runs, four
  * or two to a quad, behind all whole quads (lg_conv.h, LG_TAIL). The windows are neighbours of a row, or those that are pooled into one pixel: of these the largest sum is rescaled.
  *
- * Windows that do not fit the scratch buffer are summed in pieces, some channels at a time. */
+ * Windows that do not fit the scratch buffer are summed in pieces, some channels at a time; four neighbours by kernel rows,
+ * which leave room for the sums of more channels. */
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "lg_bytes.h"
 #include "lg_conv.h"
 #include "lg_conv_pass.h"
+#include "lg_conv_widen.h"
 #include "lg_dsp_sum.h"
 #include "lg_output_dsp.h"
 
@@ -35,53 +38,9 @@ typedef struct {
     uint32_t ky, kx, at; /* the next quad to be widened: kernel row, run of it, quad of the run */
     uint32_t room;       /* quads that the scratch buffer and the sums have room for */
     uint32_t widened;    /* quads that it holds */
-    uint32_t scratch[SCRATCH];
-    int32_t sums[GROUP * WINDOWS]; /* doubled */
+    int32_t *sums;       /* doubled, of GROUP channels or more, behind what the scratch buffer holds */
+    uint32_t scratch[SCRATCH + GROUP * WINDOWS];
 } block;
-
-/* `quads` > 0 quads of `n` neighbours into a scratch buffer of `count` windows. */
-LG_INLINE void widen_run(const int8_t *from, uint32_t step, uint32_t quads, uint32_t n, uint32_t count, uint32_t *to)
-{
-    const int8_t *a = from, *b = from + step, *c = b + step, *d = c + step;
-    const lg_quad_constants k = lg_quad_prepare();
-    for (; quads > 0u; quads--, to += 2u * count) {
-        const uint32_t bytes_a = lg_load4(a);
-        const uint32_t bytes_b = n > 1u ? lg_load4(b) : 0u;
-        const uint32_t bytes_c = n > 2u ? lg_load4(c) : 0u;
-        const uint32_t bytes_d = n > 3u ? lg_load4(d) : 0u;
-        a += 4;
-        b += 4;
-        c += 4;
-        d += 4;
-        lg_widen_quad(k, bytes_a, to, to + count);
-        if (n > 1u) {
-            lg_widen_quad(k, bytes_b, to + 1, to + count + 1);
-        }
-        if (n > 2u) {
-            lg_widen_quad(k, bytes_c, to + 2, to + count + 2);
-        }
-        if (n > 3u) {
-            lg_widen_quad(k, bytes_d, to + 3, to + count + 3);
-        }
-    }
-}
-
-/* `n` neighbours into `n` of the windows of a scratch buffer of `count`. */
-static __attribute__((noinline)) void widen_part(const int8_t *from, uint32_t step, uint32_t quads, uint32_t n,
-                                                 uint32_t count, uint32_t *to)
-{
-    if (n == 4u) {
-        widen_run(from, step, quads, 4, 4, to);
-    } else if (n == 3u) {
-        widen_run(from, step, quads, 3, 3, to);
-    } else if (n == 1u) {
-        widen_run(from, step, quads, 1, count, to);
-    } else if (count == 2u) {
-        widen_run(from, step, quads, 2, 2, to);
-    } else {
-        widen_run(from, step, quads, 2, 4, to);
-    }
-}
 
 static void set_count(block *b, uint32_t count)
 {
@@ -95,25 +54,35 @@ static void begin(block *b)
     b->ky = b->kx = b->at = 0;
 }
 
-/* The quads of tails, of `n` neighbours from byte x of each row on. Runs that do not exist have zero weights. */
+/* Where the tail of a kernel row begins, x bytes into the row. Rows that do not exist have zero weights. */
+LG_INLINE const uint8_t *tail_at(const lg_conv *layer, const int8_t *const *rows, uint32_t row, uint32_t x)
+{
+    const uint32_t last = layer->kernel_h - 1u;
+    return (const uint8_t *)rows[(row < last ? row : last) * layer->row_step] + x;
+}
+
+/* The quads of tails, of `n` neighbours from byte x of each row on. */
 static __attribute__((noinline)) void widen_tails(const block *b, const int8_t *const *rows, uint32_t x, uint32_t n,
                                                   uint32_t *to)
 {
     const lg_quad_constants k = lg_quad_prepare();
-    const uint32_t step = b->layer->x_step, each = 4u / b->tail, row_step = b->layer->row_step, count = b->count;
+    const lg_conv *const layer = b->layer;
+    const uint32_t step = layer->x_step, end = n * step, each = b->tail == 1u ? 4u : 2u, count = b->count;
     x += b->run_quads * 4u;
-    for (uint32_t first = 0; first < b->layer->kernel_h; first += each, to += 2u * count) {
-        const uint8_t *from[4];
-        for (uint32_t i = 0; i < 4u; i++) {
-            const uint32_t row = i < each && first + i < b->layer->kernel_h ? first + i : first;
-            from[i] = (const uint8_t *)rows[row * row_step] + x;
-        }
-        const uint8_t *p = from[0], *q = from[1], *r = from[2], *s = from[3];
-        for (uint32_t i = 0; i < n; i++, p += step, q += step, r += step, s += step) {
-            const uint32_t bytes = b->tail == 1u
-                                       ? *p | (uint32_t)*q << 8 | (uint32_t)*r << 16 | (uint32_t)*s << 24
-                                       : p[0] | (uint32_t)p[1] << 8 | (uint32_t)q[0] << 16 | (uint32_t)q[1] << 24;
-            lg_widen_quad(k, bytes, to + i, to + count + i);
+    for (uint32_t first = 0; first < layer->kernel_h; first += each, to += 2u * count - n) {
+        const uint8_t *const p = tail_at(layer, rows, first, x), *const q = tail_at(layer, rows, first + 1u, x);
+        if (each == 4u) {
+            const uint8_t *const r = tail_at(layer, rows, first + 2u, x);
+            const uint8_t *const s = tail_at(layer, rows, first + 3u, x);
+            for (uint32_t at = 0; at != end; at += step, to++) {
+                const uint32_t one = p[at], two = q[at], three = r[at], four = s[at];
+                lg_widen_quad(k, one | two << 8 | three << 16 | four << 24, to, to + count);
+            }
+        } else {
+            for (uint32_t at = 0; at != end; at += step, to++) {
+                const uint32_t one = p[at], two = p[at + 1u], three = q[at], four = q[at + 1u];
+                lg_widen_quad(k, one | two << 8 | three << 16 | four << 24, to, to + count);
+            }
         }
     }
 }
@@ -158,15 +127,17 @@ static void widen(block *b)
 static lg_conv_pass pass_of(const block *b, const uint32_t *weights, uint32_t channels, int32_t *sums)
 {
     const lg_dsp_channel *const channel = b->layer->channels;
+    /* What is below the zero point is raised to act_min in any case. */
+    const uint32_t outputs = b->layer->act_min >= b->layer->out_zero_point ? LG_RECTIFIED : LG_OUTPUTS;
     return (lg_conv_pass){.x = b->scratch,
                           .weights = weights,
-                          .entry = b->widened % 8u,
+                          .entry = b->widened % 12u,
                           .end = b->scratch + b->widened * 2u * b->count,
                           .weights_step = (b->quads - b->widened) * 8u,
                           .channel = channel,
                           .last = channel + channels,
                           .out_c = b->layer->out_c,
-                          .ending = sums != NULL ? LG_HELD : LG_OUTPUTS,
+                          .ending = sums != NULL ? LG_HELD : outputs,
                           .sums = sums};
 }
 
@@ -241,21 +212,70 @@ static void sum(block *b, uint32_t first, uint32_t channels)
     }
 }
 
-/* `channels` channels of all windows, from `first` on, by their sums. */
-static void put(block *b, uint32_t first, uint32_t channels, int8_t *out)
+/* `channels` channels of all windows, from `first` on, of their sums. */
+LG_INLINE void rescale_by(const block *b, uint32_t first, uint32_t channels, bool usual, int8_t *out)
 {
     const uint32_t out_c = b->layer->out_c, count = b->count;
     const lg_dsp_channel *channel = (const lg_dsp_channel *)b->layer->channels + first;
     const int32_t *from = b->sums;
-    sum(b, first, channels);
-    out += first;
-    for (; channels > 0u; channels--, channel++, out++) {
+    for (out += first; channels > 0u; channels--, channel++, out++) {
         const lg_dsp_channel c = *channel;
         int8_t *to = out;
-        for (const int32_t *const end = from + count; from != end; to += out_c) {
-            *to = lg_output_dsp(&c, *from++);
+        for (const int32_t *const end = from + count; from != end; to += out_c, from++) {
+            *to = usual ? lg_output_usual_dsp(&c, *from) : lg_output_dsp(&c, *from);
         }
     }
+}
+
+static __attribute__((noinline)) void rescale(const block *b, uint32_t first, uint32_t channels, int8_t *out)
+{
+    if (b->layer->any_shift == 0u) {
+        rescale_by(b, first, channels, true, out);
+    } else {
+        rescale_by(b, first, channels, false, out);
+    }
+}
+
+static void put(block *b, uint32_t first, uint32_t channels, int8_t *out)
+{
+    sum(b, first, channels);
+    rescale(b, first, channels, out);
+}
+
+/* Widens kernel rows of four neighbours; all of a row is one run. */
+LG_INLINE void widen_rows(const lg_conv *layer, lg_conv_widening *w)
+{
+    const bool slides = w->step == layer->run_step && w->step % 4u == 0u && layer->run_bytes == 3u * w->step;
+    (slides ? lg_conv_slide4_dsp : lg_conv_widen4_dsp)(w);
+}
+
+/* Four neighbours from output pixel x on, by sums of one kernel row after the other. */
+static void by_rows(block *b, const int8_t *const *rows, uint32_t x, int8_t *out)
+{
+    const lg_conv *const layer = b->layer;
+    const uint32_t out_c = layer->out_c, quads = b->run_quads, row_step = layer->row_step;
+    int32_t *const sums = b->sums;
+    lg_conv_widening w = {.x = x * layer->x_step,
+                          .step = layer->x_step,
+                          .row_step = row_step * sizeof *rows,
+                          .quads = quads,
+                          .to = b->scratch};
+    b->sums = (int32_t *)b->scratch + 2u * WINDOWS * quads;
+    b->widened = quads;
+    const uint32_t most = (SCRATCH / WINDOWS + GROUP - 2u * quads) / 2u * 2u;
+    for (uint32_t first = 0, n; first < out_c; first += n) {
+        n = out_c - first < most ? out_c - first : most;
+        memset(b->sums, 0, (n + n % 2u) * WINDOWS * sizeof *b->sums);
+        const uint32_t *weights = (const uint32_t *)layer->weights + first * b->quads;
+        for (uint32_t ky = 0; ky < layer->kernel_h; ky++, weights += 2u * quads) {
+            w.rows = rows + ky * row_step;
+            w.end = w.rows + row_step;
+            widen_rows(layer, &w);
+            add_piece(b, weights, n);
+        }
+        rescale(b, first, n, out);
+    }
+    b->sums = sums;
 }
 
 /* `count` neighbours from output pixel x on, by their sums: where windows do not fit the scratch buffer, or for any shift. */
@@ -273,27 +293,43 @@ static void by_sums(block *b, const int8_t *const *rows, uint32_t x, uint32_t co
     }
 }
 
-/* `groups` times `count` neighbours whose windows fit, from output pixel x on. */
-LG_INLINE void fitting(block *b, const int8_t *const *rows, uint32_t x, uint32_t groups, uint32_t count, int8_t *out)
+/* All runs of `count` neighbours from byte x of each row on, without tails. */
+static __attribute__((noinline)) void widen_runs(block *b, const int8_t *const *rows, uint32_t x, uint32_t count)
+{
+    const lg_conv *const layer = b->layer;
+    uint32_t *to = b->scratch;
+    for (uint32_t ky = layer->kernel_h; ky > 0u; ky--, rows += layer->row_step) {
+        const int8_t *from = *rows + x;
+        for (uint32_t r = layer->runs; r > 0u; r--, from += layer->run_step, to += 2u * count * b->run_quads) {
+            widen_part(from, layer->x_step, b->run_quads, count, count, to);
+        }
+    }
+}
+
+/* `groups` times `count` neighbours whose windows fit, from output pixel x on. `rows_run`: `count` is WINDOWS, all of a
+ * kernel row is one run. */
+LG_INLINE void fitting(block *b, const int8_t *const *rows, uint32_t x, uint32_t groups, uint32_t count, bool rows_run,
+                       int8_t *out)
 {
     const lg_conv *const layer = b->layer;
     const uint32_t out_c = layer->out_c, even = out_c / 2u * 2u, step = layer->x_step, quads = b->run_quads;
+    const uint32_t height = layer->kernel_h, tails = 2u * count * height * layer->runs * quads;
     lg_conv_pass p = pass_of(b, layer->weights, even, NULL);
+    lg_conv_widening w = {.step = step,
+                          .row_step = layer->row_step * sizeof *rows,
+                          .quads = quads,
+                          .end = rows + height * layer->row_step,
+                          .to = b->scratch};
     for (x *= step; groups > 0u; groups--, x += count * step, out += count * out_c) {
-        const int8_t *const *row = rows;
-        uint32_t *to = b->scratch;
-        for (uint32_t ky = layer->kernel_h; ky > 0u; ky--, row += layer->row_step) {
-            const int8_t *from = *row + x;
-            for (uint32_t r = layer->runs; r > 0u; r--, from += layer->run_step, to += 2u * count * quads) {
-                if (count == WINDOWS) {
-                    widen_run(from, step, quads, WINDOWS, WINDOWS, to);
-                } else {
-                    widen_part(from, step, quads, count, count, to);
-                }
-            }
+        if (rows_run) {
+            w.rows = rows;
+            w.x = x;
+            widen_rows(layer, &w);
+        } else {
+            widen_runs(b, rows, x, count);
         }
         if (b->tail != 0u) {
-            widen_tails(b, rows, x, count, to);
+            widen_tails(b, rows, x, count, b->scratch + tails);
         }
         if (count == 1u) {
             alone(b, out);
@@ -312,13 +348,19 @@ LG_INLINE void fitting(block *b, const int8_t *const *rows, uint32_t x, uint32_t
 static __attribute__((noinline)) void fitting_few(block *b, const int8_t *const *rows, uint32_t x, uint32_t groups,
                                                   uint32_t count, int8_t *out)
 {
-    fitting(b, rows, x, groups, count, out);
+    fitting(b, rows, x, groups, count, false, out);
 }
 
 /* `groups` times `count` neighbours from output pixel x on. */
 static void neighbours(block *b, const int8_t *const *rows, uint32_t x, uint32_t groups, uint32_t count, int8_t *out)
 {
     set_count(b, count);
+    if (b->quads > b->room && count == WINDOWS && b->layer->runs == 1u && b->run_quads <= b->room && b->tail == 0u) {
+        for (; groups > 0u; groups--, x += count, out += count * b->layer->out_c) {
+            by_rows(b, rows, x, out);
+        }
+        return;
+    }
     if (b->quads > b->room || b->layer->any_shift != 0u) {
         for (; groups > 0u; groups--, x += count, out += count * b->layer->out_c) {
             by_sums(b, rows, x, count, out);
@@ -326,8 +368,8 @@ static void neighbours(block *b, const int8_t *const *rows, uint32_t x, uint32_t
         return;
     }
     b->widened = b->quads;
-    if (count == WINDOWS) {
-        fitting(b, rows, x, groups, WINDOWS, out);
+    if (count == WINDOWS && b->layer->runs == 1u && b->run_quads > 0u) {
+        fitting(b, rows, x, groups, WINDOWS, true, out);
     } else {
         fitting_few(b, rows, x, groups, count, out);
     }
@@ -383,30 +425,6 @@ static void pooled(block *b, const int8_t *const *rows, uint32_t x, int8_t *out)
     }
 }
 
-/* Two neighbours of a row as the upper two of four windows, where `upper` is not NULL, and as the lower two. */
-static __attribute__((noinline)) void widen_shared(const int8_t *from, uint32_t step, uint32_t quads, uint32_t *upper,
-                                                   uint32_t *lower)
-{
-    uint32_t *const one = upper != NULL ? upper : lower;
-    if (one == NULL) {
-        return; /* between them */
-    }
-    if (upper == NULL || lower == NULL) {
-        widen_run(from, step, quads, 2, WINDOWS, one);
-        return;
-    }
-    const lg_quad_constants k = lg_quad_prepare();
-    for (const int8_t *b = from + step; quads > 0u; quads--, from += 4, b += 4, upper += 8, lower += 8) {
-        uint32_t u, v;
-        lg_widen_quad(k, lg_load4(from), &u, &v);
-        upper[0] = lower[0] = u;
-        upper[4] = lower[4] = v;
-        lg_widen_quad(k, lg_load4(b), &u, &v);
-        upper[1] = lower[1] = u;
-        upper[5] = lower[5] = v;
-    }
-}
-
 /* A row of pixels that pool two by two windows, which fit; an even number of channels. Rows that upper and lower windows
  * share are widened once. */
 static void squares(block *b, const int8_t *const *rows, int8_t *out)
@@ -444,6 +462,7 @@ void lg_conv_row_dsp(const lg_conv *layer, const int8_t *const *rows, int8_t *ou
     b.tail = LG_TAIL(layer->kernel_h, layer->runs, layer->run_bytes);
     b.run_quads = (layer->run_bytes + (b.tail != 0u ? 0u : 3u)) / 4u;
     b.quads = layer->kernel_h * (layer->runs * b.run_quads) + (layer->kernel_h * b.tail + 3u) / 4u;
+    b.sums = (int32_t *)b.scratch + SCRATCH;
     int8_t *to = out;
     set_count(&b, WINDOWS);
     if (layer->pool_h == 2 && layer->pool_w == 2 && layer->row_step == 1u && out_c % 2u == 0u && b.quads <= b.room &&

@@ -17,35 +17,6 @@
 
 enum { CHANNELS = 4, ENTRY = 4, ENTRIES = 68, WORDS = 5 };
 
-/* Two columns of four channels, `next` bytes apart: entries of two, and of the second two `apart` words behind. */
-LG_INLINE void order_two(const int8_t *a, const int8_t *b, const int8_t *c, uint32_t next, uint32_t apart, uint32_t *to)
-{
-    const uint32_t a0 = lg_load4(a), a1 = lg_load4(a + next), b0 = lg_load4(b), b1 = lg_load4(b + next);
-    uint32_t *const second = to + apart;
-    to[0] = lg_low_halves(a0, b0);
-    to[1] = lg_low_halves(a1, b1);
-    second[0] = lg_high_halves(a0, b0);
-    second[1] = lg_high_halves(a1, b1);
-    const uint32_t c0 = lg_load4(c), c1 = lg_load4(c + next);
-    to[2] = lg_low_halves(c0, c1);
-    second[2] = lg_high_halves(c0, c1);
-}
-
-/* The entries of four channels. An odd last column stands in both places. */
-static __attribute__((noinline)) void order(const int8_t *a, const int8_t *b, const int8_t *c, uint32_t step,
-                                            uint32_t columns, uint32_t apart, uint32_t *to)
-{
-    for (; columns > 1u; columns -= 2u, to += ENTRY) {
-        order_two(a, b, c, step, apart, to);
-        a += 2u * step;
-        b += 2u * step;
-        c += 2u * step;
-    }
-    if (columns > 0u) {
-        order_two(a, b, c, 0, apart, to);
-    }
-}
-
 /* Outputs x to x + n - 1 of all channels. */
 static void slide(const lg_depthwise *l, const int8_t *const *rows, uint32_t x, uint32_t n, int8_t *out)
 {
@@ -54,8 +25,8 @@ static void slide(const lg_depthwise *l, const int8_t *const *rows, uint32_t x, 
     const uint32_t entries = (columns + 1u) / 2u, words = entries * ENTRY;
     const uint32_t fours = ENTRIES / (2u * entries); /* of channels, at a time */
     uint32_t held[ENTRIES * ENTRY];
-    for (uint32_t *e = held + 3, *const end = e + 2u * fours * words; e != end; e += ENTRY) {
-        *e = 2u * in_c;
+    for (uint32_t *e = held + 3, *const end = e + 2u * fours * words; e != end; e += 2u * ENTRY) {
+        e[0] = e[ENTRY] = 2u * in_c;
     }
     for (uint32_t *e = held + words - 1, *const end = e + 2u * fours * words; e != end; e += words) {
         *e = !two && n % 2u == 1u ? 1u : 2u * in_c + 1u;
@@ -65,10 +36,16 @@ static void slide(const lg_depthwise *l, const int8_t *const *rows, uint32_t x, 
     const lg_dsp_channel *const channels = l->channels;
     for (uint32_t at = 0, next; at < in_c; at = next) {
         next = at + CHANNELS * fours < in_c ? at + CHANNELS * fours : in_c;
-        uint32_t *to = held;
-        for (uint32_t i = at; i < next; i += CHANNELS, to += 2u * words) {
-            order(a + i, b + i, c + i, l->tap_step, columns, words, to);
-        }
+        const lg_depthwise_order o = {.a = a + at,
+                                      .b = b + at,
+                                      .c = c + at,
+                                      .odd = columns % 2u,
+                                      .step = l->tap_step,
+                                      .to = held,
+                                      .apart = words * 4u,
+                                      .pairs = columns / 2u * 2u * l->tap_step,
+                                      .fours = (next - at + CHANNELS - 1u) / CHANNELS};
+        lg_depthwise_order_dsp(&o);
         const lg_depthwise_slide s = {.columns = held,
                                       .weights = (const int32_t *)l->weights + at * WORDS,
                                       .channel = channels + at,

@@ -8,7 +8,7 @@
  *   last     row 2 of the left column, c0, c1, then of the right one
  *   step     twice the bytes from one output to the next, plus 1 in the last entry
  *
- * SXTB16 makes of each the pair of one channel that SMLAD takes. Weights are doubled pairs of int16: rows 0 and 1 of the
+ * lg_depthwise_order_dsp writes all but the steps. SXTB16 makes of each the pair of one channel that SMLAD takes. Weights are doubled pairs of int16: rows 0 and 1 of the
  * left, the middle, the right column; of row 2 left and middle, then middle and right. */
 #ifndef LG_DEPTHWISE_SLIDE_H
 #define LG_DEPTHWISE_SLIDE_H
@@ -17,7 +17,20 @@
 
 #include "lg_requant.h"
 
-/* The functions know where the members are. */
+/* Columns that become entries, of four channels after the other; an odd last column stands in both places. The functions
+ * know where the members are. */
+typedef struct {
+    const int8_t *a, *b, *c; /* rows 0, 1, 2: the first column's first channel */
+    uint32_t odd;            /* columns % 2 */
+    uint32_t step;           /* bytes from one column to the next */
+    uint32_t *to;            /* entries of the first two channels, the next two's behind them */
+    uint32_t apart;          /* bytes from the entries of two channels to those of the next two */
+    uint32_t pairs;          /* step * (columns - odd) */
+    uint32_t fours;          /* groups of channels, > 0 */
+} lg_depthwise_order;
+
+void lg_depthwise_order_dsp(const lg_depthwise_order *o);
+
 typedef struct {
     const uint32_t *columns; /* entries of the first two channels */
     const int32_t *weights;  /* five words a channel */

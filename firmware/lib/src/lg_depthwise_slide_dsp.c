@@ -47,18 +47,15 @@
 #define SHIFT(s)                             \
     "asr    " s ", " s ", r9\n"              \
     "ssat   " s ", #8, " s "\n"
-#define TWO(at, turn, s, o, n, m)                                                        \
-    LOAD(at, turn) BEGIN(n) BEGIN_BETWEEN(m) END(s) END_BETWEEN(o)                       \
+/* s, and o the second behind it. */
+#define PUT(at, s, o)                                                                    \
     SCALE MULTIPLY(s) MULTIPLY(o) PLACE(at) SHIFT(s) SHIFT(o)                            \
     "strb   " o ", [r10, r11]\n"                                                         \
     "strb   " s ", [r10]\n"                                                              \
     "add    r10, r10, r11, lsl #1\n"                                                     \
     "str    r10, [sp, #12]\n"
-#define ONE(at, turn, s, n)                                                              \
-    LOAD(at, turn) BEGIN(n) END(s) SCALE MULTIPLY(s) PLACE(at) SHIFT(s)                  \
-    "strb   " s ", [r10]\n"                                                              \
-    "add    r10, r11\n"                                                                  \
-    "str    r10, [sp, #12]\n"
+#define TWO(at, turn, s, o, n, m)                                                        \
+    LOAD(at, turn) BEGIN(n) BEGIN_BETWEEN(m) END(s) END_BETWEEN(o) PUT(at, s, o)
 #define CHANNEL                              \
     "ldr    r0, [sp, #20]\n"                 \
     "ldm    r0!, {r1-r5}\n"                  \
@@ -104,6 +101,56 @@
 #define EVEN ""
 #define ODD ", ror #8"
 
+/* Rows in r0-r2, the left column's place in them r3, the right one's r4, two columns r5; entries in r6 and r7, 8 bytes on;
+ * r8 where the columns end. */
+__attribute__((naked)) void lg_depthwise_order_dsp(IN_REGISTER const lg_depthwise_order *o)
+{
+#define PACK(x, y, at, end)                  \
+    "pkhbt  lr, " x ", " y ", lsl #16\n"     \
+    "pkhtb  " y ", " y ", " x ", asr #16\n"  \
+    "str    lr, [r6, #" at "]" end "\n"      \
+    "str    " y ", [r7, #" at "]" end "\n"
+    __asm__("push   {r4-r11, lr}\n"
+            "ldm    r0, {r0-r3, r5, r6, r7, r8, r9}\n"
+            "push   {r3, r5, r7-r9}\n" /* odd, step, apart, pairs, fours */
+            "sub    r6, #8\n"
+            "lsl    r5, r5, #1\n"
+            "1:\n"
+            "ldr    r7, [sp, #8]\n"
+            "ldr    r8, [sp, #12]\n"
+            "ldr    r4, [sp, #4]\n"
+            "mov    r3, #0\n"
+            "add    r7, r6\n"
+            "2:\n"
+            "ldr    r9, [r0, r3]\n"
+            "ldr    r10, [r1, r3]\n"
+            "ldr    r11, [r0, r4]\n"
+            "ldr    r12, [r1, r4]\n" PACK("r9", "r10", "8", "") PACK("r11", "r12", "12", "")
+            "ldr    r9, [r2, r3]\n"
+            "ldr    r10, [r2, r4]\n" PACK("r9", "r10", "16", "!")
+            "add    r3, r5\n"
+            "add    r4, r5\n"
+            "cmp    r3, r8\n"
+            "blt    2b\n"
+            "bgt    3f\n"
+            "ldr    r9, [sp]\n"
+            "mov    r4, r3\n"
+            "cmp    r9, #0\n"
+            "bne    2b\n"
+            "3:\n"
+            "ldr    r9, [sp, #16]\n"
+            "mov    r6, r7\n"
+            "add    r0, #4\n"
+            "add    r1, #4\n"
+            "add    r2, #4\n"
+            "subs   r9, #1\n"
+            "str    r9, [sp, #16]\n"
+            "bne    1b\n"
+            "add    sp, #20\n"
+            "pop    {r4-r11, pc}\n");
+#undef PACK
+}
+
 __attribute__((naked)) void lg_depthwise_slide1_dsp(IN_REGISTER const lg_depthwise_slide *s)
 {
 #define PAIRS(turn)                                                                      \
@@ -116,13 +163,45 @@ __attribute__((naked)) void lg_depthwise_slide1_dsp(IN_REGISTER const lg_depthwi
 __attribute__((naked)) void lg_depthwise_slide2_dsp(IN_REGISTER const lg_depthwise_slide *s)
 {
 #define SINGLES(turn)                                                                    \
-    SLIDE(LOAD("0", turn) BEGIN("r7"), ONE("16", turn, "r7", "r12"), ONE("32", turn, "r12", "r7"))
+    CHANNEL LOAD("0", turn) BEGIN("r7")                                                  \
+    "4:\n" LOAD("16", turn) BEGIN("r12") END("r7")                                       \
+    "ldr    r11, [r0, #28]\n"                                                            \
+    "lsrs   r11, r11, #1\n"                                                              \
+    "bcs    5f\n" LOAD("32", turn) BEGIN("r8") END("r12") PUT("32", "r7", "r12")         \
+    "mov    r7, r8\n"                                                                    \
+    "add    r0, #32\n"                                                                   \
+    "bcc    4b\n"                                                                        \
+    "b      6f\n"                                                                        \
+    "5:\n" SCALE MULTIPLY("r7") PLACE("16") SHIFT("r7")                                  \
+    "strb   r7, [r10]\n"                                                                 \
+    "6:\n"
     __asm__(CHANNELS(SINGLES(EVEN), SINGLES(ODD)));
 #undef SINGLES
 }
 /* clang-format on */
 
 #else
+
+void lg_depthwise_order_dsp(const lg_depthwise_order *o)
+{
+    uint32_t *to = o->to;
+    const uint32_t apart = o->apart / 4u;
+    for (uint32_t channel = 0; channel < 4u * o->fours; channel += 4u, to += apart) {
+        for (uint32_t left = 0; left < o->pairs + o->odd * o->step; left += 2u * o->step, to += 4) {
+            const uint32_t right = left == o->pairs ? left : left + o->step;
+            const uint32_t a0 = lg_load4(o->a + channel + left), a1 = lg_load4(o->a + channel + right);
+            const uint32_t b0 = lg_load4(o->b + channel + left), b1 = lg_load4(o->b + channel + right);
+            const uint32_t c0 = lg_load4(o->c + channel + left), c1 = lg_load4(o->c + channel + right);
+            uint32_t *const second = to + apart;
+            to[0] = lg_low_halves(a0, b0);
+            to[1] = lg_low_halves(a1, b1);
+            to[2] = lg_low_halves(c0, c1);
+            second[0] = lg_high_halves(a0, b0);
+            second[1] = lg_high_halves(a1, b1);
+            second[2] = lg_high_halves(c0, c1);
+        }
+    }
+}
 
 static uint32_t pair_of(uint32_t word, uint32_t odd)
 {

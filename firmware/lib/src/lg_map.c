@@ -1,13 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lg_map.h"
 
+#include <string.h>
+
+#if defined(__GNUC__)
+#define ALIGNED(p) __builtin_assume_aligned((p), 4)
+#else
+#define ALIGNED(p) (p)
+#endif
+
+/* n bytes of one value, by words where there are many. */
+static void fill(int8_t *to, uint32_t n, int8_t value)
+{
+    if (n >= 8u) {
+        const uint32_t word = (uint8_t)value * 0x01010101u;
+        for (; (uintptr_t)to % 4u != 0u; n--) {
+            *to++ = value;
+        }
+        for (; n >= 4u; n -= 4u, to += 4) {
+            memcpy(ALIGNED(to), &word, sizeof word);
+        }
+    }
+    for (; n > 0u; n--) {
+        *to++ = value;
+    }
+}
+
 void lg_map_pad(const lg_map *map, int8_t *pixels)
 {
-    for (uint32_t i = map->left; i > 0u; i--) {
-        *(pixels - i) = map->pad;
+    if (map->left > 0u) {
+        fill(pixels - map->left, map->left, map->pad);
     }
-    for (uint32_t i = 0; i < map->right; i++) {
-        pixels[map->pixels + i] = map->pad;
+    if (map->right > 0u) {
+        fill(pixels + map->pixels, map->right, map->pad);
     }
 }
 

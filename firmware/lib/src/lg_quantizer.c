@@ -159,7 +159,7 @@ static void levels_wide(const lg_line_store *store, const lg_window *window, uin
     const lg_raw_format *const raw = &config->raw;
     const uint32_t code_bytes = raw->code_bytes;
     const uint32_t span = (uint32_t)raw->white - raw->black;
-    const uint32_t last = raw->width - 1u;
+    const uint32_t last = store->raw->width - 1u;
     const uint32_t c = config->offset;
     for (uint32_t x = start; x < start + n; x++) {
         /* At an edge left and right are one pixel (or none): equal values cancel in the comparison, any value does. */

@@ -39,7 +39,7 @@ lg_status lg_table_line(const lg_raw_format *raw, const int8_t *table, uint32_t 
     return LG_OK;
 }
 
-static void gradient_line(const lg_line_store *store, const lg_window *window, void *out)
+void lg_gradient_line(const lg_line_store *store, const lg_window *window, void *out)
 {
     const lg_raw_format *raw = store->raw;
     const int16_t *table = store->rule;
@@ -83,7 +83,7 @@ lg_status lg_table_gradient_init(lg_table_gradient *state, const lg_raw_format *
 
 void lg_table_gradient_start(lg_table_gradient *state, const lg_raw_format *raw, const int16_t *table, void *memory)
 {
-    lg_line_store_start(&state->store, raw, table, gradient_line, memory);
+    lg_line_store_start(&state->store, raw, table, lg_gradient_line, memory);
 }
 
 void lg_table_gradient_restart(lg_table_gradient *state)

@@ -50,6 +50,35 @@ def test_attacks_on_a_linear_network() -> None:
     assert found["fgsm"][-1].sum() < found["search"][-1].sum() <= found["search"][0].sum()
 
 
+def test_attacks_on_the_input_of_a_linear_network() -> None:
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(SIZE, SIZE))
+    inputs = rng.integers(-1, 2, (40, SIZE, SIZE)).astype(np.float32)
+    labels = np.zeros(len(inputs), int)
+    front = fixed("loggrad_1p5", Sensor(12, 0, SPAN))
+    training = Training("x", small_bn(16, 3), front, Path(), "", {}, 5)
+    shares = (0.005, 0.02, 0.08)
+    settings = Attacked(training, training, Path(), Path(), shares, len(inputs), steps=3, queries=0)
+    limits = adversarial.bounds(front, inputs)
+    assert limits == (-1, 1)
+    found = adversarial.assail_inputs(linear(weights, 10.0), inputs, labels, limits, settings)
+    assert tuple(found) == adversarial.OWN
+    for row, share in enumerate(shares, 1):
+        low, high = np.maximum(inputs - 2 * share, -1), np.minimum(inputs + 2 * share, 1)
+        worst = np.minimum(weights * low, weights * high).sum((1, 2)) + 10.0 > 0
+        assert 0 < worst.sum() < 40
+        assert np.array_equal(found["input FGSM"][row], worst)
+        assert np.array_equal(found["input PGD"][row], worst)
+        assert (found["input noise"][row] >= worst).all()
+
+
+def test_the_range_of_each_format() -> None:
+    inputs = np.array([[[0.25, -3.5]]], np.float32)
+    ranges = {"jpeg8": (0, 1), "raw16": (0, 1), "loggrad_fp": (-3.5, 3.5), "loggrad_2p25": (-2, 2)}
+    sensor = Sensor(12, 0, SPAN)
+    assert {name: adversarial.bounds(fixed(name, sensor), inputs) for name in ranges} == ranges
+
+
 def test_nothing_is_left_to_attack() -> None:
     """A network, such as one with fused batch norm, that takes no empty batch."""
 

@@ -87,6 +87,7 @@ def generate(
         "outputs": graph.tensors[graph.output].size,
         "class_names": ["no", "yes"],
         "state_bytes": tflm.state_bytes(source, size),
+        "arena_bytes": size,
         "predicted": {"state": None, "program": None, "ram": None, "flash": None},
     }
     files |= {
@@ -102,7 +103,7 @@ def generate(
 
 def compile_stub(folder: Path, board: str, options: tuple[str, ...] = ()) -> Path:
     """libtensorflow-microlite.a of the stand-in."""
-    prefix, flags = ("", []) if board == "host" else ("arm-none-eabi-", M4)
+    prefix, flags = ("", []) if board == "host" else ("arm-none-eabi-", [*M4, "-DCMSIS_NN"])
     folder.mkdir(parents=True)
     target, source = folder / "stub.o", STUB / "tensorflow/lite/micro/micro_interpreter.cc"
     command = [
@@ -255,9 +256,14 @@ def test_exactly_the_operators_of_the_model() -> None:
     files, _ = sources(quantized.serial())
     text = files["src/net_interpreter.cc"].decode()
     assert "MicroMutableOpResolver<5>" in text
-    assert re.findall(r"operators\.(\w+)\(\) == kTfLiteOk", text) == [
-        "AddConv2D", "AddMaxPool2D", "AddAveragePool2D", "AddReshape", "AddFullyConnected"
-    ]  # fmt: skip
+    assert re.findall(r"operators\.(\w+)\((.*)\) == kTfLiteOk", text) == [
+        ("AddConv2D", "tflite::Register_CONV_2D_INT8()"),
+        ("AddMaxPool2D", "tflite::Register_MAX_POOL_2D_INT8()"),
+        ("AddAveragePool2D", "tflite::Register_AVERAGE_POOL_2D_INT8()"),
+        ("AddReshape", ""),
+        ("AddFullyConnected", "tflite::Register_FULLY_CONNECTED_INT8()"),
+    ]
+    assert tflm.INT8.keys() <= tflm.METHODS.keys()
 
 
 def test_the_model_goes_into_flash_byte_for_byte() -> None:
@@ -279,6 +285,9 @@ def test_what_the_interpreter_cannot_do_is_refused() -> None:
     net = quantized.Net(3)
     with pytest.raises(LogGradError, match="must be int8"):
         sources(net.flatbuffer(net.conv(net.edge_input((6, 6, 1)), 3, 3)))
+    flatbuffer = quantized.serial()
+    with pytest.raises(LogGradError, match="is of uint8"):
+        tflm.operators(flatbuffer, dataclasses.replace(tflite_graph.parse(flatbuffer), unsigned=True))
     with pytest.raises(LogGradError, match="--arena_bytes=1000"):
         sources(quantized.serial(), arena=1000)
 
@@ -288,7 +297,7 @@ def test_the_arena_is_twice_the_largest_neighbours() -> None:
     assert graph.tensors[graph.ops[0].output].size == 16 * 16 * 6
     assert tflm.arena_bytes(graph) == 20 * 1024  # 2 * (1536 + 384) + 16384, rounded up
     text = tflm.readme(graph, 20480)
-    assert "The arena is 20480 B" in text and "tensor of 256 B" in text and "stand-in only" in text
+    assert "The arena is 20480 B" in text and "tensor of 256 B" in text and "`net_arena_used` gives" in text
     assert "@" not in text
 
 
@@ -405,7 +414,24 @@ def test_a_small_arena_ends_the_program(tflm_dir: Path, tmp_path: Path) -> None:
     net = quantized.Net(3)
     flatbuffer = net.flatbuffer(net.dense(net.mean(net.conv(net.input((64, 64, 1)), 3, 3)), 2))
     made = built(generate(tmp_path / "p", flatbuffer, arena=tflm.MIN_ARENA_BYTES), tflm_dir)
-    with channel.Channel(made) as board, pytest.raises(project.FirmwareError, match="ended with code 1"):
+    told = "ended with code 1: the interpreter does not fit its arena of 2,048 B: .* larger --arena_bytes"
+    with channel.Channel(made) as board, pytest.raises(project.FirmwareError, match=told):
+        board.who()
+
+
+@pytest.mark.seconds
+def test_the_image_says_what_its_arena_needs(tflm_dir: Path, tmp_path: Path) -> None:
+    net = quantized.Net(3)
+    flatbuffer = net.flatbuffer(net.dense(net.mean(net.conv(net.input((64, 64, 1)), 3, 3)), 2))
+    made = built(generate(tmp_path / "p", flatbuffer), tflm_dir)
+    with channel.Channel(made) as board:
+        least = board.arena_used()
+    assert least is not None and least % 16 == 0
+    assert tflm.MIN_ARENA_BYTES < least < tflm.arena_bytes(tflite_graph.parse(flatbuffer))
+    with channel.Channel(built(generate(tmp_path / "least", flatbuffer, arena=least), tflm_dir)) as board:
+        assert board.arena_used() == least
+    less = built(generate(tmp_path / "less", flatbuffer, arena=least - 48), tflm_dir)
+    with channel.Channel(less) as board, pytest.raises(project.FirmwareError, match="does not fit"):
         board.who()
 
 

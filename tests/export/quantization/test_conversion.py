@@ -20,7 +20,7 @@ from export.quantization import conversion, qat
 from export.quantization.conversion import convert_keras, write
 from export.quantization.settings import Settings
 from firmware import project, verify
-from loggrad_tf import FrontEnd, GradientQuantizer, LogGradError, files
+from loggrad_tf import FrontEnd, GradientQuantizer, LogGradError
 from loggrad_tf.confusion import Confusion
 from loggrad_tf.data import dataset
 from loggrad_tf.data.dataset import DataSet
@@ -231,16 +231,16 @@ def test_half_a_conversion_is_no_model(
     end = fixed("loggrad_1p5", SENSOR)
     if earlier:
         write_model(tmp_path, small(end, 11), end)
-    kept = files.write_whole
-    written: list[Path] = []
+    kept = os.replace
+    named: list[Path] = []
 
-    def once(path: Path, data: bytes) -> None:
-        if written:
+    def once(source: Path, target: Path) -> None:
+        if named:
             raise KeyboardInterrupt
-        written.append(path)
-        kept(path, data)
+        named.append(target)
+        kept(source, target)
 
-    monkeypatch.setattr(files, "write_whole", once)
+    monkeypatch.setattr(os, "replace", once)
     flatbuffer = small(end)
     sha256 = hashlib.sha256(flatbuffer).hexdigest()
     told = {"model_sha256": sha256, "front_end": end.to_json(), "class_names": []}

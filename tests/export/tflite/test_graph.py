@@ -468,3 +468,28 @@ def test_damaged_bytes_never_crash_or_hang() -> None:
         except LogGradError:
             refused += 1
     assert refused > 20
+
+
+def _logarithm(scale: float, channels: int, out_scale: float = 1 / 16) -> bytes:
+    net = quantized.Net(0)
+    x = net.input((channels,), scale)
+    y = net.log_softmax(x)
+    net.tensors[y].quantization.scale = np.float32([out_scale])
+    return net.flatbuffer(y)
+
+
+@pytest.mark.parametrize(
+    ("scale", "channels", "out_scale", "reason"),
+    [
+        (0.1, 4096, 1 / 16, "4096 values: at most 4095"),
+        (16.0, 3, 1 / 16, "input scale 16: must be from .* to below 16"),
+        (1e-7, 3, 1 / 16, "input scale 1e-07: must be from"),
+        (0.1, 3, 1 / 8, "output must have scale 1/16 and zero point 127"),
+    ],
+)
+def test_log_softmax_beyond_its_fixed_point_is_refused(
+    scale: float, channels: int, out_scale: float, reason: str
+) -> None:
+    assert [op.kind for op in parse(_logarithm(0.1, 4095)).ops] == ["log_softmax"]
+    with pytest.raises(LogGradError, match=rf"operator 0 \(LOG_SOFTMAX\): {reason}"):
+        parse(_logarithm(scale, channels, out_scale))

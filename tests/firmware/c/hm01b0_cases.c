@@ -13,16 +13,10 @@
 #include "camera_pins.h"
 #include "lg_board.h"
 
-enum { ADDRESS = 0x24, PHASE = 5 /* looks per half of the pixel clock */ };
-enum { IDLE, RECEIVE, ACKNOWLEDGE, SEND, HOST_ACKNOWLEDGE };
+enum { ADDRESS = 0x24, NUMBER_BYTES = 2, PHASE = 5 /* looks per half of the pixel clock */ };
 
 static const char *fault = "";
 static uint8_t registers[0x4000];
-static struct {
-    int sda, scl, sda_out; /* sda_out 0: the sensor pulls the line low */
-    int state, bits, bytes, reading, addressed;
-    uint32_t shift, number;
-} bus = {1, 1, 1, IDLE, 0, 0, 0, 0, 0, 0};
 static struct {
     uint64_t time;
     int began, href;
@@ -34,92 +28,18 @@ static int has(const char *name)
     return strcmp(fault, name) == 0;
 }
 
-static int level(void)
+static void sensor_write(uint32_t number, uint8_t value)
 {
-    return bus.sda && bus.sda_out;
+    registers[number & 0x3FFFu] = value;
+    writes++;
 }
 
-static void byte_taken(void)
+static uint8_t sensor_read(uint32_t number)
 {
-    bus.sda_out = 1;
-    const uint32_t byte = bus.shift & 0xFFu;
-    if (bus.bytes == 0) {
-        bus.addressed = byte >> 1 == ADDRESS && !has("dead");
-        bus.reading = (int)(byte & 1u);
-    } else if (bus.bytes == 1) {
-        bus.number = byte << 8;
-    } else if (bus.bytes == 2) {
-        bus.number |= byte;
-    } else {
-        registers[bus.number & 0x3FFFu] = (uint8_t)byte;
-        writes++;
-    }
-    if (bus.addressed && !(has("deaf") && bus.bytes == 3)) {
-        bus.sda_out = 0;
-    }
-    bus.bytes++;
-    bus.state = ACKNOWLEDGE;
+    return registers[number & 0x3FFFu];
 }
 
-static void send_bit(void)
-{
-    bus.sda_out = (registers[bus.number & 0x3FFFu] >> (7 - bus.bits)) & 1;
-}
-
-static void clock_fell(void)
-{
-    if (bus.state == RECEIVE && bus.bits == 8) {
-        byte_taken();
-    } else if (bus.state == ACKNOWLEDGE) {
-        bus.sda_out = 1;
-        bus.bits = 0;
-        bus.state = bus.reading ? SEND : RECEIVE;
-        if (bus.reading && bus.addressed) {
-            send_bit();
-        }
-    } else if (bus.state == SEND) {
-        if (++bus.bits == 8) {
-            bus.sda_out = 1;
-            bus.state = HOST_ACKNOWLEDGE;
-        } else {
-            send_bit();
-        }
-    } else if (bus.state == HOST_ACKNOWLEDGE) {
-        bus.state = IDLE;
-    }
-}
-
-void camera_scl(int released)
-{
-    if (bus.scl && !released) {
-        clock_fell();
-    } else if (!bus.scl && released && bus.state == RECEIVE) {
-        bus.shift = bus.shift << 1 | (uint32_t)level();
-        bus.bits++;
-    }
-    bus.scl = released;
-}
-
-void camera_sda(int released)
-{
-    const int before = level();
-    bus.sda = released;
-    if (bus.scl && before && !level()) { /* start */
-        bus.state = RECEIVE;
-        bus.bits = bus.bytes = bus.reading = 0;
-    } else if (bus.scl && !before && level()) { /* stop */
-        bus.state = IDLE;
-    }
-}
-
-int camera_sda_level(void)
-{
-    return level();
-}
-
-void camera_delay(void)
-{
-}
+#include "two_wire_sensor.h"
 
 void camera_pins_start(void)
 {
@@ -181,7 +101,8 @@ int main(int count, char **arguments)
         printf("registers %u %u %u %u %u %u writes %u\n", registers[0x0100], registers[0x0390], registers[0x0383],
                registers[0x3059], pair(0x0342), pair(0x0340), writes);
     } else if (strcmp(what, "expose") == 0 && count == 4) {
-        printf("%d %u\n", lg_board_camera_line(line, codes, 0), registers[0x2100]);
+        const int first = lg_board_camera_line(line, codes, 0);
+        printf("%d %u\n", first, registers[0x2100]);
         printf("%d", lg_board_camera_expose((uint32_t)atoi(arguments[3])));
         printf(" %d", lg_board_camera_line(line, codes, 0));
         printf(" %u %u %u %u %u\n", registers[0x2100], pair(0x0202), registers[0x0205], pair(0x020E),

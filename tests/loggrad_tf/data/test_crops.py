@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from loggrad_tf.data.crops import crop_gray, crop_mosaic, resize, square, to_codes
+from loggrad_tf.data.crops import around, crop_gray, crop_mosaic, resize, to_codes, too_small
+from loggrad_tf.data.sides import Size, sides
+from loggrad_tf.data.voc import Box
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.sensor import BAYER
 
@@ -91,15 +93,31 @@ def test_a_mosaic_crop_is_four_gray_crops() -> None:
         crop_mosaic(mosaic[:79], (0, 0, 4, 4), 2, SPAN)
 
 
-@given(_windows())
-def test_squares_are_square_inside_and_hold_the_box(window: tuple) -> None:
+@given(_windows(), st.sampled_from([32, (16, 48), (48, 16), (120, 160)]))
+def test_windows_have_the_proportions_and_hold_the_box(window: tuple, size: Size) -> None:
     width, height, box = window
-    left, top, right, bottom = square(box, width, height)
-    side = max(box[2] - box[0], box[3] - box[1])
-    assert np.isclose(right - left, min(side, width)) and np.isclose(bottom - top, min(side, height))
+    left, top, right, bottom = around(box, width, height, size)
+    rows, columns = sides(size)
+    scale = max((box[2] - box[0]) / columns, (box[3] - box[1]) / rows)
+    assert np.isclose(right - left, min(scale * columns, width))
+    assert np.isclose(bottom - top, min(scale * rows, height))
     assert left >= 0 and top >= 0 and right <= width + 1e-9 and bottom <= height + 1e-9
     assert left <= box[0] + 1e-9 and right >= box[2] - 1e-9
     assert top <= box[1] + 1e-9 and bottom >= box[3] - 1e-9
+
+
+@pytest.mark.parametrize(
+    ("size", "box", "why"),
+    [
+        (96, (0, 0, 63, 10), "longer side of 63 pixels, at least 64 are needed"),
+        (96, (0, 0, 10, 64), ""),
+        ((60, 120), (0, 0, 79, 10), "longer side of 79 pixels, at least 80 are needed"),
+        ((60, 120), (0, 0, 10, 40), ""),
+        ((120, 60), (0, 0, 39, 10), "longer side of 78 pixels, at least 80 are needed"),
+    ],
+)
+def test_a_crop_is_enlarged_three_times_at_most(size: Size, box: Box, why: str) -> None:
+    assert too_small(box, size) == why
 
 
 def test_windows_are_checked() -> None:

@@ -101,6 +101,40 @@ def test_voc_folders_are_cut_by_their_boxes(tmp_path: Path) -> None:
     assert "longer side of 5 pixels" in str(cut.crops[1])
 
 
+def test_presence_is_of_the_whole_photograph(tmp_path: Path) -> None:
+    """A clear person, a small one, a difficult one, a wrong box, nobody, nothing at all; no crop of a box."""
+    objects = {
+        "clear": (Object("person", 1, 1, 4, 3), Object("car", 5, 5, 30, 30), Object("dog", 1, 1, 9, 9)),
+        "small": (Object("person", 1, 1, 3, 2), Object("car", 5, 5, 30, 30)),
+        "difficult": (Object("person", 1, 1, 30, 30, difficult=True),),
+        "wrong": (Object("person", 1, 1, 99, 3), Object("person", 1, 1, 30, 30)),
+        "nobody": (Object("car", 1, 1, 99, 3),),
+        "nothing": (),
+    }
+    for place in ("JPEGImages", "Annotations"):
+        (tmp_path / place).mkdir()
+    for name, boxes in objects.items():
+        Image.new("RGB", (60, 40), "gray").save(tmp_path / f"JPEGImages/{name}.jpg")
+        write_voc(tmp_path / f"Annotations/{name}.xml", Annotation(name, 60, 40, boxes))
+    source = folder.plan(tmp_path, "person")
+    assert source.class_names == ("no_person", "person")
+    assert {Path(picture.file).stem: picture.labels for picture in source.pictures} == {
+        "clear": ("person",),
+        "nobody": ("no_person",),
+        "nothing": ("no_person",),
+    }
+    assert all(not picture.boxes and picture.items == (0,) for picture in source.pictures)
+    assert {(Path(reject.file).stem, reject.reason) for reject in source.rejects} == {
+        ("small", "person only in boxes below 0.5% of it, or difficult ones"),
+        ("difficult", "person only in boxes below 0.5% of it, or difficult ones"),
+        ("wrong", "box 1 1 99 3 is not inside its frame of 60x40"),
+    }
+    with pytest.raises(LogGradError, match="task presence:dog: the classes are bicycle, car, person"):
+        folder.plan(tmp_path, "dog")
+    with pytest.raises(LogGradError, match="--task=presence:cup needs photographs with boxes"):
+        folder.plan(pictures(tmp_path / "classes"), "cup")
+
+
 def test_unusable_folders_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(LogGradError, match="no such folder"):
         folder.plan(tmp_path / "none")

@@ -52,6 +52,22 @@ def test_crop_keeps_the_middle_square(tmp_path: Path) -> None:
     assert np.array_equal(mosaic, wide[:, 2 * SIZE : 4 * SIZE] - 64)
 
 
+def test_a_rectangle_keeps_the_middle_of_its_proportions_or_mirrors(tmp_path: Path) -> None:
+    """24 rows of 48 pixels, from twice as many codes either way."""
+    wide = dng(tmp_path / "wide.dng", 3, sides=(48, 192))
+    tall = dng(tmp_path / "tall.dng", 4, sides=(96, 96))
+    size = (24, 48)
+    made, _ = photo.read(tmp_path / "wide.dng", size=size, mode="gray", fit="crop")
+    assert np.array_equal(made, _binned(wide)[:, 24:72])
+    made, _ = photo.read(tmp_path / "tall.dng", size=size, mode="gray", fit="crop")
+    assert np.array_equal(made, _binned(tall)[12:36])
+    mosaic, _ = photo.read(tmp_path / "tall.dng", size=(48, 96), mode="mosaic", fit="crop")
+    assert np.array_equal(mosaic, tall[24:72] - 64)
+    half = dng(tmp_path / "half.dng", 5, sides=(48, 48))
+    made, _ = photo.read(tmp_path / "half.dng", size=size, mode="gray", fit="pad")
+    assert np.array_equal(made, np.pad(_binned(half), ((0, 0), (12, 12)), "reflect"))
+
+
 @pytest.mark.parametrize("size", [SIZE, SIZE + 2])
 def test_pad_mirrors_the_shorter_side(tmp_path: Path, size: int) -> None:
     wide = dng(tmp_path / "a.dng", 5, sides=(size, 2 * size))

@@ -96,7 +96,6 @@ REFUSED: dict[str, tuple[Callable[[], keras.Model], str]] = {
     "model twice": (lambda: functional(_model_twice), r"'shared' \(Sequential\): is called twice"),
     "two inputs": (_two_inputs, r"'two' \(Functional\): 2 inputs: give it the pixels alone"),
     "colour": (lambda: dense((12, 12, 3)), r"takes \(12, 12, 3\)"),
-    "oblong": (lambda: dense((12, 10, 1)), r"takes \(12, 10, 1\)"),
     "any size": (
         lambda: sequence(layers.GlobalAveragePooling2D(), layers.Dense(3), shape=(None, None, 1)),
         r"takes \(None, None, None, 1\): give it keras.Input",

@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from loggrad_tf.errors import LogGradError
 from search.cost.objectives import Bounds
 from search.record.journal import encode
 from search.reporting import reading
-from search.run import rundir
+from search.run import rival, rundir
 from search.run.config import Config
 from search.run.profiles import PROFILES
 from search.run.schedule import Schedule, opened
+from search.space.genotype import Genotype
+from search.strategy.method import beginning
+from search.strategy.proposal import training_seed
 from tests.support import REPOSITORY
 from tests.support.report_cases import CONFIG, EVERY_BOUND, invented, write_run
 
@@ -29,7 +33,8 @@ for line in sys.stdin:
     stored = json.loads(line)
     config = Config.from_json(stored["config"])
     class Data:
-        class_names, manifest_sha256, fit = config.class_names, config.manifest_sha256, config.fit
+        class_names, manifest_sha256 = config.class_names, config.manifest_sha256
+        fit, task = config.fit, config.task
         labels_of = lambda self, split: range(100)
     options.dataset.opened = lambda *_, **__: Data()
     options.fit_front_end = lambda *_: config.front_end
@@ -62,6 +67,7 @@ def _configs() -> list[Config]:
             bounds=Bounds(None, 9999.5, None, None, None, 1e6, 0.1, 1e-3),
         ),
         replace(CONFIG, profile="faithful", method=faithful, bounds=Bounds()),
+        replace(CONFIG, size=(120, 160), fit="crop", task="presence:person"),
         replace(CONFIG, board="stm32vldiscovery", mode="mosaic", bits=10, input="jpeg8", bounds=EVERY_BOUND),
         replace(
             CONFIG,
@@ -118,6 +124,22 @@ def test_training_that_no_flag_gives_is_named() -> None:
     final = dataclasses.replace(CONFIG.method.final, epochs=300)  # as before squares were cut out
     config = dataclasses.replace(CONFIG, method=dataclasses.replace(CONFIG.method, final=final))
     assert reading.unlike_profile(config) == ["final cutout"]
+
+
+def test_a_search_may_begin_with_what_another_one_saved(tmp_path: Path) -> None:
+    records = invented(CONFIG.method.rounds)
+    directory = write_run(tmp_path / "run", CONFIG, records)
+    with pytest.raises(LogGradError, match=r"--start=.*run: no finished search: finish it with --resume"):
+        reading.begins_with(directory)
+    chosen = next(record for record in records if record.ranked)
+    for index, expected in ((chosen.candidate.index, chosen.candidate.genotype), (rival.INDEX, None)):
+        saved = {"seed": training_seed(CONFIG.seed, index, 0), "train": {"epochs": 40}}
+        metrics = {"metrics": {"val_error": 0.1, "test_error": 0.2}}
+        (directory / "best").mkdir(exist_ok=True)
+        (directory / "best/network.json").write_text(json.dumps(saved | metrics))
+        text = reading.begins_with(directory)
+        assert text == rival.NAME if expected is None else Genotype.from_json(json.loads(text)) == expected
+        assert beginning(text) == text
 
 
 def test_a_search_with_a_budget_is_read_before_and_after_it_is_decided(tmp_path: Path) -> None:

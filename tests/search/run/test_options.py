@@ -109,6 +109,13 @@ def test_bounds_follow_the_counts() -> None:
 
 
 @pytest.mark.seconds
+def test_bounds_spelled_out_are_the_same_search() -> None:
+    """Byte for byte: a run's history is compared by its hash."""
+    usual, spelled = ask("", "--ram_bound=10000 --size_bound=20000 --macs_bound=1000000 --error_bound=0.05")
+    assert json.dumps(usual) == json.dumps(spelled)
+
+
+@pytest.mark.seconds
 def test_energy_is_an_objective_on_request() -> None:
     found = [
         b["energy"] for _, b in ask("", "--energy", "--energy --energy_bound=2e-3", "--faithful --energy")

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import json
 import re
 from collections.abc import Iterator
 
@@ -353,6 +354,10 @@ def test_a_staged_search_may_begin_with_a_network() -> None:
     tight = changed(settings, bounds=Bounds(peak_memory=None, macs=4e5, size=5000))
     narrowed = propose(tight, 0, [], [])
     assert narrowed.morph == "start, narrowed"
+    again = changed(settings, start=json.dumps(second.genotype.to_json()))
+    assert propose(again, 0, [], []).genotype == second.genotype
+    with pytest.raises(LogGradError, match="--start: no network of this space"):
+        propose(changed(settings, start=json.dumps(STARTS["small_bn"].to_json())), 0, [], [])
     assert over_bound(build(narrowed.genotype, tight), tight) is None
 
 

@@ -5,6 +5,8 @@
 //   vector at v:  uint32 count, then the elements
 #include "tensorflow/lite/micro/micro_interpreter.h"
 
+#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -198,5 +200,16 @@ size_t MicroInterpreter::arena_used_bytes() const
 {
     return used_;
 }
+
+#if defined(CMSIS_NN)
+TFLMRegistration Register_ADD_INT8() { return {}; }
+TFLMRegistration Register_AVERAGE_POOL_2D_INT8() { return {}; }
+TFLMRegistration Register_CONV_2D_INT8() { return {}; }
+TFLMRegistration Register_DEPTHWISE_CONV_2D_INT8() { return {}; }
+TFLMRegistration Register_FULLY_CONNECTED_INT8() { return {}; }
+TFLMRegistration Register_MAX_POOL_2D_INT8() { return {}; }
+TFLMRegistration Register_MUL_INT8() { return {}; }
+TFLMRegistration Register_SOFTMAX_INT8() { return {}; }
+#endif
 
 } // namespace tflite

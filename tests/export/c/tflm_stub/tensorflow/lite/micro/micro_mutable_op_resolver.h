@@ -6,6 +6,27 @@
 
 namespace tflite {
 
+// Kernels for int8 alone: in the library if that is built with CMSIS-NN.
+#if defined(CMSIS_NN)
+TFLMRegistration Register_ADD_INT8();
+TFLMRegistration Register_AVERAGE_POOL_2D_INT8();
+TFLMRegistration Register_CONV_2D_INT8();
+TFLMRegistration Register_DEPTHWISE_CONV_2D_INT8();
+TFLMRegistration Register_FULLY_CONNECTED_INT8();
+TFLMRegistration Register_MAX_POOL_2D_INT8();
+TFLMRegistration Register_MUL_INT8();
+TFLMRegistration Register_SOFTMAX_INT8();
+#else
+inline TFLMRegistration Register_ADD_INT8() { return {}; }
+inline TFLMRegistration Register_AVERAGE_POOL_2D_INT8() { return {}; }
+inline TFLMRegistration Register_CONV_2D_INT8() { return {}; }
+inline TFLMRegistration Register_DEPTHWISE_CONV_2D_INT8() { return {}; }
+inline TFLMRegistration Register_FULLY_CONNECTED_INT8() { return {}; }
+inline TFLMRegistration Register_MAX_POOL_2D_INT8() { return {}; }
+inline TFLMRegistration Register_MUL_INT8() { return {}; }
+inline TFLMRegistration Register_SOFTMAX_INT8() { return {}; }
+#endif
+
 template <unsigned int capacity> class MicroMutableOpResolver : public MicroOpResolver {
 public:
     explicit MicroMutableOpResolver() {}
@@ -69,6 +90,10 @@ public:
     TfLiteStatus AddLogistic(const TFLMRegistration &registration = {})
     {
         return AddBuiltin(BuiltinOperator_LOGISTIC, registration);
+    }
+    TfLiteStatus AddLogSoftmax(const TFLMRegistration &registration = {})
+    {
+        return AddBuiltin(BuiltinOperator_LOG_SOFTMAX, registration);
     }
     TfLiteStatus AddMaxPool2D(const TFLMRegistration &registration = {})
     {

@@ -30,6 +30,7 @@ enum BuiltinOperator : int32_t {
     BuiltinOperator_SQUEEZE = 43,
     BuiltinOperator_STRIDED_SLICE = 45,
     BuiltinOperator_SPLIT = 49,
+    BuiltinOperator_LOG_SOFTMAX = 50,
     BuiltinOperator_PRELU = 54,
     BuiltinOperator_MAXIMUM = 55,
     BuiltinOperator_MINIMUM = 57,

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmarks.folds import deal, estimate
+from loggrad_tf.data.folds import deal, estimate
 from loggrad_tf.errors import LogGradError
 
 

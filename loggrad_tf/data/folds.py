@@ -1,4 +1,4 @@
-"""The ruler of :mod:`benchmarks.chosen`: folds of photographs, and what scores on held-out folds say.
+"""Folds of photographs, and how sure a mean of scores on held-out folds is.
 
 **Folds.** A group (a photograph and its near duplicates) is in one fold with all its crops. Classes are dealt
 from the rarest to the commonest, each to the fold that has the fewest crops of it; a class' largest groups
