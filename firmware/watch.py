@@ -92,7 +92,6 @@ def about(project: Project, memory: Memory, serial: bool) -> dict[str, object]:
         "classes": memory.class_names,
         "labels": memory.labels,
         "outputs": project.outputs,
-        "capacity": memory.capacity,
         "ram": None if ram is None else f"{ram:,} B of {board['ram']['length']:,}",
         "predicted_ms": 1000 * cycles / board["clock_hz"] if cycles and board["clock_hz"] else None,
     }

@@ -432,6 +432,53 @@ def test_in_a_browser(watched: project.Project, tmp_path: Path) -> None:
         page.until("document.getElementById('trouble').textContent.includes('has ended')")
 
 
+@pytest.mark.seconds
+@pytest.mark.skipif(not PROGRAM, reason="no chromium, chromium-browser or google-chrome on PATH")
+def test_a_frame_that_is_held_is_the_one_that_is_corrected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Newer ones come meanwhile; when it was dropped the page says so. One output is the second class's."""
+    monkeypatch.setattr(seen, "MOST_FRAMES", 4)
+    memory = Memory(MADE, CLASSES[:2], tmp_path / "set")
+    eyes = Eyes(MADE, fixed("loggrad_1p5", Sensor(10, 64, 1023)), 2)
+
+    def come(number: int) -> None:
+        memory.add(dataclasses.replace(frame(number, label=1), scores=(7,)))
+
+    come(0)
+    about = {
+        "project": "p", "board": "b", "port": True, "classes": memory.class_names, "labels": memory.labels,
+        "outputs": 1, "ram": None, "predicted_ms": 2.0,
+    }  # fmt: skip
+    with Server(memory, eyes, about) as server, Browser(tmp_path / "profile") as page:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page.open(server.url)
+        page.until("document.getElementById('class')?.dataset.frame === '0'")
+        assert page.value("document.getElementById('scores').textContent") == "person7"
+        assert page.value("document.getElementById('facts').textContent").startswith("time0.50 ms")
+        page.value("document.getElementById('hold').click()")
+        come(1)
+        come(2)
+        page.until("frames.length === 3")
+        number, label, _ = page.value(_WRONG)
+        assert (number, label) == (0, "car")
+        page.until("document.getElementById('said').textContent.startsWith('Frame 0 is kept as car')")
+        (file,) = memory.folder.glob("car/*.dng")
+        assert np.array_equal(raw.read_raw(file).pixels, SENSOR.linearize(frame(0).codes))
+        for later in range(3, 9):
+            come(later)
+        page.until("frames.length === 4 && frames[0].number === 5")
+        page.value("document.querySelectorAll('#wrong button')[1].click()")
+        page.until("document.getElementById('said').textContent === 'frame 0 is not held any more'")
+        page.value("document.getElementById('hold').click()")
+        page.until("document.getElementById('class').dataset.frame === '8'")
+        key = "new KeyboardEvent('keydown', {key: 'ArrowLeft', bubbles: true})"
+        page.value(f"document.getElementById('chart').dispatchEvent({key})")
+        page.until("document.getElementById('class').dataset.frame === '7' && held")
+        server.shutdown()
+    assert memory.corrected == 1 and len(files(memory.folder)) == 1
+
+
 def test_a_project_without_a_front_end_is_refused(network: project.Project, tmp_path: Path) -> None:
     with pytest.raises(project.FirmwareError, match=r"no model\.json"):
         seen.eyes_of(dataclasses.replace(network, path=tmp_path), MADE)
