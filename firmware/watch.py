@@ -53,7 +53,7 @@ def looks(project: Project, timeout: float, place: Place) -> Generator[Look | Fi
                 while True:
                     result, codes = board.kept(number)
                     number = (number + 1) % 2**16
-                    if len(result.scores) != project.outputs or result.label >= classes(project):
+                    if len(result.scores) != project.outputs or not 0 <= result.label < classes(project):
                         raise FirmwareError("the board answers for other classes: build the project again")
                     yield Look(result, codes, channel.executed(board, result.ticks))
         except FirmwareError as error:

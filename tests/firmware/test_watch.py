@@ -321,6 +321,17 @@ def test_another_network_is_not_watched(network: project.Project) -> None:
         seen.eyes_of(other, MADE)
 
 
+@pytest.mark.parametrize(("label", "scores"), [(3, 3), (-1, 3), (0, 2)])
+def test_a_board_that_answers_for_other_classes(
+    network: project.Project, monkeypatch: pytest.MonkeyPatch, label: int, scores: int
+) -> None:
+    result = channel.Result(np.zeros(scores, np.int8), label, 0)
+    monkeypatch.setattr(channel.Channel, "kept", lambda self, number: (result, None))
+    looks = watch.looks(network, 20.0, Place())
+    assert "other classes" in str(next(looks))
+    looks.close()
+
+
 def test_time_is_told_of_cycles_alone(network: project.Project) -> None:
     look = next(watch.looks(network, 20.0, Place()))
     assert isinstance(look, watch.Look) and look.codes is not None
