@@ -101,20 +101,20 @@ argparse.ArgumentParser.parse_args = parse_args
 from absl import flags
 from loggrad_tf import cli
 cli.run = lambda main: None
-first = set(flags.FLAGS)
+first, by_argparse = set(flags.FLAGS), False
 result = []
 for words in asked:
     sys.argv[1:] = words
-    if not set(flags.FLAGS) - first:
+    if by_argparse or not set(flags.FLAGS) - first:
         said = io.StringIO()
         try:
             with contextlib.redirect_stderr(said):
                 runpy.run_module(module, run_name="__main__")
         except Parsed:
-            pass
+            by_argparse = True
         except SystemExit:
             wrong.append(said.getvalue())
-    if set(flags.FLAGS) - first:
+    if not by_argparse and set(flags.FLAGS) - first:
         names.update(f"--{name}" for name in set(flags.FLAGS) - first)
         flags.FLAGS.unparse_flags()
         for name in flags.FLAGS:
