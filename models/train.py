@@ -174,7 +174,7 @@ def _going_on(old: Bundle) -> Plan:
     request = dataclasses.replace(_request(old), spec=_given("data", old.data.spec))
     epochs = max(round(ON_EPOCHS * old.train.epochs), 1)
     config = dataclasses.replace(old.train, epochs=epochs)
-    name = f"the network of {FLAGS['from'].value}, trained on"
+    name = f"the network of {FLAGS['from'].value}, trained further"
     return Plan(
         name, request, old.front_end.format, _recipe(config), _given("seed", old.seed), old, old.weights
     )
