@@ -129,9 +129,9 @@ static int write_registers(void)
         {VREF, (LAST_LINE & 3) << 2 | (FIRST_LINE & 3)}, /* gain 1: bits 7 and 6 */
         {MVFP, 0},                                       /* not mirrored, */
         {EXHCH, 0},
-        {EXHCL, 0}, /* lines of the usual length */
-        {COM10, 0}, /* PCLK never rests, a code is there at its rise; HREF and VSYNC are high */
-        {COM11, 0}, /* the frame rate stays, */
+        {EXHCL, 0},    /* lines of the usual length */
+        {COM10, 0},    /* PCLK never rests, a code is there at its rise; HREF and VSYNC are high */
+        {COM11, 0},    /* the frame rate stays, */
         {COM13, 0x08}, /* no gamma, */
         {COM16, 0},    /* no white balance, nothing sharpened or smoothed, */
         {LCC5, 0},     /* no lens correction, */
@@ -214,7 +214,7 @@ static int count_periods(void)
         before = clock;
     }
     camera.periods = periods > 3 * COLUMNS / 2 ? 2u : 1u;
-    return periods >= COLUMNS - 2 ? 0 : LG_CAMERA_NO_ROW;
+    return periods >= COLUMNS - WARM ? 0 : LG_CAMERA_NO_ROW;
 }
 
 static int set_up(uint32_t codes)
