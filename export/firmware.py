@@ -177,6 +177,8 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "state_bytes": engine.footprint.state,
         "predicted": dataclasses.asdict(engine.footprint),
     }
+    if graph.joined:
+        record["joined"] = list(graph.joined)
     if options.baud != BAUD:
         if board.get("camera") is None or options.form != forms.PROJECT:
             raise LogGradError(f"--baud={options.baud}: of projects for boards with a camera: leave it out")
@@ -241,7 +243,7 @@ def _layer(plan: Plan | None, name: str, index: int, size: int) -> dict[str, Any
 def _scores(model: Path, graph: QuantGraph, made: vectors.Vectors) -> np.ndarray:
     """TFLite's scores of the first test frame."""
     try:
-        return verify.Reference(model, graph.input, graph.output).run(made.tensors[0])
+        return verify.Reference(model, graph.input, graph.output, graph.joined).run(made.tensors[0])
     except FirmwareError as error:
         raise LogGradError(str(error)) from None
 

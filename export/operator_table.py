@@ -9,7 +9,7 @@ from pathlib import Path
 
 from export.plan.nodes import GATHERS, SUMS
 from export.plan.schedule import MAX_CALLS, MAX_MOMENTS
-from export.tflite.file import MAX_FILE_BYTES, MAX_OPERATORS, MAX_OUTPUTS, MAX_SIDE
+from export.tflite.file import MAX_FILE_BYTES, MAX_INPUTS, MAX_OPERATORS, MAX_OUTPUTS, MAX_SIDE
 from export.tflite.operators import EDGES, KNOWN, STATEFUL, Known
 from loggrad_tf import cli
 from loggrad_tf.files import write_whole
@@ -43,10 +43,11 @@ At the ends of a model, which become those of the int8 tensors:
 |---|---|
 {_texts(EDGES)}
 
-A network has one input and up to {MAX_OUTPUTS} outputs; the first has the class, `net_further_output` gives
-the others. Sides are at most {MAX_SIDE}, operators at most {MAX_OPERATORS}, the file at most
-{MAX_FILE_BYTES >> 20} MiB. A frame takes at most {MAX_CALLS} calls, one a row of a layer, and calls times
-layers are at most {MAX_MOMENTS}.
+A network has up to {MAX_INPUTS} inputs and up to {MAX_OUTPUTS} outputs. Several inputs are one row of a
+frame, one behind the other in the model's order, each whole; `net.h` says where each begins. Of the outputs
+the first has the class, `net_further_output` gives the others. Sides are at most {MAX_SIDE}, operators at
+most {MAX_OPERATORS}, the file at most {MAX_FILE_BYTES >> 20} MiB. A frame takes at most {MAX_CALLS} calls,
+one a row of a layer, and calls times layers are at most {MAX_MOMENTS}.
 
 A network whose maps are all of one row, such as those of 1-D convolutions, is turned: its sequence comes
 place by place, and streams. One quantised to uint8 is read as the int8 network whose values and zero points

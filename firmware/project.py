@@ -91,6 +91,8 @@ class Project:
       stateful: 1 if a frame's scores depend on the frames before it.
       runtime: of the network, or "collect", which has none.
       baud: of the image's serial line, if it has one.
+      joined: the flatbuffer's inputs, if it has several; ``input_tensor`` is then the number of their row,
+        and the numbers behind it are those of its pieces.
       input_tensor, output_tensor: the int8 tensors at the edges; None where they are the flatbuffer's own.
     """
 
@@ -115,6 +117,7 @@ class Project:
     name: str = "net"
     runtime: str = "loggrad"
     baud: int = BAUD
+    joined: tuple[int, ...] = ()
 
     @property
     def collects(self) -> bool:
@@ -180,6 +183,7 @@ def load(path: Path) -> Project:
         name=record.get("name", "net"),
         runtime=record.get("runtime", "loggrad"),
         baud=record.get("baud", BAUD),
+        joined=_tensors(path / "project.json", record.get("joined") or []),
         **copied,
     )
 
@@ -211,6 +215,7 @@ _OPTIONAL: dict[str, type] = {
     "runtime": str,
     "baud": int,
     "nodes": list,
+    "joined": list,
 }
 _COPIED = (
     *("model_sha256", "rows", "row_codes", "code_bytes", "outputs", "state_bytes"),
@@ -274,6 +279,12 @@ def _part(path: Path, part: Any) -> Part:
     for row in part["rows"]:
         _check(path, {"row": row}, {"row": int})
     return Part(part["first"], part["channels"], tuple(part["rows"]))
+
+
+def _tensors(path: Path, values: list[Any]) -> tuple[int, ...]:
+    for value in values:
+        _check(path, {"joined": value}, {"joined": int})
+    return tuple(values)
 
 
 def _node(path: Path, node: Any) -> Node:

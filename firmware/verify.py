@@ -17,7 +17,7 @@ import json
 import sys
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +43,17 @@ class Reference:
     Args:
       input_tensor, output_tensor: the int8 tensors at the edges, if they are not the flatbuffer's own. A
         float32 or uint8 input is fed with what its QUANTIZE turns into the int8 values.
+      joined: the inputs, if there are several: what is run is then a row of all of them.
 
     Tensors of uint8 are seen less 128, as the project has them.
     """
 
     def __init__(
-        self, model: Path, input_tensor: int | None = None, output_tensor: int | None = None
+        self,
+        model: Path,
+        input_tensor: int | None = None,
+        output_tensor: int | None = None,
+        joined: Sequence[int] = (),
     ) -> None:
         try:
             from ai_edge_litert import schema_py_generated as schema
@@ -68,7 +73,9 @@ class Reference:
         self._outer = self._interpreter.get_input_details()[0]
         own = self._interpreter.get_output_details()[0]
         try:
-            self._inner = self._outer if input_tensor is None else tensors[input_tensor]
+            self._joined = [tensors[index] for index in joined]
+            self._row = input_tensor if joined else None
+            self._inner = self._outer if input_tensor is None or joined else tensors[input_tensor]
             self._output = own if output_tensor is None else tensors[output_tensor]
         except KeyError as error:
             raise FirmwareError(f"{model}: has no tensor {error}: generate the project again") from None
@@ -77,11 +84,21 @@ class Reference:
 
     def run(self, tensor: np.ndarray) -> np.ndarray:
         """int8 input without its batch -> int8 scores; :meth:`layer` then gives every tensor."""
+        if self._joined:
+            return self._run_joined(np.asarray(tensor, np.int8).reshape(-1))
         inner = np.asarray(tensor, np.int8).reshape(self._inner["shape"])
         self._interpreter.set_tensor(self._outer["index"], self._fed(inner).reshape(self._outer["shape"]))
         self._interpreter.invoke()
         if self._inner is not self._outer and not np.array_equal(self.layer(self._inner["index"]), inner):
             raise FirmwareError("model.tflite: its QUANTIZE cannot give this input tensor")
+        return self.layer(self._output["index"]).reshape(-1)
+
+    def _run_joined(self, row: np.ndarray) -> np.ndarray:
+        """A row of all inputs -> int8 scores."""
+        sizes = [int(np.prod(one["shape"])) for one in self._joined]
+        for one, part in zip(self._joined, np.split(row, np.cumsum(sizes)[:-1]), strict=True):
+            self._interpreter.set_tensor(one["index"], part.reshape(one["shape"]))
+        self._interpreter.invoke()
         return self.layer(self._output["index"]).reshape(-1)
 
     def _fed(self, inner: np.ndarray) -> np.ndarray:
@@ -101,6 +118,10 @@ class Reference:
         return int(scores[0] > _signed(self._output)[1])
 
     def layer(self, index: int) -> np.ndarray:
+        """A tensor of the flatbuffer, or the row of all inputs, or a piece of that row."""
+        if self._row is not None and index >= self._row:
+            parts = [self._interpreter.get_tensor(one["index"]).reshape(-1) for one in self._joined]
+            return np.concatenate(parts) if index == self._row else parts[index - self._row - 1]
         values: np.ndarray = self._interpreter.get_tensor(index)
         return (values ^ 128).view(np.int8) if values.dtype == np.uint8 else values
 
@@ -143,7 +164,7 @@ def verify(
     total = count or len(vectors.frames)
     source = _source(project, vectors, total)
     model = project.path / "model.tflite"
-    reference = Reference(model, project.input_tensor, project.output_tensor)
+    reference = Reference(model, project.input_tensor, project.output_tensor, project.joined)
     tally = _Tally(project, reference, layers)
     certificate_path(project).unlink(missing_ok=True)
     started = time.monotonic()

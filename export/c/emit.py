@@ -86,6 +86,7 @@ def emit(
         "LONGEST": f"{steps.share:.1%}",
         "STACK": "" if stack is None else f"#define NET_STACK_BYTES {stack}u {_STACK_NOTE}\n",
         "COUNT_TYPE": f"uint{8 * memory.count_bytes(plan)}_t",
+        "INPUTS": _inputs(graph),
         "FURTHER": _further(plan),
         "STATEFUL": template("stateful.h") if network.states else "",
         **interface(graph, source, classes, stamp, steps.front),
@@ -234,6 +235,22 @@ def _code(plan: Plan, source: Input, steps: Steps) -> dict[str, object]:
         "RESET": "    begin_states(net);\n" if network.states else "",
         "REMEMBER": template("remember.c") if network.states else "",
     }
+
+
+def _inputs(graph: QuantGraph) -> str:
+    """In net.h: where each of several inputs begins in their row."""
+    if not graph.joined:
+        return ""
+    lines, begin = "", 0
+    for index in graph.joined:
+        tensor = graph.tensors[index]
+        sides = "x".join(map(str, tensor.shape))
+        lines += (
+            f" *   {begin}  {comment(tensor.name.split(';')[0])}: {sides},"
+            f" real = {tensor.scale:.9g} * (value - ({tensor.zero_point}))\n"
+        )
+        begin += tensor.size
+    return template("inputs.h.in", {"COUNT": len(graph.joined), "LINES": lines})
 
 
 def _further(plan: Plan) -> str:

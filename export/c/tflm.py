@@ -114,7 +114,9 @@ def operators(model: bytes, graph: QuantGraph) -> tuple[str, ...]:
     file = TfliteFile(model, "model")
     if len(file.outputs) > 1:
         raise LogGradError(f"--runtime=tflm: {len(file.outputs)} outputs: leave out --runtime")
-    if (file.input, file.outputs) != (graph.input, graph.outputs):
+    if len(file.inputs) > 1:
+        raise LogGradError(f"--runtime=tflm: {len(file.inputs)} inputs: leave out --runtime")
+    if ((graph.input,), graph.outputs) != (file.inputs, file.outputs):
         raise LogGradError(
             "--runtime=tflm: the model's input and output must be int8 without conversions round them:"
             " convert with int8 input and output"

@@ -24,7 +24,7 @@ MAX_TENSORS = 65536
 # Inputs and outputs of all operators together.
 MAX_LINKS = 1 << 18
 MAX_RANK = 8
-MAX_OUTPUTS = 32
+MAX_INPUTS, MAX_OUTPUTS = 8, 32
 MAX_VERSION = 16
 # Bytes read from the file, what is shared counted every time.
 MAX_READ_BYTES = 2 * MAX_FILE_BYTES
@@ -92,7 +92,7 @@ class RawTensor:
 
 
 class TfliteFile:
-    """One subgraph of one input and up to :data:`MAX_OUTPUTS` outputs; others only begin its variables.
+    """One subgraph of a few inputs and outputs; others only begin its variables.
 
     ``at`` says in errors what is being read; the reader of operators moves it. ``unsigned`` makes uint8
     tensors int8 ones: values and zero points less 128.
@@ -112,18 +112,20 @@ class TfliteFile:
             raise self.fail(f"{count} subgraphs, one is supported")
         self._sub = self._model.Subgraphs(place)
         if place == 0 and (
-            self._sub.InputsLength() != 1 or not 1 <= self._sub.OutputsLength() <= MAX_OUTPUTS
+            not 1 <= self._sub.InputsLength() <= MAX_INPUTS
+            or not 1 <= self._sub.OutputsLength() <= MAX_OUTPUTS
         ):
             raise self.fail(
-                f"{self._sub.InputsLength()} inputs, {self._sub.OutputsLength()} outputs: needs one input"
-                f" and 1 to {MAX_OUTPUTS} outputs"
+                f"{self._sub.InputsLength()} inputs, {self._sub.OutputsLength()} outputs: needs 1 to"
+                f" {MAX_INPUTS} inputs and 1 to {MAX_OUTPUTS} outputs"
             )
         if self._sub.OperatorsLength() > MAX_OPERATORS or self._sub.TensorsLength() > MAX_TENSORS:
             raise self.fail(
                 f"{self._sub.OperatorsLength()} operators, {self._sub.TensorsLength()} tensors:"
                 f" at most {MAX_OPERATORS} and {MAX_TENSORS}"
             )
-        self.input = int(self._sub.Inputs(0)) if self._sub.InputsLength() else -1
+        self.inputs = tuple(int(self._sub.Inputs(i)) for i in range(self._sub.InputsLength()))
+        self.count = int(self._sub.TensorsLength())
         self.outputs = tuple(int(self._sub.Outputs(i)) for i in range(self._sub.OutputsLength()))
         self._links = 0
         self.operators = [self._operator(index) for index in range(self._sub.OperatorsLength())]

@@ -11,6 +11,7 @@ the model's edges are left out: the graph begins and ends with the int8 tensors 
 quantised to uint8 is read as the int8 one whose values and zero points are 128 less.
 """
 
+import dataclasses
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -87,10 +88,13 @@ class _Walk:
     def graph(self, sha256: str) -> QuantGraph:
         self._check_types()
         self.file.unsigned = self._is_unsigned()
-        source = self._source()
+        several = len(self.file.inputs) > 1
+        parts = self._parts() if several else []
+        source = self.file.count if several else self._source()
         results = tuple(dict.fromkeys(self._result(tensor) for tensor in self.file.outputs))
         self.file.at = f"{self.file.where}: input tensor"
-        self.reader.tensors[source] = self.file.activation(source)
+        if not several:
+            self.reader.tensors[source] = self.file.activation(source)
         states = tflite_state.read_states(self.reader)
         needed, tensors = self._needed(
             {source, *(s.read for s in states)}, [*results, *(s.written for s in states)]
@@ -110,8 +114,17 @@ class _Walk:
         self.file.check_tensors()
         first, *others = results
         unsigned = self.file.unsigned
+        joined = self.file.inputs if several else ()
         return QuantGraph(
-            self.reader.tensors, tuple(ops), source, first, sha256, tuple(others), unsigned, states
+            self.reader.tensors,
+            (*parts, *ops),
+            source,
+            first,
+            sha256,
+            tuple(others),
+            unsigned,
+            states,
+            joined,
         )
 
     def _check_types(self) -> None:
@@ -150,7 +163,7 @@ class _Walk:
             if known and not (op.inputs and one):
                 raise self.file.fail(f"{len(op.inputs)} inputs and {len(op.outputs)} outputs")
             for tensor in op.outputs:
-                if tensor in producer or tensor == self.file.input:
+                if tensor in producer or tensor in self.file.inputs:
                     raise self.file.fail(f"tensor {tensor} is written twice")
                 producer[tensor] = op
         return producer
@@ -199,9 +212,37 @@ class _Walk:
             except LogGradError:
                 self.unknown.add(tensor)
 
+    def _parts(self) -> list[Op]:
+        """What cuts the row of all inputs into them, whole tensors one behind the other.
+
+        The row is a tensor behind those of the file, and so is each piece before it has its shape.
+        """
+        file, row = self.file, self.file.count
+        file.at = f"{file.where}: inputs"
+        if len(set(file.inputs)) < len(file.inputs):
+            raise file.fail("one tensor is two of them")
+        if file.unsigned:
+            raise file.fail("several of uint8: convert with int8")
+        found: list[Op] = []
+        end = 0
+        for place, index in enumerate(file.inputs):
+            if not any(index in op.inputs for op in file.operators):
+                raise file.fail(f"nothing reads tensor {index}: remove it")
+            tensor = self.reader.tensors[index] = file.activation(index)
+            begin, end = end, end + tensor.size
+            piece = dataclasses.replace(tensor, index=row + 1 + place, shape=(tensor.size,))
+            self.reader.tensors[piece.index] = piece
+            number = len(file.operators) + place
+            picks = (range(1), range(1), range(begin, end))
+            found.append(Op(number, "select", (row,), piece.index, picks=picks))
+            found.append(Op(number, "reshape", (piece.index,), index))
+        first = self.reader.tensors[file.inputs[0]]
+        self.reader.tensors[row] = dataclasses.replace(first, index=row, name="inputs", shape=(end,))
+        return found
+
     def _source(self) -> int:
         """The int8 tensor the graph begins with: the model's input, or what a QUANTIZE makes of it."""
-        source = self.file.input
+        (source,) = self.file.inputs
         self.file.at = f"{self.file.where}: input tensor"
         tensor = self.file.raw(source)
         readers = [op for op in self.file.operators if source in op.inputs]

@@ -170,6 +170,8 @@ class QuantGraph:
       output: the first, of which the class is told.
       others: further outputs.
       unsigned: the file is quantised to uint8: its values less 128 are those of this graph.
+      joined: the file's inputs, if there are several; ``input`` is then a tensor of all of them, one behind
+        the other, and the tensors behind it are its pieces.
     """
 
     tensors: dict[int, Tensor]
@@ -180,6 +182,7 @@ class QuantGraph:
     others: tuple[int, ...] = ()
     unsigned: bool = False
     states: tuple[State, ...] = ()
+    joined: tuple[int, ...] = ()
 
     @property
     def outputs(self) -> tuple[int, ...]:

@@ -350,6 +350,28 @@ def _remembered(net: Net, x: int, rows: int, name: str) -> tuple[int, int]:
     return whole, read
 
 
+def inputs(seed: int) -> bytes:
+    """A map, a vector and a lower map with scales of their own, joined behind a few layers."""
+    net, draw = Net(seed, calibrated=True), np.random.default_rng(seed)
+    shape = (int(draw.integers(4, 9)), int(draw.integers(3, 8)), int(draw.integers(1, 5)))
+    first = net.input(shape, 0.05, 3)
+    second = net.input((int(draw.integers(3, 12)),), 0.02, -5)
+    third = net.input((1, int(draw.integers(2, 6)), 4), 0.03, 7)
+    channels = int(draw.integers(3, 9))
+    ends = [net.dense(net.mean(net.conv(first, channels, 3)), channels), net.dense(second, channels)]
+    ends.append(net.dense(net.mean(third), channels))
+    return net.flatbuffer(net.dense(net.concat(ends, 1), 4), [first, second, third])
+
+
+def sequences(seed: int) -> bytes:
+    """Two sequences side by side; the second one is read by two."""
+    net, draw = Net(seed, calibrated=True), np.random.default_rng(seed)
+    length = int(draw.integers(8, 20))
+    first, second = net.input((1, length, 3), 0.04, -9), net.input((1, length, 2), 0.06, 11)
+    x = net.add(net.conv(first, 6, (1, 3)), net.conv(second, 6, (1, 5)))
+    return net.flatbuffer([net.dense(net.mean(x), 3), net.mean(second)], [first, second])
+
+
 OPERATOR_NETS: dict[str, Callable[[int], bytes]] = {
     "pairs": pairs,
     "extremes": extremes,
@@ -361,4 +383,6 @@ OPERATOR_NETS: dict[str, Callable[[int], bytes]] = {
     "sequence": sequence,
     "bytewise": bytewise,
     "streaming": streaming,
+    "inputs": inputs,
+    "sequences": sequences,
 }

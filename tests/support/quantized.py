@@ -291,10 +291,10 @@ class Net:
     def like(self, x: int, shape: tuple[int, ...]) -> int:
         return self.tensor(shape, self.scale(x), int(self.tensors[x].quantization.zeroPoint[0]))
 
-    def flatbuffer(self, output: int | list[int]) -> bytes:
-        """The model of one output, or of several."""
+    def flatbuffer(self, output: int | list[int], inputs: list[int] | None = None) -> bytes:
+        """The model of one output, or of several; of the last input, or of those."""
         outputs = output if isinstance(output, list) else [output]
-        return self._packed(self.operators, [self.source], outputs)
+        return self._packed(self.operators, inputs or [self.source], outputs)
 
     def _packed(self, operators: list[Any], inputs: list[int], outputs: list[int]) -> bytes:
         graph = schema.SubGraphT()

@@ -189,11 +189,23 @@ def test_models_as_a_whole_are_checked() -> None:
         model.subgraphs *= count
         with pytest.raises(LogGradError, match=f"{count} subgraphs, one is supported"):
             parse(hostile.packed(model))
-    for inputs, outputs in (([0, 0], [3]), ([], [3]), ([0], []), ([0], [5] * 33)):
+    for inputs, outputs in (([0] * 9, [3]), ([], [3]), ([0], []), ([0], [5] * 33)):
         model = _model()
         model.subgraphs[0].inputs, model.subgraphs[0].outputs = np.array(inputs), np.array(outputs)
         with pytest.raises(LogGradError, match=f"{len(inputs)} inputs, {len(outputs)} outputs"):
             parse(hostile.packed(model))
+    for inputs, reason in (
+        ([0, 0], "one tensor is two of them"),
+        ([0, 1], "tensor 1 is a constant|needs int8"),
+    ):
+        model = _model()
+        model.subgraphs[0].inputs = np.array(inputs, np.int32)
+        with pytest.raises(LogGradError, match=f"model: inputs: .*({reason})"):
+            parse(hostile.packed(model))
+    net = quantized.Net(1)
+    first, second = net.input((4, 4, 2)), net.input((3,))
+    with pytest.raises(LogGradError, match=f"nothing reads tensor {second}: remove it"):
+        parse(net.flatbuffer(net.dense(net.mean(first), 2), [first, second]))
     model = _model()
     model.operatorCodes[0].version = 17
     with pytest.raises(LogGradError, match="operator 0: version 17 of CONV_2D: 1 to 16 are known"):
