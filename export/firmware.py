@@ -13,6 +13,7 @@ import hashlib
 import json
 import shlex
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -387,6 +388,13 @@ def main(argv: list[str]) -> None:
         print(f"{project.form:9s} {out}: README.md there says how it is used")
         return
     facts = boards.read(board)
+    stack = project.engine.footprint.stack
+    if stack is not None and facts["stack"] is not None and stack > facts["stack"]:
+        print(
+            f"warning: a call may take {stack:,} B of stack, {facts['name']} has {facts['stack']:,} B: raise"
+            " 'stack' in its board.json",
+            file=sys.stderr,
+        )
     step = "verify" if facts["qemu"] or facts["core"] == "host" else "flash"
     print(f"project   {out}: next, python -m firmware.{step} --project={shlex.quote(FLAGS.out)}")
 

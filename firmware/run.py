@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Of all arrays together: 10,000 frames of 320x320 codes of two bytes, and their tensors.
 _MAX_BYTES = 2**32
+# So many scores are printed of a frame.
+_SCORES = 10
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -190,7 +192,9 @@ def _kept(board: channel.Channel, count: int, folder: Path) -> str:
 def _print(board: channel.Channel, what: str, result: channel.Result, truth: str) -> None:
     spent = channel.executed(board, result.ticks)
     count = "" if spent is None else f", {spent[0]:,} {spent[1]}"
-    scores = " ".join(str(s) for s in result.scores[:10])
+    scores = " ".join(str(s) for s in result.scores[:_SCORES])
+    if len(result.scores) > _SCORES:
+        scores += f" ... (of {len(result.scores)}; that of the class {result.scores[result.label]})"
     print(f"{what}: {board.project.class_name(result.label)}{truth}, scores {scores}{count}", flush=True)
 
 
