@@ -66,9 +66,12 @@ class Wanted:
 def of_board(project: Project) -> Collected:
     """What a set remembers of the board's camera; FirmwareError unless it has one, and frames are square."""
     stated = project.board.get("camera")
-    if stated is None or project.rows != project.row_codes:
-        size = f"{project.rows} x {project.row_codes}"
-        raise FirmwareError(f"board {project.board['name']}, frames of {size}: no camera for square frames")
+    if stated is None:
+        raise FirmwareError(f"board {project.board['name']} has no camera: choose one that has")
+    if project.rows != project.row_codes:
+        raise FirmwareError(
+            f"frames of {project.row_codes}x{project.rows} codes: cameras send squares: give a square --size"
+        )
     sensor = Sensor(stated["bits"], stated["black"], stated["white"], stated["cfa"])
     return Collected(stated["title"], sensor, project.rows)
 

@@ -144,7 +144,8 @@ def opened(request: Request, cache: Path | None = None) -> DataSet:
         )
     if request.task == CLASSIFY and fit != FITS[0] and _has_boxes(source):
         raise LogGradError(
-            f"--fit={fit}: only whole pictures are fitted, {spec} has boxes: give --fit={FITS[0]}"
+            f"--fit={fit}: only whole pictures are fitted, {spec} has boxes: give --fit={FITS[0]},"
+            " or --task=presence:CLASS"
         )
     asked = [VERSION, kind, size, mode, fit, listing]
     key = _hash(asked if request.task == CLASSIFY else [*asked, request.task])
