@@ -54,6 +54,9 @@ def narrowest_staged() -> tuple[Staged, ...]:
         (3, 7), (staged.CONV, staged.SEPARABLE), (False, True), depths, hidden
     ):
         stage = staged.Stage(pool, staged.MIN_WIDTH, (staged.Block(kind, 3, 2, False),))
+        added = staged.Stage(pool, staged.MIN_WIDTH, (staged.Block(kind, 3, 2, True),))
         stem = staged.Stem(kernel, 2, staged.MIN_WIDTH)
         found.append(Staged(stem, (stage,) * depth, units, True))
+        if kind == staged.CONV and pool:  # an addition in place of a ReLU
+            found.append(Staged(stem, (added, *(stage,) * (depth - 1)), units, True))
     return tuple(found)

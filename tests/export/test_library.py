@@ -52,7 +52,7 @@ def frames_of(made: project.Project) -> tuple[np.ndarray, np.ndarray]:
     """Frames of a project, and TFLite's scores of them."""
     with np.load(made.path / "vectors.npz") as arrays:
         frames, tensors = arrays["frames"], arrays["tensors"]
-    reference = Reference(made.path / "model.tflite", made.input_tensor, made.output_tensor)
+    reference = Reference(made.path / "model.tflite", made.input_tensor, made.output_tensor, made.joined)
     return frames, np.array([reference.run(tensor) for tensor in tensors])
 
 
@@ -549,7 +549,7 @@ def test_no_call_of_a_small_frame_is_long(board: str, format_name: str, tmp_path
     needed = [stack.deepest(stack.functions(made.elf), "net_push_row").bytes]
     (made.path / "program" / "main.c").write_text(LONGEST)
     build.build(made)
-    done = subprocess.run(channel.command(made), input=b"", capture_output=True, timeout=120)
+    done = subprocess.run(link.command(made), input=b"", capture_output=True, timeout=120)
     longest, total = np.frombuffer(done.stdout, "<u4")
     assert done.returncode == 0 and 0.005 < longest / total < 0.02
     needed.append(stack.deepest(stack.functions(made.elf), "net_step").bytes)

@@ -90,7 +90,8 @@ def test_the_program_runs_where_no_linker_script_says_what_the_stack_is(tmp_path
     includes = [f"-I{made.path / p}" for p in ("src", "lib/include", "boards/common", "program")]
     sources = [made.path / "program/main.c", *(made.path / "src").glob("*.c")]
     sources += (made.path / "lib/src").glob("*.c")
-    sources += [made.path / "boards" / name for name in ("host/board.c", "common/no_camera.c")]
+    common = [f"common/{name}" for name in made.board["common"]]
+    sources += [made.path / "boards" / name for name in ("host/board.c", *common)]
     sanitize = ["-fsanitize=undefined", "-fno-sanitize-recover=all"]
     command = ["clang", "-std=c99", *sanitize, *includes, *map(str, sources), "-o", str(tmp_path / "program")]
     subprocess.run(command, check=True)

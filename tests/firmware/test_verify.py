@@ -477,7 +477,7 @@ CAMERA = """static int camera_line(net_code *line, uint32_t codes, uint32_t row)
     return row < codes ? 0 : -4;
 }
 
-static int take_camera_frame(void)
+static int take_camera_frame(int letter)
 """
 
 
@@ -487,7 +487,7 @@ def test_a_frame_of_the_camera(made: project.Project) -> None:
         pytest.raises(project.FirmwareError, match="board host has no camera"),
     ):
         board.camera()
-    change(made, "static int take_camera_frame(void)\n", CAMERA)
+    change(made, "static int take_camera_frame(int letter)\n", CAMERA)
     change(made, "lg_board_camera_line(app.row", "camera_line(app.row")
     build.build(made)
     y, x = np.mgrid[:16, :16]

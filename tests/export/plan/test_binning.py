@@ -182,10 +182,12 @@ def test_predicted_instructions(tmp_path: Path) -> None:
         spent = verify.verify(project.load(tmp_path / "p")).executed
         assert spent is not None and made.engine.plan is not None
         counted.append(spent)
-        predicted.append(costs.predict(made.engine.plan, made.source, "cortex-m4")[-1])
-    added, expected = counted[1] - counted[0], predicted[1] - predicted[0]
+        predicted.append(costs.predict(made.engine.plan, made.source, "cortex-m4"))
+        assert abs(sum(predicted[-1]) / spent - 1) < 0.02, f"{sum(predicted[-1])} predicted, {spent} counted"
+    added, expected = counted[1] - counted[0], predicted[1][-1] - predicted[0][-1]
     assert 96 * 96 * 4 < added < 96 * 96 * 8
-    assert abs(expected / added - 1) < 0.1, f"{expected} predicted, {added} counted"
+    # The front end of one of the two is cut into parts, which has no cost of its own.
+    assert abs(expected / added - 1) < 0.15, f"{expected} predicted, {added} counted"
 
 
 @pytest.mark.seconds

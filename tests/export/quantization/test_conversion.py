@@ -147,7 +147,7 @@ def test_what_does_not_fit_the_data_set_is_refused() -> None:
     three, other = stripes(3, each=10), stripes(3, each=10, size=12)
     levels = GradientQuantizer((4700,), name="levels")
     cases = {
-        r"the model takes 16 x 16 pixels, the data set has 12 x 12": (
+        r"the model takes 16x16 pixels, the data set has 12x12": (
             network([levels], 3, None),
             other,
             None,

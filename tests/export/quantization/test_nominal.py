@@ -116,8 +116,8 @@ def test_branches_come_in_the_order_of_their_names() -> None:
     b = GraphBuilder()
     x = b.input(8, 8, 1)
     for _ in range(7):
-        x = b.conv(x, 2, 1)
-    x = b.add([b.conv(b.conv(x, 2, 1), 2, 1), b.conv(x, 2, 1)])
+        x = b.conv(x, 2, 1, relu=True)
+    x = b.add([b.conv(b.conv(x, 2, 1, relu=True), 2, 1, relu=True), b.conv(x, 2, 1, relu=True)])
     graph = b.build(b.dense(b.flatten(x), 3))
     assert [op.name for op in graph.ops[8:11]] == ["conv_8", "conv_9", "conv_10"]
     found = nominal(graph, converted.front_end("loggrad_1p5"))
