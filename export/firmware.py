@@ -48,6 +48,7 @@ from loggrad_tf import __version__, cli, files, json_base
 from loggrad_tf.data import description
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.binning import FACTORS
+from loggrad_tf.transform.sensor import MONO
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("model", None, "The int8 flatbuffer; model.json is looked for beside it.")
@@ -232,6 +233,30 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     return Project(board, graph.sha256, files, engine, source, note)
 
 
+def doubts(project: Project) -> list[str]:
+    """What builds, but may not do what is meant."""
+    board, source, found = project.board, project.source, []
+    stack, camera = project.engine.footprint.stack, board.get("camera")
+    if stack is not None and board["stack"] is not None and stack > board["stack"]:
+        found.append(
+            f"a call may take {stack:,} B of stack, {board['name']} has {board['stack']:,} B: raise 'stack'"
+            " in its board.json"
+        )
+    sensor = source.front_end.sensor if source.front_end is not None else None
+    if camera is not None and sensor is not None:
+        if (sensor.cfa == MONO) != (camera["cfa"] == MONO) and source.binning == 1:
+            found.append(
+                f"the camera of {board['name']} is {camera['cfa']}, the network sees {sensor.cfa}: give"
+                " --binning=2 for gray of 2x2 photosites"
+            )
+        if (sensor.bits, sensor.black) != (camera["bits"], camera["black"]):
+            found.append(
+                f"the camera of {board['name']} has {camera['bits']} bits, black {camera['black']}, the"
+                f" network {sensor.bits} bits, black {sensor.black}: collect with it, and train again"
+            )
+    return found
+
+
 def _layer(plan: Plan | None, name: str, index: int, size: int) -> dict[str, Any]:
     """What is compared with which tensor of the file, or with which part of it."""
     tensor = plan.network.graph.tensors[index] if plan else None
@@ -388,13 +413,8 @@ def main(argv: list[str]) -> None:
         print(f"{project.form:9s} {out}: README.md there says how it is used")
         return
     facts = boards.read(board)
-    stack = project.engine.footprint.stack
-    if stack is not None and facts["stack"] is not None and stack > facts["stack"]:
-        print(
-            f"warning: a call may take {stack:,} B of stack, {facts['name']} has {facts['stack']:,} B: raise"
-            " 'stack' in its board.json",
-            file=sys.stderr,
-        )
+    for warning in doubts(project):
+        print(f"warning: {warning}", file=sys.stderr)
     step = "verify" if facts["qemu"] or facts["core"] == "host" else "flash"
     print(f"project   {out}: next, python -m firmware.{step} --project={shlex.quote(FLAGS.out)}")
 

@@ -37,6 +37,7 @@ def text_of(name: str, value: float) -> str:
 
 
 def left(seconds: float) -> str:
+    seconds = max(seconds, 0.0)
     minutes = round(seconds / 60)
     if minutes >= 120:
         return f"{minutes // 60} h {minutes % 60} min left"

@@ -398,3 +398,23 @@ def test_two_classes_whose_scores_are_never_above_zero() -> None:
     """A comparison that is never true is a compiler's warning, and so an error."""
     assert "scores[0] > 126 ? 1u : 0u" in emit.decision(1, 126)
     assert ">" not in emit.decision(1, 127) and "return 0u;" in emit.decision(1, 127)
+
+
+def test_what_builds_but_may_not_be_meant_is_told(tmp_path: Path) -> None:
+    """A mosaic for a gray network, codes of another sensor, a stack below what a call takes."""
+
+    def told(sensor: Sensor, board: str, binning: int = 1, stack: int = 4096) -> list[str]:
+        front_end = fixed("loggrad_1p5", sensor)
+        made = firmware.make(
+            write_model(tmp_path, small(front_end, 48, 48), front_end), board, Options(1, binning=binning)
+        )
+        return firmware.doubts(dataclasses.replace(made, board=made.board | {"stack": stack}))
+
+    own = Sensor(10, 64, 1023)
+    assert told(own, "mps2-an386-camera", 2) == told(own, "mps2-an386") == []
+    [mosaic] = told(own, "mps2-an386-camera")
+    assert "is RGGB, the network sees mono: give --binning=2" in mosaic
+    [other] = told(Sensor(12, 0, 4095), "mps2-an386-camera", 2)
+    assert "has 10 bits, black 64, the network 12 bits, black 0: collect with it" in other
+    [low] = told(own, "mps2-an386", stack=512)
+    assert "mps2-an386 has 512 B: raise 'stack' in its board.json" in low
