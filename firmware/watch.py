@@ -139,7 +139,6 @@ def main() -> int:
     except LogGradError as error:
         raise FirmwareError(str(error)) from None
     serial = arguments.port is not None
-    print("watch: building, and looking for the board", file=sys.stderr, flush=True)
     build.build(project, serial)
     if simulated.is_simulated(project):
         simulated.lay(project, simulated.of_classes(project, names))
