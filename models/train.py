@@ -149,15 +149,8 @@ def _plan(like: Bundle | None) -> Plan:
         return Plan(
             FLAGS.net, request, FLAGS.input, _recipe(RECIPES[FLAGS.recipe](request.size)), FLAGS.seed, None
         )
-    data, train = like.data, like.train
-    request = Request(
-        spec=_given("data", data.spec),
-        size=_given("size", data.size),
-        mode=_given("mode", data.mode),
-        fit=_given("fit", data.fit),
-        task=_given("task", data.task),
-    )
-    config = _recipe(RECIPES[FLAGS.recipe](request.size) if FLAGS["recipe"].present else train)
+    request = _request(like)
+    config = _recipe(RECIPES[FLAGS.recipe](request.size) if FLAGS["recipe"].present else like.train)
     format_ = _given("input", like.front_end.format)
     return Plan(f"the network of {FLAGS.like}", request, format_, config, _given("seed", like.seed), like)
 
@@ -171,19 +164,24 @@ def _going_on(old: Bundle) -> Plan:
     for name in _DECIDED:
         if FLAGS[name].present:
             raise LogGradError(f"--{name}: decided by --from; leave it out, or give --like to train anew")
-    request = dataclasses.replace(_request(old), spec=_given("data", old.data.spec))
     epochs = max(round(ON_EPOCHS * old.train.epochs), 1)
     config = dataclasses.replace(old.train, epochs=epochs)
     name = f"the network of {FLAGS['from'].value}, trained further"
     return Plan(
-        name, request, old.front_end.format, _recipe(config), _given("seed", old.seed), old, old.weights
+        name, _request(old), old.front_end.format, _recipe(config), _given("seed", old.seed), old, old.weights
     )
 
 
-def _request(old: Bundle) -> Request:
-    """The data set that a network was trained on."""
-    data = old.data
-    return Request(data.spec, data.size, data.mode, data.fit, data.task)
+def _request(like: Bundle) -> Request:
+    """The data set that a network was trained on, with what the flags say in place of what it was."""
+    data = like.data
+    return Request(
+        spec=_given("data", data.spec),
+        size=_given("size", data.size),
+        mode=_given("mode", data.mode),
+        fit=_given("fit", data.fit),
+        task=_given("task", data.task),
+    )
 
 
 def _front_end(plan: Plan, data: DataSet) -> FrontEnd:

@@ -88,12 +88,11 @@ class _Walk:
     def graph(self, sha256: str) -> QuantGraph:
         self._check_types()
         self.file.unsigned = self._is_unsigned()
-        several = len(self.file.inputs) > 1
-        parts = self._parts() if several else []
-        source = self.file.count if several else self._source()
+        parts = self._parts() if len(self.file.inputs) > 1 else []
+        source = self.file.count if parts else self._source()
         results = tuple(dict.fromkeys(self._result(tensor) for tensor in self.file.outputs))
         self.file.at = f"{self.file.where}: input tensor"
-        if not several:
+        if not parts:
             self.reader.tensors[source] = self.file.activation(source)
         states = tflite_state.read_states(self.reader)
         needed, tensors = self._needed(
@@ -114,7 +113,7 @@ class _Walk:
         self.file.check_tensors()
         first, *others = results
         unsigned = self.file.unsigned
-        joined = self.file.inputs if several else ()
+        joined = self.file.inputs if parts else ()
         return QuantGraph(
             self.reader.tensors,
             (*parts, *ops),
