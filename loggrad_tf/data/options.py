@@ -5,6 +5,7 @@ A command that imports this module adopts them: ``flags.adopt_module_key_flags(o
 """
 
 import dataclasses
+from typing import Any
 
 from absl import flags
 
@@ -85,6 +86,7 @@ def request() -> Request:
     asked = Request(FLAGS.data, FLAGS.size, FLAGS.mode, FLAGS.fit, FLAGS.task)
     if not asked.detects:
         return asked
-    usual = {"data": DETECT_DATA, "size": DETECT_SIZE, "fit": usual_fit(asked.task)}
-    spec, size, fit = (FLAGS[name].value if FLAGS[name].present else value for name, value in usual.items())
-    return dataclasses.replace(asked, spec=spec, size=size, fit=fit)
+    usual: dict[str, Any] = {"spec": DETECT_DATA, "size": DETECT_SIZE, "fit": usual_fit(asked.task)}
+    given = {"spec": FLAGS["data"], "size": FLAGS["size"], "fit": FLAGS["fit"]}
+    unsaid = {name: value for name, value in usual.items() if not given[name].present}
+    return dataclasses.replace(asked, **unsaid)
