@@ -375,8 +375,8 @@ def check(data: DataSet) -> None:
         for column, value in found.items():
             if line[column] != value:
                 raise LogGradError(
-                    f"{data.path}: crop {place} ({line['file']}): {column} is {value}, in {manifest.name}"
-                    f" {line[column]}: {REMEDY}"
+                    f"{data.path}: crop {place} ({line['file']}): {column} is {value[:200]}, in"
+                    f" {manifest.name} {line[column][:200]}: {REMEDY}"
                 )
     if count != len(data.pixels):
         raise LogGradError(f"{manifest}: damaged ({count} crops, {len(data.pixels)} in the set): {REMEDY}")

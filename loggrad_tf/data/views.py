@@ -29,8 +29,8 @@ _FONT = ImageFont.load_default(12)
 _LEAST, _ALONE, _MOST = 96, 384, 800
 _BRIGHTEST = 0.995
 # Of the boxes of classes, in turn.
-_COLOURS = ((255, 80, 60), (70, 170, 255), (255, 205, 50), (90, 220, 110), (225, 110, 255), (255, 150, 190))
-_DIFFICULT = (150, 150, 150)
+COLOURS = ((255, 80, 60), (70, 170, 255), (255, 205, 50), (90, 220, 110), (225, 110, 255), (255, 150, 190))
+DIFFICULT = (150, 150, 150)
 # Rows that are held as floats at a time.
 _BAND = 256
 
@@ -162,7 +162,7 @@ def _boxed(pair: np.ndarray, boxes: np.ndarray, factor: int, wide: int) -> np.nd
     picture = Image.fromarray(pair)
     draw = ImageDraw.Draw(picture)
     for box in boxes:
-        colour = _DIFFICULT if box["difficult"] else _COLOURS[box["label"] % len(_COLOURS)]
+        colour = DIFFICULT if box["difficult"] else COLOURS[box["label"] % len(COLOURS)]
         left, top, right, bottom = (factor * float(box[side]) for side in ("left", "top", "right", "bottom"))
         for start in (0, wide):
             draw.rectangle(

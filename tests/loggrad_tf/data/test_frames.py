@@ -1,6 +1,8 @@
 """Whole photographs with boxes: what is kept of their annotations, and where boxes lie in a prepared set."""
 
+import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from loggrad_tf.data import folder, pascalraw, prepared
+from experiments import sets
+from loggrad_tf.data import folder, pascalraw, prepared, views
 from loggrad_tf.data.boxes import BOX
 from loggrad_tf.data.dataset import load
 from loggrad_tf.data.prepared import DataSet, open_prepared
@@ -42,10 +45,18 @@ def made(place: Path, size=(20, 30), task="detect:car,person", **options) -> Dat
     return load(f"folder:{place}", size=size, task=task, cache=place.parent / "cache", **options)
 
 
-@pytest.fixture
-def small(tmp_path: Path) -> DataSet:
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> DataSet:
     frames = {"a": (CAR, Object("person", 1, 1, 10, 20)), "b": (), "c": (CAR, PERSON), "d": (PERSON,)}
-    return made(street(tmp_path / "s", frames, {"train": "d a", "val": "b", "test": "c"}))
+    return made(
+        street(tmp_path_factory.mktemp("small") / "s", frames, {"train": "d a", "val": "b", "test": "c"})
+    )
+
+
+@pytest.fixture
+def copy(small: DataSet, tmp_path: Path) -> Path:
+    """A copy of it, to be damaged."""
+    return Path(shutil.copytree(small.path, tmp_path / "copy"))
 
 
 def test_boxes_are_those_of_their_frames_made_to_measure(small: DataSet) -> None:
@@ -59,6 +70,7 @@ def test_boxes_are_those_of_their_frames_made_to_measure(small: DataSet) -> None
     prepared.check(small)
 
 
+@pytest.mark.seconds
 def test_classes_are_in_the_order_they_are_asked_for(tmp_path: Path) -> None:
     place = street(
         tmp_path / "s", {"a": (CAR, Object("person", 1, 1, 10, 20), Object("bicycle", 1, 1, 9, 9))}
@@ -72,6 +84,7 @@ def test_classes_are_in_the_order_they_are_asked_for(tmp_path: Path) -> None:
         made(place, task="detect:dog")
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("mode", ["gray", "mosaic"])
 def test_boxes_follow_what_the_fit_keeps(tmp_path: Path, mode: str) -> None:
     """Of 60x40 the middle 40x40: columns 10 to 50."""
@@ -102,6 +115,7 @@ def test_boxes_follow_what_the_fit_keeps(tmp_path: Path, mode: str) -> None:
     assert narrow.boxes_of("train")["difficult"].tolist() == [False, True]
 
 
+@pytest.mark.seconds
 @pytest.mark.parametrize("mode", ["gray", "mosaic"])
 @pytest.mark.parametrize("cfa", ["RGGB", "BGGR"])
 def test_raw_frames_have_boxes_too(tmp_path: Path, mode: str, cfa: str) -> None:
@@ -210,6 +224,7 @@ def test_lists_of_a_raw_archive_with_a_test_part_decide(tmp_path: Path) -> None:
     assert source.rejects == (Reject("original/raw/c.dng", -1, "in no list of train, val and test"),)
 
 
+@pytest.mark.seconds
 def test_a_changed_box_is_another_set(tmp_path: Path) -> None:
     place = street(tmp_path / "s", {"a": (CAR,)})
     one = made(place, task="detect:car")
@@ -263,28 +278,28 @@ DAMAGES: tuple[tuple[Callable[[np.ndarray], np.ndarray], str], ...] = (
 
 @pytest.mark.parametrize(("damage", "reason"), DAMAGES)
 def test_opening_sees_damaged_boxes(
-    small: DataSet, damage: Callable[[np.ndarray], np.ndarray], reason: str
+    copy: Path, damage: Callable[[np.ndarray], np.ndarray], reason: str
 ) -> None:
-    np.save(small.path / "boxes.npy", damage(np.load(small.path / "boxes.npy")))
+    np.save(copy / "boxes.npy", damage(np.load(copy / "boxes.npy")))
     with pytest.raises(LogGradError, match=rf"not a prepared set, or damaged .*({reason})") as caught:
-        open_prepared(small.path)
+        open_prepared(copy)
     assert "\n" not in str(caught.value)
 
 
-def test_opening_misses_boxes_and_checking_sees_other_ones(small: DataSet) -> None:
-    path = small.path / "boxes.npy"
+def test_opening_misses_boxes_and_checking_sees_other_ones(copy: Path) -> None:
+    path = copy / "boxes.npy"
     kept = np.load(path)
     for change in (_with(left=0.5), _with(difficult=True), _with(label=0), lambda found: found[1:]):
         np.save(path, change(kept.copy()))
         with pytest.raises(LogGradError, match=r"crop 0 \(JPEGImages/a.png\): box is .*, in manifest.csv"):
-            prepared.check(open_prepared(small.path))
+            prepared.check(open_prepared(copy))
     path.unlink()
     with pytest.raises(LogGradError, match="boxes.npy: damaged"):
-        open_prepared(small.path)
-    head = json.loads((small.path / "dataset.json").read_text()) | {"task": "detect:"}
-    (small.path / "dataset.json").write_text(json.dumps(head))
+        open_prepared(copy)
+    head = json.loads((copy / "dataset.json").read_text()) | {"task": "detect:"}
+    (copy / "dataset.json").write_text(json.dumps(head))
     with pytest.raises(LogGradError, match="task 'detect:': choose classify"):
-        open_prepared(small.path)
+        open_prepared(copy)
 
 
 def test_other_tasks_have_no_boxes(tmp_path: Path) -> None:
@@ -299,6 +314,27 @@ def test_a_prepared_set_is_opened_as_it_is(small: DataSet) -> None:
     assert again.boxes is not None and small.boxes is not None and (again.boxes == small.boxes).all()
     with pytest.raises(LogGradError, match="--task=detect:car,person$"):
         load(f"prepared:{small.path}", size=(20, 30))
+
+
+def test_a_sheet_shows_frames_with_an_object_of_each_class(small: DataSet) -> None:
+    """Boxes are drawn on what the camera saw and on what the network sees."""
+    with_boxes = np.asarray(views.sheet(small, "jpeg8", 1, 1))
+    without = np.asarray(views.sheet(dataclasses.replace(small, boxes=small.boxes[:0]), "jpeg8", 1, 1))
+    assert with_boxes.shape[0] > without.shape[0]
+    pixels = {tuple(pixel) for pixel in with_boxes.reshape(-1, 3).tolist()}
+    assert {views.COLOURS[0], views.COLOURS[1]} <= pixels
+    left = np.argwhere((with_boxes == views.COLOURS[0]).all(axis=2))[:, 1]
+    factor = 3  # of a frame of 30x20, so that it is 90 pixels wide
+    assert set(left - left.min()) >= {0, factor * 10 - 1, factor * 30 + 2}
+
+
+def test_a_set_made_of_frames_keeps_their_boxes(small: DataSet, tmp_path: Path) -> None:
+    chosen = np.array([3, 0])
+    sets.write(tmp_path / "made", small, chosen, np.array([0, 2], np.uint8), small.pixels[chosen] // 2)
+    half = open_prepared(tmp_path / "made")
+    prepared.check(half)
+    assert half.boxes is not None and half.boxes["frame"].tolist() == [0, 1, 1]
+    assert (half.boxes_of("test") == small.boxes_of("train")[:2]).all()
 
 
 @pytest.mark.seconds
