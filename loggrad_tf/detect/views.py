@@ -47,7 +47,7 @@ def sheet(data: DataSet, split: str, found: np.ndarray, grid: Grid, frames: np.n
     missed = ~boxes["difficult"]
     missed[taken[taken >= 0]] = False
     tiles = []
-    for frame in frames:
+    for frame in frames.tolist():
         tile = _Tile(camera_saw(np.asarray(pixels[frame]), data.sensor.cfa))
         for box in boxes[missed & (boxes["frame"] == frame)]:
             tile.box(box, data.class_names[box["label"]], MISSED)
@@ -64,8 +64,8 @@ def sheet(data: DataSet, split: str, found: np.ndarray, grid: Grid, frames: np.n
     down = -(-len(tiles) // across)
     size = across * (width + _GAP) - _GAP, down * (height + _GAP) - _GAP
     whole = Image.new("RGB", size, (_PAPER,) * 3)
-    for k, image in enumerate(tiles):
-        whole.paste(image, ((k % across) * (width + _GAP), (k // across) * (height + _GAP)))
+    for place, image in enumerate(tiles):
+        whole.paste(image, ((place % across) * (width + _GAP), (place // across) * (height + _GAP)))
     return whole
 
 

@@ -82,6 +82,7 @@ PROFILES = {"quick": _QUICK, "paper": _PAPER, "faithful": _FAITHFUL}
 DETECT = "detect"
 _DETECT = dataclasses.replace(
     _QUICK,
+    rank_by=ERROR,
     train=dataclasses.replace(DETECTOR_RECIPES["quick"], epochs=6, trainer=NATIVE),
     final=Final(epochs=DETECTOR_RECIPES["quick"].epochs),
 )

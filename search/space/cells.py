@@ -2,8 +2,8 @@
 
 A genotype is one of :mod:`search.space.staged` without a hidden layer. Its stem steps by 1, 2 or 4 and each
 stage samples down until a cell is :data:`STRIDE` pixels; the stages and blocks behind that widen what a cell
-sees. A map of an odd side is stepped over rather than pooled, so that the cells at the far edges are whole.
-The head is a pointwise convolution: for each cell a score of the background and one of each class.
+sees. Pools are padded, so that the cells at the far edges are there. The head is a pointwise convolution: for
+each cell a score of the background and one of each class.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from models.graph import VALID, Graph, GraphBuilder
+from models.graph import SAME, Graph, GraphBuilder, output_units
 from search.space import staged, staged_morphs
 from search.space.draws import chance, random_sparsity
 from search.space.limits import require
@@ -24,21 +24,23 @@ STRIDE = 16
 
 # Of stems that step by 1, 2 and 4, and of their kernels.
 P_STEM_STRIDES, P_STEM_KERNELS = (0.05, 0.55, 0.4), (0.3, 0.45, 0.25)
-# How much wider than what is before it a stage is: maps of the first ones are large, so channels come late.
-GROWTH = (1.3, 2.4)
+# How much wider than what is before it the first stage is, and each other one: maps of the stem are large, so
+# channels come late.
+DRAWN_STEM, FIRST_GROWTH, GROWTH = 8, (1.2, 4.0), (1.1, 2.2)
 # Of a further stage behind the one that reaches the stride, while there may be one.
 P_FURTHER, P_POOL, P_TOP = 0.6, 0.5, 0.1
 # Of one, two and three blocks, of their kinds and of their kernels: before the stride is reached, and behind.
 P_BLOCKS = ((0.85, 0.12, 0.03), (0.4, 0.4, 0.2))
-P_KINDS = ((0.7, 0.15, 0.15), (0.35, 0.35, 0.3))
-P_KERNELS = ((0.9, 0.1), (0.75, 0.25))
+P_KINDS = ((0.45, 0.4, 0.15), (0.2, 0.5, 0.3))
+P_KERNELS = ((0.85, 0.15), (0.5, 0.5))
 P_RESIDUAL = 0.7
 
 
 def _cells() -> Staged:
-    plain, added = Block(staged.CONV, 3, 2, False), Block(staged.INVERTED, 3, 2, True)
-    stages = (Stage(True, 16, (plain,)), Stage(True, 24, (plain,)), Stage(True, 32, (plain, added, added)))
-    return Staged(Stem(5, 2, 8), stages, None, False)
+    """:func:`models.zoo.cells`."""
+    small, large = (Block(staged.SEPARABLE, kernel, 2, False) for kernel in staged.KERNELS)
+    parts = (16, (small,)), (24, (small,)), (40, (large,)), (48, (large, large))
+    return Staged(Stem(5, 2, 4), tuple(Stage(True, *part) for part in parts), None, False)
 
 
 STARTS = {"cells": _cells()}
@@ -61,9 +63,9 @@ def random_cells(rng: np.random.Generator, pruned: bool = False) -> Staged:
     count = sampling
     while count < staged.MAX_STAGES and chance(rng, P_FURTHER):
         count += 1
-    width, stages = float(staged.DRAWN_STEM), []
+    width, stages = float(DRAWN_STEM), []
     for place in range(count):
-        width *= float(rng.uniform(*(GROWTH if place else staged.FIRST_GROWTH)))
+        width *= float(rng.uniform(*(GROWTH if place else FIRST_GROWTH)))
         behind = int(place + 1 >= sampling)
         depth = 1 + int(rng.choice(staged.MAX_BLOCKS, p=P_BLOCKS[behind]))
         blocks = tuple(_random_block(rng, behind) for _ in range(depth))
@@ -71,7 +73,7 @@ def random_cells(rng: np.random.Generator, pruned: bool = False) -> Staged:
     sparsity = random_sparsity(rng) if pruned else None
     growth = float(rng.uniform(*staged.TOP_GROWTH))
     top = staged.scaled_width(1, width * growth) if chance(rng, P_TOP) else None
-    return Staged(Stem(kernel, stride, staged.DRAWN_STEM), tuple(stages), None, False, sparsity, top)
+    return Staged(Stem(kernel, stride, DRAWN_STEM), tuple(stages), None, False, sparsity, top)
 
 
 def _random_block(rng: np.random.Generator, behind: int) -> Block:
@@ -93,12 +95,11 @@ def assemble(genotype: Staged, input_shape: tuple[int, int, int], classes: int) 
     for stage in genotype.stages:
         step = 2 if stride < STRIDE else 1
         stride *= step
-        rows, columns, _ = b.shape(x)
-        if step == 2 and stage.pool and rows % 2 == columns % 2 == 0:
-            x, step = b.max_pool(x, 2), 1
+        if step == 2 and stage.pool:
+            x, step = b.max_pool(x, 2, padding=SAME), 1
         x = staged.add_blocks(b, x, stage, step)
     x = staged.add_top(b, x, genotype.top)
-    return b.build(b.conv(x, 1 + classes, 1, padding=VALID))
+    return b.build(b.conv(x, output_units(classes, detects=True), 1))
 
 
 def morphs(genotype: Staged) -> list[Morph[Staged]]:
