@@ -330,8 +330,8 @@ def test_a_sheet_shows_frames_with_an_object_of_each_class(small: DataSet) -> No
     without = np.asarray(views.sheet(dataclasses.replace(small, boxes=small.boxes[:0]), "jpeg8", 1, 1))
     assert with_boxes.shape[0] > without.shape[0]
     pixels = {tuple(pixel) for pixel in with_boxes.reshape(-1, 3).tolist()}
-    assert {views.COLOURS[0], views.COLOURS[1]} <= pixels
-    left = np.argwhere((with_boxes == views.COLOURS[0]).all(axis=2))[:, 1]
+    assert {views.COLOURS["red"], views.COLOURS["blue"]} <= pixels
+    left = np.argwhere((with_boxes == views.COLOURS["red"]).all(axis=2))[:, 1]
     factor = 3  # of a frame of 30x20, so that it is 90 pixels wide
     assert set(left - left.min()) >= {0, factor * 10 - 1, factor * 30 + 2}
 
