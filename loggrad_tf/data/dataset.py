@@ -241,10 +241,9 @@ def _collect(
             elif sensor is not None:
                 boxes = frames.placed(picture, result.window, names, size) if picture.whole else None
                 if boxes is not None and len(boxes) < len(picture.boxes):
-                    reason = (
-                        f"{len(picture.boxes) - len(boxes)} of its boxes lie outside of what the fit keeps"
-                    )
-                    rejects.append(Reject(picture.file, -1, f"{reason}: the frame stays without them"))
+                    lost = f"(boxes: {len(picture.boxes) - len(boxes)})"
+                    reason = f"objects outside of what the fit keeps: the frame stays without them {lost}"
+                    rejects.append(Reject(picture.file, -1, reason))
                 rows.append(_Row(picture, place, requantize(crop, result.sensor, sensor), boxes))
     return rows, rejects, sensor
 

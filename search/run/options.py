@@ -282,7 +282,7 @@ def config() -> tuple[Config, DataSet]:
         input=FLAGS.input,
         mode=FLAGS.mode,
         bits=FLAGS.bits,
-        size=data.size,
+        size=asked.size,
         seed=FLAGS.seed,
         workers=FLAGS.workers or processors(),
         bounds=limits,
