@@ -3,8 +3,8 @@
 The image runs in QEMU, or on a board behind a serial port (--port) that was flashed with it. Prints a
 line per frame: class, label where known, scores, executed instructions or cycles; of a detector its objects,
 and with --draw a picture of each frame. A photograph (--image, a RAW file or a picture; may be repeated) is
-cut as in training and becomes the RAW codes of the model's sensor. With --keep the frames of the camera become
-RAW files of a set (firmware.collect), just as they were judged.
+cut as in training and becomes the RAW codes of the model's sensor. With --keep the frames of the camera
+become RAW files of a set (firmware.collect), just as they were judged.
 """
 
 import dataclasses

@@ -52,7 +52,7 @@ def defined(cells: Cells | None, values: Mapping[str, object]) -> str:
     """In net.c: the same.
 
     Args:
-      values: CLASS, the body of net_class; MAP, the scores of a detector; ROWS, how many rows of it there are.
+      values: CLASS, the body of net_class; MAP, scores of a detector; ROWS, how many of its rows are there.
     """
     return template("class.c.in" if cells is None else "objects.c.in", values)
 
