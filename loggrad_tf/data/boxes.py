@@ -79,4 +79,4 @@ def seen_through(
     moved = boxes.copy()
     (moved["left"], moved["right"]), (moved["top"], moved["bottom"]) = inside
     moved["difficult"] |= left_of_it < VISIBLE * area
-    return moved[left_of_it > 0]
+    return moved[(moved["right"] > moved["left"]) & (moved["bottom"] > moved["top"])]
