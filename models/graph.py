@@ -97,8 +97,14 @@ class Graph(JsonBase):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def output_units(classes: int) -> int:
-    """Width of the last layer: one logit decides two classes, else one per class."""
+def output_units(classes: int, detects: bool = False) -> int:
+    """Width of the last layer: one logit decides two classes, else one per class.
+
+    Args:
+      detects: the network is a detector: one score a class and one for the background.
+    """
+    if detects:
+        return 1 + classes
     if classes < 2:
         raise LogGradError(f"{classes} class: a classifier needs at least two")
     return 1 if classes == 2 else classes
@@ -108,9 +114,9 @@ def adapted(graph: Graph, size: Size, classes: int) -> Graph:
     """The same layers for inputs of another size and another number of classes.
 
     Raises:
-      LogGradError: a map that becomes empty, or other classes for a network that no dense layer ends.
+      LogGradError: a map that becomes empty, or other classes for a classifier that no dense layer ends.
     """
-    units = output_units(classes)
+    units = output_units(classes, detects=graph.cells is not None)
     ops: list[Op] = []
     for position, op in enumerate(graph.ops):
         if op.kind == "input":
@@ -118,11 +124,11 @@ def adapted(graph: Graph, size: Size, classes: int) -> Graph:
         else:
             shape = _expected_shape(op, [ops[i].shape for i in op.inputs])
         if position == len(graph.ops) - 1 and units != graph.output_units:
-            if op.kind != "dense":
+            if op.kind != "dense" and graph.cells is None:
                 raise LogGradError(
                     f"op '{op.name}': the last one is no dense layer, so its classes are fixed"
                 )
-            shape = (units,)
+            shape = (*(shape or op.shape)[:-1], units)
         ops.append(dataclasses.replace(op, shape=shape or op.shape))
     return Graph(tuple(ops))
 
@@ -228,8 +234,8 @@ class GraphBuilder:
         shape = (max(m[0] for m in maps), max(m[1] for m in maps), maps[0][2])
         return self._append(Op("add", tuple(xs), shape, relu=relu))
 
-    def max_pool(self, x: int, rows: int, columns: int | None = None) -> int:
-        return self._pool("max_pool", x, rows, columns)
+    def max_pool(self, x: int, rows: int, columns: int | None = None, *, padding: str = VALID) -> int:
+        return self._pool("max_pool", x, rows, columns, padding)
 
     def avg_pool(self, x: int, rows: int, columns: int | None = None) -> int:
         return self._pool("avg_pool", x, rows, columns)
@@ -255,10 +261,11 @@ class GraphBuilder:
     def _window(self, h: int, w: int, kernel: int, stride: int, padding: str) -> tuple[int, int]:
         return window_output(h, kernel, stride, padding), window_output(w, kernel, stride, padding)
 
-    def _pool(self, kind: str, x: int, rows: int, columns: int | None) -> int:
+    def _pool(self, kind: str, x: int, rows: int, columns: int | None, padding: str = VALID) -> int:
         h, w, c = self._map(x)
         columns = rows if columns is None else columns
-        return self._append(Op(kind, (x,), (h // rows, w // columns, c), (rows, columns), (rows, columns)))
+        shape = (window_output(h, rows, rows, padding), window_output(w, columns, columns, padding), c)
+        return self._append(Op(kind, (x,), shape, (rows, columns), (rows, columns), padding))
 
     def _append(self, op: Op) -> int:
         position = len(self._ops)

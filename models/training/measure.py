@@ -10,6 +10,7 @@ from loggrad_tf.confusion import Confusion
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.transform.frontend import FrontEnd
 from loggrad_tf.transform.sensor import requantize
+from models.training import detection
 from models.training.kept import last_of
 
 if TYPE_CHECKING:
@@ -81,6 +82,16 @@ def judged(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     if not np.isfinite(scores).all():
         return 1.0, math.inf
     return float(np.mean(classify(scores) != labels)), float(cross_entropies(scores, labels).mean())
+
+
+def validated(scores: np.ndarray, data: DataSet) -> tuple[float, float, float | None]:
+    """Error, loss and, of a detector, threshold by the logits of the validation split.
+
+    See :func:`judged` and :func:`models.training.detection.judged`.
+    """
+    if data.detects:
+        return detection.judged(scores, data, "val")
+    return *judged(scores, data.labels_of("val")), None
 
 
 def cross_entropies(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
