@@ -10,6 +10,7 @@ does worse on validation, the network is converted as it was. ``--trainer=tfmot`
 tensorflow-model-optimization do the fine-tuning (:mod:`export.quantization.tfmot`).
 """
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,7 +113,7 @@ def _of_keras(path: Path, settings: Settings) -> tuple["Converted", DataSet]:
         raise LogGradError(
             f"--size={short(FLAGS.size)}: the model takes {dimensions(size)} pixels; leave it out"
         )
-    data = dataset.load(FLAGS.data, size=size, mode=FLAGS.mode, fit=FLAGS.fit, task=FLAGS.task)
+    data = dataset.opened(dataclasses.replace(options.request(), size=size))
     return convert_keras(model, data, FLAGS.input, settings), data
 
 

@@ -66,7 +66,11 @@ class Op(JsonBase):
 
 @dataclasses.dataclass(frozen=True)
 class Graph(JsonBase):
-    """A network: ``ops[0]`` is the input, the last op gives the logits."""
+    """A network: ``ops[0]`` is the input, the last op gives the logits: a vector, or a map of a detector.
+
+    A detector ends in a convolution without activation: for each cell of a grid the scores of the background
+    and of each class (:mod:`loggrad_tf.detect.grid`).
+    """
 
     ops: tuple[Op, ...]
 
@@ -79,7 +83,13 @@ class Graph(JsonBase):
 
     @property
     def output_units(self) -> int:
-        return self.ops[-1].shape[0]
+        return self.ops[-1].shape[-1]
+
+    @property
+    def cells(self) -> tuple[int, int] | None:
+        """Rows and columns of the grid that a detector answers on; None for a classifier."""
+        shape = self.ops[-1].shape
+        return (shape[0], shape[1]) if len(shape) == 3 else None
 
     def sha256(self) -> str:
         """Hash of the canonical JSON form: equal graphs, and only they, have equal hashes."""
@@ -257,8 +267,12 @@ class GraphBuilder:
 
 
 def _check(ops: tuple[Op, ...]) -> None:
-    if len(ops) < 2 or ops[0].kind != "input" or len(ops[-1].shape) != 1:
-        raise LogGradError("a graph begins with an input op and ends with a vector of logits")
+    if len(ops) < 2 or ops[0].kind != "input" or len(ops[-1].shape) != 1 and ops[-1].kind != "conv":
+        raise LogGradError(
+            "a graph begins with an input op and ends with a vector of logits, or with a convolution"
+        )
+    if len(ops[-1].shape) == 3 and (ops[-1].bn or ops[-1].relu):
+        raise LogGradError(f"op '{ops[-1].name}': the scores of a detector have no batch norm and no ReLU")
     names: set[str] = set()
     for position, op in enumerate(ops):
         where = f"op {position} ('{op.name}', {op.kind})"

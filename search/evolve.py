@@ -20,6 +20,7 @@ from export import boards
 from export.predict import footprint
 from loggrad_tf import cli, gpus
 from loggrad_tf.data import dataset
+from loggrad_tf.data import options as data_options
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.sides import short
 from loggrad_tf.data.summary import doubts
@@ -83,7 +84,7 @@ def _directory() -> tuple[Path, bool]:
     """The run directory, and whether an existing run goes on there."""
     resume = FLAGS.resume
     if resume in (None, "false"):
-        name = f"{FLAGS.input}_{FLAGS.mode}_size{short(FLAGS.size)}_seed{FLAGS.seed}"
+        name = f"{FLAGS.input}_{FLAGS.mode}_size{short(data_options.request().size)}_seed{FLAGS.seed}"
         return Path(FLAGS.out or Path("runs") / name), False
     if resume in (True, "true"):
         if FLAGS.out is None:

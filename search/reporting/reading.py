@@ -14,7 +14,7 @@ from typing import Any
 
 from loggrad_tf import json_base
 from loggrad_tf.confusion import Confusion
-from loggrad_tf.data.request import CLASSIFY, FITS
+from loggrad_tf.data.request import CLASSIFY, usual_fit
 from loggrad_tf.data.sides import short
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.knob import text
@@ -314,7 +314,7 @@ def arguments(config: Config) -> list[str]:
             continue
         if flag.name in _LENGTHS or given != flag.of(default):
             found[flag.name] = given
-    if config.fit != FITS[0]:
+    if config.fit != usual_fit(config.task):
         found["fit"] = config.fit
     if config.task != CLASSIFY:
         found["task"] = config.task

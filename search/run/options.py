@@ -196,7 +196,7 @@ def method(images: int | None = None) -> Method:
     profile = PROFILES[name]
     if images is not None and not FLAGS.faithful:
         profile = for_images(profile, images)
-    made = trained_out(name, _given(profile, METHOD_FLAGS), FLAGS.size)
+    made = trained_out(name, _given(profile, METHOD_FLAGS), data_options.request().size)
     if made.space != MUNAS:
         for flag in METHOD_FLAGS:
             if flag.name in OF_MUNAS and flag.of(made) != flag.of(profile):
@@ -251,7 +251,7 @@ def config() -> tuple[Config, DataSet]:
         input=FLAGS.input,
         mode=FLAGS.mode,
         bits=FLAGS.bits,
-        size=FLAGS.size,
+        size=asked.size,
         seed=FLAGS.seed,
         workers=FLAGS.workers or processors(),
         bounds=limits,

@@ -136,7 +136,7 @@ def test_a_test_part_makes_the_lists_decide(tmp_path: Path) -> None:
     source = pascalraw.plan(tmp_path)
     assert [picture.split for picture in source.pictures] == ["train", "val", "test"]
     assert _reasons(source.rejects) == {
-        ("original/raw/2014_000003.dng", -1): "in none of the lists of the splits"
+        ("original/raw/2014_000003.dng", -1): "in no list of train, val and test"
     }
     assert tmp_path / "trainval/test.txt" in source.files
     (tmp_path / "trainval/test.txt").unlink()
@@ -151,5 +151,5 @@ def test_groups_are_read_from_their_file(tmp_path: Path) -> None:
     assert [picture.group for picture in source.pictures] == ["monday", "2014_000001", "monday"]
     assert groups in source.files
     groups.write_text("2014_000000\n")
-    with pytest.raises(LogGradError, match="write a photograph's name and its group"):
+    with pytest.raises(LogGradError, match="write the name of a photograph and its group"):
         pascalraw.plan(tmp_path)
