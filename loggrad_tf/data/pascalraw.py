@@ -140,7 +140,8 @@ def _groups(path: Path) -> dict[str, str]:
         words = line.split()
         if len(words) not in (0, 2):
             raise LogGradError(f"{path}: '{line[:100]}': write the name of a photograph and its group")
-        groups.update([words] if words else [])
+        if words:
+            groups[words[0]] = words[1]
     return groups
 
 
