@@ -1,7 +1,7 @@
 """The one contract for labelled data: linear RAW crops with classes and splits, prepared once and cached.
 
     synthetic            drawn photographs, written as a PASCALRAW archive into the cache and read like one
-                         (:mod:`loggrad_tf.data.drawn`)
+    synthetic:street     frames of drawn fixed cameras, likewise (:mod:`loggrad_tf.data.drawn`)
     pascalraw:DIR        RAW photographs with VOC annotations (:mod:`loggrad_tf.data.pascalraw`)
     folder:DIR           pictures as an imitated RAW source (:mod:`loggrad_tf.data.folder`)
     prepared:DIR         a set that is prepared already
@@ -143,7 +143,8 @@ def opened(request: Request, cache: Path | None = None) -> DataSet:
         listing = _listing(source, root)
     else:
         raise LogGradError(
-            f"data set '{spec}': write synthetic, synthetic:PHOTOGRAPHS@SEED, pascalraw:DIR, folder:DIR or"
+            f"data set '{spec}': write synthetic, synthetic:PHOTOGRAPHS@SEED, synthetic:street,"
+            " synthetic:street-unseen, pascalraw:DIR, folder:DIR or"
             " prepared:DIR"
         )
     if request.task == CLASSIFY and fit != FITS[0] and _has_boxes(source):
