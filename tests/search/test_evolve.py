@@ -297,8 +297,8 @@ def test_a_killed_search_for_detectors_is_the_one_that_was_not(
     frames: Path, cache: Path, tmp_path: Path
 ) -> None:
     arguments = (
-        f"--data=folder:{frames}", "--task=detect", "--size=64x48", "--rounds=5", "--population=2",
-        "--sample=2", "--epochs=3", "--rungs=2", "--final_epochs=6", "--finalists=1", "--workers=2",
+        f"--data=folder:{frames}", "--task=detect:car,person", "--size=64x48", "--rounds=5", "--population=2",
+        "--sample=2", "--epochs=4", "--rungs=none", "--final_epochs=8", "--finalists=1", "--workers=2",
         "--pruning",
     )  # fmt: skip
     whole, killed = tmp_path / "whole", tmp_path / "killed"

@@ -103,9 +103,8 @@ class Network:
     def mask(self, name: str, live: np.ndarray) -> None:
         """Let convolutions, dense layers and flattens see only the live channels of an op, bool (C,)."""
         position = [op.name for op in self._graph.ops].index(name)
-        self._library.native_mask(
-            self._handle, position, library.pointer(np.ascontiguousarray(live, np.float32))
-        )
+        mask = np.ascontiguousarray(live, np.float32)
+        self._library.native_mask(self._handle, position, library.pointer(mask))
 
     def logits(self, inputs: Inputs) -> np.ndarray:
         """The network's outputs by the moving averages, float32 (N, units) or (N, rows, columns, units)."""
