@@ -288,7 +288,10 @@ def open_prepared(path: Path) -> DataSet:
 
 def _check_head(head: Head) -> None:
     names = head.class_names
-    check_task(head.task)
+    try:
+        check_task(head.task)
+    except LogGradError as error:
+        raise LogGradError(f"dataset.json: {error}") from None
     known = head.mode in MODES and head.fit in FITS and (head.noise is None or head.noise > 0)
     if not known or min(head.crops, *sides(head.size)) < 1 or head.rejects < 0:
         form = f"size {short(head.size)}, mode '{head.mode}', fit '{head.fit}'"

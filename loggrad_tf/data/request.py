@@ -42,7 +42,7 @@ def check_task(task: str) -> None:
     several = kind == DETECT and (not colon or all(listed) and len(set(listed)) == len(listed))
     if not (task == CLASSIFY or one or several):
         raise LogGradError(
-            f"task '{task}': choose {CLASSIFY}, or {PRESENCE}:person, or another class in its place, or"
+            f"task '{task[:60]}': choose {CLASSIFY}, or {PRESENCE}:person, or another class in its place, or"
             f" {DETECT}, or {DETECT}:person,car"
         )
 

@@ -259,7 +259,10 @@ SUBJECTS = (
         for suffix in (".dng", ".png", ".jpg", ".tif", ".exr", ".hdr")
     ),
     Subject(
-        "frames", _make_frames, ("boxes.npy", "dataset.json", "labels.npy", "manifest.csv"), _read_frames
+        "frames",
+        _make_frames,
+        ("boxes.npy", "dataset.json", "pixels.npy", "labels.npy", "split.npy", "manifest.csv"),
+        _read_frames,
     ),
 )
 

@@ -306,7 +306,7 @@ def test_opening_misses_boxes_and_checking_sees_other_ones(copy: Path) -> None:
         open_prepared(copy)
     head = json.loads((copy / "dataset.json").read_text()) | {"task": "detect:"}
     (copy / "dataset.json").write_text(json.dumps(head))
-    with pytest.raises(LogGradError, match="task 'detect:': choose classify"):
+    with pytest.raises(LogGradError, match="dataset.json: task 'detect:': choose classify"):
         open_prepared(copy)
 
 
