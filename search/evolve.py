@@ -27,6 +27,7 @@ from loggrad_tf.data.summary import doubts
 from loggrad_tf.errors import LogGradError
 from models.recipe import NATIVE
 from search.cost.objectives import best, overrun
+from search.cost.quantities import error_of
 from search.record.history import Candidate, Record
 from search.record.journal import writing
 from search.record.versions import versions
@@ -118,12 +119,13 @@ def _finish(
     with writing(directory):
         plots.write_csv(directory / "front.csv", front.members)
         saved, sentence = finalists.finish_best(directory, config, front, records, data, open_pool)
-        plots.write_png(directory / "front.png", front.points, front.members, bounds, saved, title)
+        error = error_of(config.detects).label
+        plots.write_png(directory / "front.png", front.points, front.members, bounds, saved, title, error)
     best_folder = directory / finalists.BEST
     shown = front.members if saved is None else front.members | {saved: front.points[saved]}
     marks = "! over a bound" if saved is None else f"* saved in {best_folder}, ! over a bound"
     print(f"\nFront of {len(front.points)} candidates ({marks}):")
-    print(table(shown, bounds, saved))
+    print(table(shown, bounds, saved, config.detects))
     failed = sum(r.outcome.failure is not None for r in records)
     stopped = sum(r.outcome.stopped for r in records)
     print(f"{len(records)} candidates: {stopped} stopped early, {failed} failed (reasons in the journal);"
@@ -147,7 +149,9 @@ def _search(directory: Path, config: Config, data: DataSet, begin: float) -> Non
         if (schedule := decided(journal.records, config.budget)) is not None:
             config = _settled(directory, config, schedule)
         else:
-            division = Division(config, clock, longest(len(data.labels_of("train"))), directory)
+            division = Division(
+                config, clock, longest(len(data.labels_of("train")), config.profile), directory
+            )
     settings, train = config.settings(), config.method.train
     evolution = Evolution(settings, records, Drawing(config.method.children))
     rundir.check_history(evolution, journal.path)

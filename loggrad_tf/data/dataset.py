@@ -1,7 +1,7 @@
 """The one contract for labelled data: linear RAW crops with classes and splits, prepared once and cached.
 
     synthetic            drawn photographs, written as a PASCALRAW archive into the cache and read like one
-                         (:mod:`loggrad_tf.data.drawn`)
+    synthetic:street     frames of drawn fixed cameras, likewise (:mod:`loggrad_tf.data.drawn`)
     pascalraw:DIR        RAW photographs with VOC annotations (:mod:`loggrad_tf.data.pascalraw`)
     folder:DIR           pictures as an imitated RAW source (:mod:`loggrad_tf.data.folder`)
     prepared:DIR         a set that is prepared already
@@ -143,7 +143,8 @@ def opened(request: Request, cache: Path | None = None) -> DataSet:
         listing = _listing(source, root)
     else:
         raise LogGradError(
-            f"data set '{spec}': write synthetic, synthetic:PHOTOGRAPHS@SEED, pascalraw:DIR, folder:DIR or"
+            f"data set '{spec}': write synthetic, synthetic:PHOTOGRAPHS@SEED, synthetic:street,"
+            " synthetic:street-unseen, pascalraw:DIR, folder:DIR or"
             " prepared:DIR"
         )
     if request.task == CLASSIFY and fit != FITS[0] and _has_boxes(source):
@@ -241,10 +242,9 @@ def _collect(
             elif sensor is not None:
                 boxes = frames.placed(picture, result.window, names, size) if picture.whole else None
                 if boxes is not None and len(boxes) < len(picture.boxes):
-                    reason = (
-                        f"{len(picture.boxes) - len(boxes)} of its boxes lie outside of what the fit keeps"
-                    )
-                    rejects.append(Reject(picture.file, -1, f"{reason}: the frame stays without them"))
+                    lost = f"(boxes: {len(picture.boxes) - len(boxes)})"
+                    reason = f"objects outside of what the fit keeps: the frame stays without them {lost}"
+                    rejects.append(Reject(picture.file, -1, reason))
                 rows.append(_Row(picture, place, requantize(crop, result.sensor, sensor), boxes))
     return rows, rejects, sensor
 

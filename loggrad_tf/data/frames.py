@@ -48,17 +48,19 @@ def framed(
     frame = (annotation.width, annotation.height)
     strange = Counter(item.name for item in annotation.objects if item.name not in classes)
     rejects = [
-        Reject(xml, -1, f"{count} of class '{name}', not one of {', '.join(classes)}: only the frame is kept")
+        Reject(
+            xml,
+            -1,
+            f"class '{name}' is not one of {', '.join(classes)}: its frame stays without it (boxes: {count})",
+        )
         for name, count in sorted(strange.items())
     ]
     items = tuple(index for index, item in enumerate(annotation.objects) if item.name in asked)
     kept = tuple(annotation.objects[index] for index in items)
     wrong = judge(kept, asked, *frame)
     if wrong:
-        broken = [
-            Reject(xml, items[place], f"{reason}: its frame is left out") for place, reason in wrong.items()
-        ]
-        return None, [*rejects, *broken]
+        reasons = ((items[place], f"{reason}: its frame is left out") for place, reason in wrong.items())
+        return None, [*rejects, *(Reject(xml, item, reason) for item, reason in reasons)]
     labels = tuple(item.name for item in kept) or ("",)
     made = dataclasses.replace(picture, frame=frame, labels=labels, boxes=kept, items=(0,), whole=True)
     return made, rejects

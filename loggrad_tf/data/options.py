@@ -86,7 +86,8 @@ def request() -> Request:
     asked = Request(FLAGS.data, FLAGS.size, FLAGS.mode, FLAGS.fit, FLAGS.task)
     if not asked.detects:
         return asked
-    usual: dict[str, Any] = {"spec": DETECT_DATA, "size": DETECT_SIZE, "fit": usual_fit(asked.task)}
-    given = {"spec": FLAGS["data"], "size": FLAGS["size"], "fit": FLAGS["fit"]}
-    unsaid = {name: value for name, value in usual.items() if not given[name].present}
+    unsaid: dict[str, Any] = {"spec": DETECT_DATA, "size": DETECT_SIZE, "fit": usual_fit(asked.task)}
+    for name, flag in (("spec", "data"), ("size", "size"), ("fit", "fit")):
+        if FLAGS[flag].present:
+            del unsaid[name]
     return dataclasses.replace(asked, **unsaid)

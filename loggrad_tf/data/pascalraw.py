@@ -3,11 +3,13 @@
     DIR/original/raw/2014_000001.nef      any RAW suffix that rawpy reads, .dng too
     DIR/annotations/2014_000001.xml       or DIR/VOC2014/Annotations/
     DIR/trainval/{train,val,test}.txt     optional: names that must be there
+    DIR/groups.txt                        optional: a photograph and its group, a line each
     DIR/classes.txt                       optional: class names, one a line; else bicycle, car, person
 
 Each box of a photograph becomes a crop (:mod:`loggrad_tf.data.photo`), or all of them are to be found in it
 (:mod:`loggrad_tf.data.frames`). Lists with a ``test.txt`` decide the split. PASCALRAW's own halve it into
 even and odd numbers with no test part, so its photographs are dealt anew (:mod:`loggrad_tf.data.sources`).
+A photograph that ``groups.txt`` does not name is its own group.
 """
 
 from collections import defaultdict
@@ -23,6 +25,7 @@ from loggrad_tf.data.sources import (
     Source,
     annotated,
     read_classes,
+    read_lines,
     read_lists,
     sought_of,
 )
@@ -76,6 +79,7 @@ def plan(folder: Path, sought: str = "", asked: tuple[str, ...] | None = None) -
     classes = read_classes(folder, CLASSES, 2 if asked is None else 1)
     names = sought_of(classes, sought) if asked is None else asked_of(classes, asked)
     splits = _splits(folder)
+    groups = _groups(folder / "groups.txt")
     pictures: list[Picture] = []
     rejects: list[Reject] = []
     for name in sorted(photographs.keys() | annotations.keys()):
@@ -95,7 +99,8 @@ def plan(folder: Path, sought: str = "", asked: tuple[str, ...] | None = None) -
         except LogGradError as error:
             rejects.append(Reject(_relative(xml, folder), -1, str(error)))
             continue
-        alone = Picture(files[0], _relative(files[0], folder), name, splits.get(name, ""), (0, 0), ())
+        group, split = groups.get(name, name), splits.get(name, "")
+        alone = Picture(files[0], _relative(files[0], folder), group, split, (0, 0), ())
         if asked is None:
             made, wrong = annotated(alone, annotation, _relative(xml, folder), classes, sought)
         else:
@@ -112,7 +117,7 @@ def plan(folder: Path, sought: str = "", asked: tuple[str, ...] | None = None) -
                 rejects.append(Reject(listing, -1, f"'{listed}' has neither RAW nor XML"))
     files = [path for paths in photographs.values() for path in paths] + list(annotations.values())
     lists = [folder / part / f"{split}.txt" for part in LIST_FOLDERS for split in SPLITS] if splits else []
-    files += [path for path in (folder / "classes.txt", *lists) if path.is_file()]
+    files += [path for path in (folder / "classes.txt", folder / "groups.txt", *lists) if path.is_file()]
     return Source(tuple(pictures), names, tuple(rejects), tuple(files), cut)
 
 
@@ -122,6 +127,22 @@ def _splits(folder: Path) -> dict[str, str]:
         if (folder / part / "test.txt").is_file():
             return {Path(name).stem: split for name, split in read_lists(folder / part).items()}
     return {}
+
+
+def _groups(path: Path) -> dict[str, str]:
+    """The group of each photograph that has one.
+
+    Raises:
+      LogGradError: a line of other than two words.
+    """
+    groups: dict[str, str] = {}
+    for line in read_lines(path) if path.is_file() else ():
+        words = line.split()
+        if len(words) not in (0, 2):
+            raise LogGradError(f"{path}: '{line[:100]}': write the name of a photograph and its group")
+        if words:
+            groups[words[0]] = words[1]
+    return groups
 
 
 def _relative(path: Path, folder: Path) -> str:

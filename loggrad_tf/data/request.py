@@ -52,8 +52,8 @@ class Request(JsonBase):
     """What :func:`loggrad_tf.data.dataset.load` is asked for.
 
     Attributes:
-      spec: ``synthetic``, ``synthetic:PHOTOGRAPHS@SEED``, ``pascalraw:DIR``, ``folder:DIR`` or
-        ``prepared:DIR``.
+      spec: ``synthetic``, ``synthetic:PHOTOGRAPHS@SEED``, ``synthetic:street``, ``pascalraw:DIR``,
+        ``folder:DIR`` or ``prepared:DIR``.
       size: of a crop, pixels: the side of a square, or rows and columns.
       mode: ``gray`` or ``mosaic``.
       fit: how a whole picture gets the crop's proportions: ``stretch``, ``crop`` (its middle) or ``pad``

@@ -118,7 +118,7 @@ class Source:
     profile: SensorProfile | None = None
 
 
-def _read_lines(path: Path) -> list[str]:
+def read_lines(path: Path) -> list[str]:
     """The lines of a list of names.
 
     Raises:
@@ -141,7 +141,7 @@ def read_classes(folder: Path, default: tuple[str, ...], least: int = 2) -> tupl
     path = folder / "classes.txt"
     if not path.is_file():
         return default
-    names = tuple(line.strip() for line in _read_lines(path) if line.strip())
+    names = tuple(line.strip() for line in read_lines(path) if line.strip())
     if len(names) < least or len(set(names)) != len(names):
         wanted = "two or more" if least == 2 else "one or more"
         raise LogGradError(f"{path}: need {wanted} different class names, one a line")
@@ -159,7 +159,7 @@ def read_lists(folder: Path, names: Iterable[str] = SPLITS) -> dict[str, str]:
         path = folder / f"{split}.txt"
         if not path.is_file():
             continue
-        for line in _read_lines(path):
+        for line in read_lines(path):
             name = line.split()[0] if line.split() else ""
             if name and splits.setdefault(name, split) != split:
                 other = f"{splits[name]}.txt"

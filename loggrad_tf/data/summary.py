@@ -66,6 +66,7 @@ def doubts(data: DataSet) -> list[str]:
     if not count:
         return [f"{data.spec}: nothing to train on: a set for tests of networks that were trained on another"]
     what, one = ("frames", "object") if data.detects else ("crops", "crop")
+    lists = "lists of their names" if data.detects else "a manifest.csv"
     if count < FEW:
         found.append(
             f"{data.spec}: {count} {what} to train on; below about {FEW:,} a network learns little, and its"
@@ -75,7 +76,7 @@ def doubts(data: DataSet) -> list[str]:
         if missing := [split for split, there in zip(SPLITS, row, strict=True) if not there]:
             found.append(
                 f"{data.spec}: no {one} of {name} in {' and '.join(missing)}: add photographs of it, or give"
-                " the splits in a manifest.csv"
+                f" the splits in {lists}"
             )
     return found
 

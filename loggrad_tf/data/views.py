@@ -29,7 +29,14 @@ _FONT = ImageFont.load_default(12)
 _LEAST, _ALONE, _MOST = 96, 384, 800
 _BRIGHTEST = 0.995
 # Of the boxes of classes, in turn.
-COLOURS = ((255, 80, 60), (70, 170, 255), (255, 205, 50), (90, 220, 110), (225, 110, 255), (255, 150, 190))
+COLOURS = {
+    "red": (255, 80, 60),
+    "blue": (70, 170, 255),
+    "yellow": (255, 205, 50),
+    "green": (90, 220, 110),
+    "violet": (180, 110, 255),
+    "pink": (255, 150, 190),
+}
 DIFFICULT = (150, 150, 150)
 # Rows that are held as floats at a time.
 _BAND = 256
@@ -152,9 +159,14 @@ def sheet(data: DataSet, name: str, rows: int, columns: int) -> Image.Image:
             inside = of_frames(data.boxes, chosen)
             wide = factor * data.pixels.shape[2] + _GAP
             pairs = [_boxed(pair, inside[inside["frame"] == k], factor, wide) for k, pair in enumerate(pairs)]
-        caption = f"{class_name}: {train} train, {val} val, {test} test"
+        drawn = f", {_colour(label)}" if data.detects else ""
+        caption = f"{class_name}{drawn}: {train} train, {val} val, {test} test"
         blocks.append(([caption], _grid(pairs, columns) if pairs else None))
     return _page(blocks)
+
+
+def _colour(label: int) -> str:
+    return tuple(COLOURS)[label % len(COLOURS)]
 
 
 def _boxed(pair: np.ndarray, boxes: np.ndarray, factor: int, wide: int) -> np.ndarray:
@@ -162,7 +174,7 @@ def _boxed(pair: np.ndarray, boxes: np.ndarray, factor: int, wide: int) -> np.nd
     picture = Image.fromarray(pair)
     draw = ImageDraw.Draw(picture)
     for box in boxes:
-        colour = DIFFICULT if box["difficult"] else COLOURS[box["label"] % len(COLOURS)]
+        colour = DIFFICULT if box["difficult"] else COLOURS[_colour(box["label"])]
         left, top, right, bottom = (factor * float(box[side]) for side in ("left", "top", "right", "bottom"))
         for start in (0, wide):
             draw.rectangle(

@@ -16,6 +16,7 @@ from loggrad_tf.errors import LogGradError
 from models import bundle
 from models.bundle import Bundle
 from models.recipe import TrainConfig
+from search.cost.quantities import reached
 from search.record.history import Outcome
 from search.run import rundir
 from search.run.choice import judged
@@ -98,7 +99,8 @@ def _trained(
             print(f"warning: {entrant.name} in full: {outcome.failure}", file=sys.stderr)
             continue
         print(
-            f"{entrant.name} after {full.epochs} epochs: validation error {outcome.val_error:.2%}"
+            f"{entrant.name} after {full.epochs} epochs: validation"
+            f" {reached(outcome.val_error, config.detects)}"
             f"{outcome.loss_text()}",
             flush=True,
         )
