@@ -23,20 +23,20 @@ PIXEL = 1 << 16
 
 @dataclasses.dataclass(frozen=True)
 class Moves:
-    """Of some frames, integers [frames] each.
+    """Of some frames; but for ``last`` integers [frames] each.
 
     Attributes:
+      last: the column that column 0 of a mirrored frame comes from.
       rows, columns: pixels that the frame moves up and left.
       mirrored: 1 for left to right; what is moved is the mirror image.
       extra: by how much more than a pixel of the frame a pixel moves on, in 65536ths; below 0 objects grow.
-      last: the column that column 0 of a mirrored frame comes from.
     """
 
+    last: int
     rows: np.ndarray
     columns: np.ndarray
     mirrored: np.ndarray
     extra: np.ndarray
-    last: int
 
     def windows(self, height: int, width: int) -> np.ndarray:
         """What is seen of each frame: left, top, right, bottom in its pixels, float64 [frames, 4]."""

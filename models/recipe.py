@@ -125,8 +125,9 @@ def steps_per_epoch(images: int, config: TrainConfig) -> int:
 BASELINE = TrainConfig(epochs=40, batch_size=64, schedule="cosine", flip=True, shift=4)
 
 
-# What a cell with an object counts beside one without, in the loss of a detector.
-OBJECT_WEIGHT = 3.0
+# What a cell with an object counts beside one without, in the loss of a detector. One in forty has one; of 1,
+# 3 and 8 this found most on real photographs, and the best threshold lies near 0 then.
+OBJECT_WEIGHT = 8.0
 # Epochs after which a small network has learned what it can from a few thousand images.
 LONGEST = 300
 
@@ -144,9 +145,10 @@ def _long(size: Size) -> TrainConfig:
 
 # By name: size of the images in pixels -> how to train. ``long`` trains a small network out.
 RECIPES: dict[str, Callable[[Size], TrainConfig]] = {"quick": _quick, "long": _long}
-# The same for detectors: a frame has as many answers as cells, so batches are smaller.
+# The same for detectors, on frames of any size. On real photographs Adam finds more than SGD does in as many
+# epochs, and what is scaled teaches more; nothing is cut out of frames, whose objects it would hide.
 DETECTION = dataclasses.replace(
-    BASELINE, epochs=30, batch_size=16, shift=8, zoom=0.25, optimizer="adam", learning_rate=0.003
+    BASELINE, batch_size=32, shift=8, zoom=0.25, optimizer="adam", learning_rate=0.003
 )
 DETECTOR_RECIPES: dict[str, TrainConfig] = {
     "quick": DETECTION,

@@ -13,8 +13,12 @@ classes and size, its recipe for half of the epochs. Both networks are then set 
 the set as it is now. Its test photographs must be new to the old one, as they are in a set of
 ``firmware.collect`` (:mod:`loggrad_tf.data.collected`) and where lists or a manifest keep the splits.
 
+``--task=detect`` trains a detector, ``cells``, with a recipe of its own: 40 epochs, ``long`` 150, in which
+frames are also scaled. ``--like`` and ``--from`` take detectors too.
+
 Saves the network where ``export.convert --run DIR`` finds it, and prints its errors on
-validation and test, and what it takes for what.
+validation and test, and what it takes for what; of a detector how many objects it finds, how many it invents,
+and how well it counts.
 """
 
 import dataclasses

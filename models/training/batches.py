@@ -127,7 +127,7 @@ def _move(pixels: tf.Tensor, draws: tuple[tf.Tensor, ...], mosaic: bool, zoom: f
     last = _last(width, mosaic)
     if zoom and not mosaic:
         images = tf.numpy_function(
-            lambda pixels, *draws: moved(pixels, Moves(*draws, last=last)),
+            lambda pixels, *draws: moved(pixels, Moves(last, *draws)),
             [pixels, *draws],
             pixels.dtype,
             stateful=False,
@@ -145,7 +145,7 @@ def _move(pixels: tf.Tensor, draws: tuple[tf.Tensor, ...], mosaic: bool, zoom: f
 def _asked(cells: Cells, frames: tf.Tensor, draws: tuple[tf.Tensor, ...], last: int, units: int) -> tf.Tensor:
     """What each cell is to say, float32 (batch, rows, columns, units)."""
     found = tf.numpy_function(
-        lambda frames, *draws: cells.asked(frames, Moves(*draws, last=last)),
+        lambda frames, *draws: cells.asked(frames, Moves(last, *draws)),
         [frames, *draws],
         tf.int32,
         stateful=False,

@@ -8,13 +8,15 @@ import numpy as np
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.detect import grid, scores
 from loggrad_tf.detect.decode import objects
-from loggrad_tf.detect.grid import IGNORED, Grid
+from loggrad_tf.detect.grid import BACKGROUND, IGNORED, Grid
 from loggrad_tf.detect.scores import Scores
+from models.recipe import OBJECT_WEIGHT
 
 
 def judged(answers: np.ndarray, data: DataSet, split: str) -> tuple[float, float, float | None]:
     """1 - F1 at the best threshold, mean cross-entropy a cell in nats, and that threshold, in logits.
 
+    Cells with an object count :data:`models.recipe.OBJECT_WEIGHT` times as much in the mean, as in training.
     (1, infinity, None) if the logits are not finite.
 
     Args:
@@ -29,7 +31,8 @@ def judged(answers: np.ndarray, data: DataSet, split: str) -> tuple[float, float
     asked = grid.targets(boxes, len(answers), cells)
     losses = np.logaddexp.reduce(answers, axis=-1)
     losses -= np.take_along_axis(answers, np.maximum(asked, 0)[..., None], axis=-1)[..., 0]
-    return 1 - found.f1, float(losses[asked != IGNORED].mean()), threshold
+    weights = np.where(asked == IGNORED, 0.0, np.where(asked == BACKGROUND, 1.0, OBJECT_WEIGHT))
+    return 1 - found.f1, float(np.average(losses, weights=weights)), threshold
 
 
 def scored(answers: np.ndarray, data: DataSet, split: str, threshold: float) -> Scores:

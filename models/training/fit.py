@@ -23,8 +23,8 @@ from models.training.loop import Progress, Stop
 class TrainResult:
     """Attributes:
     val_error: share of the validation split classified wrongly, 0..1; of a detector 1 - F1, at ``threshold``.
-    val_loss: mean cross-entropy on the validation split, nats, of a detector a cell; infinite if the training
-      diverged.
+    val_loss: mean cross-entropy on the validation split, nats, of a detector a cell, those with objects
+      weighted as in training; infinite if the training diverged.
     train_error: running mean over the last epoch's augmented batches; of a detector the share of its cells.
     history: per epoch, ``loss`` and ``error`` on the training batches.
     graph: the network that was trained, without its pruned channels.

@@ -87,17 +87,16 @@ def entropy(labels: np.ndarray) -> float:
     return float(-(shares * np.log(shares)).sum())
 
 
-def cell_entropy(data: DataSet, object_weight: float = 1.0) -> float:
+def cell_entropy(data: DataSet) -> float:
     """Of a set with boxes, nats: the mean loss of always answering how frequent the classes of cells are.
 
-    Args:
-      object_weight: what a cell with an object counts beside one without.
+    Those with an object count as they do in the loss.
     """
     rows, columns = (-(-side // STRIDE) for side in sides(data.size))
     frames = len(data.labels_of("train"))
     asked = targets(data.boxes_of("train"), frames, Grid.over(data.size, rows, columns))
     counts = np.unique(asked[asked != IGNORED], return_counts=True)[1] * 1.0
-    counts[1:] *= object_weight
+    counts[1:] *= OBJECT_WEIGHT
     shares = counts / counts.sum()
     return float(-(shares * np.log(shares)).sum())
 
@@ -122,7 +121,7 @@ def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
     """Set up a worker: data set mapped from disk, TensorFlow or the native training step ready."""
     forget = _prepare(spec.train)
     data = dataset.open_prepared(spec.data)
-    chance = cell_entropy(data, OBJECT_WEIGHT) if data.detects else entropy(data.labels_of("train"))
+    chance = cell_entropy(data) if data.detects else entropy(data.labels_of("train"))
 
     def evaluate(task: Task) -> Outcome:
         forget()

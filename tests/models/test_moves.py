@@ -13,7 +13,7 @@ GRID = Grid(4, 6, 8)
 
 def moves(rows: int = 0, columns: int = 0, mirrored: int = 0, extra: int = 0, last: int = WIDTH - 1) -> Moves:
     one = [np.array([value], np.int32) for value in (rows, columns, mirrored, extra)]
-    return Moves(*one, last=last)
+    return Moves(last, *one)
 
 
 def box(left: float, top: float, right: float, bottom: float) -> np.ndarray:

@@ -79,7 +79,7 @@ class Inputs:
     def moves(self, draws: np.ndarray) -> Moves:
         """How draws move the images."""
         fields = (draws[name] for name in ("rows", "columns", "mirrored", "extra"))
-        return Moves(*fields, last=self.struct.last)
+        return Moves(self.struct.last, *fields)
 
     def encoded(self, draws: np.ndarray | None = None) -> np.ndarray:
         """All images as the network sees them, float32 (N, H, W, 1).
