@@ -29,7 +29,7 @@ def told(project: Project, objects: np.ndarray) -> str:
     stride = project.cells.stride
     return "; ".join(
         f"{project.class_name(int(one['label']))} at {stride * int(one['column']) + stride // 2},"
-        f"{stride * int(one['row']) + stride // 2} (+{int(one['margin'])})"
+        f"{stride * int(one['row']) + stride // 2} ({int(one['margin']):+d})"
         for one in objects
     )
 
