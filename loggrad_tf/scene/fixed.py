@@ -31,6 +31,7 @@ _LAMP_TINT = np.array([1.2, 1.0, 0.55], np.float32)
 _HEADLIGHT, _TAIL = np.array([9.0, 9.0, 8.0], np.float32), np.array([1.5, 0.1, 0.05], np.float32)
 _LUMA = np.array([0.25, 0.5, 0.25])
 _FIRST_FURNITURE = 100
+_ZENITH = Light(np.array([0.0, 0.0, 1.0]), 1.0, 0.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,8 +121,7 @@ def take(
     number |= {stand: _FIRST_FURNITURE + k for k, stand in enumerate(camera.furniture)}
     stands = far_to_near([*camera.furniture, *objects])
     driving = [stand for stand in moving if stand.name == "car"]
-    empty, light = _empty(camera, hour, stands, driving, rng)
-    canvas = Canvas(camera.place.view, light, empty)
+    canvas = Canvas(camera.place.view, _figure_light(hour), _empty(camera, hour, stands, driving, rng))
     painted = {}
     depth = np.full(256, np.inf, np.float32)
     for stand in stands:
@@ -153,42 +153,49 @@ def _metered(camera: FixedCamera, radiance: np.ndarray, hour: Hour) -> Shot:
     )
 
 
+def _figure_light(hour: Hour) -> Light:
+    """What figures are painted in: the day's light, or at night one from above."""
+    if hour.by_day > 0.5:
+        return Light(hour.direction, hour.sun / hour.unit, hour.sky / hour.unit)
+    return Light(np.array([0.0, -0.35, 0.94]), 0.5, 0.5)
+
+
 def _empty(
     camera: FixedCamera, hour: Hour, stands: list[Stand], driving: list[Stand], rng: np.random.Generator
-) -> tuple[np.ndarray, Light]:
-    """The street without its figures, but with their shadows; radiance in units of ``hour.unit``, and the
-    light that figures are painted in."""
-    place, surfaces = camera.place, camera.surfaces
-    unit = hour.unit
-    if hour.by_day > 0.5:
-        light = Light(hour.direction, hour.sun / unit, hour.sky / unit)
-    else:
-        light = Light(np.array([0.0, -0.35, 0.94]), 0.5, 0.5)
-    ground = surfaces.kind == GROUND
-    open_ = np.where(ground, np.float32(1.0), np.float32(0.0))
-    figures = [stand.figure for stand in stands]
-    below = cast_shadow(place.view, Light(np.array([0.0, 0.0, 1.0]), 1.0, 0.0), figures)
-    sky = 1.0 - 0.6 * ndimage.gaussian_filter(below, 2.0) * open_
-    sun = np.zeros_like(sky)
-    if hour.sun > 0:
-        shadow = ndimage.gaussian_filter(cast_shadow(place.view, light, figures), 0.7) * open_
-        free = ~streets.shaded(place, surfaces.p, surfaces.q, surfaces.z, hour.direction)
-        facing = np.where(ground, hour.direction[2], max(place.street_axes(hour.direction)[1], 0.0))
-        sun = (free * facing * (1.0 - shadow)).astype(np.float32)
-    hemisphere = np.where(ground, np.float32(1.0), np.float32(0.65))
-    day_light = (hour.sun * sun + hour.sky * sky * hemisphere) / unit
-    picture = surfaces.albedo * day_light[..., None].astype(np.float32)
+) -> np.ndarray:
+    """The street without its figures, but with their shadows: radiance, float32 [height, width, 3]."""
+    surfaces = camera.surfaces
+    ground = (surfaces.kind == GROUND).astype(np.float32)
+    below = cast_shadow(camera.place.view, _ZENITH, [stand.figure for stand in stands])
+    free = 1.0 - 0.6 * ndimage.gaussian_filter(below, 2.0) * ground
+    picture = surfaces.albedo * _daylight(camera, hour, stands, ground, free)[..., None]
     if hour.lamps:
-        night = camera.lit * sky + _cones(surfaces, driving, ground)
-        glow = surfaces.albedo * ((1.0 - hour.by_day) * night).astype(np.float32)[..., None] * _LAMP_TINT
-        inside = rng.random(int(surfaces.window.max()) + 2)[surfaces.window] < _AWAKE * (1.0 - hour.by_day)
-        warm = (
-            (inside & (surfaces.window >= 0))[..., None] * np.float32(0.7 * (1.0 - hour.by_day)) * _LAMP_TINT
-        )
-        picture = picture + glow + warm
-    return np.where(surfaces.kind[..., None] == SKY, _sky(camera, hour, rng), picture).astype(
-        np.float32
-    ), light
+        dark = 1.0 - hour.by_day
+        night = dark * (camera.lit * free + _cones(surfaces, driving, ground))
+        awake = rng.random(int(surfaces.window.max()) + 2)[surfaces.window] < _AWAKE * dark
+        inside = (awake & (surfaces.window >= 0)) * np.float32(0.7 * dark)
+        picture = picture + (surfaces.albedo * night[..., None] + inside[..., None]) * _LAMP_TINT
+    picture = np.where(surfaces.kind[..., None] == SKY, _sky(camera, hour, rng), picture)
+    return picture.astype(np.float32)
+
+
+def _daylight(
+    camera: FixedCamera, hour: Hour, stands: list[Stand], ground: np.ndarray, free: np.ndarray
+) -> np.ndarray:
+    """Irradiance of each pixel by sun and sky in units of ``hour.unit``, float32 [height, width].
+
+    Args:
+      free: how much of the sky each pixel of the ground sees.
+    """
+    place, surfaces = camera.place, camera.surfaces
+    light = hour.sky * free * np.where(ground > 0, np.float32(1.0), np.float32(0.65))
+    if hour.sun > 0:
+        cast = cast_shadow(place.view, _figure_light(hour), [stand.figure for stand in stands])
+        lit = 1.0 - ndimage.gaussian_filter(cast, 0.7) * ground
+        lit *= ~streets.shaded(place, surfaces.p, surfaces.q, surfaces.z, hour.direction)
+        facing = max(place.street_axes(hour.direction)[1], 0.0)
+        light = light + hour.sun * lit * np.where(ground > 0, hour.direction[2], facing)
+    return (light / hour.unit).astype(np.float32)
 
 
 def _sky(camera: FixedCamera, hour: Hour, rng: np.random.Generator) -> np.ndarray:
