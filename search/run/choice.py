@@ -13,7 +13,7 @@ from search.record.history import Record
 from search.run import rundir
 from search.run.config import Config
 from search.run.entrants import VAL_ERROR, VAL_LOSS, Entrant, Weights, of_candidate, saved_as
-from search.run.profiles import PLAIN
+from search.run.profiles import DETECT, PLAIN
 from search.workers.evaluator import load_weights, weights_path
 
 
@@ -45,7 +45,7 @@ def choose(
     Args:
       images: that errors on validation were measured on.
     """
-    by_loss = config.method.rank_by != ERROR or config.profile not in PLAIN
+    by_loss = goes_by_loss(config)
     found = _best_found(directory, config, leader, finals, images, by_loss)
     made = next((one for one in finals if one.candidate is None), None)
     if made is None:
@@ -55,6 +55,12 @@ def choose(
     if fits and judged(found.trainings, by_loss) < judged(other.trainings, by_loss):
         return found, other
     return other, found
+
+
+def goes_by_loss(config: Config) -> bool:
+    """Whether trainings in full are judged by their loss first: not if the search goes by the error and its
+    profile is the paper's, nor for detectors, whose loss and F1 tell different networks apart."""
+    return config.method.rank_by != ERROR or config.profile not in (*PLAIN, DETECT)
 
 
 def _best_found(
