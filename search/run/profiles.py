@@ -89,7 +89,7 @@ _DETECT = dataclasses.replace(
 # Those that flags name, and that of detectors.
 ALL_PROFILES = {**PROFILES, DETECT: _DETECT}
 # Seconds of a search for detectors that is told neither a budget nor how many of everything.
-DETECT_BUDGET = 720.0
+DETECT_BUDGET = 900.0
 # Those that end as the paper's searches do: no hand-made network competes with what is found, and finalists
 # are judged by what the search ranks by.
 PLAIN = ("paper", "faithful")

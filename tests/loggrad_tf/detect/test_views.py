@@ -17,7 +17,7 @@ from loggrad_tf.transform.sensor import Sensor
 GRID = Grid(2, 3, 16)
 
 
-def _data(frames: int = 5, cfa: str = "mono") -> DataSet:
+def small_data(frames: int = 5, cfa: str = "mono") -> DataSet:
     pixels = np.full((frames, 32, 48), 1000, np.uint16)
     boxes = np.array(
         [
@@ -42,7 +42,7 @@ def _count(image: np.ndarray, colour: str) -> int:
 
 
 def test_what_was_found_missed_and_invented_has_its_colour() -> None:
-    sheet = np.asarray(views.sheet(_data(), "test", FOUND, GRID, np.array([1, 3, 4])))
+    sheet = np.asarray(views.sheet(small_data(), "test", FOUND, GRID, np.array([1, 3, 4])))
     factor = 9  # to at least 400 pixels
     assert sheet.shape == (32 * factor, 3 * 48 * factor + 2 * 4, 3)
     width = 48 * factor
@@ -57,13 +57,13 @@ def test_what_was_found_missed_and_invented_has_its_colour() -> None:
 
 
 def test_a_mosaic_is_shown_in_colour() -> None:
-    sheet = views.sheet(_data(cfa="RGGB"), "test", FOUND[:0], GRID, np.array([0]))
+    sheet = views.sheet(small_data(cfa="RGGB"), "test", FOUND[:0], GRID, np.array([0]))
     assert sheet.size == (48 * 9, 32 * 9)
 
 
 @pytest.mark.parametrize(("most", "frames"), [(9, [1, 3, 4]), (2, [1, 3]), (1, [1])])
 def test_frames_that_show_something_are_spread_over_the_split(most: int, frames: list[int]) -> None:
-    data = _data()
+    data = small_data()
     assert data.boxes is not None
     assert views.telling(FOUND, data.boxes, most).tolist() == frames
     assert views.telling(FOUND[:0], data.boxes, most).tolist() == [1, 4][:most]
@@ -71,6 +71,6 @@ def test_frames_that_show_something_are_spread_over_the_split(most: int, frames:
 
 
 def test_frames_larger_than_a_tile_stay_as_they_are() -> None:
-    data = _data(frames=2)
+    data = small_data(frames=2)
     large = dataclasses.replace(data, pixels=np.ones((2, 64, 480), np.uint16), boxes=data.boxes[:0])
     assert views.sheet(large, "test", FOUND[:0], Grid(4, 30, 16), np.array([0, 1])).size == (964, 64)

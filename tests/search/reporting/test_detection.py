@@ -30,12 +30,12 @@ SCORES = Scores(1.5, 40, 60, 24, 12, (0.31, 0.127), 0.42, 0.55)
 
 
 @functools.cache
-def _searched() -> tuple[Record, ...]:
+def candidates() -> tuple[Record, ...]:
     return tuple(searched(DETECTS, 12))
 
 
 def _written(place: Path, hand_made: bool = False) -> Path:
-    run = write_run(place, DETECTS, _searched())
+    run = write_run(place, DETECTS, candidates())
     index = rival.INDEX if hand_made else reading.read(run).chosen
     assert index is not None
     metrics = {"val_error": 0.62, "test_error": 0.655, "mean_val_error": 0.63, "mean_test_error": 0.66}
