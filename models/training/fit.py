@@ -84,7 +84,8 @@ def check(graph: Graph, data: DataSet, config: TrainConfig) -> None:
     """What comes before any training.
 
     Raises:
-      LogGradError: a network of other outputs than ``data`` needs, or a shift or cutout beyond the image.
+      LogGradError: a network of other outputs than ``data`` needs, or a shift, zoom or cutout beyond the
+        image.
     """
     if (graph.cells is not None) != data.detects:
         raise LogGradError(
@@ -101,5 +102,10 @@ def check(graph: Graph, data: DataSet, config: TrainConfig) -> None:
         Grid.over(data.size, *graph.cells)
     if config.shift >= min(graph.input_shape[:2]):
         raise LogGradError(f"shift {config.shift} is not below the image side {min(graph.input_shape[:2])}")
+    if config.zoom and config.shift >= (min(graph.input_shape[:2]) - 1) * (1 - config.zoom / 2):
+        raise LogGradError(
+            f"shift {config.shift} and zoom {config.zoom:g} reach beyond the mirror image of"
+            f" {min(graph.input_shape[:2])} pixels: give less of either"
+        )
     if config.cutout > min(graph.input_shape[:2]):
         raise LogGradError(f"cutout {config.cutout} is beyond the image side {min(graph.input_shape[:2])}")

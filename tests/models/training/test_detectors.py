@@ -128,5 +128,8 @@ def test_networks_of_another_task_are_refused() -> None:
         fit.train(tiny(), data, front(data), config, 0)
     with pytest.raises(LogGradError, match="answers once a cell cannot learn that"):
         fit.train(detector(), stripes(), front(stripes()), config, 0)
+    far = dataclasses.replace(config, shift=12, zoom=1.0)
+    with pytest.raises(LogGradError, match="reach beyond the mirror image of 24 pixels"):
+        fit.train(detector(), data, front(data), far, 0)
     with pytest.raises(LogGradError, match="2 classes need 3"):
         fit.train(detector(5), data, front(data), config, 0)
