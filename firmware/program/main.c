@@ -354,11 +354,11 @@ static int32_t SMALL answered(void)
     return count;
 }
 
-static void SMALL put_objects(void)
+static void SMALL put_objects(int status)
 {
     uint32_t place = 0u;
     lg_object object;
-    while (net_next_object(&app.net, &place, &object) == 1) {
+    while (status == LG_OK && net_next_object(&app.net, &place, &object) == 1) {
         const uint16_t fields[] = {object.row, object.column, object.label, (uint16_t)object.margin};
         int8_t bytes[2 * sizeof fields / sizeof *fields];
         for (uint32_t i = 0; i < sizeof bytes; i++) {
@@ -373,8 +373,9 @@ static int32_t answered(void)
     return net_class(&app.net);
 }
 
-static void put_objects(void)
+static void put_objects(int status)
 {
+    (void)status;
 }
 #endif
 
@@ -388,8 +389,8 @@ static void put_scores(int status)
         put_word(' ', app.ticks);
         put_bytes(' ', scores, NET_OUTPUTS);
         put_word(' ', app.digest);
-        put_objects();
     }
+    put_objects(status);
 }
 
 static void put_who(void)
