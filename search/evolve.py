@@ -1,7 +1,8 @@
 """``python -m search.evolve --input loggrad_1p5``: search networks for one input format.
 
 Random networks, then ageing evolution, under soft bounds on error, memory, size and MACs; then the best ones
-trained out, beside one made by hand. ``--budget=10m`` is the time for all of it. Writes a run directory
+trained out, beside one made by hand. ``--budget=10m`` is the time for all of it. ``--task=detect`` searches
+networks that find objects in whole frames; their error is 1 - F1. Writes a run directory
 (search/run/rundir.py), prints the front and saves the best network in DIR/best. Selection looks at the
 validation split only; the test split is read for the network that is saved and the one that it is compared
 with. A run that was stopped, by Ctrl-C or kill -9, goes on with --resume and has the history it would have
@@ -237,7 +238,7 @@ def main(argv: list[str]) -> None:
         else:
             config, data = options.config()
             if config.budget is not None and FLAGS.epochs is None:
-                config = pilot.lengthened(config, data)
+                config = pilot.lengthened(config, data, now() - begin)
             _check_bounds(config)  # impossible ones leave no run behind
             rundir.create(directory, config)
         unsure = gpus.found().doubts() if config.method.train.trainer != NATIVE else ()

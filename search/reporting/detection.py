@@ -40,8 +40,8 @@ def _frames(run: Run) -> str:
     if not path.is_file():
         return ""
     image = base64.b64encode(path.read_bytes()).decode()
-    keys = (("found", "found"), ("missed", "missed"), ("invented", "invented"))
-    legend = "".join(f'<span class="key"><i class="{name}"></i> {text}</span>' for name, text in keys)
+    names = ("found", "missed", "invented")
+    legend = "".join(f'<span class="key"><i class="{name}"></i> {name}</span>' for name in names)
     return (
         f'<h3>Frames of the test split</h3><p class="legend">{legend}</p><img class="frames" alt="frames of'
         f' the test split with what was found, missed and invented" src="data:image/png;base64,{image}">'

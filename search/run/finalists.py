@@ -152,13 +152,16 @@ def _scores(network: Bundle, data: DataSet, split: str) -> Scores:
 
 
 def _draw(directory: Path, saved: Bundle, data: DataSet) -> None:
-    """DIR/found.png: frames of the test split with what the saved detector found, missed and invented."""
+    """DIR/found.png: frames of the test split with what the saved detector found, missed and invented; none
+    if there is nothing of that."""
     from models.training import detection, measure
 
     assert saved.threshold is not None
     answers = measure.logits(saved.model(), data, saved.front_end, "test")
     found = objects(answers, saved.threshold)
     shown = views.telling(found, data.boxes_of("test"), FRAMES)
+    if not len(shown):
+        return
     file = io.BytesIO()
     views.sheet(data, "test", found, detection.over(data, answers), shown).save(file, "PNG")
     write_whole(directory / FOUND, file.getvalue())
