@@ -65,9 +65,13 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("input", "loggrad_1p5", f"Input format: {', '.join(frontend.FORMATS)}.")
 flags.DEFINE_enum("recipe", "quick", list(RECIPES), "How to train, where the flags marked * do not say.")
-flags.DEFINE_integer("epochs", None, "* Passes over the training images [40; long 300].", lower_bound=1)
+flags.DEFINE_integer(
+    "epochs", None, "* Passes over the training images [40; long 300, of a detector 150].", lower_bound=1
+)
 flags.DEFINE_integer("batch", None, "* Images per step [64].", lower_bound=1)
-flags.DEFINE_integer("shift", None, "* Augmentation: largest shift in pixels [4; long 8].", lower_bound=0)
+flags.DEFINE_integer(
+    "shift", None, "* Augmentation: largest shift in pixels [4; long 8; of a detector 8].", lower_bound=0
+)
 flags.DEFINE_bool("flip", None, "* Augmentation: mirror half of the images [true].")
 flags.DEFINE_enum(
     "thresholds",

@@ -23,7 +23,7 @@ _KEPT_PIXELS = 2**25
 
 
 def logits(model: "keras.Model", data: DataSet, front_end: FrontEnd, split: str) -> np.ndarray:
-    """The float network's outputs on one split, (N, units)."""
+    """The float network's outputs on one split, (N, units) or (N, rows, columns, units)."""
     if data.labels_of(split).size * data.pixels[0].size > _KEPT_PIXELS:
         pixels, _ = data.subset(split)
         return predict(model, front_end, requantize(pixels, data.sensor, front_end.sensor))
@@ -33,7 +33,7 @@ def logits(model: "keras.Model", data: DataSet, front_end: FrontEnd, split: str)
 
 
 def predict(model: "keras.Model", front_end: FrontEnd, pixels: np.ndarray) -> np.ndarray:
-    """The float network's outputs, (N, units), in batches that shrink as the images grow.
+    """The float network's outputs, as :func:`logits` has them, in batches that shrink as the images grow.
 
     Args:
       pixels: P of ``front_end.sensor``, uint16 (N, H, W).
