@@ -221,6 +221,22 @@ def test_run_prints_and_draws_objects(host: project.Project, tmp_path: Path) -> 
     assert len(list((tmp_path / "seen").iterdir())) == 4
 
 
+@pytest.mark.seconds
+def test_a_camera_of_windows_that_are_no_squares(tmp_path: Path) -> None:
+    """A simulated one, whose frames the board judges and sends."""
+    folder = made(tmp_path, "host-camera", Options(1, binning=2))
+    done = door("run", "--project", str(folder), "--camera", "3")
+    assert done.returncode == 0, done.stderr
+    *frames, last = done.stdout.splitlines()
+    told = r"(nothing|((person|car) at \d+,\d+ \([+-]\d+\)(; )?)+)"
+    assert [bool(re.fullmatch(rf"frame \d: {told}", line)) for line in frames] == [True] * 3
+    assert last == "run: 3 frames of the camera"
+    done = door("run", "--project", str(folder), "--camera", "3", "--draw", str(tmp_path / "seen"))
+    assert done.returncode == 1 and "--draw: of a detector's test frames, or of photographs" in done.stderr
+    done = door("run", "--project", str(folder), "--camera", "1", "--keep", str(tmp_path / "kept"))
+    assert done.returncode == 1 and done.stderr.count("\n") == 1, done.stdout
+
+
 def test_what_is_of_classes_is_refused(host: project.Project, tmp_path: Path) -> None:
     done = door("watch", "--project", str(host.path))
     assert done.returncode == 1 and done.stderr.count("\n") == 1
