@@ -22,30 +22,10 @@ from loggrad_tf.data.request import (
     Request,
     usual_fit,
 )
-from loggrad_tf.data.sides import Size, parsed, short
-from loggrad_tf.errors import LogGradError
+from loggrad_tf.data.sides import short
+from loggrad_tf.data.size_flag import SizeParser, SizeSerializer
 
 FLAGS = flags.FLAGS
-
-
-class _SizeParser(flags.ArgumentParser):
-    syntactic_help = "a side, or WIDTHxHEIGHT"
-
-    def parse(self, argument: str | Size) -> Size:
-        try:
-            size = parsed(argument) if isinstance(argument, str) else argument
-            Request("", size, MODES[0]).check()
-        except LogGradError as error:
-            raise ValueError(str(error)) from None
-        return size
-
-    def flag_type(self) -> str:
-        return "size"
-
-
-class _SizeSerializer(flags.ArgumentSerializer):
-    def serialize(self, value: Size) -> str:
-        return short(value)
 
 
 flags.DEFINE_string(
@@ -62,12 +42,12 @@ flags.DEFINE_string(
     f" all classes of the set, or {DETECT}:person,car: of these.",
 )
 flags.DEFINE(
-    _SizeParser(),
+    SizeParser(),
     "size",
     96,
     f"Side of the square input in pixels, or width and height: 240x160; even, {MIN_SIZE} to {MAX_SIZE};"
     f" with --task={DETECT} {short(DETECT_SIZE)} if none is given.",
-    serializer=_SizeSerializer(),
+    serializer=SizeSerializer(),
 )
 flags.DEFINE_enum(
     "mode", MODES[0], list(MODES), "What the network sees: binned gray, or the Bayer mosaic itself."
