@@ -297,7 +297,7 @@ def config() -> tuple[Config, DataSet]:
         fit=data.fit,
         task=data.task,
         budget=budget(),
-        cell_entropy=cell_entropy(data) if data.detects else None,
+        cell_entropy=cell_entropy(data) if asked.detects else None,
     ), data
 
 

@@ -52,7 +52,7 @@ def write_png(
     bounds: Bounds,
     chosen: int | None,
     title: str,
-    error: str,
+    error: str = "validation error",
 ) -> None:
     """``front.png``, 150 dpi, written whole or not at all.
 
