@@ -26,7 +26,7 @@ from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.request import DETECT_DATA
 from loggrad_tf.data.sides import Size, dimensions, sides
 from loggrad_tf.detect.grid import Grid
-from loggrad_tf.detect.scores import Scores, mean_counts, score
+from loggrad_tf.detect.scores import Scores, best_threshold, mean_counts, score
 from models.graph import SAME, Graph, GraphBuilder, macs, weight_count
 from models.recipe import DETECTOR_RECIPES, NATIVE
 from models.zoo import DETECTORS
@@ -106,21 +106,24 @@ class Found:
         from models.training.measure import predict
 
         saved, own = bundle.load(self.folder / NETWORK), open_data(self.training.data)
-        assert saved.threshold is not None and saved.graph.cells is not None
+        assert saved.graph.cells is not None
         model, classes = saved.model(), len(own.class_names)
+        grid = Grid.over(own.size, *saved.graph.cells)
+        answers = predict(model, saved.front_end, own.subset("val")[0])
+        threshold = best_threshold(answers, own.boxes_of("val"), grid)
         means = mean_counts(own.boxes_of("train"), len(own.labels_of("train")), classes)
         lines = []
         for name, path in self.sets:
             data = open_data(path)
             pixels, boxes = data.subset("test")[0], data.boxes_of("test")
-            grid = Grid.over(data.size, *saved.graph.cells)
             for kind, exponent in self.lights:
                 seen = pixels if (kind, exponent) == (KINDS[0], 0) else relit(pixels, exponent, kind, data)
                 answers = predict(model, saved.front_end, seen)
-                found = score(answers, boxes, grid, saved.threshold, means)
+                found = score(answers, boxes, grid, threshold, means)
                 lines.append({"set": name, "kind": kind, "exponent": exponent, "scores": found.to_json()})
         (directory / FOUND).write_text(json.dumps(lines) + "\n", encoding="utf-8")
-        return f"F1 {Scores.from_json(lines[0]['scores']).f1:.3f}"
+        [home, *_] = (line["scores"] for line in lines if line["exponent"] == 0)
+        return f"F1 {Scores.from_json(home).f1:.3f}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -106,7 +106,10 @@ def _frames(*arrays: np.ndarray) -> int:
 
 
 def best_threshold(scores: np.ndarray, boxes: np.ndarray, grid: Grid) -> float:
-    """The threshold of the largest F1; of equal ones the highest, and the largest margin if nothing hits.
+    """The threshold of the largest F1; of equal ones the highest.
+
+    It lies halfway between the least margin of an object and the next one below, a whole number for int8:
+    another order of sums, as another processor may have it, does not make an object of it or none.
 
     Args:
       scores: as :func:`loggrad_tf.detect.decode.objects` takes them.
@@ -120,7 +123,11 @@ def best_threshold(scores: np.ndarray, boxes: np.ndarray, grid: Grid) -> float:
     f1 = 2 * hits / np.maximum(hits + invented + np.count_nonzero(~boxes["difficult"]), 1)
     # Objects of one margin come and go together.
     last = np.append(margins[1:] != margins[:-1], True)
-    return float(margins[last][np.argmax(f1[last])])
+    steps, best = margins[last], int(np.argmax(f1[last]))
+    half = (steps[best] - steps[best + 1]) / 2 if best + 1 < len(steps) else 0.0
+    if scores.dtype == np.int8:
+        half = np.ceil(half) - 1 if half else 0.0
+    return float(steps[best] - half)
 
 
 def score(

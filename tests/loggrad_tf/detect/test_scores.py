@@ -72,7 +72,15 @@ def test_numbers_by_hand():
 def test_the_best_threshold_is_the_highest_of_the_largest_f1():
     boxes = np.concatenate([box(0, 0, 0, 16, 16), box(0, 32, 32, 64, 64)])
     scores = answers((0, 0, 0, 0, 50), (0, 0, 0, 3, 20), (0, 0, 2, 2, 30))
-    assert best_threshold(scores, boxes, GRID) == 30
+    for few, real, whole in ((20, 25, 26), (29, 29.5, 30), (28, 29, 30), (30, -45, -45)):
+        scores[0, 0, 3, 1] = few - 30
+        found = best_threshold(scores, boxes, GRID), best_threshold(scores.astype(float), boxes, GRID)
+        if few < 30:
+            assert found == (whole, real)
+            assert score(scores, boxes, GRID, whole, (0, 0)).invented == 0
+        else:
+            # An invented one of the same margin comes with it.
+            assert score(scores, boxes, GRID, found[0], (0, 0)).invented == 1
     shuffled = np.random.default_rng(0).normal(size=(6, 4, 4, 3)).astype(np.float32)
     boxes = np.concatenate([box(frame, 8 * frame, 0, 8 * frame + 16, 30, frame % 2) for frame in range(6)])
     best = best_threshold(shuffled, boxes, GRID)
