@@ -301,9 +301,18 @@ def _channels(node: Node, maps: dict[int, Map], levels: int, variant: str) -> np
         return dsp_channels(bias, node.op.scales, maps[node.output].pad)
     if node.kind == "table_conv":
         bias = bias - layouts.table_conv_lift(weights, levels)
+    if node.kind == "conv" and variant == "mve":
+        return mve_channels(bias, node.op.scales)
     return np.array(
         [(b, s.multiplier, s.shift) for b, s in zip(bias.tolist(), node.op.scales, strict=True)], CHANNEL
     )
+
+
+def mve_channels(bias: np.ndarray, scales: Sequence[Scale]) -> np.ndarray:
+    """Biases, multipliers and shifts by fours, int32 flat [ceil(O / 4)][3][4], zeros beyond the last channel."""
+    rows = np.array([bias, [s.multiplier for s in scales], [s.shift for s in scales]], np.int32)
+    padded = np.pad(rows, [(0, 0), (0, -len(bias) % 4)])
+    return padded.reshape(3, -1, 4).swapaxes(0, 1).ravel()
 
 
 def dsp_channels(bias: np.ndarray, scales: Sequence[Scale], zero_point: int) -> np.ndarray:
