@@ -118,7 +118,7 @@ def case_of(layer: Layer, variant: str, name: str = "", lead: int = 0, ticks: bo
         lifted = bias + layouts.dsp_lift(layer.weights, layer.dilation[1])
         channels = kernels.dsp_channels(lifted, [Scale(*point) for point in points], layer.zero_points[1])
     if variant == "mve":
-        channels = kernels.mve_channels(bias, [Scale(*point) for point in points])
+        channels = kernels.mve_channels(bias, [Scale(*point) for point in points], "conv")
     runs, run_step = 1 if layer.dilation[1] == 1 else kernel_w, layer.dilation[1] * in_c
     words = [layouts.VARIANTS.index(variant), expected.shape[1], out_c, kernel_h, layer.dilation[0]]
     words += [runs, kernel_w * in_c // runs, run_step, layer.stride[1] * in_c, layer.stride[0], *layer.pool]

@@ -91,6 +91,8 @@ def depthwise_case(
     channels = channel_words(folded, reals)
     if variant == "dsp":
         channels = kernels.dsp_channels(folded, points, z_out)
+    if variant == "mve":
+        channels = kernels.mve_channels(folded, points, "depthwise")
     words = [
         VARIANTS.index(variant),
         out_h,
@@ -102,7 +104,7 @@ def depthwise_case(
         dilation[1] * in_c,
     ]
     words += [stride[1] * in_c, z_out, *ops.activation_range(act, s_out, z_out), packed.nbytes]
-    words += [padded[1] * in_c, stride[0], int(rng.integers(4)), int(slide)]
+    words += [padded[1] * in_c, stride[0], int(rng.integers(4)), int(slide), int(not usual)]
     arrays = [packed, channels, grid]
     name = f"DEPTHWISE_CONV_2D {words}"
     return case("row_depthwise", words, arrays, expected.tobytes(), name=name, ticks=True, memory=64)
