@@ -57,7 +57,7 @@ typedef struct {
     uint8_t pool_h, pool_w;
     int16_t out_zero_point;
     int8_t act_min, act_max;
-    uint8_t any_shift; /* _dsp, _mve: not all shifts are in -22..-1, which takes longer */
+    uint8_t any_shift; /* not all shifts are in -22..-1, which takes longer */
     const void *weights;
     const void *channels; /* [out_c] of lg_channel, for _dsp of lg_dsp_channel; for _mve int32_t [(out_c + 3) / 4][3][4],
                            * biases, multipliers and shifts of four channels */

@@ -10,6 +10,7 @@
 #define LG_CONV_PACKED_H
 
 #include "lg_conv.h"
+#include "lg_v6m.h"
 
 enum { PACKED = 32, ROUNDING = 32767 };
 
@@ -83,6 +84,65 @@ __attribute__((naked, noinline)) static void add_pairs(__attribute__((unused)) u
 #undef BYTE_2
 #undef BYTE_3
 #undef TWO_TAPS
+/* clang-format on */
+
+/* The outputs of some channels of two windows, from their sums; all shifts are below 0. */
+typedef struct {
+    const packed_sums *sums;
+    const lg_channel *channels, *end; /* byte 4 */
+    int32_t zero_point, low, high;    /* byte 12 */
+    uint32_t step;                    /* byte 24: from the outputs of the first window to those of the second, or 0: none */
+} packed_outputs;
+
+/* clang-format off */
+__attribute__((naked, noinline)) static void put_packed(__attribute__((unused)) packed_outputs *o,
+                                                        __attribute__((unused)) int8_t *out)
+{
+    /* The output in r11, the sum of the first window in r10. */
+    __asm__(".syntax unified\n"
+            "push {r4-r7, lr}\n"
+            "mov  r4, r8\nmov r5, r9\nmov r6, r10\nmov r7, r11\n"
+            "push {r4-r7}\n"
+            "mov  r7, r0\n"
+            "mov  r11, r1\n"
+            "movs r4, #1\n"
+            "lsls r4, r4, #14\n"
+            "mov  r8, r4\n"
+            "ldr  r4, [r7, #12]\n"
+            "mov  r9, r4\n"
+            "1:\n"
+            "ldr  r0, [r7, #4]\n"
+            "ldm  r0!, {r1-r3}\n"
+            "ldr  r4, [r7]\n"
+            "ldm  r4!, {r5, r6}\n"
+            "str  r0, [r7, #4]\n"
+            "str  r4, [r7]\n"
+            "subs r0, r1, r6\n"
+            "adds r1, r1, r5\n"
+            "lsls r6, r6, #16\n"
+            "subs r1, r1, r6\n"
+            "mov  r10, r1\n"
+            "rsbs r3, r3, #0\n"
+            "uxth r1, r2\n"
+            "lsrs r2, r2, #16\n"
+            LG_V6M_OUTPUT("16", "1")
+            "mov  r4, r11\n"
+            "ldr  r5, [r7, #24]\n"
+            "strb r0, [r4, r5]\n"
+            "mov  r0, r10\n"
+            LG_V6M_OUTPUT("16", "2")
+            "mov  r4, r11\n"
+            "strb r0, [r4]\n"
+            "adds r4, #1\n"
+            "mov  r11, r4\n"
+            "ldr  r0, [r7, #4]\n"
+            "ldr  r1, [r7, #8]\n"
+            "cmp  r0, r1\n"
+            "bne  1b\n"
+            "pop  {r4-r7}\n"
+            "mov  r8, r4\nmov r9, r5\nmov r10, r6\nmov r11, r7\n"
+            "pop  {r4-r7, pc}\n");
+}
 /* clang-format on */
 
 static inline void add_word(packed_sums *sums, int32_t x)

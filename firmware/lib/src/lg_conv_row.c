@@ -26,10 +26,15 @@ typedef struct {
     uint32_t count;
     uint32_t taps;
     int32_t words[PACKED];
-    packed_sums sums[GROUP]; /* at last low is the sum of the first window and high that of the second */
+    packed_sums sums[GROUP];
 } group;
 
-/* The sums of windows x and x + step bytes into each row. `packed`: words has them, if it holds all taps. */
+static int32_t first_sum(packed_sums s)
+{
+    return (int32_t)((uint32_t)s.low - ((uint32_t)s.high << 16));
+}
+
+/* The sums of windows x and x + step bytes into each row, without biases. `packed`: words has them, if it holds all taps. */
 static void sum_pair(group *g, const int8_t *const *rows, uint32_t x, uint32_t step, int packed)
 {
     for (uint32_t c = 0; c < g->count; c++) {
@@ -48,12 +53,6 @@ static void sum_pair(group *g, const int8_t *const *rows, uint32_t x, uint32_t s
             add_packed_one(g->words, n, g->weights + c * g->taps + from, g->sums + c);
         }
     }
-    for (uint32_t c = 0; c < g->count; c++) {
-        const packed_sums s = g->sums[c];
-        const uint32_t bias = (uint32_t)g->channels[c].bias;
-        g->sums[c].low = (int32_t)(bias + (uint32_t)s.low - ((uint32_t)s.high << 16));
-        g->sums[c].high = (int32_t)(bias - (uint32_t)s.high);
-    }
 }
 
 static void sum_pooled(group *g, const int8_t *const *rows, uint32_t x)
@@ -61,20 +60,20 @@ static void sum_pooled(group *g, const int8_t *const *rows, uint32_t x)
     const lg_conv *const layer = g->layer;
     packed_sums *const best = g->sums + GROUP / 2;
     for (uint32_t c = 0; c < g->count; c++) {
-        best[c].low = INT32_MIN;
+        best[c] = (packed_sums){INT32_MIN, 0};
     }
     for (uint32_t py = 0; py < layer->pool_h; py++, rows += layer->y_step) {
         for (uint32_t px = 0; px < layer->pool_w; px += WINDOWS) {
             sum_pair(g, rows, x + px * layer->x_step, px + 1u < layer->pool_w ? layer->x_step : 0u, 0);
             for (uint32_t c = 0; c < g->count; c++) {
-                const packed_sums s = g->sums[c];
-                const int32_t larger = s.low > s.high ? s.low : s.high;
+                const int32_t one = first_sum(g->sums[c]), other = -g->sums[c].high;
+                const int32_t larger = one > other ? one : other;
                 best[c].low = larger > best[c].low ? larger : best[c].low;
             }
         }
     }
     for (uint32_t c = 0; c < g->count; c++) {
-        g->sums[c].low = best[c].low;
+        g->sums[c] = best[c];
     }
 }
 
@@ -86,6 +85,7 @@ void lg_conv_row(const lg_conv *layer, const int8_t *const *rows, int8_t *out)
     const uint32_t out_w = layer->out_w, out_c = layer->out_c;
     const int pooled = layer->pool_h * layer->pool_w > 1;
     const uint32_t most = pooled ? GROUP / 2 : GROUP;
+    packed_outputs o = {.zero_point = layer->out_zero_point, .low = layer->act_min, .high = layer->act_max};
     for (uint32_t x = 0; x < out_w; x += pooled ? 1u : WINDOWS) {
         const int two = !pooled && x + 1u < out_w;
         for (uint32_t first = 0; first < out_c; first += most) {
@@ -98,11 +98,19 @@ void lg_conv_row(const lg_conv *layer, const int8_t *const *rows, int8_t *out)
                 sum_pair(&g, rows, x * layer->x_step, two ? layer->x_step : 0u, first > 0u);
             }
             int8_t *to = out + x * out_c + first;
+            if (layer->any_shift == 0u) {
+                o.sums = g.sums;
+                o.channels = g.channels;
+                o.end = g.channels + g.count;
+                o.step = two ? out_c : 0u;
+                put_packed(&o, to);
+                continue;
+            }
             for (uint32_t c = 0; c < g.count; c++, to++) {
                 const lg_channel *const scale = g.channels + c;
-                to[0] = output(layer, g.sums[c].low, scale);
+                to[0] = output(layer, first_sum(g.sums[c]) + scale->bias, scale);
                 if (two) {
-                    to[out_c] = output(layer, g.sums[c].high, scale);
+                    to[out_c] = output(layer, scale->bias - g.sums[c].high, scale);
                 }
             }
         }
