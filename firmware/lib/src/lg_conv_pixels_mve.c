@@ -23,103 +23,113 @@ typedef struct {
 } pixels;
 
 /* clang-format off */
+/* What two pixels take, and what one does. */
+#define PAIRS(two, one) two
+#define SINGLE(two, one) one
 /* One channel: weights in q2 or q3, windows in q0 and q1. Sums are in even registers, as VMLADAV demands. */
-#define CHANNEL(how, q, a, b)             \
-    "vldrb.8 " q ", [r11], #16\n"         \
+#define CHANNEL(of, how, q, a, b)          \
+    "vldrb.8 " q ", [r11], #16\n"          \
     "vmladav" how ".s8 " a ", q0, " q "\n" \
-    "vmladav" how ".s8 " b ", q1, " q "\n"
-#define TAPS(how)                   \
-    "vldrb.8 q0, [r1], #16\n"       \
-    "vldrb.8 q1, [r3], #16\n"       \
-    CHANNEL(how, "q2", "r0", "r8")  \
-    CHANNEL(how, "q3", "r2", "r10") \
-    CHANNEL(how, "q2", "r4", "r12") \
-    CHANNEL(how, "q3", "r6", "lr")
+    of("vmladav" how ".s8 " b ", q1, " q "\n", "")
+#define TAPS(of, how)                       \
+    "vldrb.8 q0, [r1], #16\n"               \
+    of("vldrb.8 q1, [r3], #16\n", "")       \
+    CHANNEL(of, how, "q2", "r0", "r8")      \
+    CHANNEL(of, how, "q3", "r2", "r10")     \
+    CHANNEL(of, how, "q2", "r4", "r12")     \
+    CHANNEL(of, how, "q3", "r6", "lr")
 /* Half away from zero: one less of what is negative, before VRSHL rounds half up. */
 #define AWAY(sums) "vshr.s32 q3, " sums ", #31\n" "vadd.i32 " sums ", " sums ", q3\n"
-#define OUTPUTS(away)                               \
-    "push         {r4-r11, lr}\n"                   \
-    "vpush        {d8-d15}\n"                       \
-    "mov          r5, r1\n"                         \
-    "ldm          r0, {r1-r4, r6-r11}\n"            \
-    "push         {r1-r4, r6-r11}\n"                \
-    "ldrd         r1, r2, [r0, #40]\n"              \
-    "vdup.32      q6, r1\n"                         \
-    "vdup.32      q7, r2\n"                         \
-    "0:\n"                                          \
-    "ldrd         r11, r9, [sp, #24]\n"             \
-    "1:\n"                                          \
-    "ldm          sp, {r1, r3, r7}\n"               \
-    TAPS("")                                        \
-    "cbz          r7, 4f\n"                         \
-    "lsrs         r7, r7, #1\n"                     \
-    "bcs          3f\n"                             \
-    "subs         r7, r7, #1\n"                     \
-    "2:\n" TAPS("a")                                \
-    "3:\n" TAPS("a")                                \
-    "subs         r7, r7, #1\n"                     \
-    "bpl          2b\n"                             \
-    "4:\n"                                          \
-    "vmov         q4[2], q4[0], r0, r4\n"           \
-    "vmov         q4[3], q4[1], r2, r6\n"           \
-    "vmov         q5[2], q5[0], r8, r12\n"          \
-    "vmov         q5[3], q5[1], r10, lr\n"          \
-    "vldrw.32     q2, [r9], #16\n"                  \
-    "vadd.i32     q4, q4, q2\n"                     \
-    "vadd.i32     q5, q5, q2\n"                     \
-    "vldrw.32     q2, [r9], #16\n"                  \
-    "vqrdmulh.s32 q4, q4, q2\n"                     \
-    "vqrdmulh.s32 q5, q5, q2\n"                     \
-    away                                            \
-    "vldrw.32     q2, [r9], #16\n"                  \
-    "vrshl.s32    q4, q4, q2\n"                     \
-    "vrshl.s32    q5, q5, q2\n"                     \
-    "ldrd         r0, r2, [sp, #12]\n"              \
-    "vadd.i32     q4, q4, r0\n"                     \
-    "vadd.i32     q5, q5, r0\n"                     \
-    "vmax.s32     q4, q4, q6\n"                     \
-    "vmax.s32     q5, q5, q6\n"                     \
-    "vmin.s32     q4, q4, q7\n"                     \
-    "vmin.s32     q5, q5, q7\n"                     \
-    "ldr          r4, [sp, #20]\n"                  \
-    "subs         r4, r4, r5\n"                     \
-    "vctp.32      r4\n"                             \
-    "add          r2, r2, r5\n"                     \
-    "vpstt\n"                                       \
-    "vstrbt.32    q4, [r5], #4\n"                   \
-    "vstrbt.32    q5, [r2]\n"                       \
-    "cmp          r4, #4\n"                         \
-    "bhi          1b\n"                             \
-    "ldm          sp, {r0, r1, r2, r3, r4, r5}\n"   \
-    "ldrd         r6, r7, [sp, #32]\n"              \
-    "add          r0, r0, r6\n"                     \
-    "add          r1, r1, r6\n"                     \
-    "strd         r0, r1, [sp]\n"                   \
-    "add          r5, r5, r4\n"                     \
-    "add          r4, r5, r4\n"                     \
-    "str          r4, [sp, #20]\n"                  \
-    "subs         r7, r7, #1\n"                     \
-    "str          r7, [sp, #36]\n"                  \
-    "bne          0b\n"                             \
-    "add          sp, sp, #40\n"                    \
-    "vpop         {d8-d15}\n"                       \
+#define UP(sums) ""
+#define OUTPUTS(of, away)                                       \
+    "push         {r4-r11, lr}\n"                               \
+    "vpush        {d8-d15}\n"                                   \
+    "mov          r5, r1\n"                                     \
+    "ldm          r0, {r1-r4, r6-r11}\n"                        \
+    "push         {r1-r4, r6-r11}\n"                            \
+    "ldrd         r1, r2, [r0, #40]\n"                          \
+    "vdup.32      q6, r1\n"                                     \
+    "vdup.32      q7, r2\n"                                     \
+    "0:\n"                                                      \
+    "ldrd         r11, r9, [sp, #24]\n"                         \
+    "1:\n"                                                      \
+    "ldm          sp, {r1, r3, r7}\n"                           \
+    TAPS(of, "")                                                \
+    "cbz          r7, 4f\n"                                     \
+    "lsrs         r7, r7, #1\n"                                 \
+    "bcs          3f\n"                                         \
+    "subs         r7, r7, #1\n"                                 \
+    "2:\n" TAPS(of, "a")                                        \
+    "3:\n" TAPS(of, "a")                                        \
+    "subs         r7, r7, #1\n"                                 \
+    "bpl          2b\n"                                         \
+    "4:\n"                                                      \
+    "vldrw.32     q2, [r9], #16\n"                              \
+    "vmov         q4[2], q4[0], r0, r4\n"                       \
+    "vmov         q4[3], q4[1], r2, r6\n"                       \
+    "vadd.i32     q4, q4, q2\n"                                 \
+    of("vmov      q5[2], q5[0], r8, r12\n"                      \
+       "vmov      q5[3], q5[1], r10, lr\n"                      \
+       "vadd.i32  q5, q5, q2\n", "")                            \
+    "vldrw.32     q2, [r9], #16\n"                              \
+    "vqrdmulh.s32 q4, q4, q2\n"                                 \
+    of("vqrdmulh.s32 q5, q5, q2\n", "")                         \
+    away("q4") of(away("q5"), "")                               \
+    "vldrw.32     q2, [r9], #16\n"                              \
+    "vrshl.s32    q4, q4, q2\n"                                 \
+    of("vrshl.s32 q5, q5, q2\n", "")                            \
+    "ldrd         r0, r2, [sp, #12]\n"                          \
+    "ldr          r4, [sp, #20]\n"                              \
+    "subs         r4, r4, r5\n"                                 \
+    "vctp.32      r4\n"                                         \
+    "vadd.i32     q4, q4, r0\n"                                 \
+    "vmax.s32     q4, q4, q6\n"                                 \
+    "vmin.s32     q4, q4, q7\n"                                 \
+    of("vadd.i32  q5, q5, r0\n"                                 \
+       "vmax.s32  q5, q5, q6\n"                                 \
+       "vmin.s32  q5, q5, q7\n"                                 \
+       "add       r2, r2, r5\n"                                 \
+       "vpstt\n"                                                \
+       "vstrbt.32 q4, [r5], #4\n"                               \
+       "vstrbt.32 q5, [r2]\n",                                  \
+       "vpst\n"                                                 \
+       "vstrbt.32 q4, [r5], #4\n")                              \
+    "cmp          r4, #4\n"                                     \
+    "bhi          1b\n"                                         \
+    of("ldm       sp, {r0, r1, r2, r3, r4, r5}\n"               \
+       "ldrd      r6, r7, [sp, #32]\n"                          \
+       "add       r0, r0, r6\n"                                 \
+       "add       r1, r1, r6\n"                                 \
+       "strd      r0, r1, [sp]\n"                               \
+       "add       r5, r5, r4\n"                                 \
+       "add       r4, r5, r4\n"                                 \
+       "str       r4, [sp, #20]\n"                              \
+       "subs      r7, r7, #1\n"                                 \
+       "str       r7, [sp, #36]\n"                              \
+       "bne       0b\n", "")                                    \
+    "add          sp, sp, #40\n"                                \
+    "vpop         {d8-d15}\n"                                   \
     "pop          {r4-r11, pc}\n"
+#define PIXELS(name, of, away)                                                                                   \
+    __attribute__((naked, noinline)) static void name(IN_REGISTER const pixels *p, IN_REGISTER int8_t *out) \
+    {                                                                                                            \
+        __asm__(OUTPUTS(of, away));                                                                              \
+    }
 
-/* All outputs of pairs of pixels, from out on. */
-__attribute__((naked, noinline)) static void put_pairs(IN_REGISTER const pixels *p, IN_REGISTER int8_t *out)
-{
-    __asm__(OUTPUTS(AWAY("q4") AWAY("q5")));
-}
-
-/* The same where low is not below the zero point: how a half below it is rounded is lost. */
-__attribute__((naked, noinline)) static void put_pairs_rectified(IN_REGISTER const pixels *p, IN_REGISTER int8_t *out)
-{
-    __asm__(OUTPUTS(""));
-}
+/* All outputs of pairs of pixels, or of pixel a alone, from out on. Rectified: low is not below the zero point, so how a
+ * half below it is rounded is lost. */
+PIXELS(put_pairs, PAIRS, AWAY)
+PIXELS(put_pairs_rectified, PAIRS, UP)
+PIXELS(put_single, SINGLE, AWAY)
+PIXELS(put_single_rectified, SINGLE, UP)
+#undef PIXELS
 #undef OUTPUTS
+#undef UP
 #undef AWAY
 #undef TAPS
 #undef CHANNEL
+#undef SINGLE
+#undef PAIRS
 /* clang-format on */
 
 __attribute__((naked, noinline)) void lg_mve_copy_four(IN_REGISTER int8_t *to, IN_REGISTER const int8_t *window,
@@ -178,8 +188,7 @@ void lg_conv_pixels_mve(const lg_conv *layer, const int8_t *const *rows, int8_t 
     const uint32_t vectors = ((uint32_t)layer->kernel_h * layer->runs * layer->run_bytes + VECTOR - 1u) / VECTOR;
     const uint32_t out_w = layer->out_w, out_c = layer->out_c;
     const int in_place = lg_conv_in_place(layer);
-    void (*const put)(const pixels *, int8_t *) =
-        layer->act_min >= layer->out_zero_point ? put_pairs_rectified : put_pairs;
+    const int rectified = layer->act_min >= layer->out_zero_point;
     const uint32_t apart = in_place ? layer->x_step : vectors * VECTOR;
     const uint32_t together = in_place ? out_w : ROOM / (WINDOWS * apart) * WINDOWS;
     pixels p = {.more = vectors - 1u,
@@ -202,15 +211,13 @@ void lg_conv_pixels_mve(const lg_conv *layer, const int8_t *const *rows, int8_t 
         p.end = out + out_c;
         p.count = count / 2u;
         if (p.count > 0u) {
-            put(&p, out);
+            (rectified ? put_pairs_rectified : put_pairs)(&p, out);
         }
         out += count * out_c;
         if (count % 2u > 0u) {
-            p.a = p.b = p.a + (count - 1u) * apart;
+            p.a += (count - 1u) * apart;
             p.end = out;
-            p.step = 0;
-            p.count = 1;
-            put(&p, out - out_c);
+            (rectified ? put_single_rectified : put_single)(&p, out - out_c);
         }
     }
 }
