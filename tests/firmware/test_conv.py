@@ -211,6 +211,14 @@ def sliding_layer(rng: Rng) -> Layer:
     return layer_of(rng, (5, width, in_c), out_c, kernel, stride, (1, 1), SAME, (1, 1))
 
 
+def lowest_layer(rng: Rng, kernel: int) -> Layer:
+    """Inputs and weights of -128 or 127: two products are up to 2^15, which no converter's weights reach."""
+    layer = layer_of(rng, (4, 5, 6), 6, (kernel, kernel), (1, 1), (1, 1), SAME, (1, 1))
+    weights, image = (rng.choice(np.array([-128, 127], np.int8), a.shape) for a in (layer.weights, layer.image))
+    weights[0] = image[..., :3] = -128
+    return dataclasses.replace(layer, weights=weights, image=image)
+
+
 SLIDING = 12
 
 
@@ -221,6 +229,8 @@ def cases_of(variant: str, count: int) -> tuple[Case, ...]:
     # Runs of two bytes, which are not a whole quad.
     layers.append(layer_of(rng, (6, 9, 2), 4, (3, 1), (1, 1), (1, 1), SAME, (1, 1)))
     layers += [random_layer(rng) for _ in range(count)]
+    if variant == "portable":
+        layers[:0] = [lowest_layer(np.random.default_rng(kernel), kernel) for kernel in (1, 2, 3)]
     usable = [one for one in layers if variant == "portable" or one.fits_fast_kernels()]
     assert len(usable) > 0.8 * count
     return tuple(case_of(one, variant, lead=int(rng.integers(4))) for one in usable)

@@ -129,10 +129,21 @@ def random_case(rng: Rng, variant: str) -> Case:
     )
 
 
+def grouped_cases(rng: Rng, variant: str) -> list[Case]:
+    """Windows of 3x3 over channels that fill vectors of sixteen, alone, with a rest or with their neighbours."""
+    found = []
+    for in_c in (1, 2, 4, 8, 16, 24, 32, 48):
+        for stride, width in ((1, 1), (1, 5), (1, 16), (2, 7)):
+            of = (3, 3), (stride, stride), (1, 1), (3, width), in_c
+            found.append(depthwise_case(rng, variant, *of, extreme=width == 5))
+    return found
+
+
 @functools.cache
 def cases_of(variant: str, count: int) -> tuple[Case, ...]:
     rng = np.random.default_rng(list(variant.encode()))
-    return tuple(random_case(rng, variant) for _ in range(count))
+    random = [random_case(rng, variant) for _ in range(count)]
+    return (*random, *grouped_cases(rng, variant))
 
 
 @pytest.fixture(scope="module")
