@@ -406,7 +406,7 @@ def _depthwise_mve(s: _Shape) -> Counts:
     if 16 % channels == 0 and s.op.stride[1] == 1 and channels < 16:
         # Pixels side by side.
         groups, (pixels, rest), rest_pixels = 1, divmod(width * channels, 16), 1
-    one = s.rows * rest_pixels * (rest > 0)
+    calls = any_groups = s.rows * rest_pixels * (rest > 0)
     found: Counts = {"pixel": 0, "skipped": 0, "group": 0, "away": 0}
     if (kh, kw) == (3, 3):
         whole = s.rows * pixels * groups
@@ -414,8 +414,15 @@ def _depthwise_mve(s: _Shape) -> Counts:
         found |= {"pixel": s.rows * pixels * (groups > 0), "group": whole, "away": whole * s.rounded_away}
         found["skipped"] = 0 if near else found["pixel"]
     else:
-        one += s.rows * pixels * groups
-    return found | {"any": one, "any_line": one * kh, "any_pair": one * -(-kh * kw // 2)}
+        calls += s.rows * pixels * (groups > 0)
+        any_groups += s.rows * pixels * groups
+    return found | {
+        "place": s.rows * kh * kw if calls else 0,
+        "any_pixel": calls,
+        "any": any_groups,
+        "any_pair": any_groups * (kh * kw // 2),
+        "any_odd": any_groups * (kh * kw % 2),
+    }
 
 
 def _dense(s: _Shape) -> Counts:

@@ -12,7 +12,7 @@
 
 #if defined(__ARM_FEATURE_MVE)
 
-enum { LANES = 16 };
+enum { LANES = 16, TAPS = 64 };
 
 /* Of sixteen channels, in the order of the sums. */
 typedef struct {
@@ -135,11 +135,34 @@ typedef struct {
 /* Half away from zero: one less of what is negative, before VRSHL rounds half up. */
 #define AWAY(sum) "vshr.s32 q4, " sum ", #31\nvadd.i32 " sum ", " sum ", q4\n"
 #define UP(sum) ""
-/* Offsets from the next sixteen channels' scales. */
-#define RESCALE(sum, away, multiplier, shift)                              \
-    "vldrw.32 q4, [r10, #-" multiplier "]\nvqrdmulh.s32 " sum ", " sum ", q4\n" \
-    away(sum)                                                              \
+/* Offsets from the next sixteen channels' scales, at r10. */
+#define BIASES                    \
+    "vldrw.32 q0, [r10], #192\n"  \
+    "vldrw.32 q1, [r10, #-176]\n" \
+    "vldrw.32 q2, [r10, #-160]\n" \
+    "vldrw.32 q3, [r10, #-144]\n"
+#define RESCALE(sum, away, multiplier, shift)                                     \
+    "vldrw.32 q4, [r10, #-" multiplier "]\nvqrdmulh.s32 " sum ", " sum ", q4\n"   \
+    away(sum)                                                                     \
     "vldrw.32 q4, [r10, #-" shift "]\nvrshl.s32 " sum ", " sum ", q4\n"
+/* Outputs in q0; the zero point in r11, bounds at sp. */
+#define OUTPUTS(away)                  \
+    RESCALE("q0", away, "128", "64")   \
+    RESCALE("q1", away, "112", "48")   \
+    RESCALE("q2", away, "96", "32")    \
+    RESCALE("q3", away, "80", "16")    \
+    "vqmovnb.s32 q0, q0\n"             \
+    "vqmovnt.s32 q0, q2\n"             \
+    "vqmovnb.s32 q1, q1\n"             \
+    "vqmovnt.s32 q1, q3\n"             \
+    "vqadd.s16 q0, q0, r11\n"          \
+    "vqadd.s16 q1, q1, r11\n"          \
+    "vqmovnb.s16 q0, q0\n"             \
+    "vqmovnt.s16 q0, q1\n"             \
+    "vldrw.32 q4, [sp]\n"              \
+    "vmax.s8  q0, q0, q4\n"            \
+    "vldrw.32 q4, [sp, #16]\n"         \
+    "vmin.s8  q0, q0, q4\n"
 #define ROW(away)                                \
     "push     {r4-r11, lr}\n"                    \
     "vpush    {d8-d15}\n"                        \
@@ -155,10 +178,7 @@ typedef struct {
     "ldrd     r9, r10, [lr, #48]\n"              \
     "ldr      lr, [lr, #32]\n"                   \
     "2:\n"                                       \
-    "vldrw.32 q0, [r10], #192\n"                 \
-    "vldrw.32 q1, [r10, #-176]\n"                \
-    "vldrw.32 q2, [r10, #-160]\n"                \
-    "vldrw.32 q3, [r10, #-144]\n"                \
+    BIASES                                       \
     ADD_TAPS("r0", "r1")                         \
     ADD_TAPS("r2", "r3")                         \
     ADD_TAPS("r4", "r5")                         \
@@ -168,22 +188,7 @@ typedef struct {
     "vmullb.s8 q7, q4, q6\n"                     \
     "vmullt.s8 q4, q4, q6\n"                     \
     ADD_PRODUCTS("q7", "q4", "q5")               \
-    RESCALE("q0", away, "128", "64")             \
-    RESCALE("q1", away, "112", "48")             \
-    RESCALE("q2", away, "96", "32")              \
-    RESCALE("q3", away, "80", "16")              \
-    "vqmovnb.s32 q0, q0\n"                       \
-    "vqmovnt.s32 q0, q2\n"                       \
-    "vqmovnb.s32 q1, q1\n"                       \
-    "vqmovnt.s32 q1, q3\n"                       \
-    "vqadd.s16 q0, q0, r11\n"                    \
-    "vqadd.s16 q1, q1, r11\n"                    \
-    "vqmovnb.s16 q0, q0\n"                       \
-    "vqmovnt.s16 q0, q1\n"                       \
-    "vldrw.32 q4, [sp]\n"                        \
-    "vmax.s8  q0, q0, q4\n"                      \
-    "vldrw.32 q4, [sp, #16]\n"                   \
-    "vmin.s8  q0, q0, q4\n"                      \
+    OUTPUTS(away)                                \
     "vstrb.8  q0, [r12], #16\n"                  \
     "le       lr, 2b\n"                          \
     "ldr      r10, [sp, #32]\n"                  \
@@ -220,13 +225,117 @@ __attribute__((naked, noinline)) static void row_3x3_rectified(__attribute__((un
 {
     __asm__(ROW(UP));
 }
+
+/* Windows of up to TAPS taps, sixteen channels after sixteen of one pixel. */
+typedef struct {
+    const int8_t *const *taps; /* of the first pixel */
+    uint32_t pairs, odd;       /* of taps; one that is left, or none */
+    const int8_t *weights;     /* byte 12 */
+    const scales *of;
+    uint32_t zero_point, active; /* byte 20 */
+    int8_t low[LANES], high[LANES]; /* bytes 28, 44 */
+} pixel_of_groups;
+
+/* `groups` of them, `at` bytes from the first pixel. */
+__attribute__((naked, noinline)) static void put_pixel(__attribute__((unused)) const pixel_of_groups *p,
+                                                       __attribute__((unused)) uint32_t at,
+                                                       __attribute__((unused)) uint32_t groups,
+                                                       __attribute__((unused)) int8_t *out)
+{
+    __asm__("push     {r4-r11, lr}\n"
+            "vpush    {d8-d15}\n"
+            "vldrw.32 q0, [r0, #28]\n"
+            "vldrw.32 q1, [r0, #44]\n"
+            "vpush    {d0-d3}\n"
+            "ldm      r0, {r4-r7, r10-r12}\n"
+            "vmsr     p0, r12\n"
+            "1:\n"
+            BIASES
+            "mov      r9, r4\n"
+            "wls      lr, r5, 3f\n"
+            "2:\n"
+            "ldrd     r8, r12, [r9], #8\n"
+            "add      r8, r8, r1\n"
+            "add      r12, r12, r1\n"
+            "vldrb.8  q6, [r7], #16\n"
+            "vpstt\n"
+            "vldrbt.8 q4, [r8]\n"
+            "vldrbt.8 q5, [r12]\n"
+            "vmullb.s8 q7, q4, q6\n"
+            "vmullt.s8 q4, q4, q6\n"
+            "vldrb.8  q6, [r7], #16\n"
+            "vmullb.s8 q5, q5, q6\n"
+            "vadd.i16 q7, q7, q5\n"
+            "vpst\n"
+            "vldrbt.8 q5, [r12]\n"
+            "vmullt.s8 q5, q5, q6\n"
+            "vadd.i16 q4, q4, q5\n"
+            ADD_PRODUCTS("q7", "q4", "q5")
+            "le       lr, 2b\n"
+            "3:\n"
+            "cbz      r6, 4f\n"
+            "ldr      r8, [r9]\n"
+            "add      r8, r8, r1\n"
+            "vldrb.8  q6, [r7], #16\n"
+            "vpst\n"
+            "vldrbt.8 q4, [r8]\n"
+            "vmullb.s8 q7, q4, q6\n"
+            "vmullt.s8 q4, q4, q6\n"
+            ADD_PRODUCTS("q7", "q4", "q5")
+            "4:\n"
+            OUTPUTS(AWAY)
+            "vpst\n"
+            "vstrbt.8 q0, [r3]\n"
+            "add      r3, r3, #16\n"
+            "add      r1, r1, #16\n"
+            "subs     r2, r2, #1\n"
+            "bne      1b\n"
+            "add      sp, sp, #32\n"
+            "vpop     {d8-d15}\n"
+            "pop      {r4-r11, pc}\n");
+}
 #undef ROW
+#undef OUTPUTS
 #undef RESCALE
+#undef BIASES
 #undef UP
 #undef AWAY
 #undef ADD_TAPS
 #undef ADD_PRODUCTS
 /* clang-format on */
+
+/* `groups` groups from one on, the last or only one `active`, of `pixels` pixels from byte `at` of the rows on. */
+static void any_groups(const lg_depthwise *l, const int8_t *const *rows, uint32_t first, uint32_t groups, uint32_t at,
+                       uint32_t pixels, mve_pred16_t active, int8_t *out)
+{
+    const uint32_t count = (uint32_t)l->kernel_h * l->kernel_w;
+    const int8_t *taps[TAPS];
+    if (l->any_shift != 0u || count > TAPS) {
+        for (uint32_t g = 0; g < groups; g++) {
+            row_any(l, rows, first + g, at + g * LANES, pixels, active, out + g * LANES);
+        }
+        return;
+    }
+    uint32_t tap = 0;
+    for (uint32_t ky = 0; ky < l->kernel_h; ky++) {
+        const int8_t *in = rows[ky * l->row_step];
+        for (uint32_t kx = l->kernel_w; kx > 0u; kx--, in += l->tap_step) {
+            taps[tap++] = in;
+        }
+    }
+    pixel_of_groups p = {.taps = taps,
+                         .pairs = count / 2u,
+                         .odd = count % 2u,
+                         .weights = (const int8_t *)l->weights + first * count * LANES,
+                         .of = (const scales *)l->channels + first,
+                         .zero_point = (uint32_t)(int32_t)l->out_zero_point,
+                         .active = active};
+    vstrbq_s8(p.low, vdupq_n_s8(l->act_min));
+    vstrbq_s8(p.high, vdupq_n_s8(l->act_max));
+    for (uint32_t x = pixels; x > 0u; x--, at += l->x_step, out += l->in_c) {
+        put_pixel(&p, at, groups, out);
+    }
+}
 
 /* Whole groups of sixteen channels, of `pixels` pixels that are x_step bytes apart, channels apart in the output. */
 static void whole_groups(const lg_depthwise *l, const int8_t *const *rows, uint32_t groups, uint32_t pixels,
@@ -270,14 +379,12 @@ void lg_depthwise_row_mve(const lg_depthwise *layer, const int8_t *const *rows, 
         if (usual) {
             whole_groups(layer, rows, groups, pixels, x_step, channels, out);
         } else {
-            for (uint32_t g = 0; g < groups; g++) {
-                row_any(&wide, rows, g, g * LANES, pixels, vctp8q(LANES), out + g * LANES);
-            }
+            any_groups(&wide, rows, 0, groups, 0, pixels, vctp8q(LANES), out);
         }
     }
     if (rest > 0u) {
         const uint32_t group = flat ? 0u : groups, at = (flat ? pixels : groups) * LANES;
-        row_any(&wide, rows, group, at, rest_pixels, vctp8q(rest), out + at);
+        any_groups(&wide, rows, group, 1, at, rest_pixels, vctp8q(rest), out + at);
     }
 }
 
