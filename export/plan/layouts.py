@@ -71,7 +71,7 @@ def depthwise_weights(weights: np.ndarray, variant: str, sliding: bool = False) 
 
 
 def sixteens(of_channels: np.ndarray) -> np.ndarray:
-    """[..., O] as [..., groups, 16]: 1, 2, 4 or 8 channels again and again, more with zeros beyond the last."""
+    """[..., O] as [..., groups, 16]: 1, 2, 4 or 8 channels again and again, others with zeros behind them."""
     count = of_channels.shape[-1]
     if 16 % count == 0:
         whole = np.tile(of_channels, 16 // count)

@@ -70,7 +70,7 @@ _MOST_CONSTANTS = 120_000
 
 
 def networks() -> Iterator[Probe]:
-    """Every chain; convolutions and some depthwise ones also with a ReLU, some with outputs clamped in a pass."""
+    """Every chain; some convolutions also with a ReLU, some with outputs clamped in a pass of their own."""
     # Inputs of rows that begin at any byte.
     for side, channels in ((13, 1), (24, 1), (11, 3)):
         yield probes.chain((side, side, channels), lambda shape: probes.conv(shape, 4, 3, 1))

@@ -214,7 +214,9 @@ def sliding_layer(rng: Rng) -> Layer:
 def lowest_layer(rng: Rng, kernel: int) -> Layer:
     """Inputs and weights of -128 or 127: two products are up to 2^15, which no converter's weights reach."""
     layer = layer_of(rng, (4, 5, 6), 6, (kernel, kernel), (1, 1), (1, 1), SAME, (1, 1))
-    weights, image = (rng.choice(np.array([-128, 127], np.int8), a.shape) for a in (layer.weights, layer.image))
+    weights, image = (
+        rng.choice(np.array([-128, 127], np.int8), a.shape) for a in (layer.weights, layer.image)
+    )
     weights[0] = image[..., :3] = -128
     return dataclasses.replace(layer, weights=weights, image=image)
 

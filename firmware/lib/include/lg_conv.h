@@ -20,7 +20,7 @@
  *
  * run_bytes > 0. Three kernels compute the same; each has its own layout of the weights, which export/plan/layouts.py
  * writes:
- *   lg_conv_row       any C99 target      int8_t,  four channels interleaved
+ *   lg_conv_row       any C99 target      int8_t,  four channels interleaved, from the address of a word on
  *   lg_conv_row_dsp   M4, M7, M33         int32_t, four weights each, two channels interleaved (lg_dsp_sum.h)
  *   lg_conv_row_mve   M55                 int8_t,  16 weights of each of four channels
  * The last two further demand |acc| * 2^max(shift, 0) < 2^30 for all inputs, and take up to 3.3 KiB of stack; _dsp also
