@@ -130,7 +130,7 @@ def random_case(rng: Rng, variant: str) -> Case:
 
 
 def grouped_cases(rng: Rng, variant: str) -> list[Case]:
-    """Windows of 3x3 over channels that fill vectors of sixteen, alone, with a rest or with their neighbours."""
+    """Windows of 3x3 over channels that fill vectors of sixteen: alone, with a rest or with neighbours."""
     found = []
     for in_c in (1, 2, 4, 8, 16, 24, 32, 48):
         for stride, width in ((1, 1), (1, 5), (1, 16), (2, 7)):
