@@ -37,33 +37,34 @@ void lg_add_row_mve(const lg_add *layer, const int8_t *a, const int8_t *b, uint3
     /* d * 2^20 and d * 2^19 are products of the input and a power, less those of the zero point. */
     const int32x4_t power_20 = vdupq_n_s32(1 << 20), power_19 = vdupq_n_s32(1 << 19);
     const int32x4_t low = vdupq_n_s32(layer->act_min), high = vdupq_n_s32(layer->act_max);
-    __asm__ volatile("wlstp.32     lr, %[n], 2f\n"
-                     "1:\n"
-                     "vldrb.s32    q0, [%[scaled]], #4\n"
-                     "vldrb.s32    q1, [%[exact]], #4\n"
-                     "vmlas.s32    q0, %q[power_20], %[scaled_zero]\n"
-                     "vmlas.s32    q1, %q[power_19], %[exact_zero]\n"
-                     "vqrdmulh.s32 q0, q0, %[multiplier]\n"
-                     "vshr.s32     q2, q0, #31\n"
-                     "vadd.i32     q0, q0, q2\n"
-                     "vrshl.s32    q0, %[shift]\n"
-                     "vadd.i32     q0, q0, q1\n"
-                     "vqrdmulh.s32 q0, q0, %[out_multiplier]\n"
-                     "vshr.s32     q2, q0, #31\n"
-                     "vadd.i32     q0, q0, q2\n"
-                     "vrshl.s32    q0, %[out_shift]\n"
-                     "vadd.i32     q0, q0, %[zero]\n"
-                     "vmax.s32     q0, q0, %q[low]\n"
-                     "vmin.s32     q0, q0, %q[high]\n"
-                     "vstrb.32     q0, [%[out]], #4\n"
-                     "letp         lr, 1b\n"
-                     "2:\n"
-                     : [scaled] "+l"(scaled), [exact] "+l"(exact), [out] "+l"(out)
-                     : [n] "r"(n), [scaled_zero] "r"(-scaled_zero * (1 << 20)), [exact_zero] "r"(-exact_zero * (1 << 19)),
-                       [multiplier] "r"(multiplier), [shift] "r"(shift), [out_multiplier] "r"(out_multiplier),
-                       [out_shift] "r"(out_shift), [zero] "r"((int32_t)layer->out_zero_point),
-                       [power_20] "w"(power_20), [power_19] "w"(power_19), [low] "w"(low), [high] "w"(high)
-                     : "lr", "q0", "q1", "q2", "cc", "memory");
+    __asm__ volatile(
+        "wlstp.32     lr, %[n], 2f\n"
+        "1:\n"
+        "vldrb.s32    q0, [%[scaled]], #4\n"
+        "vldrb.s32    q1, [%[exact]], #4\n"
+        "vmlas.s32    q0, %q[power_20], %[scaled_zero]\n"
+        "vmlas.s32    q1, %q[power_19], %[exact_zero]\n"
+        "vqrdmulh.s32 q0, q0, %[multiplier]\n"
+        "vshr.s32     q2, q0, #31\n"
+        "vadd.i32     q0, q0, q2\n"
+        "vrshl.s32    q0, %[shift]\n"
+        "vadd.i32     q0, q0, q1\n"
+        "vqrdmulh.s32 q0, q0, %[out_multiplier]\n"
+        "vshr.s32     q2, q0, #31\n"
+        "vadd.i32     q0, q0, q2\n"
+        "vrshl.s32    q0, %[out_shift]\n"
+        "vadd.i32     q0, q0, %[zero]\n"
+        "vmax.s32     q0, q0, %q[low]\n"
+        "vmin.s32     q0, q0, %q[high]\n"
+        "vstrb.32     q0, [%[out]], #4\n"
+        "letp         lr, 1b\n"
+        "2:\n"
+        : [scaled] "+l"(scaled), [exact] "+l"(exact), [out] "+l"(out)
+        : [n] "r"(n), [scaled_zero] "r"(-scaled_zero * (1 << 20)), [exact_zero] "r"(-exact_zero * (1 << 19)),
+          [multiplier] "r"(multiplier), [shift] "r"(shift), [out_multiplier] "r"(out_multiplier),
+          [out_shift] "r"(out_shift), [zero] "r"((int32_t)layer->out_zero_point), [power_20] "w"(power_20),
+          [power_19] "w"(power_19), [low] "w"(low), [high] "w"(high)
+        : "lr", "q0", "q1", "q2", "cc", "memory");
 }
 
 #else

@@ -91,7 +91,7 @@ typedef struct {
     const packed_sums *sums;
     const lg_channel *channels, *end; /* byte 4 */
     int32_t zero_point, low, high;    /* byte 12 */
-    uint32_t step;                    /* byte 24: from the outputs of the first window to those of the second, or 0: none */
+    uint32_t step; /* byte 24: from the outputs of the first window to those of the second, or 0: none */
 } packed_outputs;
 
 /* clang-format off */

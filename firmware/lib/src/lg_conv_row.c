@@ -2,8 +2,10 @@
 /* CONV_2D, one row of output, for any target: lg_conv.h has the equation.
  *
  * Two windows and four channels are summed at once, so that a byte of input is loaded for four products and a
- * weight for two. Channels beyond a multiple of four go one by one. A window without a neighbour is summed twice. */
+ * weight for two. Channels beyond a multiple of four go one by one. A window without a neighbour is summed twice.
+ * Without 32-bit instructions one product is of both windows (lg_conv_packed.h). */
 #include "lg_conv.h"
+#include "lg_v6m.h"
 
 enum { CHANNELS = 4, WINDOWS = 2 };
 
@@ -13,7 +15,7 @@ static inline int8_t output(const lg_conv *layer, int32_t sum, const lg_channel 
     return lg_output_s8(value, layer->out_zero_point, layer->act_min, layer->act_max);
 }
 
-#ifdef LG_NO_LONG_MULTIPLY
+#ifdef LG_V6M
 #include "lg_conv_packed.h"
 
 enum { GROUP = 16 };
@@ -34,7 +36,8 @@ static int32_t first_sum(packed_sums s)
     return (int32_t)((uint32_t)s.low - ((uint32_t)s.high << 16));
 }
 
-/* The sums of windows x and x + step bytes into each row, without biases. `packed`: words has them, if it holds all taps. */
+/* The sums of windows x and x + step bytes into each row, without biases. `packed`: words has their taps, if it holds
+ * all. */
 static void sum_pair(group *g, const int8_t *const *rows, uint32_t x, uint32_t step, int packed)
 {
     for (uint32_t c = 0; c < g->count; c++) {

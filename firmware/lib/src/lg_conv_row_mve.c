@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CONV_2D, one row of output, for MVE (Cortex-M55): lg_conv.h has the equation.
+/* CONV_2D, one row of output, for MVE (Cortex-M55): lg_conv.h has the equation. Most rows are made by
+ * lg_conv_pixels_mve.c; here are those that a pool follows, of large windows or with shifts of either sign.
  *
  * The bytes of four windows are laid out, each as long as a filter, once for all channels of a group; VMLADAVA then
  * multiplies 16 of them with 16 weights and adds the products to one sum, for two windows and four channels at a time.
  * Filters are padded to whole vectors with zeros. A window that is one run of whole vectors is read where it lies; one
- * larger than the buffer is summed in pieces. Windows of one vector each stay in registers for all channels. */
+ * larger than the buffer is summed in pieces. */
 #include "lg_conv_mve.h"
 
 #if defined(__ARM_FEATURE_MVE)
