@@ -321,8 +321,8 @@ def _conv_mve(s: _Shape) -> Counts:
             label: pixels,
             f"{label}_block": pixels * fours,
             f"{label}_vector": pixels * fours * vectors,
-            f"{label}_away": pixels * fours * s.rounded_away,
         }
+    found["pair_away"] = found["pair_block"] * s.rounded_away
     copies = 0 if in_place else s.rows * -(-s.out.width // 4)
     return found | {
         "copy": copies,

@@ -121,7 +121,6 @@ typedef struct {
 PIXELS(put_pairs, PAIRS, AWAY)
 PIXELS(put_pairs_rectified, PAIRS, UP)
 PIXELS(put_single, SINGLE, AWAY)
-PIXELS(put_single_rectified, SINGLE, UP)
 #undef PIXELS
 #undef OUTPUTS
 #undef UP
@@ -217,7 +216,7 @@ void lg_conv_pixels_mve(const lg_conv *layer, const int8_t *const *rows, int8_t 
         if (count % 2u > 0u) {
             p.a += (count - 1u) * apart;
             p.end = out;
-            (rectified ? put_single_rectified : put_single)(&p, out - out_c);
+            put_single(&p, out - out_c);
         }
     }
 }
