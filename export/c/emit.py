@@ -429,8 +429,9 @@ def _array(ctype: str, name: str, values: np.ndarray, note: str, const: str = "c
         numbers = (f"{float(v).hex()}f" for v in flat)
     else:
         numbers = (str(v) for v in flat.tolist())
-    # Kernels read pairs of int16 as words.
-    aligned = "__attribute__((aligned(4))) " if ctype in ("int16_t", "uint16_t") else ""
+    # Kernels read pairs of int16, and four weights, as words.
+    words = ctype in ("int16_t", "uint16_t") or (ctype == "int8_t" and name.endswith("_weights"))
+    aligned = "__attribute__((aligned(4))) " if words else ""
     return f"\n/* {note} */\n{const}{ctype} {name}[{flat.size}] {aligned}= {{\n{wrapped(numbers)}}};\n"
 
 

@@ -41,10 +41,8 @@ def _conv_fields(network: Network, node: Node) -> Fields:
         "x_step": op.stride[1] * source.channels,
         "y_step": op.stride[0],
     }
-    shifts: Fields = {"any_shift": int(not usual(node, network.maps))}
-    return (
-        window | _fused_pool(node) | output_ends(network, node) | shifts | arrays(node, "weights", "channels")
-    )
+    ends = output_ends(network, node) | _shifts(network, node)
+    return window | _fused_pool(node) | ends | arrays(node, "weights", "channels")
 
 
 def _table_conv_fields(network: Network, node: Node) -> Fields:
@@ -77,7 +75,12 @@ def _depthwise_fields(network: Network, node: Node) -> Fields:
         "x_step": op.stride[1] * source.channels,
     }
     sliding: Fields = {"sliding": int(slides(node, network.maps))}
-    return window | output_ends(network, node) | sliding | arrays(node, "weights", "channels")
+    ends = output_ends(network, node) | sliding | _shifts(network, node)
+    return window | ends | arrays(node, "weights", "channels")
+
+
+def _shifts(network: Network, node: Node) -> Fields:
+    return {"any_shift": int(not usual(node, network.maps))}
 
 
 def _fused_pool(node: Node) -> Fields:

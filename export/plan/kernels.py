@@ -301,9 +301,25 @@ def _channels(node: Node, maps: dict[int, Map], levels: int, variant: str) -> np
         return dsp_channels(bias, node.op.scales, maps[node.output].pad)
     if node.kind == "table_conv":
         bias = bias - layouts.table_conv_lift(weights, levels)
+    if node.kind in ("conv", "depthwise") and variant == "mve":
+        return mve_channels(bias, node.op.scales, node.kind)
     return np.array(
         [(b, s.multiplier, s.shift) for b, s in zip(bias.tolist(), node.op.scales, strict=True)], CHANNEL
     )
+
+
+def mve_channels(bias: np.ndarray, scales: Sequence[Scale], kind: str) -> np.ndarray:
+    """Biases, multipliers and shifts for MVE, flat int32: [groups][3][channels of a group].
+
+    Of "conv" four channels a group, zeros beyond the last; of "depthwise" sixteen (:func:`layouts.sixteens`),
+    in the order 0, 4, 8, 12, 1, 5, ... 15.
+    """
+    rows = np.array([bias, [s.multiplier for s in scales], [s.shift for s in scales]], np.int32)
+    if kind == "conv":
+        grouped = np.pad(rows, [(0, 0), (0, -len(bias) % 4)]).reshape(3, -1, 4)
+    else:
+        grouped = layouts.sixteens(rows).reshape(3, -1, 4, 4).swapaxes(2, 3).reshape(3, -1, 16)
+    return grouped.swapaxes(0, 1).ravel()
 
 
 def dsp_channels(bias: np.ndarray, scales: Sequence[Scale], zero_point: int) -> np.ndarray:

@@ -56,7 +56,7 @@ def depthwise_weights(weights: np.ndarray, variant: str, sliding: bool = False) 
     Returns:
       "portable": int8 as given. "dsp": int32 [ceil(O / 4)][pairs][4], see :func:`depthwise_pairs`, zeros
       beyond the last channel; sliding, [O][5]. "mve": int32 words of int8 [groups][kh][kw][16], sixteen
-      channels a group, zeros beyond the last.
+      channels a group, see :func:`sixteens`.
     """
     if variant == "portable":
         return np.ascontiguousarray(weights)
@@ -67,10 +67,17 @@ def depthwise_weights(weights: np.ndarray, variant: str, sliding: bool = False) 
         padded = np.pad(pairs, [(0, -len(pairs) % 4), (0, 0)])
         return padded.reshape(-1, 4, pairs.shape[1]).swapaxes(1, 2).ravel()
     assert variant == "mve" and weights.min() >= -127
-    kernel_h, kernel_w, channels = weights.shape
-    padded = np.pad(weights, [(0, 0), (0, 0), (0, -channels % 16)])
-    grouped = padded.reshape(kernel_h, kernel_w, -1, 16).transpose(2, 0, 1, 3)
-    return np.ascontiguousarray(grouped).view("<i4")
+    return np.ascontiguousarray(sixteens(weights).transpose(2, 0, 1, 3)).view("<i4")
+
+
+def sixteens(of_channels: np.ndarray) -> np.ndarray:
+    """[..., O] as [..., groups, 16]: 1, 2, 4 or 8 channels again and again, others with zeros behind them."""
+    count = of_channels.shape[-1]
+    if 16 % count == 0:
+        whole = np.tile(of_channels, 16 // count)
+    else:
+        whole = np.pad(of_channels, [(0, 0)] * (of_channels.ndim - 1) + [(0, -count % 16)])
+    return whole.reshape(*of_channels.shape[:-1], -1, 16)
 
 
 def depthwise_pairs(weights: np.ndarray) -> np.ndarray:

@@ -70,7 +70,7 @@ _MOST_CONSTANTS = 120_000
 
 
 def networks() -> Iterator[Probe]:
-    """Every chain; convolutions also with a ReLU, some with outputs clamped in a pass of their own."""
+    """Every chain; some convolutions also with a ReLU, some with outputs clamped in a pass of their own."""
     # Inputs of rows that begin at any byte.
     for side, channels in ((13, 1), (24, 1), (11, 3)):
         yield probes.chain((side, side, channels), lambda shape: probes.conv(shape, 4, 3, 1))
@@ -118,6 +118,8 @@ def _chains() -> Iterator[tuple[Shape, list[Layer]]]:
             yield start, [functools.partial(_value, kind=kind, more=more) for kind in _VALUES]
     for start, convs in _CONVS:
         yield start, [functools.partial(_conv, args=args, more=_RECTIFIED) for args in convs if args[3] == 1]
+    for start, depthwise in _DEPTHWISE[:3]:
+        yield start, [functools.partial(_depthwise, args=args, more=_RECTIFIED) for args in depthwise]
     for start, sizes in _DENSE:
         yield start, [functools.partial(probes.dense, outputs=size) for size in sizes]
     for start in _POOLS:

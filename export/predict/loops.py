@@ -17,6 +17,10 @@ from export.plan.nodes import GATHERS, PAIRS, WINDOWS, Map, Network, Node
 TOGETHER, GROUP, SCRATCH, MOST_QUADS, TURN = 4, 16, 576, 86, 12
 # Of lg_depthwise_row_dsp.c: entries that are held. Of lg_dense_dsp.c: quads.
 ENTRIES, DENSE_QUADS = 68, 64
+# Of lg_conv_row.c on cores without a long multiply: taps that are packed, channels of a group.
+PACKED, PACKED_GROUP = 32, 16
+# Of lg_conv_mve.h: bytes that windows are laid out in.
+ROOM = 2560
 # Of lg_table_conv_row*.c: columns that are summed at once.
 COLUMNS = 8
 Counts = dict[str, float]
@@ -55,7 +59,13 @@ class _Shape:
         self.parts = [network.maps[key] for key in node.inputs]
         self.wide = core in VARIANTS  # the DSP extension
         self.askew = core not in ("cortex-m0", "cortex-m0plus")  # loads words from any address
+        self.narrow = not self.askew  # has no long multiply
         self.outputs = self.made * self.out.pixels
+
+    @property
+    def rounded_away(self) -> int:
+        """1 where how halves below the zero point are rounded is seen."""
+        return int(self.node.low < self.out.pad)
 
     @property
     def clamped(self) -> int:
@@ -75,6 +85,8 @@ def _conv(s: _Shape) -> Counts:
     length = s.source.channels * kw // runs
     pooled = ph * pw > 1
     pairs = s.rows * (s.out.width * ph * -(-pw // 2) if pooled else -(-s.out.width // 2))
+    if s.narrow:
+        return _conv_packed(s, pairs, kh * runs, kh * runs * length)
     found: Counts = {"output": s.outputs}
     for label, blocks in (("four", s.out.channels // 4), ("one", s.out.channels % 4)):
         passes = pairs * blocks
@@ -86,6 +98,28 @@ def _conv(s: _Shape) -> Counts:
             f"pooled_{label}": passes if pooled else 0,
         }
     return found
+
+
+def _conv_packed(s: _Shape, pairs: int, runs: int, taps: int) -> Counts:
+    """Of so many pairs of windows: taps that are packed again for each group where they are more than fit."""
+    pooled, channels = s.node.pool != (1, 1), s.out.channels
+    groups = pairs * -(-channels // (PACKED_GROUP // 2 if pooled else PACKED_GROUP))
+    again = groups if pooled or taps > PACKED else pairs
+    found: Counts = {
+        "group": groups,
+        "packed_run": again * runs,
+        "packed_tap": again * taps,
+        "channel": pairs * channels,
+        "pooled": pairs * channels if pooled else 0,
+        "put": s.outputs if pooled else pairs * channels,
+    }
+    for label, blocks in (("four", channels // 4), ("one", channels % 4)):
+        passes = pairs * blocks
+        found |= {
+            f"pass_{label}": passes * -(-taps // PACKED),
+            f"tap_{label}": passes * taps,
+        }
+    return found | {"odd_tap": pairs * (channels // 4) * (taps % 2)}
 
 
 def _wide(s: _Shape) -> Counts:
@@ -271,12 +305,30 @@ class _ConvDsp:
 
 
 def _conv_mve(s: _Shape) -> Counts:
-    kw = s.op.kernel[1]
+    (kh, kw), (ph, pw) = s.op.kernel, s.node.pool
     runs = kw if s.op.dilation[1] > 1 else 1
-    words = -(-s.source.channels * kw // runs // 16)
-    blocks = s.rows * s.out.width * s.node.pool[0] * s.node.pool[1] * -(-s.out.channels // 4)
-    run = blocks * s.op.kernel[0] * runs
-    return {"output": s.outputs, "block": blocks, "run": run, "words": run * words}
+    length = s.source.channels * kw // runs
+    fours, vectors = -(-s.out.channels // 4), -(-kh * runs * length // 16)
+    in_place = kh == runs == 1 and length % 16 == 0
+    if ph * pw > 1 or not (in_place or kh * runs * length <= ROOM // 4):
+        blocks = s.rows * s.out.width * ph * pw * fours
+        run = blocks * kh * runs
+        return {"output": s.outputs, "block": blocks, "run": run, "words": run * -(-length // 16)}
+    together = 4 * (ROOM // (64 * vectors))
+    found: Counts = {"filled": 0 if in_place else s.rows * -(-s.out.width // together)}
+    for label, pixels in (("pair", s.rows * (s.out.width // 2)), ("single", s.rows * (s.out.width % 2))):
+        found |= {
+            label: pixels,
+            f"{label}_block": pixels * fours,
+            f"{label}_vector": pixels * fours * vectors,
+        }
+    found["pair_away"] = found["pair_block"] * s.rounded_away
+    copies = 0 if in_place else s.rows * -(-s.out.width // 4)
+    return found | {
+        "copy": copies,
+        "copied_run": copies * kh * runs,
+        "copied_vector": copies * kh * runs * -(-length // 16),
+    }
 
 
 def _table_conv(s: _Shape) -> Counts:
@@ -309,7 +361,7 @@ def _depthwise(s: _Shape) -> Counts:
     if s.op.is_wide:
         return _wide(s)
     if s.kernel.variant == "mve":
-        return {"output": s.outputs, "tap": s.outputs * kh * kw}
+        return _depthwise_mve(s)
     lines = s.rows * channels
     triples = lines * -(-s.out.width // 3)
     if s.kernel.variant == "portable":
@@ -344,6 +396,32 @@ def _depthwise(s: _Shape) -> Counts:
         "columns": fours * sum(entries),
         f"channel_{label}": lines * len(part),
         f"entry_{label}": lines * (sum(entries) - len(part)),
+    }
+
+
+def _depthwise_mve(s: _Shape) -> Counts:
+    (kh, kw), channels, width = s.op.kernel, s.out.channels, s.out.width
+    groups, rest = divmod(channels, 16)
+    pixels = rest_pixels = width
+    if 16 % channels == 0 and s.op.stride[1] == 1 and channels < 16:
+        # Pixels side by side.
+        groups, (pixels, rest), rest_pixels = 1, divmod(width * channels, 16), 1
+    calls = any_groups = s.rows * rest_pixels * (rest > 0)
+    found: Counts = {"pixel": 0, "skipped": 0, "group": 0, "away": 0}
+    if (kh, kw) == (3, 3):
+        whole = s.rows * pixels * groups
+        near = s.op.stride[1] == 1 and channels % 16 == 0 or channels < 16
+        found |= {"pixel": s.rows * pixels * (groups > 0), "group": whole, "away": whole * s.rounded_away}
+        found["skipped"] = 0 if near else found["pixel"]
+    else:
+        calls += s.rows * pixels * (groups > 0)
+        any_groups += s.rows * pixels * groups
+    return found | {
+        "place": s.rows * kh * kw if calls else 0,
+        "any_pixel": calls,
+        "any": any_groups,
+        "any_pair": any_groups * (kh * kw // 2),
+        "any_odd": any_groups * (kh * kw % 2),
     }
 
 

@@ -91,6 +91,8 @@ def depthwise_case(
     channels = channel_words(folded, reals)
     if variant == "dsp":
         channels = kernels.dsp_channels(folded, points, z_out)
+    if variant == "mve":
+        channels = kernels.mve_channels(folded, points, "depthwise")
     words = [
         VARIANTS.index(variant),
         out_h,
@@ -102,7 +104,7 @@ def depthwise_case(
         dilation[1] * in_c,
     ]
     words += [stride[1] * in_c, z_out, *ops.activation_range(act, s_out, z_out), packed.nbytes]
-    words += [padded[1] * in_c, stride[0], int(rng.integers(4)), int(slide)]
+    words += [padded[1] * in_c, stride[0], int(rng.integers(4)), int(slide), int(not usual)]
     arrays = [packed, channels, grid]
     name = f"DEPTHWISE_CONV_2D {words}"
     return case("row_depthwise", words, arrays, expected.tobytes(), name=name, ticks=True, memory=64)
@@ -127,10 +129,21 @@ def random_case(rng: Rng, variant: str) -> Case:
     )
 
 
+def grouped_cases(rng: Rng, variant: str) -> list[Case]:
+    """Windows of 3x3 over channels that fill vectors of sixteen: alone, with a rest or with neighbours."""
+    found = []
+    for in_c in (1, 2, 4, 8, 16, 24, 32, 48):
+        for stride, width in ((1, 1), (1, 5), (1, 16), (2, 7)):
+            of = (3, 3), (stride, stride), (1, 1), (3, width), in_c
+            found.append(depthwise_case(rng, variant, *of, extreme=width == 5))
+    return found
+
+
 @functools.cache
 def cases_of(variant: str, count: int) -> tuple[Case, ...]:
     rng = np.random.default_rng(list(variant.encode()))
-    return tuple(random_case(rng, variant) for _ in range(count))
+    random = [random_case(rng, variant) for _ in range(count)]
+    return (*random, *grouped_cases(rng, variant))
 
 
 @pytest.fixture(scope="module")

@@ -20,9 +20,10 @@
  *
  * run_bytes > 0. Three kernels compute the same; each has its own layout of the weights, which export/plan/layouts.py
  * writes:
- *   lg_conv_row       any C99 target      int8_t,  four channels interleaved
+ *   lg_conv_row       any C99 target      int8_t,  four channels interleaved, from the address of a word on
  *   lg_conv_row_dsp   M4, M7, M33         int32_t, four weights each, two channels interleaved (lg_dsp_sum.h)
- *   lg_conv_row_mve   M55                 int8_t,  16 weights of each of four channels
+ *   lg_conv_row_mve   M55                 int8_t,  16 weights of each of four channels; int32_t [(out_c + 3) / 4][3][4],
+ *                                         biases, multipliers and shifts of four channels
  * The last two further demand |acc| * 2^max(shift, 0) < 2^30 for all inputs, and take up to 3.3 KiB of stack; _dsp also
  * that no weight is -128, and that its biases have 127 of each odd weight of a quad. */
 #ifndef LG_CONV_H
@@ -57,9 +58,9 @@ typedef struct {
     uint8_t pool_h, pool_w;
     int16_t out_zero_point;
     int8_t act_min, act_max;
-    uint8_t any_shift; /* _dsp: not all shifts are in -22..-1, which takes longer */
+    uint8_t any_shift; /* not all shifts are in -22..-1, which takes longer */
     const void *weights;
-    const void *channels; /* [out_c] of lg_channel, for _dsp of lg_dsp_channel */
+    const void *channels; /* [out_c] of lg_channel, for _dsp of lg_dsp_channel, for _mve as above */
 } lg_conv;
 
 void lg_conv_row(const lg_conv *layer, const int8_t *const *rows, int8_t *out);

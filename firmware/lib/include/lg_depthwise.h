@@ -29,9 +29,10 @@ typedef struct {
     uint16_t x_step;   /* stride_w * in_c */
     int16_t out_zero_point;
     int8_t act_min, act_max;
-    uint8_t sliding; /* _dsp: the layout of the weights is that of sliding windows */
+    uint8_t sliding;   /* _dsp: the layout of the weights is that of sliding windows */
+    uint8_t any_shift; /* _mve: not all shifts are in -22..-1, which takes longer */
     const void *weights;
-    const void *channels; /* [out_c] of lg_channel, for _dsp of lg_dsp_channel */
+    const void *channels; /* [out_c] of lg_channel, for _dsp of lg_dsp_channel, for _mve as below */
 } lg_depthwise;
 
 /* weights: int8_t [kernel_h][kernel_w][out_c] */
@@ -40,7 +41,9 @@ void lg_depthwise_row(const lg_depthwise *layer, const int8_t *const *rows, int8
  *   lg_depthwise_row_dsp  M4, M7, M33   doubled int16 pairs; of windows of 3x3 that slide by one or two taps, where all
  *                                       shifts are in -22..-1, one channel after the other, else four interleaved.
  *                                       At most LG_DEPTHWISE_PAIRS pairs
- *   lg_depthwise_row_mve  M55           int8 of sixteen channels a group, each -127..127 */
+ *   lg_depthwise_row_mve  M55           int8 of sixteen channels a group, each -127..127; of 1, 2, 4 or 8 channels again
+ *                                       and again. Channels are int32_t [groups][3][16]: biases, multipliers, shifts of
+ *                                       channels 0, 4, 8, 12, 1, 5 ... 15 of each group */
 void lg_depthwise_row_dsp(const lg_depthwise *layer, const int8_t *const *rows, int8_t *out);
 void lg_depthwise_row_mve(const lg_depthwise *layer, const int8_t *const *rows, int8_t *out);
 

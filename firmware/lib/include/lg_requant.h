@@ -79,6 +79,53 @@ static inline uint64_t lg_product(uint32_t a, uint32_t b)
 #endif
 }
 
+#if defined(LG_NO_LONG_MULTIPLY) && defined(__GNUC__)
+/* lg_high_narrow, where the shift by 16 leaves what is rounded up in the carry. */
+static inline int32_t lg_high(int32_t a, int32_t b)
+{
+    int32_t b_high, low, first, second;
+    __asm__(".syntax unified\n"
+            "lsrs %[b_high], %[b], #16\n"
+            "uxth %[b], %[b]\n"
+            "uxth %[first], %[a]\n"
+            "asrs %[a], %[a], #16\n"
+            "movs %[low], %[first]\n"
+            "muls %[low], %[b]\n"
+            "lsrs %[low], %[low], #16\n"
+            "muls %[first], %[b_high]\n"
+            "adds %[first], %[first], %[low]\n"
+            "movs %[second], %[a]\n"
+            "muls %[second], %[b]\n"
+            "muls %[a], %[b_high]\n"
+            "uxth %[low], %[first]\n"
+            "adds %[second], %[second], %[low]\n"
+            "lsrs %[first], %[first], #16\n"
+            "adds %[a], %[a], %[first]\n"
+            "add  %[second], %[half]\n"
+            "asrs %[second], %[second], #16\n"
+            "add  %[a], %[second]\n"
+            "adcs %[a], %[a]\n"
+            : [a] "+l"(a), [b] "+l"(b), [b_high] "=&l"(b_high), [low] "=&l"(low), [first] "=&l"(first),
+              [second] "=&l"(second)
+            : [half] "r"(1 << 14)
+            : "cc");
+    return a;
+}
+
+/* Shifted right by n > 0, halves up. */
+static inline int32_t lg_round_shift(int32_t x, int32_t n)
+{
+    int32_t none;
+    __asm__(".syntax unified\n"
+            "asrs %[x], %[n]\n"
+            "movs %[none], #0\n"
+            "adcs %[x], %[none]\n"
+            : [x] "+l"(x), [none] "=&l"(none)
+            : [n] "l"(n)
+            : "cc");
+    return x;
+}
+#else
 static inline int32_t lg_high(int32_t a, int32_t b)
 {
 #ifdef LG_NO_LONG_MULTIPLY
@@ -87,6 +134,12 @@ static inline int32_t lg_high(int32_t a, int32_t b)
     return lg_high_wide(a, b);
 #endif
 }
+
+static inline int32_t lg_round_shift(int32_t x, int32_t n)
+{
+    return lg_floor_shift(x, n) + (lg_floor_shift(x, n - 1) & 1);
+}
+#endif
 
 /* Double rounding: the high half of a doubled product, ties up, then division by a power of two, ties away from
  * zero. 0 <= multiplier < 2^31, -31 <= shift <= 30. x * 2^shift wraps for shift > 0. */
@@ -97,7 +150,7 @@ static inline int32_t lg_requant_double(int32_t x, int32_t multiplier, int32_t s
     }
     const int32_t high = lg_high(x, multiplier); /* above -2^31 */
     const int32_t lowered = high - (high < 0 ? 1 : 0);
-    return lg_floor_shift(lowered, -shift) + (lg_floor_shift(lowered, -shift - 1) & 1);
+    return lg_round_shift(lowered, -shift);
 }
 
 /* Single rounding: the exact x * (multiplier + fraction * 2^-22) * 2^(shift - 31), ties away from zero.

@@ -13,14 +13,7 @@
 
 #if defined(__ARM_FEATURE_MVE)
 
-enum { LANES = 4, HALF_MULTIPLIER = 1 << 30 };
-
-/* Rescaling by one scale; shift < 0. */
-static inline int32x4_t rescaled(int32x4_t x, int32_t multiplier, int32_t shift)
-{
-    const int32x4_t high = vqrdmulhq_n_s32(x, multiplier);
-    return vrshlq_n_s32(vaddq_s32(high, vshrq_n_s32(high, 31)), shift);
-}
+enum { HALF_MULTIPLIER = 1 << 30 };
 
 void lg_add_row_mve(const lg_add *layer, const int8_t *a, const int8_t *b, uint32_t n, int8_t *out)
 {
@@ -41,16 +34,37 @@ void lg_add_row_mve(const lg_add *layer, const int8_t *a, const int8_t *b, uint3
         multiplier = multiplier == 0 ? 0 : INT32_MAX;
         shift = -1;
     }
-    const int32_t zero = layer->out_zero_point;
+    /* d * 2^20 and d * 2^19 are products of the input and a power, less those of the zero point. */
+    const int32x4_t power_20 = vdupq_n_s32(1 << 20), power_19 = vdupq_n_s32(1 << 19);
     const int32x4_t low = vdupq_n_s32(layer->act_min), high = vdupq_n_s32(layer->act_max);
-    for (uint32_t i = 0; i < n; i += LANES) {
-        const mve_pred16_t active = vctp32q(n - i);
-        const int32x4_t x = vldrbq_z_s32(exact + i, active), y = vldrbq_z_s32(scaled + i, active);
-        const int32x4_t other = rescaled(vshlq_n_s32(vsubq_n_s32(y, scaled_zero), 20), multiplier, shift);
-        const int32x4_t sum = vaddq_s32(other, vshlq_n_s32(vsubq_n_s32(x, exact_zero), 19));
-        const int32x4_t value = vaddq_n_s32(rescaled(sum, out_multiplier, out_shift), zero);
-        vstrbq_p_s32(out + i, vminq_s32(vmaxq_s32(value, low), high), active);
-    }
+    __asm__ volatile(
+        "wlstp.32     lr, %[n], 2f\n"
+        "1:\n"
+        "vldrb.s32    q0, [%[scaled]], #4\n"
+        "vldrb.s32    q1, [%[exact]], #4\n"
+        "vmlas.s32    q0, %q[power_20], %[scaled_zero]\n"
+        "vmlas.s32    q1, %q[power_19], %[exact_zero]\n"
+        "vqrdmulh.s32 q0, q0, %[multiplier]\n"
+        "vshr.s32     q2, q0, #31\n"
+        "vadd.i32     q0, q0, q2\n"
+        "vrshl.s32    q0, %[shift]\n"
+        "vadd.i32     q0, q0, q1\n"
+        "vqrdmulh.s32 q0, q0, %[out_multiplier]\n"
+        "vshr.s32     q2, q0, #31\n"
+        "vadd.i32     q0, q0, q2\n"
+        "vrshl.s32    q0, %[out_shift]\n"
+        "vadd.i32     q0, q0, %[zero]\n"
+        "vmax.s32     q0, q0, %q[low]\n"
+        "vmin.s32     q0, q0, %q[high]\n"
+        "vstrb.32     q0, [%[out]], #4\n"
+        "letp         lr, 1b\n"
+        "2:\n"
+        : [scaled] "+l"(scaled), [exact] "+l"(exact), [out] "+l"(out)
+        : [n] "r"(n), [scaled_zero] "r"(-scaled_zero * (1 << 20)), [exact_zero] "r"(-exact_zero * (1 << 19)),
+          [multiplier] "r"(multiplier), [shift] "r"(shift), [out_multiplier] "r"(out_multiplier),
+          [out_shift] "r"(out_shift), [zero] "r"((int32_t)layer->out_zero_point), [power_20] "w"(power_20),
+          [power_19] "w"(power_19), [low] "w"(low), [high] "w"(high)
+        : "lr", "q0", "q1", "q2", "cc", "memory");
 }
 
 #else

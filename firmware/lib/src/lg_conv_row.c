@@ -2,10 +2,125 @@
 /* CONV_2D, one row of output, for any target: lg_conv.h has the equation.
  *
  * Two windows and four channels are summed at once, so that a byte of input is loaded for four products and a
- * weight for two. Channels beyond a multiple of four go one by one. A window without a neighbour is summed twice. */
+ * weight for two. Channels beyond a multiple of four go one by one. A window without a neighbour is summed twice.
+ * Without 32-bit instructions one product is of both windows (lg_conv_packed.h). */
 #include "lg_conv.h"
+#include "lg_v6m.h"
 
 enum { CHANNELS = 4, WINDOWS = 2 };
+
+static inline int8_t output(const lg_conv *layer, int32_t sum, const lg_channel *scale)
+{
+    const int32_t value = lg_requant_double(sum, scale->multiplier, scale->shift);
+    return lg_output_s8(value, layer->out_zero_point, layer->act_min, layer->act_max);
+}
+
+#ifdef LG_V6M
+#include "lg_conv_packed.h"
+
+enum { GROUP = 16 };
+
+/* Sums of up to GROUP channels, half of them where a pool follows. */
+typedef struct {
+    const lg_conv *layer;
+    const lg_channel *channels;
+    const int8_t *weights;
+    uint32_t count;
+    uint32_t taps;
+    int32_t words[PACKED];
+    packed_sums sums[GROUP];
+} group;
+
+static int32_t first_sum(packed_sums s)
+{
+    return (int32_t)((uint32_t)s.low - ((uint32_t)s.high << 16));
+}
+
+/* The sums of windows x and x + step bytes into each row, without biases. `packed`: words has their taps, if it holds
+ * all. */
+static void sum_pair(group *g, const int8_t *const *rows, uint32_t x, uint32_t step, int packed)
+{
+    for (uint32_t c = 0; c < g->count; c++) {
+        g->sums[c] = (packed_sums){0, 0};
+    }
+    for (uint32_t from = 0, n; from < g->taps; from += n) {
+        n = g->taps - from < PACKED ? g->taps - from : PACKED;
+        if (!packed || g->taps > PACKED) {
+            pack(g->layer, rows, x, step, from, n, g->words);
+        }
+        uint32_t c = 0;
+        for (; c + CHANNELS <= g->count; c += CHANNELS) {
+            add_packed(g->words, n, g->weights + c * g->taps + CHANNELS * from, g->sums + c);
+        }
+        for (; c < g->count; c++) {
+            add_packed_one(g->words, n, g->weights + c * g->taps + from, g->sums + c);
+        }
+    }
+}
+
+static void sum_pooled(group *g, const int8_t *const *rows, uint32_t x)
+{
+    const lg_conv *const layer = g->layer;
+    packed_sums *const best = g->sums + GROUP / 2;
+    for (uint32_t c = 0; c < g->count; c++) {
+        best[c] = (packed_sums){INT32_MIN, 0};
+    }
+    for (uint32_t py = 0; py < layer->pool_h; py++, rows += layer->y_step) {
+        for (uint32_t px = 0; px < layer->pool_w; px += WINDOWS) {
+            sum_pair(g, rows, x + px * layer->x_step, px + 1u < layer->pool_w ? layer->x_step : 0u, 0);
+            for (uint32_t c = 0; c < g->count; c++) {
+                const int32_t one = first_sum(g->sums[c]), other = -g->sums[c].high;
+                const int32_t larger = one > other ? one : other;
+                best[c].low = larger > best[c].low ? larger : best[c].low;
+            }
+        }
+    }
+    for (uint32_t c = 0; c < g->count; c++) {
+        g->sums[c] = best[c];
+    }
+}
+
+void lg_conv_row(const lg_conv *layer, const int8_t *const *rows, int8_t *out)
+{
+    group g;
+    g.layer = layer;
+    g.taps = (uint32_t)layer->kernel_h * layer->runs * layer->run_bytes;
+    const uint32_t out_w = layer->out_w, out_c = layer->out_c;
+    const int pooled = layer->pool_h * layer->pool_w > 1;
+    const uint32_t most = pooled ? GROUP / 2 : GROUP;
+    packed_outputs o = {.zero_point = layer->out_zero_point, .low = layer->act_min, .high = layer->act_max};
+    for (uint32_t x = 0; x < out_w; x += pooled ? 1u : WINDOWS) {
+        const int two = !pooled && x + 1u < out_w;
+        for (uint32_t first = 0; first < out_c; first += most) {
+            g.channels = (const lg_channel *)layer->channels + first;
+            g.weights = (const int8_t *)layer->weights + first * g.taps;
+            g.count = out_c - first < most ? out_c - first : most;
+            if (pooled) {
+                sum_pooled(&g, rows, x * layer->pool_w * layer->x_step);
+            } else {
+                sum_pair(&g, rows, x * layer->x_step, two ? layer->x_step : 0u, first > 0u);
+            }
+            int8_t *to = out + x * out_c + first;
+            if (layer->any_shift == 0u) {
+                o.sums = g.sums;
+                o.channels = g.channels;
+                o.end = g.channels + g.count;
+                o.step = two ? out_c : 0u;
+                put_packed(&o, to);
+                continue;
+            }
+            for (uint32_t c = 0; c < g.count; c++, to++) {
+                const lg_channel *const scale = g.channels + c;
+                to[0] = output(layer, first_sum(g.sums[c]) + scale->bias, scale);
+                if (two) {
+                    to[out_c] = output(layer, scale->bias - g.sums[c].high, scale);
+                }
+            }
+        }
+    }
+}
+
+#else
 
 #if defined(__GNUC__) && defined(__thumb2__)
 
@@ -127,8 +242,7 @@ static void sum_pooled(const lg_conv *layer, const int8_t *const *rows, uint32_t
 static void put(const lg_conv *layer, const int32_t *acc, const lg_channel *channels, uint32_t count, int8_t *out)
 {
     for (uint32_t c = 0; c < count; c++) {
-        const int32_t value = lg_requant_double(acc[c], channels[c].multiplier, channels[c].shift);
-        out[c] = lg_output_s8(value, layer->out_zero_point, layer->act_min, layer->act_max);
+        out[c] = output(layer, acc[c], channels + c);
     }
 }
 
@@ -155,3 +269,5 @@ void lg_conv_row(const lg_conv *layer, const int8_t *const *rows, int8_t *out)
         }
     }
 }
+
+#endif

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CONV_2D, one row of output, for MVE (Cortex-M55): lg_conv.h has the equation.
+/* CONV_2D, one row of output, for MVE (Cortex-M55): lg_conv.h has the equation. Most rows are made by
+ * lg_conv_pixels_mve.c; here are those that a pool follows, of large windows or with shifts of either sign.
  *
  * The bytes of four windows are laid out, each as long as a filter, once for all channels of a group; VMLADAVA then
  * multiplies 16 of them with 16 weights and adds the products to one sum, for two windows and four channels at a time.
  * Filters are padded to whole vectors with zeros. A window that is one run of whole vectors is read where it lies; one
- * larger than the buffer is summed in pieces. Windows of one vector each stay in registers for all channels. */
-#include "lg_conv.h"
+ * larger than the buffer is summed in pieces. */
+#include "lg_conv_mve.h"
 
 #if defined(__ARM_FEATURE_MVE)
-#include "lg_mve.h"
 
-enum { WINDOWS = 4, CHANNELS = 4, QUADS = 4, MOST = QUADS * CHANNELS, VECTOR = 16, PIECE = 256 };
+enum { QUADS = 4, MOST = QUADS * CHANNELS };
 
 /* One pass of multiply: a and b are the bytes of the windows. */
 typedef struct {
@@ -30,21 +30,11 @@ typedef struct {
     uint32_t shared_rows;      /* input rows that windows pooled into one pixel cover, 0: laid out for each window */
     int direct;                /* windows are read in place */
     uint32_t count;            /* output pixels, 1..WINDOWS */
-    uint32_t offset[WINDOWS];  /* bytes from the first pixel's window; the last pixel is repeated */
+    lg_mve_four place;         /* the last pixel is repeated */
     int32_t bias[QUADS][2][CHANNELS], sums[QUADS][WINDOWS][CHANNELS], best[QUADS][WINDOWS][CHANNELS];
     int32_t multiplier[MOST], shift[MOST];
     int8_t windows[WINDOWS * PIECE + VECTOR];
 } group;
-
-/* Windows of one vector, for all channels. */
-typedef struct {
-    uint32_t out_offset[WINDOWS];  /* byte 0 */
-    const int8_t *window[WINDOWS]; /* byte 16 */
-    uint32_t bytes, out_c;         /* byte 32: of a window, <= VECTOR; channels */
-    int32_t zero_point, low, high; /* byte 40 */
-} short_windows;
-
-#define IN_REGISTER __attribute__((unused))
 
 /* clang-format off */
 /* sums = start + products of two windows, four channels at a time up to the end; sums: [][WINDOWS][CHANNELS]. */
@@ -94,82 +84,7 @@ __attribute__((naked, noinline)) static void multiply(IN_REGISTER const pass *p,
 }
 /* clang-format on */
 
-/* Output of one-vector windows; all shifts are below 0 (lg_mve_requant_down). */
-__attribute__((naked, noinline)) static void short_pixels(IN_REGISTER const short_windows *s,
-                                                          IN_REGISTER const int8_t *weights,
-                                                          IN_REGISTER const lg_channel *channels,
-                                                          IN_REGISTER int8_t *out)
-{
-    __asm__("push         {r4-r11, lr}\n"
-            "vpush        {d8-d15}\n"
-            "mov          r11, r0\n"
-            "mov          r5, r2\n"
-            "add          r0, r11, #16\n"
-            "ldm          r0, {r0, r2, r4, r6, r7, lr}\n"
-            "vctp.8       r7\n"
-            "vpstttt\n"
-            "vldrbt.8     q0, [r0]\n"
-            "vldrbt.8     q1, [r2]\n"
-            "vldrbt.8     q2, [r4]\n"
-            "vldrbt.8     q3, [r6]\n"
-            "ldrd         r7, r0, [r11, #40]\n"
-            "ldr          r2, [r11, #48]\n"
-            "vdup.32      q6, r0\n"
-            "vdup.32      q7, r2\n"
-            "dls          lr, lr\n"
-            "1:\n"
-            "vldrb.8      q4, [r1], #16\n"
-            "vmladav.s8   r0, q0, q4\n"
-            "vmladav.s8   r2, q1, q4\n"
-            "vmladav.s8   r4, q2, q4\n"
-            "vmladav.s8   r6, q3, q4\n"
-            "ldm          r5!, {r8-r10}\n"
-            "vmov         q4[2], q4[0], r0, r4\n"
-            "vmov         q4[3], q4[1], r2, r6\n"
-            "vadd.i32     q4, q4, r8\n"
-            "vqrdmulh.s32 q4, q4, r9\n"
-            "vshr.s32     q5, q4, #31\n"
-            "vadd.i32     q4, q4, q5\n"
-            "vrshl.s32    q4, r10\n"
-            "vadd.i32     q4, q4, r7\n"
-            "vldrw.32     q5, [r11]\n"
-            "vmax.s32     q4, q4, q6\n"
-            "vmin.s32     q4, q4, q7\n"
-            "vstrb.32     q4, [r3, q5]\n"
-            "add          r3, r3, #1\n"
-            "le           lr, 1b\n"
-            "vpop         {d8-d15}\n"
-            "pop          {r4-r11, pc}\n");
-}
-
-/* n > 0 bytes of each of four windows to the buffer; nothing else is read or written. */
-__attribute__((naked, noinline)) static void copy_four(IN_REGISTER int8_t *to, IN_REGISTER const int8_t *window,
-                                                       IN_REGISTER const uint32_t *offset, IN_REGISTER uint32_t n)
-{
-    __asm__("push    {r4-r7, lr}\n"
-            "ldrd    r4, r5, [r2, #4]\n"
-            "ldr     r2, [r2, #12]\n"
-            "add     r4, r4, r1\n"
-            "add     r5, r5, r1\n"
-            "add     r2, r2, r1\n"
-            "add     r6, r0, #256\n" /* PIECE */
-            "add     r7, r0, #512\n"
-            "add     r12, r0, #768\n"
-            "dlstp.8 lr, r3\n"
-            "1:\n"
-            "vldrb.8 q0, [r1], #16\n"
-            "vldrb.8 q1, [r4], #16\n"
-            "vldrb.8 q2, [r5], #16\n"
-            "vldrb.8 q3, [r2], #16\n"
-            "vstrb.8 q0, [r0], #16\n"
-            "vstrb.8 q1, [r6], #16\n"
-            "vstrb.8 q2, [r7], #16\n"
-            "vstrb.8 q3, [r12], #16\n"
-            "letp    lr, 1b\n"
-            "pop     {r4-r7, pc}\n");
-}
-
-/* Bytes from .. from + n - 1 of the windows that begin x and x + offset[] bytes into each row. */
+/* Bytes from .. from + n - 1 of the windows that begin x and x + place.offset[] bytes into each row. */
 static void lay_out(group *g, const int8_t *const *rows, uint32_t x, uint32_t from, uint32_t n)
 {
     const lg_conv *const layer = g->layer;
@@ -186,7 +101,7 @@ static void lay_out(group *g, const int8_t *const *rows, uint32_t x, uint32_t fr
         const int8_t *in = *rows + x + run * layer->run_step;
         for (; n > 0u && run < runs; run++, in += layer->run_step, skip = 0) {
             const uint32_t left = run_bytes - skip, count = left < n ? left : n;
-            copy_four(to, in + skip, g->offset, count);
+            lg_mve_copy_four(to, in + skip, &g->place, count);
             to += count;
             n -= count;
         }
@@ -214,7 +129,7 @@ static const uint32_t laid_out[WINDOWS] = {0, PIECE, 2 * PIECE, 3 * PIECE};
 static void sum_windows(group *g, const int8_t *const *rows, uint32_t x)
 {
     if (g->direct) {
-        multiply_piece(g, *rows + x, g->offset, 0, g->bytes);
+        multiply_piece(g, *rows + x, g->place.offset, 0, g->bytes);
         return;
     }
     for (uint32_t first = 0, n; first < g->bytes; first += n) {
@@ -298,23 +213,16 @@ static void put_any(const group *g, const int32_t *sums, int8_t *out)
     }
 }
 
-/* What the group needs of its channels; true: all shifts are below 0. */
-static int prepare(group *g, const lg_channel *channels)
+/* What the group needs of its channels. */
+static void prepare(group *g, const lg_mve_channels *of)
 {
-    const uint32x4_t words = vmulq_n_u32(vidupq_n_u32(0u, 1), sizeof *channels / sizeof(int32_t));
-    int down = 1;
-    for (uint32_t c = 0; c < g->channels; c += CHANNELS) {
-        const int32_t *const of = &channels[c].bias;
-        const mve_pred16_t exists = vctp32q(g->channels - c);
-        const int32x4_t bias = vldrwq_gather_shifted_offset_z_s32(of, words, exists);
-        const int32x4_t shift = vldrwq_gather_shifted_offset_z_s32(of + 2, words, exists);
+    for (uint32_t c = 0; c < g->channels; c += CHANNELS, of++) {
+        const int32x4_t bias = vldrwq_s32(of->bias);
         vstrwq_s32(g->bias[c / CHANNELS][0], bias);
         vstrwq_s32(g->bias[c / CHANNELS][1], bias);
-        vstrwq_s32(g->multiplier + c, vldrwq_gather_shifted_offset_z_s32(of + 1, words, exists));
-        vstrwq_s32(g->shift + c, shift);
-        down = down && vcmpgeq_m_n_s32(shift, 0, exists) == 0u;
+        vstrwq_s32(g->multiplier + c, vldrwq_s32(of->multiplier));
+        vstrwq_s32(g->shift + c, vldrwq_s32(of->shift));
     }
-    return down;
 }
 
 /* Up to WINDOWS pixels from x on: where their windows lie, `step` bytes apart. */
@@ -323,73 +231,47 @@ static void place(group *g, uint32_t x, uint32_t step)
     const uint32_t left = g->layer->out_w - x;
     g->count = left < WINDOWS ? left : WINDOWS;
     for (uint32_t i = 1; i < WINDOWS; i++) {
-        g->offset[i] = g->offset[i - 1u] + (i < left ? step : 0u);
+        g->place.offset[i] = g->place.offset[i - 1u] + (i < left ? step : 0u);
     }
 }
 
-static int all_down(const lg_conv *layer)
-{
-    const lg_channel *const channels = layer->channels;
-    for (uint32_t c = 0; c < layer->out_c; c++) {
-        if (channels[c].shift >= 0) {
-            return 0;
-        }
-    }
-    return 1;
-}
-
-static void short_row(group *g, const int8_t *const *rows, int8_t *out)
-{
-    const lg_conv *const layer = g->layer;
-    const int in_place = layer->kernel_h == 1u && layer->runs == 1u;
-    short_windows s = {.bytes = g->bytes,
-                       .out_c = layer->out_c,
-                       .zero_point = layer->out_zero_point,
-                       .low = layer->act_min,
-                       .high = layer->act_max};
-    for (uint32_t x = 0; x < layer->out_w; x += WINDOWS) {
-        place(g, x, layer->x_step);
-        const uint32_t at = x * layer->x_step;
-        if (!in_place) {
-            lay_out(g, rows, at, 0, g->bytes);
-        }
-        for (uint32_t i = 0; i < WINDOWS; i++) {
-            s.window[i] = in_place ? *rows + at + g->offset[i] : g->windows + laid_out[i];
-            s.out_offset[i] = (i < g->count ? i : g->count - 1u) * layer->out_c;
-        }
-        short_pixels(&s, layer->weights, layer->channels, out + x * layer->out_c);
-    }
-}
-
-void lg_conv_row_mve(const lg_conv *layer, const int8_t *const *rows, int8_t *out)
+static __attribute__((noinline)) void row_of_groups(const lg_conv *layer, const int8_t *const *rows, int8_t *out)
 {
     group g;
     g.layer = layer;
     g.row_bytes = (uint32_t)layer->runs * layer->run_bytes;
     g.bytes = layer->kernel_h * g.row_bytes;
-    g.offset[0] = 0;
-    const int pooled = layer->pool_h * layer->pool_w > 1;
-    if (!pooled && g.bytes <= VECTOR && all_down(layer)) {
-        short_row(&g, rows, out);
-        return;
-    }
-    g.direct = layer->kernel_h == 1u && layer->runs == 1u && g.bytes % VECTOR == 0u;
+    g.place.offset[0] = 0;
+    g.place.apart = PIECE;
+    g.direct = lg_conv_in_place(layer);
     g.shared_rows = (layer->pool_h - 1u) * layer->y_step + layer->kernel_h;
     if (g.direct || layer->row_step > 1u || g.shared_rows * g.row_bytes > PIECE) {
         g.shared_rows = 0;
     }
+    const int pooled = layer->pool_h * layer->pool_w > 1;
     const uint32_t out_c = layer->out_c, step = (uint32_t)layer->pool_w * layer->x_step;
     const uint32_t filter = (g.bytes + VECTOR - 1u) / VECTOR * VECTOR;
+    void (*const write)(const group *, const int32_t *, int8_t *) = layer->any_shift == 0u ? put : put_any;
     for (uint32_t first = 0; first < out_c; first += MOST) {
         g.channels = out_c - first < MOST ? out_c - first : MOST;
         g.weights = (const int8_t *)layer->weights + first * filter;
-        void (*const write)(const group *, const int32_t *, int8_t *) =
-            prepare(&g, (const lg_channel *)layer->channels + first) ? put : put_any;
+        prepare(&g, (const lg_mve_channels *)layer->channels + first / CHANNELS);
         for (uint32_t x = 0; x < layer->out_w; x += WINDOWS) {
             place(&g, x, step);
             (pooled ? sum_pooled : sum_windows)(&g, rows, x * step);
             write(&g, (pooled ? g.best : g.sums)[0][0], out + x * out_c + first);
         }
+    }
+}
+
+void lg_conv_row_mve(const lg_conv *layer, const int8_t *const *rows, int8_t *out)
+{
+    const uint32_t bytes = (uint32_t)layer->kernel_h * layer->runs * layer->run_bytes;
+    const int pooled = layer->pool_h * layer->pool_w > 1;
+    if (!pooled && layer->any_shift == 0u && (lg_conv_in_place(layer) || bytes <= ROOM / WINDOWS)) {
+        lg_conv_pixels_mve(layer, rows, out);
+    } else {
+        row_of_groups(layer, rows, out);
     }
 }
 

@@ -25,21 +25,5 @@ static inline int32x4_t lg_mve_requant_down(int32x4_t x, int32x4_t multiplier, i
     return vrshlq_s32(vaddq_s32(high, vshrq_n_s32(high, 31)), shift);
 }
 
-/* n bytes from a to to_a and from b to to_b; nothing beyond them is read or written. */
-static inline void lg_mve_copy_two(int8_t *to_a, int8_t *to_b, const int8_t *a, const int8_t *b, uint32_t n)
-{
-    __asm__ volatile("wlstp.8 lr, %4, 2f\n"
-                     "1:\n"
-                     "vldrb.8 q0, [%2], #16\n"
-                     "vldrb.8 q1, [%3], #16\n"
-                     "vstrb.8 q0, [%0], #16\n"
-                     "vstrb.8 q1, [%1], #16\n"
-                     "letp    lr, 1b\n"
-                     "2:\n"
-                     : "+r"(to_a), "+r"(to_b), "+r"(a), "+r"(b)
-                     : "r"(n)
-                     : "lr", "q0", "q1", "cc", "memory");
-}
-
 #endif
 #endif

@@ -110,6 +110,17 @@ def test_words_of_weights_hold_each_weight_twice() -> None:
 
 
 @pytest.mark.qemu
+def test_channels_of_mve_are_in_the_order_of_its_sums() -> None:
+    """Of six channels by fours two are left; of eight, sixteens are twice the same."""
+    scales = [Scale(2**30 + c, -1 - c) for c in range(8)]
+    fours = kernels.mve_channels(np.arange(6), scales[:6], "conv").reshape(2, 3, 4)
+    assert fours[0, 0].tolist() == [0, 1, 2, 3] and fours[1, 0].tolist() == [4, 5, 0, 0]
+    assert fours[1, 2].tolist() == [-5, -6, 0, 0]
+    (sixteen,) = kernels.mve_channels(np.arange(8), scales, "depthwise").reshape(1, 3, 16)
+    assert sixteen[0].tolist() == [0, 4, 0, 4, 1, 5, 1, 5, 2, 6, 2, 6, 3, 7, 3, 7]
+    assert sixteen[2].tolist() == [-1 - c for c in sixteen[0].tolist()]
+
+
 def test_predicted_instructions_come_near(tmp_path: Path) -> None:
     from firmware import project, verify
 

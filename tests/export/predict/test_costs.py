@@ -53,6 +53,35 @@ def test_turns_of_a_convolution_are_those_of_its_c() -> None:
     assert portable["tap_four"] == 5 * 4 * 5 * 3 * 24 and "tap_one" not in portable
 
 
+def test_turns_of_windows_that_are_packed() -> None:
+    """5 x 7 pixels are 20 pairs, 20 channels two groups; 72 taps are packed for each, 27 once for both."""
+    large = turns_of(probes.conv((5, 7, 8), 20, 3, 1), "cortex-m0")
+    assert large["packed_tap"] == 20 * 2 * 72 and large["pass_four"] == 20 * 5 * 3 and "odd_tap" not in large
+    small = turns_of(probes.conv((5, 7, 3), 21, 3, 1), "cortex-m0")
+    assert small["packed_tap"] == 20 * 27 and small["tap_one"] == 20 * 27 and small["odd_tap"] == 20 * 5
+    pooled = turns_of(probes.conv((4, 6, 8), 20, 3, 1, 2), "cortex-m0")
+    assert pooled["group"] == 2 * 3 * 2 * 3 and pooled["put"] == 2 * 3 * 20
+
+
+def test_turns_of_pairs_of_pixels() -> None:
+    """7 pixels are three pairs and one; windows of 72 bytes are five vectors, laid out four at a time."""
+    found = turns_of(probes.conv((5, 7, 8), 20, 3, 1), "cortex-m55")
+    assert (found["pair"], found["single"]) == (15, 5) and found["pair_vector"] == 15 * 5 * 5
+    assert found["copied_run"] == 5 * 2 * 3 and found["pair_away"] == 15 * 5
+    within = turns_of(probes.conv((5, 7, 32), 20, 1, 1, low=0), "cortex-m55")
+    assert "copy" not in within and "pair_away" not in within and within["single_block"] == 5 * 5
+
+
+def test_turns_of_sixteen_channels() -> None:
+    """40 channels are two groups and eight that are left; of 8 channels two pixels make a group."""
+    many = turns_of(probes.depthwise((3, 5, 40), 3), "cortex-m55")
+    assert (many["group"], many["any"], many["skipped"]) == (3 * 5 * 2, 3 * 5, 3 * 5)
+    few = turns_of(probes.depthwise((3, 5, 8), 3), "cortex-m55")
+    assert (few["group"], few["any"]) == (3 * 2, 3) and "skipped" not in few
+    tall = turns_of(probes.depthwise((9, 2, 32), (5, 1)), "cortex-m55")
+    assert tall["any"] == 9 * 2 * 2 and tall["any_pair"] == 9 * 2 * 2 * 2 and tall["any_odd"] == 9 * 2 * 2
+
+
 def test_turns_of_a_pool_leave_out_what_lies_outside() -> None:
     found = turns_of(probes.pool("max_pool", (4, 5, 4), 3, 1), "cortex-m4")
     assert found["quad_tap"] == (2 + 3 + 3 + 2) * (2 + 3 + 3 + 3 + 2)

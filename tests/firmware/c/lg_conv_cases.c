@@ -32,8 +32,9 @@ static void run_conv_row(void)
         .act_min = (int8_t)words[13],    .act_max = (int8_t)words[14],          .any_shift = (uint8_t)words[20],
     };
     layer.weights = receive(word(18));
-    const bool dsp = word(0) == 1u;
-    layer.channels = receive(layer.out_c * (dsp ? sizeof(lg_dsp_channel) : sizeof(lg_channel)));
+    const size_t channels[] = {sizeof(lg_channel) * layer.out_c, sizeof(lg_dsp_channel) * layer.out_c,
+                               12u * sizeof(int32_t) * ((layer.out_c + 3u) / 4u)};
+    layer.channels = receive(channels[word(0)]);
     const int8_t *const in = (const int8_t *)receive(word(15) * word(16) + word(17)) + word(17);
     int8_t *out = take((size_t)layer.out_w * layer.out_c);
     const uint32_t needed = (layer.pool_h - 1u) * layer.y_step + (layer.kernel_h - 1u) * layer.row_step + 1u;

@@ -25,24 +25,27 @@ enum { MAX_ROWS = 64 };
 #endif
 
 /* words: variant, out_h, sizes as in lg_depthwise (8), out zero point, act_min, act_max, bytes of weights, bytes of an
- * input row, stride_h, misalignment of rows and output, sliding. Arrays: weights, channels, padded map. */
+ * input row, stride_h, misalignment of rows and output, sliding, any_shift. Arrays: weights, channels, padded map. */
 static void run_depthwise(void)
 {
     void (*const kernels[])(const lg_depthwise *, const int8_t *const *, int8_t *) = {
         lg_depthwise_row, DSP_OR_NULL(lg_depthwise_row_dsp), MVE_OR_NULL(lg_depthwise_row_mve)};
-    read_into(words, 18u * sizeof words[0]);
+    read_into(words, 19u * sizeof words[0]);
     lg_depthwise layer = {
         .out_w = (uint16_t)words[2],     .in_c = (uint16_t)words[3],     .multiplier = (uint16_t)words[4],
         .kernel_h = (uint16_t)words[5],  .kernel_w = (uint16_t)words[6], .row_step = (uint16_t)words[7],
         .tap_step = (uint16_t)words[8],  .x_step = (uint16_t)words[9],   .out_zero_point = (int16_t)words[10],
         .act_min = (int8_t)words[11],    .act_max = (int8_t)words[12],   .sliding = (uint8_t)words[17],
+        .any_shift = (uint8_t)words[18],
     };
     const uint32_t row_bytes = word(14), stride = word(15), shift = word(16);
     const uint32_t out_c = (uint32_t)layer.in_c * layer.multiplier;
     const uint32_t reach = (layer.kernel_h - 1u) * layer.row_step + 1u;
     const uint32_t in_h = (word(1) - 1u) * stride + reach;
     layer.weights = receive(word(13));
-    layer.channels = receive(out_c * (word(0) == DSP ? sizeof(lg_dsp_channel) : sizeof(lg_channel)));
+    const size_t channels[] = {sizeof(lg_channel) * out_c, sizeof(lg_dsp_channel) * out_c,
+                               48u * sizeof(int32_t) * ((out_c + 15u) / 16u)};
+    layer.channels = receive(channels[word(0)]);
     int8_t *in = take((size_t)in_h * row_bytes + shift + 3u);
     read_into(in + shift, (size_t)in_h * row_bytes);
     int8_t *out = take(layer.out_w * out_c + shift);
