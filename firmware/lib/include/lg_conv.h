@@ -18,13 +18,16 @@
  * row i: the pixel that the leftmost window begins with. Rows are readable for LG_ROW_SLACK bytes past the last window.
  * They may have any alignment and may be equal. out: out_w * out_c bytes, apart from the rows. Nothing is checked.
  *
- * run_bytes > 0. Three kernels compute the same; each has its own layout of the weights, which export/plan/layouts.py
+ * run_bytes > 0. Four kernels compute the same; each has its own layout of the weights, which export/plan/layouts.py
  * writes:
- *   lg_conv_row       any C99 target      int8_t,  four channels interleaved
- *   lg_conv_row_dsp   M4, M7, M33         int32_t, four weights each, two channels interleaved (lg_dsp_sum.h)
- *   lg_conv_row_mve   M55                 int8_t,  16 weights of each of four channels
- * The last two further demand |acc| * 2^max(shift, 0) < 2^30 for all inputs, and take up to 3.3 KiB of stack; _dsp also
- * that no weight is -128, and that its biases have 127 of each odd weight of a quad. */
+ *   lg_conv_row          any C99 target   int8_t,  four channels interleaved
+ *   lg_conv_row_dsp      M4, M7, M33      int32_t, four weights each, two channels interleaved (lg_dsp_sum.h)
+ *   lg_winograd_row_dsp  M4, M7, M33      int32_t, pairs of sums of weights, [ceil(out_c / 4)][steps][4]
+ *   lg_conv_row_mve      M55              int8_t,  16 weights of each of four channels
+ * The last three further demand |acc| * 2^max(shift, 0) < 2^30 for all inputs, and take up to 3.6 KiB of stack;
+ * lg_conv_row_dsp also that no weight is -128, and that its biases have 127 of each odd weight of a quad.
+ * lg_winograd_row_dsp is for kernels of 3x3 or 5x5 under a pool of 2x2, all steps and dilations 1, shifts in -22..-1, and at
+ * most LG_WINOGRAD_CHANNELS channels of the input. */
 #ifndef LG_CONV_H
 #define LG_CONV_H
 
@@ -47,6 +50,10 @@ enum { LG_TAIL_MOST = 256 };
          ? (run_bytes) % 4u                                                                                          \
          : 0u)
 
+/* By the kernel's side, and words that two pixels of its output take. */
+#define LG_WINOGRAD_CHANNELS(kernel) ((kernel) == 3u ? 20u : 8u)
+enum { LG_WINOGRAD_COLUMNS = 240, LG_WINOGRAD_INPUTS = 392 };
+
 typedef struct {
     uint16_t out_w, out_c;
     uint16_t kernel_h;
@@ -64,6 +71,7 @@ typedef struct {
 
 void lg_conv_row(const lg_conv *layer, const int8_t *const *rows, int8_t *out);
 void lg_conv_row_dsp(const lg_conv *layer, const int8_t *const *rows, int8_t *out);
+void lg_winograd_row_dsp(const lg_conv *layer, const int8_t *const *rows, int8_t *out);
 void lg_conv_row_mve(const lg_conv *layer, const int8_t *const *rows, int8_t *out);
 
 #ifdef __cplusplus

@@ -9,12 +9,13 @@ enum { CONV_ROW = 32, RESCALE };
 typedef void (*kernel)(const lg_conv *layer, const int8_t *const *rows, int8_t *out);
 
 static const kernel kernels[] = {
-    lg_conv_row,
+    [0] = lg_conv_row,
 #if defined(__ARM_FEATURE_DSP) || defined(LG_DSP_EMULATE)
-    lg_conv_row_dsp,
+    [1] = lg_conv_row_dsp,
+    [3] = lg_winograd_row_dsp,
 #endif
 #if defined(__ARM_FEATURE_MVE)
-    lg_conv_row_mve,
+    [2] = lg_conv_row_mve,
 #endif
 };
 
@@ -32,7 +33,7 @@ static void run_conv_row(void)
         .act_min = (int8_t)words[13],    .act_max = (int8_t)words[14],          .any_shift = (uint8_t)words[20],
     };
     layer.weights = receive(word(18));
-    const bool dsp = word(0) == 1u;
+    const bool dsp = word(0) == 1u || word(0) == 3u;
     layer.channels = receive(layer.out_c * (dsp ? sizeof(lg_dsp_channel) : sizeof(lg_channel)));
     const int8_t *const in = (const int8_t *)receive(word(15) * word(16) + word(17)) + word(17);
     int8_t *out = take((size_t)layer.out_w * layer.out_c);
