@@ -272,10 +272,14 @@ __attribute__((naked, noinline)) static const uint32_t *multiply(IN_REGISTER con
                      "umull  r6, r7, r0, r0\n"
                      "umull  r8, r9, r0, r0\n"
                      "umull  r10, r11, r0, r0\n"
-                     "tst    r1, #16\n" /* steps are even: two beyond a whole turn of four */
-                     "bne    3f\n"
+                     /* Eight steps a turn, the first turn from where the last one ends whole; steps are even. */
+                     "lsls   r1, r1, #27\n"
+                     "bcs    3f\n"
+                     "bmi    6f\n"
                      "2:\n" STEP STEP
-                     "3:\n" STEP STEP
+                     "5:\n" STEP STEP
+                     "4:\n" STEP STEP
+                     "6:\n" STEP STEP
                      "ldr    r12, [sp]\n"
                      "cmp    r2, r12\n"
                      "bne    2b\n"
@@ -288,7 +292,10 @@ __attribute__((naked, noinline)) static const uint32_t *multiply(IN_REGISTER con
                      "bne    1b\n"
                      "mov    r0, r3\n"
                      "add    sp, #12\n"
-                     "pop    {r4-r11, pc}");
+                     "pop    {r4-r11, pc}\n"
+                     "3:\n"
+                     "bmi    5b\n"
+                     "b      4b\n");
 #undef STEP
 #undef SUM
 }
