@@ -33,9 +33,9 @@ LEAST_SLIDE = 4
 # LG_DEPTHWISE_PAIRS of lg_depthwise.h.
 DEPTHWISE_PAIRS = 48
 WINOGRAD = "lg_winograd_row_dsp"
-# Kernel -> channels of the input: below the first it gains nothing, the last is LG_WINOGRAD_CHANNELS of lg_conv.h.
-WINOGRAD_CHANNELS = {(3, 3): (12, 20), (5, 5): (4, 8)}
-# Weights of a layer, at most: they take four times as many bytes.
+# Kernel -> channels of the input: below the first it gains little, the last is LG_WINOGRAD_MOST of lg_conv.h.
+WINOGRAD_CHANNELS = {(3, 3): (8, 20), (5, 5): (3, 8)}
+# Weights of a layer, at most: they become four times as many bytes.
 WINOGRAD_WEIGHTS = 4096
 CHANNEL = np.dtype([("bias", "<i4"), ("multiplier", "<i4"), ("shift", "<i4")])
 DSP_CHANNEL = np.dtype([("bias", "<i4"), ("multiplier", "<i4"), ("offset", "<i4"), ("right", "<i4")])
@@ -213,7 +213,7 @@ def choices(network: Network, levels: int, core: str = "") -> list[Choice]:
 
 
 def _goes_by_winograd(node: Node, maps: dict[int, Map], core: str) -> bool:
-    """Whether lg_winograd_row_dsp takes a node, which is settled, saves cycles by it, and few bytes are its price."""
+    """Whether lg_winograd_row_dsp takes a settled node, saves cycles by it, and few bytes are its price."""
     op = node.op
     if VARIANTS.get(core) != "dsp" or node.kind != "conv" or op.is_wide or op.kernel not in WINOGRAD_CHANNELS:
         return False

@@ -193,7 +193,7 @@ def winograd_weights(weights: np.ndarray) -> np.ndarray:
     Args:
       weights: int8 [O][k][k][I], k 3 or 5.
     Returns:
-      int32 [ceil(O / 4)][steps][4], pairs of int16: channels 4i and 4i + 2 of the input, then 4i + 1 and 4i + 3.
+      int32 [ceil(O / 4)][steps][4], pairs of int16: input channels 4i and 4i + 2, or 4i + 1 and 4i + 3.
       Steps: kinds across, products down, pairs, products of the kind.
     """
     out_c, taps, _, in_c = weights.shape

@@ -22,6 +22,10 @@ _CONVS: tuple[tuple[Shape, tuple[tuple[int, Side, Side, Side], ...]], ...] = (
     ((9, 11, 12), ((32, 1, 1, 1), (20, 3, 2, 1), (64, 1, 1, 1), (40, 1, 1, 1), (16, 1, 1, 1), (4, 1, 1, 1))),
     ((21, 19, 1), ((8, 5, 1, 2), (12, 3, 1, 2), (9, 3, 1, 1), (5, 1, 1, 1), (7, (4, 2), 1, 1), (3, 1, 1, 1))),
     ((12, 12, 32), ((16, 3, 1, 2), (40, 3, 1, 1), (8, 3, 1, 2), (20, 5, 1, 1))),
+    ((26, 24, 8), ((16, 5, 1, 2), (6, 3, 1, 2), (10, 5, 1, 2))),
+    ((25, 20, 4), ((20, 5, 1, 2), (9, 3, 1, 2))),
+    ((20, 28, 16), ((24, 3, 1, 2), (10, 1, 1, 1), (8, 3, 1, 2))),
+    ((24, 22, 3), ((12, 3, 1, 2), (4, 1, 1, 1), (8, 3, 1, 2))),
     ((8, 9, 64), ((16, 3, 1, 1), (64, 1, 1, 1), (32, 3, 2, 1), (128, 1, 1, 1), (16, 1, 1, 1))),
     ((5, 4, 128), ((24, 1, 1, 1), (128, 1, 1, 1), (18, 3, 1, 1), (72, 3, 1, 1))),
     ((3, 3, 96), ((96, 1, 1, 1), (192, 1, 1, 1), (16, 1, 1, 1), (48, 3, 1, 1), (48, 1, 2, 1))),
@@ -86,13 +90,15 @@ def networks() -> Iterator[Probe]:
             yield probes.chain(start, *layers)
         start, layers = shape, chain
     yield probes.chain(start, *layers)
-    # Codes of levels whose outputs are clamped.
+    # Under a pool and clamped: pixels of four windows, and codes of levels.
+    for filters, kernel in ((8, 5), (12, 3)):
+        yield probes.chain((20, 20, 8), functools.partial(_conv, args=(filters, kernel, 1, 2), more=_CLAMPED))
     for filters, kernel, stride, pooled in ((8, 3, 1, 1), (12, 5, 1, 2)):
         yield probes.leveled(probes.conv((20, 20, 1), filters, kernel, stride, pooled, **_CLAMPED))
 
 
 def _constants(probe: Probe) -> int:
-    """Of weights, as wide as the widest layout has them."""
+    """Of weights, two bytes each."""
     return sum(2 * op.weights.size for op in probe[0].ops if op.weights is not None)
 
 

@@ -220,7 +220,7 @@ def sliding_layer(rng: Rng) -> Layer:
 def winograd_layer(rng: Rng) -> Layer:
     """What lg_winograd_row_dsp takes, but for shifts."""
     taps = int(rng.choice([3, 5]))
-    most = 20 if taps == 3 else 8
+    most = kernels.WINOGRAD_CHANNELS[taps, taps][1]
     in_c = most if rng.random() < 0.3 else int(rng.integers(1, most + 1))
     padding = int(rng.choice([SAME, VALID]))
     least = 2 if padding == SAME else taps + 1

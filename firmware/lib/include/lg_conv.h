@@ -26,8 +26,8 @@
  *   lg_conv_row_mve      M55              int8_t,  16 weights of each of four channels
  * The last three further demand |acc| * 2^max(shift, 0) < 2^30 for all inputs, and take up to 3.6 KiB of stack;
  * lg_conv_row_dsp also that no weight is -128, and that its biases have 127 of each odd weight of a quad.
- * lg_winograd_row_dsp is for kernels of 3x3 or 5x5 under a pool of 2x2, all steps and dilations 1, shifts in -22..-1, and at
- * most LG_WINOGRAD_CHANNELS channels of the input. */
+ * lg_winograd_row_dsp is for kernels of 3x3 or 5x5 under a pool of 2x2, strides and dilations of 1, shifts in -22..-1, and
+ * inputs of at most LG_WINOGRAD_MOST_3 or _5 channels. */
 #ifndef LG_CONV_H
 #define LG_CONV_H
 
@@ -50,9 +50,8 @@ enum { LG_TAIL_MOST = 256 };
          ? (run_bytes) % 4u                                                                                          \
          : 0u)
 
-/* By the kernel's side, and words that two pixels of its output take. */
-#define LG_WINOGRAD_CHANNELS(kernel) ((kernel) == 3u ? 20u : 8u)
-enum { LG_WINOGRAD_COLUMNS = 240, LG_WINOGRAD_INPUTS = 392 };
+/* Channels of the input that lg_winograd_row_dsp has room for, of kernels of 3x3 and 5x5. */
+enum { LG_WINOGRAD_MOST_3 = 20, LG_WINOGRAD_MOST_5 = 8 };
 
 typedef struct {
     uint16_t out_w, out_c;

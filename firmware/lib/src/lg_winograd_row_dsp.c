@@ -32,13 +32,22 @@ enum { TILES = 2, CHANNELS = 4, KINDS = 4, SUMS = KINDS * KINDS * CHANNELS * TIL
 #define COLUMNS(taps) ((taps) + 3u)
 #define SHARED(taps) ((taps)-1u)
 
+#define WORDS(channels) (((channels) + 3u) / 4u * 2u)
+#define MOST(of_3, of_5) ((of_3) > (of_5) ? (of_3) : (of_5))
+enum {
+    WORDS_3 = WORDS(LG_WINOGRAD_MOST_3),
+    WORDS_5 = WORDS(LG_WINOGRAD_MOST_5),
+    MOST_COLUMNS = MOST(PRODUCTS(3u) * COLUMNS(3u) * WORDS_3, PRODUCTS(5u) * COLUMNS(5u) * WORDS_5),
+    MOST_INPUTS = MOST(PRODUCTS(3u) * PRODUCTS(3u) * WORDS_3, PRODUCTS(5u) * PRODUCTS(5u) * WORDS_5) * TILES
+};
+
 typedef struct {
     const lg_conv *layer;
     uint32_t words; /* of the channels of a pixel */
     int32_t sums[SUMS];
     const uint32_t *ends[KINDS * KINDS + 1]; /* of the inputs of each kind of products, NULL behind the last */
-    uint32_t columns[LG_WINOGRAD_COLUMNS]; /* [products down][words][columns] */
-    uint32_t inputs[LG_WINOGRAD_INPUTS];   /* [kinds across][products down][words][products of the kind][tiles] */
+    uint32_t columns[MOST_COLUMNS];          /* [products down][words][columns] */
+    uint32_t inputs[MOST_INPUTS]; /* [kinds across][products down][words][products of the kind][tiles] */
 } block;
 
 #ifndef LG_DSP_EMULATE
@@ -448,7 +457,7 @@ void lg_winograd_row_dsp(const lg_conv *layer, const int8_t *const *rows, int8_t
 {
     block b;
     b.layer = layer;
-    b.words = (layer->x_step + 3u) / 4u * 2u;
+    b.words = WORDS(layer->x_step);
     (layer->kernel_h == 3u ? row_3x3 : row_5x5)(&b, rows, out);
     lg_clamp_bytes(out, (uint32_t)layer->out_w * layer->out_c, layer->act_min, layer->act_max);
 }
