@@ -34,9 +34,9 @@ LEAST_SLIDE = 4
 DEPTHWISE_PAIRS = 48
 WINOGRAD = "lg_winograd_row_dsp"
 # Kernel -> channels of the input: below the first it gains little, the last is LG_WINOGRAD_MOST of lg_conv.h.
-WINOGRAD_CHANNELS = {(3, 3): (8, 20), (5, 5): (3, 8)}
-# Weights of a layer, at most: they become four times as many bytes.
-WINOGRAD_WEIGHTS = 4096
+WINOGRAD_CHANNELS = {(3, 3): (12, 20), (5, 5): (4, 8)}
+# Weights of a layer, at most: they become four times as many bytes. Pixels of its output, at least, to pay for them.
+WINOGRAD_WEIGHTS, WINOGRAD_PIXELS = 4096, 64
 CHANNEL = np.dtype([("bias", "<i4"), ("multiplier", "<i4"), ("shift", "<i4")])
 DSP_CHANNEL = np.dtype([("bias", "<i4"), ("multiplier", "<i4"), ("offset", "<i4"), ("right", "<i4")])
 DOUBLE_SCALE = np.dtype([("multiplier", "<i4"), ("fraction", "<u4"), ("shift", "<i4")])
@@ -220,9 +220,9 @@ def _goes_by_winograd(node: Node, maps: dict[int, Map], core: str) -> bool:
     assert op.weights is not None
     if (op.stride, op.dilation, node.pool) != ((1, 1), (1, 1), (2, 2)) or not _is_fast(node, maps):
         return False
-    least, most = WINOGRAD_CHANNELS[op.kernel]
+    (least, most), out = WINOGRAD_CHANNELS[op.kernel], maps[node.output]
     fits = least <= op.weights.shape[3] <= most and op.weights.size <= WINOGRAD_WEIGHTS
-    return fits and usual(node, maps)
+    return fits and out.height * out.width >= WINOGRAD_PIXELS and usual(node, maps)
 
 
 def _takes(variant: str, node: Node) -> bool:

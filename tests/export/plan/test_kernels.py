@@ -118,12 +118,29 @@ def test_convolutions_under_a_pool_go_by_winograd_where_it_gains() -> None:
 
 @pytest.mark.parametrize(
     ("channels", "filters", "kernel", "stride", "pool"),
-    [(8, 8, 3, 1, 1), (8, 8, 3, 2, 2), (8, 8, 3, 1, 3), (4, 8, 3, 1, 2), (24, 8, 3, 1, 2), (20, 32, 3, 1, 2)],
+    [
+        (12, 8, 3, 1, 1),
+        (12, 8, 3, 2, 2),
+        (12, 8, 3, 1, 3),
+        (8, 8, 3, 1, 2),
+        (24, 8, 3, 1, 2),
+        (20, 32, 3, 1, 2),
+    ],
 )
-def test_what_winograd_does_not_serve(channels: int, filters: int, kernel: int, stride: int, pool: int) -> None:
+def test_what_winograd_does_not_serve(
+    channels: int, filters: int, kernel: int, stride: int, pool: int
+) -> None:
     """No pool, strides, pools of other sizes; channels that gain little, have no room; weights of many bytes."""
-    graph = probes.conv((16, 16, channels), filters, kernel, stride, pool)
+    graph = probes.conv((32, 32, channels), filters, kernel, stride, pool)
     assert plan.plan(graph, "cortex-m4").kernels[0].function == "lg_conv_row_dsp"
+
+
+def test_few_pixels_do_not_pay_for_the_weights_of_winograd() -> None:
+    found = [
+        plan.plan(probes.conv((side, side, 12), 8, 3, 1, 2), "cortex-m4").kernels[0].function
+        for side in (16, 14)
+    ]
+    assert found == [kernels.WINOGRAD, "lg_conv_row_dsp"]
 
 
 def test_shifts_that_are_not_usual_do_not_go_by_winograd() -> None:
