@@ -130,7 +130,7 @@ def test_convolutions_under_a_pool_go_by_winograd_where_it_gains() -> None:
 def test_what_winograd_does_not_serve(
     channels: int, filters: int, kernel: int, stride: int, pool: int
 ) -> None:
-    """No pool, strides, pools of other sizes; channels that gain little, have no room; weights of many bytes."""
+    """No pool, strides, other pools; channels that gain little or have no room; weights of many bytes."""
     graph = probes.conv((32, 32, channels), filters, kernel, stride, pool)
     assert plan.plan(graph, "cortex-m4").kernels[0].function == "lg_conv_row_dsp"
 
