@@ -113,7 +113,7 @@ LG_INLINE uint32_t larger(uint32_t a, uint32_t b)
 /* The same for the first `words` words of an entry. */
 LG_INLINE void some_columns(windows *w, uint32_t words)
 {
-    for (; w->taps != w->last; w->taps = w->end, w->end += w->height / sizeof *w->end) {
+    for (;; w->taps = w->end, w->end += w->height / sizeof *w->end) {
         for (uint32_t x = w->first_x;; x += w->x_step) {
             const uint8_t *table = w->table;
             uint32_t sums[4] = {0, 0, 0, 0};
@@ -131,6 +131,9 @@ LG_INLINE void some_columns(windows *w, uint32_t words)
                 break;
             }
         }
+        if (w->end == w->last) {
+            return;
+        }
     }
 }
 
@@ -145,9 +148,9 @@ static void eight_columns(windows *w)
 #ifndef LG_DSP_EMULATE
 /* clang-format off */
 static __attribute__((naked, noinline)) void finish(const lg_dsp_channel *c __attribute__((unused)),
-                                                          const uint16_t *sums __attribute__((unused)),
-                                                          int8_t *out __attribute__((unused)),
-                                                          const int8_t *end __attribute__((unused)))
+                                                    const uint16_t *sums __attribute__((unused)),
+                                                    int8_t *out __attribute__((unused)),
+                                                    const int8_t *end __attribute__((unused)))
 {
     __asm__ volatile("push {r4-r8, lr}\n\t"
                      "1:\n\t"

@@ -47,7 +47,7 @@ typedef struct {
     int32_t sums[SUMS];
     const uint32_t *ends[KINDS * KINDS + 1]; /* of the inputs of each kind of products, NULL behind the last */
     uint32_t columns[MOST_COLUMNS];          /* [products down][words][columns] */
-    uint32_t inputs[MOST_INPUTS]; /* [kinds across][products down][words][products of the kind][tiles] */
+    uint32_t inputs[MOST_INPUTS];            /* [kinds across][products down][words][products of the kind][tiles] */
 } block;
 
 #ifndef LG_DSP_EMULATE
@@ -421,7 +421,8 @@ LG_INLINE void row(block *b, const int8_t *const *rows, int8_t *out, uint32_t ta
     const uint32_t *end = b->inputs;
     for (uint32_t k = 0; k < KINDS * KINDS; k++) {
         /* The third kind is of three taps alone. */
-        const uint32_t across = taps == 5u && k / KINDS != 2u ? 2u : 1u, along = taps == 5u && k % KINDS != 2u ? 2u : 1u;
+        const uint32_t across = taps == 5u && k / KINDS != 2u ? 2u : 1u,
+                       along = taps == 5u && k % KINDS != 2u ? 2u : 1u;
         end += across * along * b->words * TILES;
         b->ends[k] = end;
     }
