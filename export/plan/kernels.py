@@ -34,9 +34,9 @@ LEAST_SLIDE = 4
 DEPTHWISE_PAIRS = 48
 WINOGRAD = "lg_winograd_row_dsp"
 # Kernel -> channels of the input: below the first it gains little, the last is LG_WINOGRAD_MOST of lg_conv.h.
-WINOGRAD_CHANNELS = {(3, 3): (12, 20), (5, 5): (4, 8)}
+WINOGRAD_CHANNELS = {(3, 3): (8, 20), (5, 5): (4, 8)}
 # Weights of a layer, at most: they become four times as many bytes; pixels of its output that pay for them.
-WINOGRAD_WEIGHTS, WINOGRAD_PIXELS = 4096, 64
+WINOGRAD_WEIGHTS, WINOGRAD_PIXELS = 4096, 160
 CHANNEL = np.dtype([("bias", "<i4"), ("multiplier", "<i4"), ("shift", "<i4")])
 DSP_CHANNEL = np.dtype([("bias", "<i4"), ("multiplier", "<i4"), ("offset", "<i4"), ("right", "<i4")])
 DOUBLE_SCALE = np.dtype([("multiplier", "<i4"), ("fraction", "<u4"), ("shift", "<i4")])

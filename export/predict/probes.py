@@ -133,7 +133,7 @@ def remembering(count: int) -> Probe:
 def winograd() -> Probe:
     """A lookup, then two convolutions that go by fewer products on cores with the DSP extension."""
     return chain(
-        (32, 32, 8),
+        (64, 64, 8),
         functools.partial(simple, "lookup"),
         lambda at: conv(at, 12, 5, 1, 2),
         lambda at: conv(at, 8, 3, 1, 2),
