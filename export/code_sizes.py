@@ -29,7 +29,7 @@ from export import boards, firmware
 from export.c import emit
 from export.plan import memory
 from export.plan.input import Input
-from export.plan.kernels import VARIANTS, Choice
+from export.plan.kernels import VARIANTS, WINOGRAD, Choice
 from export.plan.nodes import CODED
 from export.plan.plan import Plan, plan
 from export.predict import costs, footprint, probes
@@ -182,6 +182,12 @@ def measure_core(board: str, work: Path) -> dict[str, Any]:
         slow = bench.image(*probes.repeated("depthwise", 1, multiplier=2))
         kernels["depthwise:lg_depthwise_row"] = _new(slow.symbols, base.symbols)
         stacks["depthwise:lg_depthwise_row"] = slow.stack
+    if VARIANTS.get(core) == "dsp":
+        image = bench.image(*probes.winograd())
+        kernels[costs.cost_name("conv", WINOGRAD)] = _new(image.symbols, base.symbols) | {
+            "first conv": image.rest - rest - lookup - 2 * nodes["conv"]
+        }
+        stacks[costs.cost_name("conv", WINOGRAD)] = image.stack
     for kind in probes.WIDE:
         one = probes.repeated(kind, 1, wide=True)
         image, planned = bench.image(*one), bench.planned(*one)

@@ -32,6 +32,11 @@ USUAL_SHIFTS = range(-22, 0)
 LEAST_SLIDE = 4
 # LG_DEPTHWISE_PAIRS of lg_depthwise.h.
 DEPTHWISE_PAIRS = 48
+WINOGRAD = "lg_winograd_row_dsp"
+# Kernel -> channels of the input: below the first it gains little, the last is LG_WINOGRAD_MOST of lg_conv.h.
+WINOGRAD_CHANNELS = {(3, 3): (8, 20), (5, 5): (4, 8)}
+# Weights of a layer, at most: they become four times as many bytes; pixels of its output that pay for them.
+WINOGRAD_WEIGHTS, WINOGRAD_PIXELS = 4096, 160
 CHANNEL = np.dtype([("bias", "<i4"), ("multiplier", "<i4"), ("shift", "<i4")])
 DSP_CHANNEL = np.dtype([("bias", "<i4"), ("multiplier", "<i4"), ("offset", "<i4"), ("right", "<i4")])
 DOUBLE_SCALE = np.dtype([("multiplier", "<i4"), ("fraction", "<u4"), ("shift", "<i4")])
@@ -113,18 +118,21 @@ class Choice:
       code_pixels: levels a code of the first convolution, 0: no tables.
       ram_tables: tables of partial sums lie in RAM, for flash that is slow to read.
       overlaps: whole maps lie over rows of whole maps that have been read.
+      winograd: convolutions that can go by fewer products do, whose weights take more bytes.
     """
 
     code_pixels: int = 0
     ram_tables: bool = False
     overlaps: bool = False
+    winograd: bool = False
 
 
-def choose(node: Node, maps: dict[int, Map], core: str, levels: int) -> Kernel:
+def choose(node: Node, maps: dict[int, Map], core: str, levels: int, winograd: bool = False) -> Kernel:
     """The kernel of one node on a core.
 
     Args:
       levels: n of an input of levels -n..n (tables only).
+      winograd: whether it may go by fewer products (:attr:`Choice.winograd`).
     """
     node = _settled(node, maps)
     variant = VARIANTS.get(core, "portable")
@@ -132,6 +140,11 @@ def choose(node: Node, maps: dict[int, Map], core: str, levels: int) -> Kernel:
         variant = "portable"
     op = node.op
     constants: dict[str, np.ndarray] = {}
+    if winograd and _goes_by_winograd(node, maps, core):
+        assert op.weights is not None
+        constants["weights"] = layouts.winograd_weights(op.weights)
+        constants["channels"] = dsp_channels(_bias(node, maps), op.scales, maps[node.output].pad)
+        return Kernel(WINOGRAD, "dsp", constants)
     if node.kind in CONVOLUTIONS:
         assert op.weights is not None
         if op.is_wide:
@@ -178,7 +191,7 @@ def choose(node: Node, maps: dict[int, Map], core: str, levels: int) -> Kernel:
     return Kernel(function, variant, constants)
 
 
-def choices(network: Network, levels: int) -> list[Choice]:
+def choices(network: Network, levels: int, core: str = "") -> list[Choice]:
     """Layouts from the fastest to the smallest."""
     found = [Choice()]
     conv = coded_conv(network) if levels else None
@@ -194,7 +207,22 @@ def choices(network: Network, levels: int) -> list[Choice]:
                     groups.add(-(-width // pixels))
                     coded.append(Choice(pixels))
             found = [*reversed(coded), *found]
+    if any(_goes_by_winograd(_settled(node, network.maps), network.maps, core) for node in network.nodes):
+        found = [*(dataclasses.replace(choice, winograd=True) for choice in found), found[-1]]
     return found
+
+
+def _goes_by_winograd(node: Node, maps: dict[int, Map], core: str) -> bool:
+    """Whether lg_winograd_row_dsp takes a settled node, saves cycles by it, and few bytes are its price."""
+    op = node.op
+    if VARIANTS.get(core) != "dsp" or node.kind != "conv" or op.is_wide or op.kernel not in WINOGRAD_CHANNELS:
+        return False
+    assert op.weights is not None
+    if (op.stride, op.dilation, node.pool) != ((1, 1), (1, 1), (2, 2)) or not _is_fast(node, maps):
+        return False
+    (least, most), out = WINOGRAD_CHANNELS[op.kernel], maps[node.output]
+    fits = least <= op.weights.shape[3] <= most and op.weights.size <= WINOGRAD_WEIGHTS
+    return fits and out.height * out.width >= WINOGRAD_PIXELS and usual(node, maps)
 
 
 def _takes(variant: str, node: Node) -> bool:

@@ -3,6 +3,8 @@
 A variant is "portable", "dsp" (Cortex-M4, M7, M33) or "mve" (M55). The dtype of a result is its type in C.
 """
 
+import itertools
+
 import numpy as np
 
 VARIANTS = ("portable", "dsp", "mve")
@@ -176,6 +178,43 @@ def _dsp_conv(runs: np.ndarray) -> np.ndarray:
     taps = _quads(runs)
     words = dsp_words(np.pad(taps, [(0, len(taps) % 2), (0, 0)]))
     return words.reshape(len(words) // 2, 2, -1).swapaxes(1, 2).ravel()
+
+
+# CONV_2D by Winograd's minimal filtering (lg_conv.h).
+
+# Taps -> products of one axis, by kind: the first of their taps, and what each is taken times.
+_PRODUCTS = {
+    3: ((0, (2, 0, 0)), (0, (1, 1, 1)), (0, (1, -1, 1)), (0, (0, 0, 2))),
+    5: (
+        *((0, (2, 0, 0)), (3, (2, 0)), (0, (1, 1, 1)), (3, (2, 2))),
+        *((0, (1, -1, 1)), (0, (0, 0, 2)), (3, (0, 2))),
+    ),
+}
+# Products of one kind.
+_KINDS = {3: (1, 1, 1, 1), 5: (2, 2, 1, 2)}
+
+
+def winograd_weights(weights: np.ndarray) -> np.ndarray:
+    """The weights of lg_winograd_row_dsp, times 4.
+
+    Args:
+      weights: int8 [O][k][k][I], k 3 or 5.
+    Returns:
+      int32 [ceil(O / 4)][steps][4], pairs of int16: input channels 4i and 4i + 2, or 4i + 1 and 4i + 3.
+      Steps: kinds across, products down, pairs, products of the kind.
+    """
+    out_c, taps, _, in_c = weights.shape
+    factors = np.zeros((len(_PRODUCTS[taps]), taps), np.int32)
+    for row, (first, times) in zip(factors, _PRODUCTS[taps], strict=True):
+        row[first : first + len(times)] = times
+    padded = np.pad(weights.astype(np.int32), [(0, -out_c % 4), (0, 0), (0, 0), (0, -in_c % 4)])
+    products = np.einsum("iy,jx,oyxc->oijc", factors, factors, padded).astype("<i2")
+    quads = products.reshape(*products.shape[:3], -1, 2, 2).swapaxes(4, 5)
+    words = np.ascontiguousarray(quads).view("<i4").reshape(*products.shape[:3], -1)
+    ends = np.cumsum((0, *_KINDS[taps]))
+    kinds = [words[:, :, a:b].swapaxes(2, 3).reshape(len(words), -1) for a, b in itertools.pairwise(ends)]
+    fours = np.concatenate(kinds, axis=1).reshape(len(words) // 4, 4, -1)
+    return fours.swapaxes(1, 2).ravel()
 
 
 def _mve_conv(runs: np.ndarray) -> np.ndarray:

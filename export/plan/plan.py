@@ -156,24 +156,26 @@ def plan(graph: QuantGraph, core: str = "", levels: int = 0, choice: Choice | No
       choice: the layout of the constants; by default the fastest.
     """
     if choice is None:
-        choice = kernels.choices(build(graph), levels)[0]
+        choice = kernels.choices(build(graph), levels, core)[0]
     return next(plans(graph, core, levels, [choice]))
 
 
 def plans(graph: QuantGraph, core: str, levels: int, options: Iterable[Choice]) -> Iterator[Plan]:
     """A plan for each layout of the constants, made when it is asked for.
 
-    Order, places and kernels depend on a layout by its ``code_pixels`` and ``overlaps`` only.
+    Order and places depend on a layout by its ``code_pixels`` and ``overlaps`` only.
     """
     arranged: dict[tuple[int, bool], Plan] = {}
     for choice in options:
         pixels = choice.code_pixels
         key = pixels, choice.overlaps
+        network = arranged[key].network if key in arranged else build(graph, levels, pixels)
+        chosen = tuple(
+            kernels.choose(node, network.maps, core, levels, choice.winograd) for node in network.nodes
+        )
         if key not in arranged:
-            network = build(graph, levels, pixels)
-            chosen = tuple(kernels.choose(node, network.maps, core, levels) for node in network.nodes)
             arranged[key] = _arrange(network, chosen, choice)
-        yield dataclasses.replace(arranged[key], choice=choice)
+        yield dataclasses.replace(arranged[key], kernels=chosen, choice=choice)
 
 
 def _arrange(network: Network, chosen: tuple[Kernel, ...], choice: Choice) -> Plan:

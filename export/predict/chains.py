@@ -22,6 +22,12 @@ _CONVS: tuple[tuple[Shape, tuple[tuple[int, Side, Side, Side], ...]], ...] = (
     ((9, 11, 12), ((32, 1, 1, 1), (20, 3, 2, 1), (64, 1, 1, 1), (40, 1, 1, 1), (16, 1, 1, 1), (4, 1, 1, 1))),
     ((21, 19, 1), ((8, 5, 1, 2), (12, 3, 1, 2), (9, 3, 1, 1), (5, 1, 1, 1), (7, (4, 2), 1, 1), (3, 1, 1, 1))),
     ((12, 12, 32), ((16, 3, 1, 2), (40, 3, 1, 1), (8, 3, 1, 2), (20, 5, 1, 1))),
+    ((56, 52, 4), ((8, 5, 1, 2), (12, 3, 1, 2))),
+    ((30, 32, 8), ((16, 5, 1, 2), (6, 3, 1, 2))),
+    ((28, 31, 16), ((24, 3, 1, 2), (10, 1, 1, 1), (8, 3, 1, 2))),
+    ((27, 34, 12), ((9, 3, 1, 2),)),
+    ((30, 26, 6), ((5, 5, 1, 2),)),
+    ((24, 22, 3), ((12, 3, 1, 2), (4, 1, 1, 1), (8, 3, 1, 2))),
     ((8, 9, 64), ((16, 3, 1, 1), (64, 1, 1, 1), (32, 3, 2, 1), (128, 1, 1, 1), (16, 1, 1, 1))),
     ((5, 4, 128), ((24, 1, 1, 1), (128, 1, 1, 1), (18, 3, 1, 1), (72, 3, 1, 1))),
     ((3, 3, 96), ((96, 1, 1, 1), (192, 1, 1, 1), (16, 1, 1, 1), (48, 3, 1, 1), (48, 1, 2, 1))),
@@ -92,7 +98,7 @@ def networks() -> Iterator[Probe]:
 
 
 def _constants(probe: Probe) -> int:
-    """Of weights, as wide as the widest layout has them."""
+    """Of weights, two bytes each."""
     return sum(2 * op.weights.size for op in probe[0].ops if op.weights is not None)
 
 
@@ -116,6 +122,8 @@ def _chains() -> Iterator[tuple[Shape, list[Layer]]]:
             yield start, [functools.partial(_depthwise, args=args, more=more) for args in depthwise]
         for start in _MAPS[:taken]:
             yield start, [functools.partial(_value, kind=kind, more=more) for kind in _VALUES]
+    for filters, kernel in ((8, 5), (12, 3)):
+        yield (30, 30, 8), [functools.partial(_conv, args=(filters, kernel, 1, 2), more=_CLAMPED)]
     for start, convs in _CONVS:
         yield start, [functools.partial(_conv, args=args, more=_RECTIFIED) for args in convs if args[3] == 1]
     for start, depthwise in _DEPTHWISE[:3]:

@@ -124,7 +124,7 @@ def plan(
     """
     core, levels = board["core"], source.levels
     limit = flash if flash is not None or board["flash"] is None else board["flash"]["length"]
-    options = kernels.choices(build(graph), levels)
+    options = kernels.choices(build(graph), levels, core)
     options = [
         dataclasses.replace(choice, ram_tables=ram_tables, overlaps=optimise == RAM) for choice in options
     ]

@@ -8,7 +8,7 @@ kernel was chosen for.
 
 from collections.abc import Callable, Mapping
 
-from export.plan.kernels import VARIANTS, Kernel, slides
+from export.plan.kernels import VARIANTS, WINOGRAD, Kernel, slides
 from export.plan.layouts import conv_tail
 from export.plan.nodes import GATHERS, PAIRS, WINDOWS, Map, Network, Node
 
@@ -76,6 +76,8 @@ class _Shape:
 def _conv(s: _Shape) -> Counts:
     if s.op.is_wide:
         return _wide(s)
+    if s.kernel.function == WINOGRAD:
+        return _winograd(s)
     if s.kernel.variant == "dsp":
         return _conv_dsp(s)
     if s.kernel.variant == "mve":
@@ -151,6 +153,22 @@ def _conv_dsp(s: _Shape) -> Counts:
     return {
         **turns.found,
         "unaligned_quad": 0 if aligned else words,
+        "clamped": s.clamped,
+    }
+
+
+def _winograd(s: _Shape) -> Counts:
+    taps, depth = s.op.kernel[0], -(-s.source.channels // 4)
+    products, columns = (4, 6) if taps == 3 else (7, 8)
+    pairs, fours = s.rows * -(-s.out.width // 2), -(-s.out.channels // 4)
+    quads = depth * (s.rows * (columns - 4) + 4 * pairs)
+    return {
+        "pair": pairs,
+        f"quad_{taps}": quads,
+        f"line_{taps}": pairs * products * 2 * depth,
+        "four": pairs * fours,
+        "step": pairs * fours * products**2 * 2 * depth,
+        "output": s.outputs,
         "clamped": s.clamped,
     }
 

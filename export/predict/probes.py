@@ -130,6 +130,16 @@ def remembering(count: int) -> Probe:
     return dataclasses.replace(graph, tensors=tensors, ops=tuple(ops), states=tuple(states)), source
 
 
+def winograd() -> Probe:
+    """A lookup, then two convolutions that go by fewer products on cores with the DSP extension."""
+    return chain(
+        (64, 64, 8),
+        functools.partial(simple, "lookup"),
+        lambda at: conv(at, 12, 5, 1, 2),
+        lambda at: conv(at, 8, 3, 1, 2),
+    )
+
+
 def leveled(graph: QuantGraph, end: FrontEnd | None = None) -> Probe:
     """A network behind a front end, of three levels if none is given."""
     end = end or fixed("loggrad_1p5", _SENSOR)

@@ -18,6 +18,7 @@ from tests.support.tflite_ops import NONE, RELU, RELU6, SAME, VALID, Tensor
 Rng = np.random.Generator
 Size = tuple[int, int, int]
 SLACK = 3  # LG_ROW_SLACK
+VARIANTS = (*layouts.VARIANTS, "winograd")
 DSP_BOARDS = ("mps2-an386", "mps2-an500", "mps2-an505")
 BOARD_VARIANTS = [(board, "portable") for board in BOARDS] + [
     *((board, "dsp") for board in DSP_BOARDS),
@@ -118,7 +119,12 @@ def case_of(layer: Layer, variant: str, name: str = "", lead: int = 0, ticks: bo
     rng = np.random.default_rng(len(name))
     slack = rng.integers(-128, 128, (covered_h, SLACK)).astype(np.int8)
     rows = np.concatenate([padded.reshape(covered_h, -1), slack], 1)
-    weights = layouts.conv_weights(layer.weights, layer.dilation[1], variant)
+    winograd = variant == "winograd"
+    weights = (
+        layouts.winograd_weights(layer.weights)
+        if winograd
+        else layouts.conv_weights(layer.weights, layer.dilation[1], variant)
+    )
     sums = layer.weights.reshape(out_c, -1).sum(1, dtype=np.int32)
     points = [ops.fixed_point(s) for s in layer.scales]
     bias = layer.bias - layer.zero_points[0] * sums
@@ -128,8 +134,10 @@ def case_of(layer: Layer, variant: str, name: str = "", lead: int = 0, ticks: bo
         channels = kernels.dsp_channels(lifted, [Scale(*point) for point in points], layer.zero_points[1])
     if variant == "mve":
         channels = kernels.mve_channels(bias, [Scale(*point) for point in points], "conv")
+    if winograd:
+        channels = kernels.dsp_channels(bias, [Scale(*point) for point in points], layer.zero_points[1])
     runs, run_step = 1 if layer.dilation[1] == 1 else kernel_w, layer.dilation[1] * in_c
-    words = [layouts.VARIANTS.index(variant), expected.shape[1], out_c, kernel_h, layer.dilation[0]]
+    words = [VARIANTS.index(variant), expected.shape[1], out_c, kernel_h, layer.dilation[0]]
     words += [runs, kernel_w * in_c // runs, run_step, layer.stride[1] * in_c, layer.stride[0], *layer.pool]
     words += [layer.zero_points[1]]
     words += ops.activation_range(layer.activation, layer.out_scale, layer.zero_points[1])
@@ -228,6 +236,45 @@ def lowest_layer(rng: Rng, kernel: int) -> Layer:
     )
     weights[0] = image[..., :3] = -128
     return dataclasses.replace(layer, weights=weights, image=image)
+
+
+def winograd_layer(rng: Rng) -> Layer:
+    """What lg_winograd_row_dsp takes, but for shifts."""
+    taps = int(rng.choice([3, 5]))
+    most = kernels.WINOGRAD_CHANNELS[taps, taps][1]
+    in_c = most if rng.random() < 0.3 else int(rng.integers(1, most + 1))
+    padding = int(rng.choice([SAME, VALID]))
+    least = 2 if padding == SAME else taps + 1
+    size = (least + int(rng.integers(0, 4)), least + int(rng.integers(0, 12)), in_c)
+    return layer_of(rng, size, int(rng.integers(1, 14)), (taps, taps), (1, 1), (1, 1), padding, (2, 2))
+
+
+def is_usual(layer: Layer) -> bool:
+    return all(ops.fixed_point(scale)[1] in kernels.USUAL_SHIFTS for scale in layer.scales)
+
+
+@functools.cache
+def winograd_cases(count: int) -> tuple[Case, ...]:
+    rng = np.random.default_rng(11)
+    layers = [winograd_layer(rng) for _ in range(count)]
+    usable = [one for one in layers if one.fits_fast_kernels() and is_usual(one)]
+    assert len(usable) > 0.6 * count
+    return tuple(case_of(one, "winograd", lead=int(rng.integers(4))) for one in usable)
+
+
+def test_winograd_equals_the_tflite_reference(host: Program) -> None:
+    fc.assert_equal(host, list(winograd_cases(250)))
+
+
+@pytest.mark.slow
+def test_winograd_equals_the_tflite_reference_many(host: Program) -> None:
+    fc.assert_equal(host, list(winograd_cases(3000)))
+
+
+@pytest.mark.qemu
+@pytest.mark.parametrize("board", DSP_BOARDS)
+def test_winograd_on_boards(board: str) -> None:
+    fc.assert_equal(fc.build_board(board, "lg_conv_cases"), list(winograd_cases(120)))
 
 
 SLIDING = 12

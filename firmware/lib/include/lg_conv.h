@@ -18,14 +18,17 @@
  * row i: the pixel that the leftmost window begins with. Rows are readable for LG_ROW_SLACK bytes past the last window.
  * They may have any alignment and may be equal. out: out_w * out_c bytes, apart from the rows. Nothing is checked.
  *
- * run_bytes > 0. Three kernels compute the same; each has its own layout of the weights, which export/plan/layouts.py
+ * run_bytes > 0. Four kernels compute the same; each has its own layout of the weights, which export/plan/layouts.py
  * writes:
- *   lg_conv_row       any C99 target      int8_t,  four channels interleaved, from the address of a word on
- *   lg_conv_row_dsp   M4, M7, M33         int32_t, four weights each, two channels interleaved (lg_dsp_sum.h)
- *   lg_conv_row_mve   M55                 int8_t,  16 weights of each of four channels; int32_t [(out_c + 3) / 4][3][4],
+ *   lg_conv_row          any C99 target   int8_t,  four channels interleaved, from the address of a word on
+ *   lg_conv_row_dsp      M4, M7, M33      int32_t, four weights each, two channels interleaved (lg_dsp_sum.h)
+ *   lg_winograd_row_dsp  M4, M7, M33      int32_t, pairs of sums of weights, [ceil(out_c / 4)][steps][4]
+ *   lg_conv_row_mve      M55              int8_t,  16 weights of each of four channels; int32_t [(out_c + 3) / 4][3][4],
  *                                         biases, multipliers and shifts of four channels
- * The last two further demand |acc| * 2^max(shift, 0) < 2^30 for all inputs, and take up to 3.3 KiB of stack; _dsp also
- * that no weight is -128, and that its biases have 127 of each odd weight of a quad. */
+ * The last three further demand |acc| * 2^max(shift, 0) < 2^30 for all inputs, and take up to 3.6 KiB of stack;
+ * lg_conv_row_dsp also that no weight is -128, and that its biases have 127 of each odd weight of a quad.
+ * lg_winograd_row_dsp is for kernels of 3x3 or 5x5 under a pool of 2x2, strides and dilations of 1, shifts in -22..-1, and
+ * inputs of at most LG_WINOGRAD_MOST_3 or _5 channels. */
 #ifndef LG_CONV_H
 #define LG_CONV_H
 
@@ -48,6 +51,9 @@ enum { LG_TAIL_MOST = 256 };
          ? (run_bytes) % 4u                                                                                          \
          : 0u)
 
+/* Channels of the input that lg_winograd_row_dsp has room for, of kernels of 3x3 and 5x5. */
+enum { LG_WINOGRAD_MOST_3 = 20, LG_WINOGRAD_MOST_5 = 8 };
+
 typedef struct {
     uint16_t out_w, out_c;
     uint16_t kernel_h;
@@ -65,6 +71,7 @@ typedef struct {
 
 void lg_conv_row(const lg_conv *layer, const int8_t *const *rows, int8_t *out);
 void lg_conv_row_dsp(const lg_conv *layer, const int8_t *const *rows, int8_t *out);
+void lg_winograd_row_dsp(const lg_conv *layer, const int8_t *const *rows, int8_t *out);
 void lg_conv_row_mve(const lg_conv *layer, const int8_t *const *rows, int8_t *out);
 
 #ifdef __cplusplus

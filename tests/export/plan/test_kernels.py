@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from export import firmware
 from export.plan import kernels, layouts, nodes, plan
-from export.predict import costs, power
+from export.predict import costs, power, probes
 from export.tflite import graph as tflite_graph
 from export.tflite.quant_graph import Scale
 from tests.support import quantized
@@ -99,6 +99,89 @@ def test_a_weight_of_minus_128_takes_the_portable_kernel() -> None:
     ops = (dataclasses.replace(graph.ops[0], weights=least), *graph.ops[1:])
     chosen = plan.plan(dataclasses.replace(graph, ops=ops), "cortex-m4").kernels
     assert chosen[0].function == "lg_conv_row"
+
+
+def test_convolutions_under_a_pool_go_by_winograd_where_it_gains() -> None:
+    graph, _ = probes.winograd()
+    functions = {
+        core: [one.function for one in plan.plan(graph, core).kernels[1:]]
+        for core in ("cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55")
+    }
+    assert functions.pop("cortex-m3") == ["lg_conv_row"] * 2
+    assert functions.pop("cortex-m55") == ["lg_conv_row_mve"] * 2
+    assert all(found == [kernels.WINOGRAD] * 2 for found in functions.values())
+    fast, small = kernels.choices(nodes.build(graph), 0, "cortex-m4")
+    assert fast.winograd and not small.winograd
+    sizes = [plan.plan(graph, "cortex-m4", choice=choice).constant_bytes for choice in (fast, small)]
+    assert sizes[1] < sizes[0] < 4.5 * sizes[1]
+
+
+@pytest.mark.parametrize(
+    ("channels", "filters", "kernel", "stride", "pool"),
+    [
+        (12, 8, 3, 1, 1),
+        (12, 8, 3, 2, 2),
+        (12, 8, 3, 1, 3),
+        (7, 8, 3, 1, 2),
+        (24, 8, 3, 1, 2),
+        (20, 32, 3, 1, 2),
+    ],
+)
+def test_what_winograd_does_not_serve(
+    channels: int, filters: int, kernel: int, stride: int, pool: int
+) -> None:
+    """No pool, strides, other pools; channels that gain little or have no room; weights of many bytes."""
+    graph = probes.conv((32, 32, channels), filters, kernel, stride, pool)
+    assert plan.plan(graph, "cortex-m4").kernels[0].function == "lg_conv_row_dsp"
+
+
+def test_few_pixels_do_not_pay_for_the_weights_of_winograd() -> None:
+    found = [
+        plan.plan(probes.conv((side, side, 12), 8, 3, 1, 2), "cortex-m4").kernels[0].function
+        for side in (26, 24)
+    ]
+    assert found == [kernels.WINOGRAD, "lg_conv_row_dsp"]
+
+
+def test_shifts_that_are_not_usual_do_not_go_by_winograd() -> None:
+    graph = probes.conv((32, 32, 8), 8, 5, 1, 2)
+    assert plan.plan(graph, "cortex-m4").kernels[0].function == kernels.WINOGRAD
+    odd = dataclasses.replace(graph.ops[0], scales=(Scale(1 << 30, 0), *graph.ops[0].scales[1:]))
+    changed = dataclasses.replace(graph, ops=(odd, *graph.ops[1:]))
+    assert plan.plan(changed, "cortex-m4").kernels[0].function == "lg_conv_row_dsp"
+
+
+@pytest.mark.parametrize("taps", [3, 5])
+def test_products_of_winograd_make_the_sums(taps: int) -> None:
+    """Four outputs of a tile from the products, by the definition in lg_winograd_row_dsp.c, times 4."""
+    rng = np.random.default_rng(taps)
+    weights = rng.integers(-127, 128, (1, taps, taps, 1)).astype(np.int8)
+    tile = rng.integers(-128, 128, (taps + 1, taps + 1)).astype(np.int64)
+    # By kind: m0 of the three taps, then of the two, and so on.
+    of_three = [{0: 1, 2: -1}, {1: 1, 2: 1}, {2: 1, 1: -1}, {3: 1, 1: -1}]
+    of_two = [{3: 1, 4: -1}, {4: 1}, None, {5: 1, 4: -1}]
+    lines, kinds = [], []
+    for kind in range(4):
+        for sums in (of_three[kind], of_two[kind] if taps == 5 else None):
+            if sums is not None:
+                lines.append([sums.get(at, 0) for at in range(taps + 1)])
+                kinds.append(kind)
+    matrix = np.array(lines)
+    inputs = matrix @ tile @ matrix.T
+    outputs = np.array([[1, 1, 1, 0], [0, 1, -1, 1]])[:, kinds]
+    first = layouts.winograd_weights(weights).view("<i2").reshape(-1, 4, 2)[:, 0, 0].astype(np.int64)
+    # Steps: kinds across, products down, two words, of which one is of the channel, products of the kind.
+    ordered, at = np.zeros((len(lines), len(lines)), np.int64), 0
+    for kind in range(4):
+        across = [place for place, of in enumerate(kinds) if of == kind]
+        for down in range(len(lines)):
+            ordered[down, across] = first[at : at + len(across)]
+            at += 2 * len(across)
+    assert at == len(first)
+    found = outputs @ (inputs * ordered) @ outputs.T
+    kernel = weights[0, :, :, 0].astype(np.int64)
+    wanted = [[(tile[y : y + taps, x : x + taps] * kernel).sum() for x in range(2)] for y in range(2)]
+    assert (found == 4 * np.array(wanted)).all()
 
 
 def test_words_of_weights_hold_each_weight_twice() -> None:

@@ -9,12 +9,13 @@ enum { CONV_ROW = 32, RESCALE };
 typedef void (*kernel)(const lg_conv *layer, const int8_t *const *rows, int8_t *out);
 
 static const kernel kernels[] = {
-    lg_conv_row,
+    [0] = lg_conv_row,
 #if defined(__ARM_FEATURE_DSP) || defined(LG_DSP_EMULATE)
-    lg_conv_row_dsp,
+    [1] = lg_conv_row_dsp,
+    [3] = lg_winograd_row_dsp,
 #endif
 #if defined(__ARM_FEATURE_MVE)
-    lg_conv_row_mve,
+    [2] = lg_conv_row_mve,
 #endif
 };
 
@@ -32,8 +33,10 @@ static void run_conv_row(void)
         .act_min = (int8_t)words[13],    .act_max = (int8_t)words[14],          .any_shift = (uint8_t)words[20],
     };
     layer.weights = receive(word(18));
+    /* By variant: the portable kernel, the DSP extension's, MVE's, Winograd's. */
     const size_t channels[] = {sizeof(lg_channel) * layer.out_c, sizeof(lg_dsp_channel) * layer.out_c,
-                               12u * sizeof(int32_t) * ((layer.out_c + 3u) / 4u)};
+                               12u * sizeof(int32_t) * ((layer.out_c + 3u) / 4u),
+                               sizeof(lg_dsp_channel) * layer.out_c};
     layer.channels = receive(channels[word(0)]);
     const int8_t *const in = (const int8_t *)receive(word(15) * word(16) + word(17)) + word(17);
     int8_t *out = take((size_t)layer.out_w * layer.out_c);
