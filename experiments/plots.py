@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 COLOURS = {
     "jpeg8": "#D55E00",
@@ -53,8 +53,8 @@ def figure(columns: int = 1, rows: int = 1, width: float = 5.0, height: float = 
 
 def percent(panel: Any, label: str = "accuracy") -> None:
     """The y axis is a share, in per cent."""
-    panel.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))  # whole per cents
-    panel.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    panel.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
+    panel.yaxis.set_major_formatter(lambda share, _: f"{round(100 * share, 6):g}%")
     panel.set_ylabel(label, fontsize=12)
 
 
@@ -74,6 +74,11 @@ def series(panel: Any, x: Sequence[float], values: np.ndarray, name: str, **styl
 def source(spec: str) -> str:
     """What a title calls a data set: ``crops`` for ``folder:/data/crops``."""
     return spec.rstrip("/").rsplit(":", 1)[-1].rsplit("/", 1)[-1]
+
+
+def by_folds(count: int) -> str:
+    """What a title says of folds: ``, 5 folds``; nothing of a single split."""
+    return f", {count} folds" if count > 1 else ""
 
 
 def spread(values: np.ndarray) -> str:

@@ -29,3 +29,9 @@ def short(size: int) -> dict[str, Any]:
 def long(size: int) -> dict[str, Any]:
     """Trains a small network with batch norm out, in compiled code; epochs included."""
     return RECIPES["long"](size).to_json() | {"trainer": NATIVE}
+
+
+def long_of_field(size: int) -> dict[str, Any]:
+    """:func:`long` with shifts of a sixth of the side, as it has them at 48x48: read-outs of one frame are
+    shifted alike."""
+    return long(size) | {"shift": size // 6}

@@ -7,20 +7,24 @@ are compared crop by crop (:mod:`loggrad_tf.data.folds`): what both find hard fa
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from experiments import sets
 from experiments.jobs import Training, open_data
-from experiments.study import Study, front_end, held_out, network, right, training
+from experiments.study import Study, front_end, held_out, held_splits, network, training
 from loggrad_tf.data import folds
 from loggrad_tf.data.dataset import DataSet, open_prepared
 from loggrad_tf.data.sources import SPLITS
 from loggrad_tf.transform.frontend import FrontEnd
 from models.graph import Graph
+from models.recipe import NATIVE
+from models.training import native_fit
+
+Name = TypeVar("Name")
 
 _TRAIN, _VAL = SPLITS.index("train"), SPLITS.index("val")
 
@@ -85,17 +89,41 @@ class Ruler:
             for part, front in zip(self.parts, fronts, strict=True)
         ]
 
-    def right(self, jobs: Sequence[Training], folders: Sequence[Path]) -> np.ndarray:
-        """Whether the networks of :meth:`trainings` are right, bool (seeds, N).
+    @property
+    def labels(self) -> np.ndarray:
+        """Of all held-out crops, part by part."""
+        return np.concatenate([held_out(part)[1] for part in self.parts])
+
+    def logits(
+        self, folders: Sequence[Path], seen: Callable[[FrontEnd], FrontEnd] = lambda front: front
+    ) -> np.ndarray:
+        """What the networks of :meth:`trainings` answer, float32 (seeds, units, N).
 
         Args:
           folders: of their results.
+          seen: the front end that a network is shown the crops through, of the one it was trained behind.
         """
+        from models.training.measure import predict
+
         found = []
-        for place, (job, folder) in enumerate(zip(jobs, folders, strict=True)):
-            pixels, labels = held_out(self.parts[place % len(self.parts)])
-            found.append(right(network(folder).model(), job.front_end, pixels, labels))
+        for place, folder in enumerate(folders):
+            part, saved = self.parts[place % len(self.parts)], network(folder)
+            front = seen(saved.front_end)
+            if saved.train.trainer == NATIVE:  # a Keras model takes longer to build than to ask
+                each = [
+                    native_fit.logits(saved.graph, saved.weights, part, front, split)
+                    for split in held_splits(part)
+                ]
+                found.append(np.concatenate(each).T)
+            else:
+                found.append(predict(saved.model(), front, held_out(part)[0]).T)
         return self.joined(found)
+
+    def right(self, logits: np.ndarray) -> np.ndarray:
+        """Whether answers of :meth:`logits`, or sums of them, are right, bool (seeds, N)."""
+        from models.training.measure import classify
+
+        return np.stack([classify(seed.T) for seed in logits]) == self.labels
 
     def joined(self, found: Sequence[np.ndarray]) -> np.ndarray:
         """What was found seed by seed, part by part, (..., crops), as (seeds, ..., N)."""
@@ -159,14 +187,24 @@ def told(pairs: Sequence[dict[str, Any]], names: dict[str, str]) -> str:
 
 def ruler(study: Study, data: DataSet, count: int) -> Ruler:
     """The held-out splits of ``data`` for a ``count`` of 1, else all its crops by so many folds."""
-    parts: tuple[DataSet, ...] = (data,)
+    return rulers(study, {"": data}, count)[""]
+
+
+def rulers(study: Study, data: dict[Name, DataSet], count: int) -> dict[Name, Ruler]:
+    """:func:`ruler` of several sets; their folds are made together."""
+    parts: dict[Name, tuple[DataSet, ...]] = {name: (one,) for name, one in data.items()}
     if count > 1:
-        jobs = [Fold(data.path, data.manifest_sha256, number, count) for number in range(count)]
-        parts = tuple(open_prepared(folder / sets.SET) for folder in study.run(jobs))
+        jobs = [Fold(one.path, one.manifest_sha256, k, count) for one in data.values() for k in range(count)]
+        made = (open_prepared(folder / sets.SET) for folder in study.run(jobs))
+        parts = {name: tuple(itertools.islice(made, count)) for name in data}
+    return {name: _of(of) for name, of in parts.items()}
+
+
+def _of(parts: tuple[DataSet, ...]) -> Ruler:
     groups, parted = list[str](), list[int]()
     for number, part in enumerate(parts):
         names = np.array(part.groups())
-        held = np.concatenate([names[part.split == SPLITS.index(name)] for name in SPLITS[1:]])
+        held = np.concatenate([names[part.split == SPLITS.index(name)] for name in held_splits(part)])
         groups += held.tolist()
         parted += [number] * len(held)
     return Ruler(parts, tuple(groups), np.array(parted, np.int64))

@@ -193,14 +193,18 @@ def network(folder: Path) -> Any:
     return bundle.load(folder / NETWORK)
 
 
+def held_splits(data: DataSet) -> list[str]:
+    """The splits that a network was not trained on."""
+    return [name for name in SPLITS[1:] if (data.split == SPLITS.index(name)).any()]
+
+
 def held_out(data: DataSet) -> tuple[np.ndarray, np.ndarray]:
     """Pixels and labels of validation and test together; a fold has no test split.
 
     Fixed networks and fixed recipes select nothing on the validation split, so both splits measure
     them, with a smaller standard error.
     """
-    there = [name for name in SPLITS[1:] if (data.split == SPLITS.index(name)).any()]
-    pixels, labels = zip(*map(data.subset, there), strict=True)
+    pixels, labels = zip(*map(data.subset, held_splits(data)), strict=True)
     return np.concatenate(pixels), np.concatenate(labels)
 
 

@@ -13,23 +13,28 @@ is as many networks of the finest scale, of other seeds.
 
 import dataclasses
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from matplotlib.ticker import LogLocator, NullLocator
 
 from experiments import plots, views
-from experiments.recipes import SMALL_BN
-from experiments.study import Claim, Result, Study, front_end, held_out, network, training
+from experiments.recipes import long_of_field, short
+from experiments.ruler import Ruler, rulers, told
+from experiments.study import Claim, Result, Study
 from export.predict.deployed import deployed
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import FrontEnd
 from models.graph import Graph, GraphBuilder, macs, output_units
+from models.recipe import LONGEST
 from models.zoo import small_bn
 
 INPUTS = ("loggrad_1p5", "loggrad_2p75")
 FACTORS = (1, 2, 4)
 NETWORKS = ("small_bn", "same maps")
+# Logits of small_bn added: of all scales, and as many of the finest.
+ADDED, CONTROL = "1 + 2 + 4", "1 + 1 + 1"
 BOARD = "netduinoplus2"
 # Columns of results.csv; the last two for a board that bins.
 COSTS = ("macs", "input_bytes", "ram", "instructions", "ram_binning", "instructions_binning")
@@ -37,17 +42,26 @@ COSTS = ("macs", "input_bytes", "ram", "instructions", "ram_binning", "instructi
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """Sizes of a profile; ``size`` is the finest scale's side."""
+    """Sizes of a profile.
+
+    Attributes:
+      size: side of the finest scale.
+      folds: 1 for the set's own splits.
+      recipe: for images of a size, without the epochs.
+    """
 
     size: int
     epochs: int
     seeds: int
     inputs: tuple[str, ...]
+    folds: int = 1
+    recipe: Callable[[int], dict[str, Any]] = short
 
 
 SCALES = {
     "quick": Scale(size=64, epochs=8, seeds=1, inputs=INPUTS[:1]),
     "long": Scale(size=96, epochs=40, seeds=3, inputs=INPUTS),
+    "folds": Scale(64, LONGEST, 2, INPUTS[:1], folds=5, recipe=long_of_field),
     "paper": Scale(size=224, epochs=80, seeds=3, inputs=INPUTS),
 }
 
@@ -70,8 +84,6 @@ def same_maps(size: int, classes: int, factor: int) -> Graph:
 
 
 def run(study: Study) -> Result:
-    from models.training.measure import predict
-
     scale = study.scale(SCALES)
     if scale.size < 64 or scale.size % 4:
         raise LogGradError(
@@ -79,7 +91,8 @@ def run(study: Study) -> Result:
         )
     fine = study.data(scale.size)
     data = {k: fine if k == 1 else views.see(study, fine, f"binned_{k}") for k in FACTORS}
-    fronts = {(name, k): front_end(data[k], name) for name in scale.inputs for k in FACTORS}
+    rules = rulers(study, data, scale.folds)
+    fronts = {(name, k): rules[k].fronts(name) for name in scale.inputs for k in FACTORS}
     classes = len(fine.class_names)
     graphs = {
         (net, k): small_bn(scale.size // k, classes)
@@ -88,52 +101,55 @@ def run(study: Study) -> Result:
         for net in NETWORKS
         for k in FACTORS
     }
-    recipe = SMALL_BN | {"epochs": scale.epochs}
-    cases = [
-        (name, net, k, seed)
+    jobs = {
+        (name, net, k): rules[k].trainings(
+            f"{net}, {k} x {k}, {name}",
+            graph,
+            fronts[name, k],
+            scale.recipe(scale.size // k) | {"epochs": scale.epochs},
+            scale.seeds,
+        )
         for name in scale.inputs
-        for net, k in graphs
-        for seed in range(scale.seeds)
+        for (net, k), graph in graphs.items()
         if net == "small_bn" or k > 1  # at the finest scale both are one network
-    ]
-    jobs = [
-        training(f"{net}, {k} x {k}, {name}", graphs[net, k], data[k], fronts[name, k], recipe, seed)
-        for name, net, k, seed in cases
-    ]
-    counted = {
-        (name, net, k): _costs(graphs[net, k], fronts[name, k], k)
-        for name in scale.inputs
-        for net, k in graphs
     }
-    rows, labels = [], held_out(fine)[1]
-    scores: dict[tuple[str, str, int, int], np.ndarray] = {}
-    for case, folder in zip(cases, study.run(jobs), strict=True):
-        name, net, k, seed = case
-        scores[case] = predict(network(folder).model(), fronts[name, k], held_out(data[k])[0])
-        row = {"input": name, "network": net, "binning": k, "seed": seed}
-        rows.append(row | {"accuracy": _accuracy(scores[case], labels)} | counted[name, net, k])
+    folders = iter(study.run([job for arm in jobs.values() for job in arm]))
+    scores = {case: rules[case[2]].logits([next(folders) for _ in arm]) for case, arm in jobs.items()}
+    rule, rows, pairs = rules[1], list[dict[str, Any]](), list[dict[str, Any]]()
     for name in scale.inputs:
-        rows += _together(name, scores, labels, scale.seeds)
-    claims = [_claim(rows, name, scale) for name in scale.inputs]
-    return Result(rows, {"accuracy": _figure(rows, scale, study.spec)}, claims)
+        answers: dict[tuple[str, int | str], np.ndarray] = {
+            (net, k): rule.right(logits) for (of, net, k), logits in scores.items() if of == name
+        }
+        answers |= _together(rule, {k: scores[name, "small_bn", k] for k in FACTORS})
+        for (net, k), seeds in answers.items():
+            costs: dict[str, Any] = dict.fromkeys(COSTS, "")  # added logits have no board
+            if isinstance(k, int):
+                costs = _costs(graphs[net, k], fronts[name, k][0], k)
+            row = {"input": name, "network": net, "binning": k}
+            rows += [
+                row
+                | {"seed": "all" if k == CONTROL else seed, "accuracy": round(float(right.mean()), 5)}
+                | costs
+                for seed, right in enumerate(seeds)
+            ]
+        compared = {_arm(net, k): right for (net, k), right in answers.items() if k != CONTROL}
+        pairs += rule.pairs(name, compared)
+    claims = [_claim(rows, name, scale, pairs) for name in scale.inputs]
+    return Result(rows, {"accuracy": _figure(rows, scale, study.spec)}, claims, pairs)
 
 
-def _together(
-    name: str, scores: dict[tuple[str, str, int, int], np.ndarray], labels: np.ndarray, seeds: int
-) -> list[dict[str, Any]]:
-    """Rows of the added logits; they have no board, and so no costs."""
-    added: list[tuple[str, int | str, Any]] = [
-        ("1 + 2 + 4", seed, sum(scores[name, "small_bn", k, seed] for k in FACTORS)) for seed in range(seeds)
-    ]
-    if seeds == len(FACTORS):  # a control of fewer or more networks would be unfair
-        added.append(("1 + 1 + 1", "all", sum(scores[name, "small_bn", 1, seed] for seed in range(seeds))))
-    none: dict[str, Any] = dict.fromkeys(COSTS, "")
-    return [
-        {"input": name, "network": "small_bn", "binning": text, "seed": seed}
-        | {"accuracy": _accuracy(values, labels)}
-        | none
-        for text, seed, values in added
-    ]
+def _arm(net: str, factor: int | str) -> str:
+    return f"{factor} x {factor}, {net}" if isinstance(factor, int) else f"{factor} added"
+
+
+def _together(rule: Ruler, logits: dict[int, np.ndarray]) -> dict[tuple[str, int | str], np.ndarray]:
+    """Whether the added logits of small_bn at all scales are right, and those of as many finest ones."""
+    answers: dict[tuple[str, int | str], np.ndarray] = {
+        ("small_bn", ADDED): rule.right(np.sum([logits[k] for k in FACTORS], axis=0))
+    }
+    if len(logits[1]) == len(FACTORS):  # a control of fewer or more networks would be unfair
+        answers["small_bn", CONTROL] = rule.right(logits[1].sum(axis=0, keepdims=True))
+    return answers
 
 
 def _costs(graph: Graph, front: FrontEnd, factor: int) -> dict[str, Any]:
@@ -148,12 +164,6 @@ def _costs(graph: Graph, front: FrontEnd, factor: int) -> dict[str, Any]:
         board_bins.instructions,
     )
     return dict(zip(COSTS, values, strict=True))
-
-
-def _accuracy(scores: Any, labels: np.ndarray) -> float:
-    from models.training.measure import classify
-
-    return round(float(np.mean(classify(scores) == labels)), 5)
 
 
 def _of(rows: list[dict[str, Any]], name: str, net: str, factor: int | str) -> list[dict[str, Any]]:
@@ -183,9 +193,10 @@ def _figure(rows: list[dict[str, Any]], scale: Scale, spec: str) -> Any:
         range(len(FACTORS)), [f"{k} x {k}\n{scale.size // k} x {scale.size // k}" for k in FACTORS]
     )
     by_scale.set_xlabel("codes binned to a pixel, and the pixels of the input", fontsize=12)
-    plots.percent(by_scale, "accuracy, validation and test")
+    plots.percent(by_scale, "accuracy, held-out photographs")
     by_scale.legend(fontsize=10)
-    by_scale.set_title(f"one frame at three scales, {scale.epochs} epochs, {plots.source(spec)}")
+    about = f"{scale.epochs} epochs{plots.by_folds(scale.folds)}, {plots.source(spec)}"
+    by_scale.set_title(f"one frame at three scales, {about}", fontsize=12)
     by_cost.plot([], [], "ks", fillstyle="none", label="the sensor bins")
     by_cost.plot([], [], "ks", label="the board bins")
     by_cost.legend(fontsize=10)
@@ -198,7 +209,7 @@ def _figure(rows: list[dict[str, Any]], scale: Scale, spec: str) -> Any:
     return figure
 
 
-def _claim(rows: list[dict[str, Any]], name: str, scale: Scale) -> Claim:
+def _claim(rows: list[dict[str, Any]], name: str, scale: Scale, pairs: list[dict[str, Any]]) -> Claim:
     found = []
     for net, k in [("small_bn", 1), *((net, k) for net in NETWORKS for k in FACTORS[1:])]:
         cost, values = _of(rows, name, net, k)[0], _values(rows, name, net, k)
@@ -208,10 +219,19 @@ def _claim(rows: list[dict[str, Any]], name: str, scale: Scale) -> Claim:
             f" {cost['instructions'] / 1e6:.2f} M instructions"
             + (f" ({cost['instructions_binning'] / 1e6:.2f} M if the board bins)" if k > 1 else "")
         )
-    found.append(f"all three scales added {plots.spread(_values(rows, name, 'small_bn', '1 + 2 + 4'))}")
-    control = _values(rows, name, "small_bn", "1 + 1 + 1")
+    found.append(f"all three scales added {plots.spread(_values(rows, name, 'small_bn', ADDED))}")
+    control = _values(rows, name, "small_bn", CONTROL)
     if len(control):
         found.append(f"three networks of the finest added {plots.spread(control)}")
+    # What binning costs and adding wins, and what maps as large win back.
+    finest = _arm("small_bn", 1)
+    shown = [
+        pair
+        for pair in pairs
+        if pair["measure"] == name
+        and (pair["one"] == finest or pair["one"].partition(",")[0] == pair["other"].partition(",")[0])
+    ]
+    found += [told([pair], {}) for pair in shown]
     return Claim(
         "Reference [26]: a sensor with multi-scale read-out; the paper uses one scale",
         f"{plots.NAMES[name]}: " + "; ".join(found),

@@ -4,11 +4,15 @@ The paper's were empirical, "the threshold values are not critically sensitive, 
 during training" (section 3; section 5 leaves it to future work). Small_bn learns behind every choice.
 A choice that looks at the validation split is compared on test alone; thresholds trained on the
 training split, like all others, may use both. Then the device: networks that were trained at t see images
-whose levels were taken at a multiple of t, as from comparators that are off.
+whose levels were taken at a multiple of t, as from comparators that are off. By folds there are fixed
+thresholds and the quantile alone, since a choice by validation would need a test split, and thresholds are
+trained by TensorFlow only.
 """
 
 import dataclasses
+import functools
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +21,15 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from experiments import plots
 from experiments.jobs import AGAIN, Job, open_data, save_network
-from experiments.recipes import SMALL_BN
-from experiments.study import Claim, Result, Study, network, right, training
+from experiments.recipes import long, short
+from experiments.ruler import Ruler, ruler, told
+from experiments.study import Claim, Result, Study, network
 from loggrad_tf import json_base
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.transform import reference
-from loggrad_tf.transform.frontend import FIXED_THRESHOLDS, LEVELS, QUANTILES, FrontEnd, fit
+from loggrad_tf.transform.frontend import FIXED_THRESHOLDS, LEVELS, QUANTILES, FrontEnd
 from models.graph import Graph
-from models.recipe import TrainConfig
+from models.recipe import LONGEST, TrainConfig
 from models.zoo import small_bn
 
 INPUTS = ("loggrad_1p5", "loggrad_2p25")
@@ -36,17 +41,26 @@ DEVICES = (1.0, 0.85, 1.15, 2.0)
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """Sizes of a profile."""
+    """Sizes of a profile.
+
+    Attributes:
+      grid: fixed first thresholds.
+      folds: 1 for the set's own splits.
+      recipe: for images of a size, without the epochs.
+    """
 
     size: int
     epochs: int
     seeds: int
     grid: tuple[float, ...] = GRID
+    folds: int = 1
+    recipe: Callable[[int], dict[str, Any]] = short
 
 
 SCALES = {
     "quick": Scale(size=48, epochs=6, seeds=1, grid=(0.05, 0.3, 1.2)),
     "long": Scale(size=96, epochs=20, seeds=3),
+    "folds": Scale(48, LONGEST, 2, grid=(0.1, 0.3, 1.2), folds=5, recipe=long),
     "paper": Scale(size=224, epochs=40, seeds=3),
 }
 
@@ -96,69 +110,81 @@ class ThresholdTraining:
 
 
 @dataclasses.dataclass(frozen=True)
-class Case:
-    """One training: its input, how the thresholds were chosen (``rule``), and its seed."""
+class Arm:
+    """Trainings of one input and one choice of the thresholds (``rule``), seed by seed, part by part."""
 
     input: str
     rule: str
-    seed: int
-    job: Job
+    jobs: tuple[Job, ...]
 
 
 def run(study: Study) -> Result:
     scale = study.scale(SCALES)
-    data = study.data(scale.size)
-    cases = [case for name in INPUTS for case in _cases(name, data, scale)]
-    folders = study.run([case.job for case in cases])
-    rows = [row for case, folder in zip(cases, folders, strict=True) for row in _rows(case, folder, data)]
-    courses = {
-        (case.input, case.seed): json_base.read_value(
-            tuple[tuple[float, ...], ...], folder / "course.json", AGAIN
-        )
-        for case, folder in zip(cases, folders, strict=True)
-        if case.rule == "trained"
-    }
-    title = f"small_bn, {scale.size}x{scale.size}, {scale.epochs} epochs, {plots.source(study.spec)}"
-    figures = {
-        "accuracy": _accuracy_figure(rows, title),
-        "course": _course_figure(courses, title),
-        "device": _device_figure(rows, title),
-    }
-    return Result(rows, figures, [_sensitivity(rows), _device_claim(rows), _tuning(rows)])
+    rule = ruler(study, study.data(scale.size), scale.folds)
+    arms = [arm for name in INPUTS for arm in _arms(name, rule, scale)]
+    folders = iter(study.run([job for arm in arms for job in arm.jobs]))
+    rows, pairs, courses = list[dict[str, Any]](), list[dict[str, Any]](), dict[tuple[str, int], Any]()
+    for name in INPUTS:
+        at_home = dict[str, np.ndarray]()
+        for arm in (arm for arm in arms if arm.input == name):
+            mine = [next(folders) for _ in arm.jobs]
+            answers = _answers(arm.rule, mine, rule)
+            rows += _rows(arm, mine, answers, rule)
+            at_home[arm.rule] = home = answers.pop(1.0)
+            for device, right in answers.items():
+                pairs += rule.pairs(f"{name}, device", {arm.rule: home, f"at {device:g} t": right})
+            if arm.rule == "trained":
+                of_seeds = zip(range(scale.seeds), mine, strict=True)
+                courses |= {(name, seed): _course(folder) for seed, folder in of_seeds}
+        for how in (how for how in at_home if how != "quantile"):
+            pairs += rule.pairs(f"{name}, thresholds", {how: at_home[how], "quantile": at_home["quantile"]})
+    about = f"{scale.epochs} epochs{plots.by_folds(scale.folds)}, {plots.source(study.spec)}"
+    title = f"small_bn, {scale.size}x{scale.size}, {about}"
+    figures = {"accuracy": _accuracy_figure(rows, title), "device": _device_figure(rows, title)}
+    claims = [_sensitivity(rows, pairs), _device_claim(rows)]
+    if courses:
+        figures["course"] = _course_figure(courses, title)
+        claims.append(_tuning(rows))
+    return Result(rows, figures, claims, pairs)
 
 
-def _cases(name: str, data: DataSet, scale: Scale) -> list[Case]:
-    graph = small_bn(scale.size, len(data.class_names))
-    recipe = SMALL_BN | {"epochs": scale.epochs}
+def _course(folder: Path) -> tuple[tuple[float, ...], ...]:
+    return json_base.read_value(tuple[tuple[float, ...], ...], folder / "course.json", AGAIN)
+
+
+def _arms(name: str, rule: Ruler, scale: Scale) -> list[Arm]:
+    graph = small_bn(scale.size, len(rule.parts[0].class_names))
+    recipe = scale.recipe(scale.size) | {"epochs": scale.epochs}
     levels = LEVELS[name]
     ratio = [t / FIXED_THRESHOLDS[levels][0] for t in FIXED_THRESHOLDS[levels]]
-    quantile = fit(name, data.sensor, data.subset("train")[0])
-    shares = OTHER_QUANTILES[levels]
-    fronts = {f"grid {t:g}": _front(name, data, [t * r for r in ratio]) for t in scale.grid} | {
-        "quantile": quantile,
-        **{f"quantile {_percents(share)}": _front(name, data, _quantiles(data, share)) for share in shares},
-    }
-    fronts["fixed"] = _front(name, data, FIXED_THRESHOLDS[levels])
-    cases = []
-    for seed in range(scale.seeds):
-        for rule, front in fronts.items():
-            job: Job = training(f"{plots.NAMES[name]}, {rule}", graph, data, front, recipe, seed)
-            cases.append(Case(name, rule, seed, job))
-        moving = ThresholdTraining(
-            f"{plots.NAMES[name]}, trained",
-            graph,
-            quantile,
-            data.path,
-            data.manifest_sha256,
-            recipe,
-            {},
-            seed,
-        )
-        cases.append(Case(name, "trained", seed, moving))
-    return cases
+
+    def fixed(thresholds: Sequence[float]) -> list[FrontEnd]:
+        return [_front(name, part, thresholds) for part in rule.parts]
+
+    fronts = {f"grid {t:g}": fixed([t * r for r in ratio]) for t in scale.grid}
+    fronts["quantile"] = quantile = rule.fronts(name)
+    if scale.folds == 1:
+        for share in OTHER_QUANTILES[levels]:
+            fronts[f"quantile {_percents(share)}"] = [
+                _front(name, part, _quantiles(part, share)) for part in rule.parts
+            ]
+    fronts["fixed"] = fixed(FIXED_THRESHOLDS[levels])
+    arms = [
+        Arm(name, how, tuple(rule.trainings(f"{plots.NAMES[name]}, {how}", graph, of, recipe, scale.seeds)))
+        for how, of in fronts.items()
+    ]
+    if scale.folds == 1:
+        [data], [start] = rule.parts, quantile
+        said = f"{plots.NAMES[name]}, trained"
+        moving = [
+            ThresholdTraining(said, graph, start, data.path, data.manifest_sha256, recipe, {}, seed)
+            for seed in range(scale.seeds)
+        ]
+        arms.append(Arm(name, "trained", tuple(moving)))
+    return arms
 
 
-def _front(name: str, data: DataSet, thresholds: Any) -> FrontEnd:
+def _front(name: str, data: DataSet, thresholds: Sequence[float]) -> FrontEnd:
     return FrontEnd(name, data.sensor, tuple(reference.ratio_of(float(t)) for t in thresholds))
 
 
@@ -173,28 +199,41 @@ def _percents(shares: tuple[float, ...]) -> str:
     return "/".join(f"{100 * share:.0f}" for share in shares)
 
 
-def _rows(case: Case, folder: Path, data: DataSet) -> list[dict[str, Any]]:
-    saved = network(folder)
-    model = saved.model()
-    measured = DEVICES if case.rule in ("fixed", "quantile", "trained") else DEVICES[:1]
+def _answers(how: str, folders: Sequence[Path], rule: Ruler) -> dict[float, np.ndarray]:
+    """Whether networks are right, bool (seeds, N), by the device that takes the levels."""
+    measured = DEVICES if how in ("fixed", "quantile", "trained") else DEVICES[:1]
+    return {
+        device: rule.right(rule.logits(folders, functools.partial(off, factor=device))) for device in measured
+    }
+
+
+def _rows(
+    arm: Arm, folders: Sequence[Path], answers: dict[float, np.ndarray], rule: Ruler
+) -> list[dict[str, Any]]:
+    """A line a device and seed; of folds there is no test split."""
+    each = len(rule.parts)
+    taken = np.array([network(folder).front_end.thresholds for folder in folders])
+    thresholds = taken.reshape(-1, each, taken.shape[1]).mean(axis=1).round(5).tolist()
+    in_val = np.arange(len(rule.groups)) < len(rule.parts[0].labels_of("val"))
     rows = []
-    for device in measured:
-        front = saved.front_end if device == 1 else off(saved.front_end, device)
-        found = [right(model, front, *data.subset(split)) for split in ("val", "test")]
-        thresholds = [round(t, 5) for t in saved.front_end.thresholds]
-        rows.append(
-            {
-                "input": case.input,
-                "rule": case.rule,
-                "t1": thresholds[0],
-                "t2": thresholds[1] if len(thresholds) > 1 else "",
-                "seed": case.seed,
-                "device": device,
-                "val": round(float(found[0].mean()), 5),
-                "test": round(float(found[1].mean()), 5),
-                "held_out": round(float(np.concatenate(found).mean()), 5),
-            }
-        )
+    for device, seeds in answers.items():
+        for seed, right in enumerate(seeds):
+            sides = {"val": right[in_val], "test": right[~in_val]} if each == 1 else {}
+            t = thresholds[seed]
+            rows.append(
+                {
+                    "input": arm.input,
+                    "rule": arm.rule,
+                    "t1": t[0],
+                    "t2": t[1] if len(t) > 1 else "",
+                    "seed": seed,
+                    "device": device,
+                    "val": "",
+                    "test": "",
+                }
+                | {side: round(float(of.mean()), 5) for side, of in sides.items()}
+                | {"held_out": round(float(right.mean()), 5)}
+            )
     return rows
 
 
@@ -220,6 +259,12 @@ def searched(rows: list[dict[str, Any]], name: str) -> str:
     """Of all rules that are not trained, the one that is best on validation, mean over seeds."""
     rules = [rule for rule in _rules(rows, name) if rule != "trained"]
     return max(rules, key=lambda rule: _values(rows, name, rule, "val").mean())
+
+
+def _moved(rows: list[dict[str, Any]], name: str) -> list[str]:
+    """Rules whose networks were shown the levels of other devices."""
+    rules = _rules(rows, name)
+    return [rule for rule in ("fixed", "quantile", "trained") if rule in rules]
 
 
 def _title(rows: list[dict[str, Any]], name: str, rule: str) -> str:
@@ -251,7 +296,7 @@ def _accuracy_figure(rows: list[dict[str, Any]], title: str) -> Any:
             (f"quantile {_percents(QUANTILES[: LEVELS[name]])} %", ["quantile"], 1, 10),
             ("trained from there", ["trained"], 2, 12),
         )
-        for text, chosen, look, size in marks:
+        for text, chosen, look, size in (mark for mark in marks if set(mark[1]) <= set(rules) and mark[1]):
             points = [[_values(rows, name, rule, c) for c in ("t1", "held_out")] for rule in chosen]
             style = {"ls": "", "marker": plots.SHAPES[look], "color": plots.CYCLE[look], "alpha": 0.8}
             x, y = np.concatenate(points, axis=1)
@@ -260,7 +305,7 @@ def _accuracy_figure(rows: list[dict[str, Any]], title: str) -> Any:
         panel.xaxis.set_minor_locator(NullLocator())
         panel.set_xticks(first, [f"{t:.2g}" for t in first])
         panel.set_xlabel("first threshold $t_1$, natural log", fontsize=12)
-        plots.percent(panel, "accuracy, validation and test")
+        plots.percent(panel, "accuracy, held-out photographs")
         panel.legend(fontsize=10)
     return figure
 
@@ -287,7 +332,7 @@ def _device_figure(rows: list[dict[str, Any]], title: str) -> Any:
     figure, panels = _panels(title)
     order = sorted(DEVICES)
     for panel, name in zip(panels, INPUTS, strict=True):
-        for look, rule in enumerate(("fixed", "quantile", "trained")):
+        for look, rule in enumerate(_moved(rows, name)):
             values = np.array([_values(rows, name, rule, "held_out", device) for device in order]).T
             style = {"color": plots.CYCLE[look], "marker": plots.SHAPES[look]}
             plots.series(panel, order, values, _title(rows, name, rule), **style)
@@ -295,12 +340,12 @@ def _device_figure(rows: list[dict[str, Any]], title: str) -> Any:
         panel.xaxis.set_minor_locator(NullLocator())
         panel.set_xticks(order, [f"{device:g}" for device in order])
         panel.set_xlabel("thresholds of the device over those of the training", fontsize=12)
-        plots.percent(panel, "accuracy, validation and test")
+        plots.percent(panel, "accuracy, held-out photographs")
         panel.legend(fontsize=10)
     return figure
 
 
-def _sensitivity(rows: list[dict[str, Any]]) -> Claim:
+def _sensitivity(rows: list[dict[str, Any]], pairs: list[dict[str, Any]]) -> Claim:
     found = []
     for name in INPUTS:
         grid = [rule for rule in _rules(rows, name) if rule.startswith("grid")]
@@ -309,14 +354,16 @@ def _sensitivity(rows: list[dict[str, Any]]) -> Claim:
         flat = [t for t, mean in means.items() if mean >= best - 0.02]
         text = ", ".join(f"{t}: {100 * mean:.1f} %" for t, mean in means.items())
         near = f"within 2 points of the best: {', '.join(flat)}"
-        found.append(f"{plots.NAMES[name]}, accuracy by first threshold {text}; {near}")
+        against = [told([pair], {}) for pair in pairs if pair["measure"] == f"{name}, thresholds"]
+        by_first = f"{plots.NAMES[name]}, accuracy by first threshold {text}"
+        found.append("; ".join([by_first, near, *against]))
     return Claim("Section 3: the threshold values are not critically sensitive", ". ".join(found))
 
 
 def _device_claim(rows: list[dict[str, Any]]) -> Claim:
     found = []
     for name in INPUTS:
-        for rule in ("quantile", "trained"):
+        for rule in _moved(rows, name)[1:]:
             at_home = _values(rows, name, rule, "held_out")
             changes = []
             for device in sorted(set(DEVICES) - {1.0}):

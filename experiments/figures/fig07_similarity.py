@@ -17,6 +17,9 @@ from experiments import cosines, plots
 from experiments.recipes import PAPER
 from experiments.study import Claim, Result, Study, front_end, held_out, network, right, training
 from models.graph import Graph, macs, weight_count
+from models.recipe import NATIVE, TrainConfig
+from models.training.native.initial import initial
+from models.training.native_fit import generators
 from models.zoo import two_conv_one_fc
 
 INPUTS = ("raw16", "jpeg8", "loggrad_fp", "loggrad_1p5", "loggrad_2p25")
@@ -33,18 +36,19 @@ LOOK = {UNTRAINED: {"color": "#000000", "ls": ":", "label": "before training"}}
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """Sizes of a profile; ``filters`` of the first layer."""
+    """Sizes of a profile; ``filters`` of the first layer, ``recipe`` without the epochs."""
 
     size: int
     epochs: int
     seeds: int
     filters: int
     inputs: tuple[str, ...]
+    recipe: dict[str, Any] = dataclasses.field(default_factory=lambda: PAPER)
 
 
 SCALES = {
     "quick": Scale(size=48, epochs=6, seeds=1, filters=24, inputs=INPUTS[:4]),
-    "long": Scale(size=48, epochs=12, seeds=1, filters=150, inputs=INPUTS[:4]),
+    "long": Scale(96, 40, seeds=3, filters=150, inputs=INPUTS[:4], recipe=PAPER | {"trainer": NATIVE}),
     "paper": Scale(size=224, epochs=40, seeds=3, filters=150, inputs=INPUTS),
 }
 # input -> layer -> kernel of each seed, (rows, columns, channels, filters).
@@ -57,8 +61,8 @@ def run(study: Study) -> Result:
     pixels, labels = held_out(data)
     fronts = {name: front_end(data, name) for name in scale.inputs}
     graph = two_conv_one_fc(scale.size, len(data.class_names), scale.filters, SECOND_LAYER)
-    cases = [(name, seed) for name in scale.inputs for seed in range(scale.seeds)]
-    recipe = PAPER | {"epochs": scale.epochs}
+    cases = [(name, seed) for seed in range(scale.seeds) for name in scale.inputs]
+    recipe = scale.recipe | {"epochs": scale.epochs}
     jobs = [
         training(f"{name}, {scale.filters} filters", graph, data, fronts[name], recipe, seed)
         for name, seed in cases
@@ -66,7 +70,7 @@ def run(study: Study) -> Result:
     kernels: Kernels = {name: {layer: [] for layer in LAYERS} for name in (UNTRAINED, *scale.inputs)}
     rows = _layers(graph)
     for seed in range(scale.seeds):
-        first = _untrained(graph, seed, recipe["initializer"])
+        first = _untrained(graph, seed, TrainConfig(**recipe))
         for layer in LAYERS:
             kernels[UNTRAINED][layer].append(first[layer])
             rows += _similar(UNTRAINED, seed, layer, first[layer])
@@ -117,14 +121,17 @@ def _layers(graph: Graph) -> list[dict[str, Any]]:
     return found
 
 
-def _untrained(graph: Graph, seed: int, initializer: str) -> dict[str, np.ndarray]:
+def _untrained(graph: Graph, seed: int, config: TrainConfig) -> dict[str, np.ndarray]:
     """Kernels that the training of ``seed`` begins with; its inputs have them in common."""
+    if config.trainer == NATIVE:
+        layers = initial(graph, config.initializer, generators(seed)[0])
+        return {layer: layers[layer][0] for layer in LAYERS}
     import keras
 
     from models import keras_net
 
     keras.utils.set_random_seed(seed)
-    return _kernels(keras_net.build(graph, initializer=initializer))
+    return _kernels(keras_net.build(graph, initializer=config.initializer))
 
 
 def _kernels(model: Any) -> dict[str, np.ndarray]:

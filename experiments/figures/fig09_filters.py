@@ -63,7 +63,7 @@ def answers(study: Study, rule: Ruler, scale: Scale) -> dict[tuple[str, int], np
         for c1 in scale.filters
     }
     folders = iter(study.run([job for arm in jobs.values() for job in arm]))
-    return {case: rule.right(arm, [next(folders) for _ in arm]) for case, arm in jobs.items()}
+    return {case: rule.right(rule.logits([next(folders) for _ in arm])) for case, arm in jobs.items()}
 
 
 def run(study: Study) -> Result:
@@ -102,7 +102,8 @@ def _figure(table: dict[str, np.ndarray], scale: Scale, spec: str) -> Any:
     panel.set_xlabel("filters of the first layer, $c_1$", fontsize=12)
     plots.percent(panel, "accuracy, held-out photographs")
     panel.legend(fontsize=10)
-    panel.set_title(f"2conv1fc, {scale.size}x{scale.size}, {scale.epochs} epochs, {plots.source(spec)}")
+    about = f"{scale.epochs} epochs{plots.by_folds(scale.folds)}, {plots.source(spec)}"
+    panel.set_title(f"2conv1fc, {scale.size}x{scale.size}, {about}")
     return figure
 
 

@@ -200,9 +200,7 @@ def run(study: Study) -> Result:
         for row in _pairs(rule, network, kind, answers)
     ]
     about = ", ".join(f"{network} {size}x{size}" for network, size in sizes.items())
-    if scale.folds > 1:
-        about += f", {scale.folds} folds"
-    figure = _figure(values, f"{about}, {plots.source(study.spec)}")
+    figure = _figure(values, f"{about}{plots.by_folds(scale.folds)}, {plots.source(study.spec)}")
     return Result(rows, {"brightness": figure}, _claims(values, pairs), pairs)
 
 

@@ -20,7 +20,7 @@ from experiments.figures.fig09_filters import FIRST_LAYER, Scale, answers
 from experiments.jobs import open_data
 from experiments.recipes import PAPER, TWO_CONV
 from experiments.ruler import ruler, told
-from experiments.study import Claim, Result, Study, held_out
+from experiments.study import Claim, Result, Study
 from loggrad_tf.data.dataset import DataSet, open_prepared
 from loggrad_tf.errors import LogGradError
 from models.recipe import NATIVE
@@ -32,7 +32,7 @@ SCALES = {
     # In fewer or smaller steps JPEG and RAW learn nothing of the drawn photographs.
     "quick": Scale(48, 20, 1, filters=(2, 8, 32), recipe=TWO_CONV | {"learning_rate": 0.003}, inputs=INPUTS),
     "long": Scale(64, 20, 3, filters=(2, 8, 32), recipe=TWO_CONV, inputs=INPUTS),
-    "folds": Scale(48, 60, 2, (2, 8, 32), TWO_CONV | {"trainer": NATIVE}, inputs=INPUTS, folds=5),
+    "folds": Scale(48, 60, 2, (2, 8), TWO_CONV | {"trainer": NATIVE}, inputs=INPUTS, folds=5),
     "paper": Scale(224, 40, 3, filters=FIRST_LAYER, recipe=PAPER, inputs=INPUTS),
 }
 
@@ -82,14 +82,13 @@ def run(study: Study) -> Result:
     scale = study.scale(SCALES)
     data = person_or_not(study, study.data(scale.size))
     rule = ruler(study, data, scale.folds)
-    labels = np.concatenate([held_out(part)[1] for part in rule.parts])
     found = answers(study, rule, scale)
     rows = [
         {
             "input": name,
             "c1": c1,
             "seed": seed,
-            "images": len(labels),
+            "images": len(rule.groups),
             "accuracy": round(float(right.mean()), 5),
         }
         for (name, c1), seeds in found.items()
@@ -104,14 +103,14 @@ def run(study: Study) -> Result:
         for row in rule.pairs(f"{c1} filters", {name: found[name, c1] for name in INPUTS})
     ]
     commonest = np.bincount(data.labels_of("train")).argmax()
-    guess = float(np.mean(labels == commonest))
+    guess = float(np.mean(rule.labels == commonest))
     figure = _figure(
         table,
         scale,
         guess,
         f"{' or '.join(data.class_names).replace('_', ' ')}, {plots.source(study.spec)}",
     )
-    of_figure = claims(table, scale.filters, len(labels), guess)
+    of_figure = claims(table, scale.filters, len(rule.groups), guess)
     if pairs:
         between = ". ".join(f"{pair['measure']}: {told([pair], plots.NAMES)}" for pair in pairs)
         of_figure.append(Claim("Fig. 12, the inputs compared photograph by photograph", between))
@@ -130,7 +129,8 @@ def _figure(table: dict[str, np.ndarray], scale: Scale, guess: float, what: str)
     panel.set_xlabel("filters of the first layer, $c_1$", fontsize=12)
     plots.percent(panel, "accuracy, held-out photographs")
     panel.legend(fontsize=10)
-    panel.set_title(f"{what}\n2conv1fc, {scale.size}x{scale.size}, {scale.epochs} epochs", fontsize=11)
+    about = f"{scale.epochs} epochs{plots.by_folds(scale.folds)}"
+    panel.set_title(f"{what}\n2conv1fc, {scale.size}x{scale.size}, {about}", fontsize=11)
     return figure
 
 

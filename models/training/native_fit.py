@@ -38,7 +38,7 @@ def train(
     start: Sequence[np.ndarray] | None = None,
 ) -> TrainResult:
     """See :func:`models.training.fit.train`."""
-    drawn_weights, drawn_batches = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(2))
+    drawn_weights, drawn_batches = generators(seed)
     pixels, labels = data.subset("train")
     images = min(config.batch_size, len(pixels))
     each = steps_per_epoch(len(pixels), config)
@@ -82,6 +82,12 @@ def train(
         stopped=len(history) < config.epochs and not diverged(history[-1]),
         threshold=threshold,
     )
+
+
+def generators(seed: int) -> tuple[np.random.Generator, np.random.Generator]:
+    """What a training draws its first weights from, and its batches."""
+    weights, batches = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(2))
+    return weights, batches
 
 
 def logits(

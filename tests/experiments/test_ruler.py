@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 from experiments import sets
-from experiments.jobs import Training, save_network
+from experiments.jobs import save_network
 from experiments.ruler import Fold, Ruler, ruler, spread, told
 from experiments.study import Study, front_end, held_out, network
 from loggrad_tf.data import folds
 from loggrad_tf.data.dataset import open_prepared
 from models.recipe import TrainConfig
 from models.training import fit
+from models.training.measure import predict
 from models.zoo import small_bn
 from tests.support.experiment_cases import SIZE, small_set
 
@@ -59,9 +60,17 @@ def test_a_network_of_a_fold_has_no_test_error(tmp_path: Path) -> None:
     said = save_network(tmp_path, part, front, trained, config, 0)
     assert said == f"validation {1 - trained.val_error:.1%} right"
     assert network(tmp_path).metrics == {"val_error": trained.val_error}
-    job = Training("x", graph, front, part.path, part.manifest_sha256, config.to_json(), 0)
-    found = Ruler((part,), (), np.zeros(12, np.int64)).right([job], [tmp_path])
+    rule = Ruler((part,), (), np.zeros(12, np.int64))
+    logits = rule.logits([tmp_path])
+    found = rule.right(logits)
     assert found.shape == (1, 12) and found.mean() == pytest.approx(1 - trained.val_error)
+    # Asked without Keras, a network answers as with it.
+    saved, (pixels, _) = network(tmp_path), held_out(part)
+    np.testing.assert_allclose(logits[0].T, predict(saved.model(), front, pixels), atol=1e-4)
+    other = dataclasses.replace(front, ratios=(2**20,))
+    np.testing.assert_allclose(
+        rule.logits([tmp_path], lambda _: other)[0].T, predict(saved.model(), other, pixels), atol=1e-4
+    )
 
 
 def sample() -> Ruler:

@@ -96,3 +96,12 @@ def test_the_catalogue_names_modules() -> None:
 def test_a_title_names_the_data_set() -> None:
     specs = {"synthetic": "synthetic", "folder:/data/crops/": "crops", "pascalraw:PASCALRAW": "PASCALRAW"}
     assert {spec: plots.source(spec) for spec in specs} == specs
+
+
+def test_ticks_between_whole_per_cents_are_told_apart() -> None:
+    figure, axes = plots.figure()
+    axes[0, 0].plot([0, 1], [0.8354, 0.8600])
+    plots.percent(axes[0, 0])
+    figure.canvas.draw()
+    labels = [tick.get_text() for tick in axes[0, 0].get_yticklabels()]
+    assert len(labels) == len(set(labels)) and {"84%", "84.5%"} <= set(labels)

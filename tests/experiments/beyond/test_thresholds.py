@@ -45,7 +45,7 @@ def test_a_device_that_is_off_scales_logarithms() -> None:
 
 
 def test_claims_state_the_numbers_of_the_rows() -> None:
-    claim = thresholds._sensitivity(ROWS).ours
+    claim = thresholds._sensitivity(ROWS, []).ours
     assert "0.05: 79.5 %, 0.3: 81.0 %" in claim and "within 2 points of the best: 0.05, 0.3" in claim
     text = thresholds._tuning(ROWS).ours
     assert "best on validation: quantile 80, 0.70: 70.0 %" in text

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from experiments.figures import fig07_similarity
-from experiments.study import Study
+from experiments.study import Study, front_end
+from models.recipe import FAN_IN, NATIVE, TrainConfig
+from models.training import native_fit
 from models.zoo import two_conv_one_fc
+from tests.support.experiment_cases import SIZE, small_set
 
 
 def test_the_table_of_layers_is_the_network() -> None:
@@ -25,6 +28,19 @@ def test_pairs_are_counted_above_each_level() -> None:
     above = {r["at"]: r["value"] for r in rows if r["measure"] == "pairs above"}
     assert above == {0.3: 3, 0.5: 3, 0.7: 3, 0.8: 3, 0.9: 3, 0.95: 3, 0.98: 1}
     assert sum(r["value"] for r in rows if r["measure"] == "histogram from") == 3
+
+
+@pytest.mark.seconds
+def test_untrained_kernels_are_those_that_the_compiled_trainer_begins_with(tmp_path: Path) -> None:
+    data = small_set(tmp_path)
+    graph = two_conv_one_fc(SIZE, 3, 6, fig07_similarity.SECOND_LAYER)
+    # Steps too small for a float of 32 bits.
+    config = TrainConfig(1, 8, 1e-12, weight_decay=0.0, optimizer="adam", initializer=FAN_IN, trainer=NATIVE)
+    trained = native_fit.train(graph, data, front_end(data, "jpeg8"), config, 3)
+    first = fig07_similarity._untrained(graph, 3, config)
+    for layer, place in zip(fig07_similarity.LAYERS, (0, 2), strict=True):
+        np.testing.assert_allclose(trained.weights[place], first[layer], atol=1e-9)
+        assert not np.array_equal(first[layer], fig07_similarity._untrained(graph, 4, config)[layer])
 
 
 @pytest.mark.slow
