@@ -13,6 +13,8 @@ from absl import flags
 
 from experiments.catalogue import EXPERIMENTS, PROFILES, room
 from loggrad_tf import cli, files
+from loggrad_tf.data.request import CLASSIFY, DETECT, PRESENCE
+from loggrad_tf.data.size_flag import SizeParser, SizeSerializer
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.parallel import processors
 
@@ -28,7 +30,19 @@ flags.DEFINE_enum(
 )
 flags.DEFINE_integer("seeds", None, "Trainings of each kind, in place of the profile's.", lower_bound=1)
 flags.DEFINE_integer("epochs", None, "Epochs of each training, in place of the profile's.", lower_bound=1)
-flags.DEFINE_integer("size", None, "Side of the images, in place of the profile's.", lower_bound=16)
+flags.DEFINE(
+    SizeParser(),
+    "size",
+    None,
+    "Side of the images, or width and height of frames, in place of the profile's.",
+    serializer=SizeSerializer(),
+)
+flags.DEFINE_string(
+    "task",
+    CLASSIFY,
+    f"What the data set's classes are of: {CLASSIFY}, {PRESENCE}:person; of the experiment on detectors"
+    f" {DETECT}, or {DETECT}:person,car for some classes.",
+)
 flags.DEFINE_string("out", "runs/experiments", "Folder of the results.")
 flags.DEFINE_integer("workers", None, "Processes, one thread each [number of cores].", lower_bound=1)
 
@@ -61,7 +75,9 @@ def main(argv: list[str]) -> None:
     for number, name in enumerate(names, 1):
         begin = time.monotonic()
         print(f"--- {number} of {len(names)}: {EXPERIMENTS[name]}", flush=True)
-        study = Study(name, FLAGS.data, FLAGS.profile, changes, out, FLAGS.workers or processors())
+        study = Study(
+            name, FLAGS.data, FLAGS.profile, changes, out, FLAGS.workers or processors(), FLAGS.task
+        )
         try:
             result = importlib.import_module(f"experiments.{room(name)}.{name}").run(study)
         except LogGradError as error:

@@ -19,6 +19,7 @@ EXPERIMENTS = {
     "multiscale": "Multi-scale read-out: 1, 2 and 4 pixels binned",
     "sensor": "Noise and depth of the sensor",
     "domains": "Accuracy by where the photographs come from",
+    "detection": "Objects found and counted in whole frames, by input and brightness",
 }
 
 

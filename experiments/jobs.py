@@ -188,6 +188,8 @@ def save_network(
 ) -> str:
     """Test a trained network, unless it has no test split, and keep it in a job's directory.
 
+    A detector's thresholds are its own, and its test is its reader's.
+
     Args:
       trained: :class:`models.training.fit.TrainResult`.
       config: that it was trained with.
@@ -208,13 +210,16 @@ def save_network(
         train=config,
         seed=seed,
         metrics=metrics,
+        threshold=trained.threshold,
     )
     said = f"validation {1 - trained.val_error:.1%}"
-    if (data.split == SPLITS.index("test")).any():
+    if data.detects:
+        said = f"validation F1 {1 - trained.val_error:.3f}"
+    elif (data.split == SPLITS.index("test")).any():
         metrics["test_error"] = evaluate(made.model(), data, front_end, "test")
         said += f", test {1 - metrics['test_error']:.1%}"
     bundle.save(directory / NETWORK, made)
-    return f"{said} right"
+    return said if data.detects else f"{said} right"
 
 
 @functools.lru_cache(maxsize=2)

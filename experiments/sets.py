@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from loggrad_tf import json_base
-from loggrad_tf.data import prepared
+from loggrad_tf.data import boxes, prepared
 from loggrad_tf.data.prepared import DataSet, Head
 from loggrad_tf.data.sources import SPLITS
 
@@ -42,6 +42,7 @@ def write(
       split: of each, uint8 (M,): 0 train, 1 val, 2 test.
       pixels: what they become, uint16 (M, size, size); None for what they are.
       classes: the class of each, integers (M,), and the names of the classes; None for those of ``data``.
+        Frames keep their objects whatever their pixels become.
     """
     if pixels is None:
         pixels = np.asarray(data.pixels[chosen])
@@ -52,7 +53,8 @@ def write(
     writer.writeheader()
     for place, part, label, crop in zip(chosen, split, labels, pixels, strict=True):
         digest = hashlib.sha256(crop.astype("<u2").tobytes()).hexdigest()
-        writer.writerow(lines[place] | {"class": names[label], "split": SPLITS[part], "sha256": digest})
+        name = lines[place]["class"] if data.detects else names[label]
+        writer.writerow(lines[place] | {"class": name, "split": SPLITS[part], "sha256": digest})
     written = text.getvalue().encode()
     head = dataclasses.replace(
         json_base.read_as(Head, data.path / "dataset.json"),
@@ -63,4 +65,5 @@ def write(
     )
     directory.mkdir()
     rejects = (data.path / "rejects.csv").read_bytes()
-    prepared.write(directory, head, pixels, np.asarray(labels), split, written, rejects)
+    inside = None if data.boxes is None else boxes.of_frames(data.boxes, chosen)
+    prepared.write(directory, head, pixels, np.asarray(labels), split, written, rejects, inside)

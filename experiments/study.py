@@ -26,6 +26,8 @@ from matplotlib.figure import Figure
 from experiments.jobs import NETWORK, Job, Training, run_all, taken
 from loggrad_tf.data import dataset
 from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.data.request import CLASSIFY, DETECT, Request
+from loggrad_tf.data.sides import Size, dimensions, short
 from loggrad_tf.data.sources import SPLITS
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import write_whole
@@ -74,6 +76,7 @@ class Study:
       changes: what the command line changes of the profile's scale (epochs, seeds, size).
       out: folder of all results.
       workers: processes for trainings.
+      task: what the classes of its data set are of, see :class:`loggrad_tf.data.request.Request`.
       manifests: of the data sets that it has opened, SHA-256 by size and mode.
       seconds: of the processor, by folder of a job that it has asked for.
     """
@@ -81,9 +84,10 @@ class Study:
     name: str
     spec: str
     profile: str
-    changes: dict[str, int]
+    changes: dict[str, Any]
     out: Path
     workers: int
+    task: str = CLASSIFY
     manifests: dict[str, str] = dataclasses.field(default_factory=dict)
     seconds: dict[Path, float] = dataclasses.field(default_factory=dict)
 
@@ -94,7 +98,7 @@ class Study:
           scales: for each profile a frozen dataclass; changes of fields it does not have are left out.
 
         Raises:
-          LogGradError: no entry for the profile.
+          LogGradError: no entry for the profile, or a rectangle for an experiment on squares.
         """
         if self.profile not in scales:
             others = ", ".join(scales)
@@ -102,13 +106,29 @@ class Study:
         chosen: Any = scales[self.profile]
         names = {field.name for field in dataclasses.fields(chosen)}
         known = {name: value for name, value in self.changes.items() if name in names}
+        if isinstance(known.get("size"), tuple) and isinstance(chosen.size, int):
+            raise LogGradError(f"--size={short(known['size'])}: {self.name} is of squares: give one side")
         changed: Scale = dataclasses.replace(chosen, **known)
         return changed
 
-    def data(self, size: int, mode: str = "gray") -> DataSet:
-        """The data set, prepared on first use."""
-        data = dataset.load(self.spec, size=size, mode=mode)
-        self.manifests[f"{size}x{size}, {mode}"] = data.manifest_sha256
+    def data(self, size: Size, mode: str = "gray") -> DataSet:
+        """The data set, prepared on first use.
+
+        Raises:
+          LogGradError: it is asked for as whole frames with boxes.
+        """
+        if Request(self.spec, size, mode, task=self.task).detects:
+            raise LogGradError(f"--task={self.task}: {self.name} is of classes: leave it out")
+        return self._opened(size, mode, self.task)
+
+    def frames(self, size: Size, mode: str = "gray") -> DataSet:
+        """Whole frames with boxes, prepared on first use."""
+        asked = Request(self.spec, size, mode, task=self.task).detects
+        return self._opened(size, mode, self.task if asked else DETECT)
+
+    def _opened(self, size: Size, mode: str, task: str) -> DataSet:
+        data = dataset.load(self.spec, size=size, mode=mode, task=task)
+        self.manifests[f"{dimensions(size)}, {mode}"] = data.manifest_sha256
         return data
 
     def run(self, jobs: Sequence[Job]) -> list[Path]:

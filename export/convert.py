@@ -2,14 +2,17 @@
 
 Writes ``model.tflite`` and ``model.json`` (what the flatbuffer means: input format, thresholds
 as integer ratios, sensor, classes, data set, accuracies, confusions, hashes) and prints what int8 costs
-in accuracy. ``DIR`` is a run of the search, or a directory with a saved network. ``MODEL.keras`` is a Keras
-model of your own, trained by ``fit`` (:mod:`models.from_keras.layers` lists its layers): behind a layer of
-levels, or on what ``--input`` names. ``--qat`` fine-tunes the network as int8 computes it before it is
-converted (:mod:`export.quantization.qat`), which changes the network but not the form of the files; if that
+in accuracy. Of a detector they hold the grid, and the threshold that is best on validation by the scores of
+int8; what is printed is how many objects are found. ``DIR`` is a run of the search, or a directory with a
+saved network. ``MODEL.keras`` is a Keras model of your own, trained by ``fit``
+(:mod:`models.from_keras.layers` lists its layers): behind a layer of levels, or on what ``--input`` names.
+``--qat`` fine-tunes the network as int8 computes it before it is converted
+(:mod:`export.quantization.qat`), which changes the network but not the form of the files; if that
 does worse on validation, the network is converted as it was. ``--trainer=tfmot`` has
 tensorflow-model-optimization do the fine-tuning (:mod:`export.quantization.tfmot`).
 """
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,12 +115,50 @@ def _of_keras(path: Path, settings: Settings) -> tuple["Converted", DataSet]:
         raise LogGradError(
             f"--size={short(FLAGS.size)}: the model takes {dimensions(size)} pixels; leave it out"
         )
-    data = dataset.load(FLAGS.data, size=size, mode=FLAGS.mode, fit=FLAGS.fit, task=FLAGS.task)
+    data = dataset.opened(dataclasses.replace(options.request(), size=size))
     return convert_keras(model, data, FLAGS.input, settings), data
 
 
 def _show(converted: "Converted", data: DataSet, place: Path) -> None:
-    """What int8 costs, what it takes for what, and where it lies."""
+    """What int8 costs, what it takes for what or finds, and where it lies."""
+    warnings = (_show_objects if data.detects else _show_classes)(converted, data)
+    description = converted.description
+    print(
+        f"\n{place}: {len(converted.flatbuffer):,} bytes, input format {description['front_end']['format']},"
+        f" scale {description['input_scale']:g}, zero point {description['input_zero_point']}"
+    )
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def _show_kept(converted: "Converted") -> None:
+    """Whether quantised training was in vain."""
+    tuned = converted.description["quantised_training"]
+    if tuned is not None and not tuned["kept"]:
+        print(
+            f"quantised training ended at {tuned['val_after']:.2%} on validation and began at"
+            f" {tuned['val_before']:.2%}: the network is kept as it was"
+        )
+
+
+def _show_objects(converted: "Converted", data: DataSet) -> list[str]:
+    """What a detector finds; returns what to warn of."""
+    from models.training import detection
+
+    names = {"float": "float", "post_training": "int8, as it was", "int8": "int8"}
+    for name in converted.description["detection"]:
+        print(f"{names[name]}:\n{detection.told(converted.detection(name), data.class_names)}")
+    _show_kept(converted)
+    cells = converted.description["cells"]
+    print(
+        f"cells: {cells['columns']}x{cells['rows']} of {cells['stride']} pixels; an object has a margin of"
+        f" {cells['threshold']} or more, which is best on validation"
+    )
+    return detection.doubts(converted.detection("int8")["test"], "test")
+
+
+def _show_classes(converted: "Converted", data: DataSet) -> list[str]:
+    """What a classifier takes for what; returns what to warn of."""
     from models.training.measure import guesses
 
     accuracy, tuned = converted.description["accuracy"], converted.description["quantised_training"]
@@ -130,20 +171,11 @@ def _show(converted: "Converted", data: DataSet, place: Path) -> None:
         found = [accuracy[f"{name}_{split}"] for name in names]
         shares = "".join(f" {share:15.2%}" for share in found)
         print(f"{label:12s}{shares} {100 * (found[-1] - found[0]):+z7.2f} points")
-    if tuned is not None and not tuned["kept"]:
-        print(
-            f"quantised training ended at {tuned['val_after']:.2%} on validation and began at"
-            f" {tuned['val_before']:.2%}: the network is kept as it was"
-        )
+    _show_kept(converted)
     for split, label in labels.items():
         print(f"\nint8 on {label}:\n{converted.confusion(split).text()}")
-    description = converted.description
-    print(
-        f"\n{place}: {len(converted.flatbuffer):,} bytes, input format {description['front_end']['format']},"
-        f" scale {description['input_scale']:g}, zero point {description['input_zero_point']}"
-    )
-    if (warning := guesses(1 - accuracy["int8_test"], data, "test")) is not None:
-        print(f"warning: {warning}", file=sys.stderr)
+    warning = guesses(1 - accuracy["int8_test"], data, "test")
+    return [] if warning is None else [warning]
 
 
 def main(argv: list[str]) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 from absl import flags
 
 from export import boards
-from export.c import collector, emit, forms, vectors
+from export.c import answer, collector, emit, forms, vectors
 from export.c.text import NAME, TEMPLATES, WIDTH, check_name, comment, filled, named
 from export.plan.input import Input, describe, stamp
 from export.plan.lengthwise import lengthwise
@@ -140,15 +140,18 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     source = dataclasses.replace(source, unsigned=graph.unsigned)
     classes = found.class_names if found else ()
     output = graph.tensors[graph.output]
-    if classes and len(classes) != max(output.size, 2):
-        raise LogGradError(f"model.json: {len(classes)} class names for {output.size} outputs: convert again")
+    cells = found.cells if found else None
+    answer.check(graph, cells, classes)
     command = (
         f"python -m export.firmware --model={model.name} {boards.as_flags(board, short=True)}{options.text}"
     )
     mark = f"{__version__}/{stamp(source)}"
     runtime = interpreted if options.runtime == TFLM else generated
-    engine = runtime(Given(model.read_bytes(), graph, source, board, classes, command, mark), options)
+    whole = Given(model.read_bytes(), graph, source, board, classes, command, mark, cells)
+    engine = runtime(whole, options)
     made = vectors.make(source, found.data if found else None, options.vectors)
+    if cells is not None:
+        made = dataclasses.replace(made, labels=np.full_like(made.labels, vectors.UNLABELLED))
     record = {
         "loggrad_project": VERSION,
         "generator": __version__,
@@ -179,6 +182,8 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         "state_bytes": engine.footprint.state,
         "predicted": dataclasses.asdict(engine.footprint),
     }
+    if cells is not None:
+        record["cells"] = cells.to_json()
     if graph.joined:
         record["joined"] = list(graph.joined)
     if options.baud != BAUD:
@@ -212,6 +217,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
             core=board["core"],
             state=engine.footprint.state,
             stack=engine.footprint.stack,
+            detects=cells is not None,
         )
         files = forms.files(options.form, network) | {"project.json": _json(record)}
         return Project(board, graph.sha256, files, engine, source, note, options.form)

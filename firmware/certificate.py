@@ -19,7 +19,8 @@ class Verdict:
     """What was compared, and how it came out.
 
     ``executed`` is the largest count of a frame, in ``unit``; ``confusion`` the board's classes of the frames
-    that have labels, None where none has; ``arena_used`` what an interpreter uses of its arena, in bytes.
+    that have labels, None where none has; ``arena_used`` what an interpreter uses of its arena, in bytes;
+    ``objects`` how many a detector's board found, each compared; None of a classifier.
     """
 
     board: str
@@ -47,6 +48,7 @@ class Verdict:
     cycles: FrameCycles | None = None
     cycles_predicted: int | None = None
     arena_used: int | None = None
+    objects: int | None = None
 
     @property
     def ratio(self) -> float | None:

@@ -39,6 +39,7 @@ from firmware.link import (
 )
 from firmware.project import FirmwareError, Project
 from firmware.rows import MARK, Parts, Size
+from loggrad_tf.detect.decode import OBJECT
 
 # Over a serial port: how long to wait at first before a line is sent again (then twice as long, and so
 # on), how long for the first sign of life, and how often a line or a frame is sent.
@@ -60,6 +61,9 @@ SCORES, DIGEST, LAYERS = 0, 1, 2
 # Statuses: of lib/include/lg_status.h, of main.c, and CAMERA with the errors of lg_board.h.
 ROW_TAKEN, FRAME_COMPLETE, TOO_FEW_ROWS = 1, 0, -14
 OUT_OF_TURN, CAMERA, NO_CAMERA = -64, -100, -101
+# Of an object in the answer of a detector; as text, with the space before it.
+OBJECT_BYTES = 8
+_OBJECT_CHARACTERS = 1 + 2 * OBJECT_BYTES
 # What a piece of one byte takes as text, and what any answer may take beside its pieces.
 _PIECE_CHARACTERS, _ANSWER_CHARACTERS = 40, 65536
 # A frame of a camera may take so much longer than an answer.
@@ -84,10 +88,11 @@ class Result:
 
     Attributes:
       scores: int8 (outputs,).
-      label: the class the board decides on.
+      label: the class the board decides on; of a detector how many objects there are.
       ticks: of the board's counter, spent in quantiser and network.
       digest: CRC-32 of all pieces of all layers in the order they are made; 0 if not asked for.
       pieces: outputs of the layers in that order, if asked for.
+      objects: of a detector, :data:`loggrad_tf.detect.decode.OBJECT` of frame 0; None of a classifier.
     """
 
     scores: np.ndarray
@@ -95,6 +100,7 @@ class Result:
     ticks: int
     digest: int = 0
     pieces: tuple[Piece, ...] = ()
+    objects: np.ndarray | None = None
 
 
 class Channel:
@@ -121,7 +127,9 @@ class Channel:
         sizes = [layer.bytes for layer in project.layers] or [0]
         self._said = 0  # characters of the answers to a frame's rows, or to another command
         self._most = _ANSWER_CHARACTERS + _PIECE_CHARACTERS * (sum(sizes) + project.outputs)
-        self._longest = _ANSWER_CHARACTERS + 2 * max(*sizes, project.outputs)
+        cells = project.cells.rows * project.cells.columns if project.cells is not None else 0
+        answer = 2 * project.outputs + _OBJECT_CHARACTERS * cells
+        self._longest = _ANSWER_CHARACTERS + max(2 * max(sizes), answer)
         self._outgoing = b""
         self._pending = b""
         self._lines: deque[str] = deque()
@@ -200,7 +208,7 @@ class Channel:
         if answer.startswith(f"{letter} -") and _integer(answer.split(), 1) < CAMERA:
             error = _integer(answer.split(), 1) - CAMERA
             raise FirmwareError(f"the camera fails with {error} (boards/common/lg_board.h)")
-        return _result(answer, ())
+        return _result(answer, (), self.project.cells is not None)
 
     def classify(self, frame: np.ndarray, report: int = SCORES) -> Result:
         """Push a frame, row by row, and fetch the scores.
@@ -242,7 +250,7 @@ class Channel:
         answer = self.ask(RESULT)[-1]
         if answer == f"{RESULT} {TOO_FEW_ROWS}" and not self.link.reliable:
             return None
-        return _result(answer, tuple(pieces))
+        return _result(answer, tuple(pieces), self.project.cells is not None)
 
     def ask(self, text: str, timeout: float | None = None) -> list[str]:
         """Send a command; the lines up to and including its answer, without checksums."""
@@ -403,13 +411,27 @@ def _answers(text: str, line: str) -> bool:
     return text[:1] != ROW or line.split()[2:] == [str(int(text.split()[1], 16))]
 
 
-def _result(answer: str, pieces: tuple[Piece, ...]) -> Result:
+def _result(answer: str, pieces: tuple[Piece, ...], detects: bool) -> Result:
     words = answer.split()
-    if _integer(words, 1) != 0 or len(words) != 6:
+    if _integer(words, 1) != 0 or len(words) < 6 or (not detects and len(words) > 6):
         raise FirmwareError(f"scores: the board answers status {words[1]} (lib/include/lg_status.h)")
     scores = np.frombuffer(_hex(answer, words[4]), np.int8)
     ticks, digest = (int.from_bytes(_hex(answer, words[place])) for place in (3, 5))
-    return Result(scores, _integer(words, 2), ticks, digest, pieces)
+    objects = _objects(answer, words[6:], _integer(words, 2)) if detects else None
+    return Result(scores, _integer(words, 2), ticks, digest, pieces, objects)
+
+
+def _objects(answer: str, words: list[str], count: int) -> np.ndarray:
+    """The objects of an answer, each a word: row, column, class, margin, big-endian."""
+    data = [_hex(answer, word) for word in words]
+    if len(data) != count or any(len(one) != OBJECT_BYTES for one in data):
+        raise FirmwareError(f"unreadable answer '{answer[:40]}': build the project again")
+    fields = np.frombuffer(b"".join(data), ">i2").reshape(count, OBJECT_BYTES // 2)
+    found = np.zeros(count, OBJECT)
+    for place, name in enumerate(("row", "column", "label")):
+        found[name] = fields[:, place].astype(np.uint16)
+    found["margin"] = fields[:, 3]
+    return found
 
 
 def _piece(line: str) -> Piece:

@@ -6,7 +6,8 @@
                        if they are known, ``labels`` (N,): numbers of classes, or their names
 
 Each frame comes with the int8 tensor that the board must make of it. Refused, in one line: a folder that is
-no class, a photograph that cannot be read, codes of another shape, type or range, labels of no class.
+no class, a photograph that cannot be read, codes of another shape, type or range, labels of no class, labels
+for a detector.
 """
 
 from pathlib import Path
@@ -35,6 +36,8 @@ def read(project: Project, place: Path, shape: tuple[int, ...]) -> run.Vectors:
         codes, labels = _of_file(project, place)
     else:
         raise FirmwareError(f"--frames={place}: no such folder or file")
+    if labels.max() > UNLABELLED:
+        project.check_classes("give --frames without labels, photographs in one folder")
     note = f"{len(codes)} frames of {place.name}"
     return run.Vectors(codes, _tensors(project, codes, shape), labels, note)
 

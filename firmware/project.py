@@ -16,6 +16,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from loggrad_tf.data.cells import Cells
+from loggrad_tf.errors import LogGradError
+
 PACKAGES = {
     "cmake": "cmake",
     "ninja": "ninja-build",
@@ -93,6 +96,7 @@ class Project:
       baud: of the image's serial line, if it has one.
       joined: the flatbuffer's inputs, if it has several; ``input_tensor`` is then the number of their row,
         and the numbers behind it are those of its pieces.
+      cells: the grid of a detector, which gives objects in place of a class; None of a classifier.
       input_tensor, output_tensor: the int8 tensors at the edges; None where they are the flatbuffer's own.
     """
 
@@ -118,6 +122,7 @@ class Project:
     runtime: str = "loggrad"
     baud: int = BAUD
     joined: tuple[int, ...] = ()
+    cells: Cells | None = None
 
     @property
     def collects(self) -> bool:
@@ -142,6 +147,11 @@ class Project:
         """Of a frame, predicted; None where nothing is."""
         found = [node.cycles for node in self.nodes if node.cycles is not None]
         return sum(found) if found else None
+
+    def check_classes(self, what: str) -> None:
+        """FirmwareError if it is a detector's, of which ``what`` makes no sense."""
+        if self.cells is not None:
+            raise FirmwareError(f"{self.path}: a detector, which gives objects and no class: {what}")
 
     def class_name(self, index: int) -> str:
         return self.class_names[index] if index < len(self.class_names) else f"class {index}"
@@ -184,6 +194,7 @@ def load(path: Path) -> Project:
         runtime=record.get("runtime", "loggrad"),
         baud=record.get("baud", BAUD),
         joined=_tensors(path / "project.json", record.get("joined") or []),
+        cells=_cells(path / "project.json", record.get("cells"), record["outputs"], record["class_names"]),
         **copied,
     )
 
@@ -216,6 +227,7 @@ _OPTIONAL: dict[str, type] = {
     "baud": int,
     "nodes": list,
     "joined": list,
+    "cells": dict,
 }
 _COPIED = (
     *("model_sha256", "rows", "row_codes", "code_bytes", "outputs", "state_bytes"),
@@ -285,6 +297,18 @@ def _tensors(path: Path, values: list[Any]) -> tuple[int, ...]:
     for value in values:
         _check(path, {"joined": value}, {"joined": int})
     return tuple(values)
+
+
+def _cells(path: Path, values: Any, outputs: int, class_names: list[Any]) -> Cells | None:
+    if values is None:
+        return None
+    try:
+        cells: Cells = Cells.from_json(values)
+    except LogGradError as error:
+        raise _damaged(path, f"cells: {error}") from None
+    if not class_names or outputs != cells.rows * cells.columns * (1 + len(class_names)):
+        raise _damaged(path, "outputs, classes and cells do not belong together")
+    return cells
 
 
 def _node(path: Path, node: Any) -> Node:

@@ -1,10 +1,10 @@
 """Build a project, run its image and classify the test frames, photographs, or what the camera sees.
 
 The image runs in QEMU, or on a board behind a serial port (--port) that was flashed with it. Prints a
-line per frame: class, label where known, scores, executed instructions or cycles. A photograph
-(--image, a RAW file or a picture; may be repeated) is cut as in training and becomes the RAW codes of the
-model's sensor. With --keep the frames of the camera become RAW files of a set
-(firmware.collect), just as they were judged.
+line per frame: class, label where known, scores, executed instructions or cycles; of a detector its objects,
+and with --draw a picture of each frame. A photograph (--image, a RAW file or a picture; may be repeated) is
+cut as in training and becomes the RAW codes of the model's sensor. With --keep the frames of the camera
+become RAW files of a set (firmware.collect), just as they were judged.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from firmware import build, channel
+from firmware import build, channel, objects
 from firmware import project as projects
 from firmware.project import FirmwareError, Project
 
@@ -103,10 +103,15 @@ def main() -> int:
     parser.add_argument(
         "--keep", type=Path, metavar="SET", help="with --camera: keep its frames, unlabelled, in this set"
     )
+    parser.add_argument(
+        "--draw", type=Path, metavar="DIR", help="of a detector: frames with what was found in them, as PNG"
+    )
     arguments = parser.parse_args()
     if arguments.keep is not None and not arguments.camera:
         raise FirmwareError("--keep: of frames of the camera: give --camera=N, too")
     project = projects.load(arguments.project)
+    if arguments.draw is not None and (project.cells is None or arguments.camera):
+        raise FirmwareError("--draw: of a detector's test frames, or of photographs: leave it out")
     photos = _photos(project, arguments.image) if arguments.image else []
     build.build(project, arguments.port is not None)
     if arguments.camera:
@@ -115,11 +120,12 @@ def main() -> int:
     with channel.Channel(project, arguments.timeout, place) as board:
         board.who()
         if photos:
-            print(_classified(board, photos))
+            print(_classified(board, photos, arguments.draw))
         elif arguments.keep is not None:
             print(_kept(board, arguments.camera, arguments.keep.absolute()))
         else:
-            print(_camera(board, arguments.camera) if arguments.camera else _frames(board))
+            camera = arguments.camera
+            print(_camera(board, camera) if camera else _frames(board, arguments.draw))
     return 0
 
 
@@ -129,15 +135,17 @@ def _photos(project: Project, paths: list[Path]) -> "list[Photo]":
     return photos.read(project, paths)
 
 
-def _classified(board: channel.Channel, photos: "list[Photo]") -> str:
+def _classified(board: channel.Channel, photos: "list[Photo]", drawn: Path | None) -> str:
     """Classify photographs; the line that sums them up."""
-    for one in photos:
-        _print(board, str(one.path), board.classify(one.codes), "")
+    for index, one in enumerate(photos):
+        result = board.classify(one.codes)
+        _print(board, str(one.path), result, "")
+        _draw(board, drawn, f"{index}_{one.path.stem}", one.codes, result)
     notes = "; ".join(dict.fromkeys(one.note for one in photos))
     return f"run: {len(photos)} photograph{'' if len(photos) == 1 else 's'}, {notes}"
 
 
-def _frames(board: channel.Channel) -> str:
+def _frames(board: channel.Channel, drawn: Path | None) -> str:
     """Classify the project's frames; the line that sums them up."""
     project = board.project
     vectors = load_vectors(project)
@@ -148,6 +156,7 @@ def _frames(board: channel.Channel) -> str:
         known += int(label >= 0)
         right += int(label == result.label)
         _print(board, f"frame {index}", result, truth)
+        _draw(board, drawn, f"frame_{index}", frame, result)
     return f"run: {len(vectors.frames)} frames, {vectors.note}" + (
         f", {right} of {known} right" if known else ""
     )
@@ -192,10 +201,22 @@ def _kept(board: channel.Channel, count: int, folder: Path) -> str:
 def _print(board: channel.Channel, what: str, result: channel.Result, truth: str) -> None:
     spent = channel.executed(board, result.ticks)
     count = "" if spent is None else f", {spent[0]:,} {spent[1]}"
+    if result.objects is not None:
+        found = objects.told(board.project, result.objects) or "nothing"
+        print(f"{what}: {found}{count}", flush=True)
+        return
     scores = " ".join(str(s) for s in result.scores[:_SCORES])
     if len(result.scores) > _SCORES:
         scores += f" ... (of {len(result.scores)}; that of the class {result.scores[result.label]})"
     print(f"{what}: {board.project.class_name(result.label)}{truth}, scores {scores}{count}", flush=True)
+
+
+def _draw(
+    board: channel.Channel, folder: Path | None, name: str, codes: np.ndarray, result: channel.Result
+) -> None:
+    """The frame with its objects, where a folder is given for such."""
+    if folder is not None and result.objects is not None:
+        objects.draw(board.project, codes, result.objects, folder / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -66,11 +66,11 @@ def flat(project: Project, electrons: float = FLAT_ELECTRONS) -> list[np.ndarray
 def drawn(project: Project, label: str) -> list[np.ndarray]:
     """Street scenes, others each time, about an object of class ``label`` if scenes have such."""
     rng = np.random.default_rng()
-    stated, side = project.board["camera"], project.rows
+    stated, size = project.board["camera"], (project.rows, project.row_codes)
     sensor = Sensor(stated["bits"], stated["black"], stated["white"], stated["cfa"])
     found = []
-    for box, radiance in _windows(rng, label):
-        seen = crops.resize(radiance, box, side).astype(np.float32)
+    for box, radiance in _windows(rng, label, size):
+        seen = crops.resize(radiance, box, size).astype(np.float32)
         codes = camera.expose(seen, Shot(sensor, balance=_BALANCE))
         found.append(codes * (ELECTRONS / USUAL_LINES))
         if len(found) == _FRAMES:
@@ -84,27 +84,31 @@ def of_classes(project: Project, names: tuple[str, ...]) -> list[np.ndarray]:
     return [scene for turn in zip(*found, strict=True) for scene in turn]
 
 
-def _windows(rng: np.random.Generator, label: str) -> Iterator[tuple[crops.Box, np.ndarray]]:
-    """Square windows of drawn scenes and their radiance."""
+def _windows(
+    rng: np.random.Generator, label: str, size: tuple[int, int]
+) -> Iterator[tuple[crops.Box, np.ndarray]]:
+    """Windows of drawn scenes, of the proportions of a size, and the scenes' radiance."""
+    rows, columns = size
+    width = min(_HEIGHT * columns / rows, float(_WIDTH))
     while True:
         scene = street.draw_scene(rng, _WIDTH, _HEIGHT)
         boxes = [item.box for item in scene.objects if item.name == label]
         if label not in CLASSES:
-            left = float(rng.integers(0, _WIDTH - _HEIGHT))
-            boxes = [(left, 0.0, left + _HEIGHT, float(_HEIGHT))]
+            left = rng.uniform(0, _WIDTH - width)
+            boxes = [(left, 0.0, left + width, width * rows / columns)]
         for box in boxes:
-            yield crops.around(box, _WIDTH, _HEIGHT, _HEIGHT), scene.radiance
+            yield crops.around(box, _WIDTH, _HEIGHT, size), scene.radiance
 
 
 def photographs(project: Project, path: Path) -> list[np.ndarray]:
-    """RAW files of Bayer sensors in a folder, their middle squares; FirmwareError if there are none."""
+    """RAW files of Bayer sensors in a folder, as large as can be; FirmwareError if there are none."""
     names = sorted(one for one in path.iterdir() if one.suffix.lower() in SUFFIXES) if path.is_dir() else []
     if not names:
         raise FirmwareError(f"--scene={path}: no folder of RAW files: give one, or leave it out")
-    found = []
+    found, size = [], (project.rows, project.row_codes)
     for one in names:
         try:
-            pixels, sensor = photo.read(one, size=project.rows, mode="mosaic", fit="crop")
+            pixels, sensor = photo.read(one, size=size, mode="mosaic", fit="crop")
         except LogGradError as error:
             raise FirmwareError(str(error)) from None
         stated = project.board["camera"]

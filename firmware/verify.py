@@ -1,7 +1,8 @@
 """Does the board compute what TFLite computes? Every layer of every test frame, bit for bit.
 
 The frames go through the image, in QEMU or on a board behind a serial port; input tensor, every layer,
-scores and class are compared with TFLite's reference kernels on PROJECT/model.tflite. The first frame's
+scores and class are compared with TFLite's reference kernels on PROJECT/model.tflite; of a detector every
+object with :mod:`loggrad_tf.detect.decode`. The first frame's
 layers are compared byte by byte; of the others the board sends one CRC-32 over all bytes of all layers,
 in the order of the first, and the bytes themselves only when that differs. Writes PROJECT/certificate.json.
 Exit code 1 on a mismatch, naming the first layer and byte that differ, or if the image's RAM is not what
@@ -23,13 +24,15 @@ from typing import Any
 
 import numpy as np
 
-from firmware import build, channel, frame_cycles, run
+from firmware import build, channel, frame_cycles, objects, run
 from firmware import project as projects
 from firmware.certificate import Verdict, certificate_path, summary, write_certificate
 from firmware.mended import mended
 from firmware.project import FirmwareError, Project
 from loggrad_tf import __version__
 from loggrad_tf.confusion import Confusion
+from loggrad_tf.data.cells import Cells
+from loggrad_tf.detect import decode
 
 SEED = 1  # of the random frames beyond the project's own
 MEASURED = 3  # frames whose cost is counted with nothing reported
@@ -210,6 +213,7 @@ def verify(
         cycles=estimated,
         cycles_predicted=project.cycles,
         arena_used=arena_used,
+        objects=tally.objects if project.cells is not None else None,
     )
 
 
@@ -226,6 +230,8 @@ def confusion(project: Project, labels: np.ndarray, classes: list[int]) -> Confu
       labels: integers (N,), below 0 where unknown.
       classes: the board's, of the first frames; beyond the N-th they are of random frames.
     """
+    if project.cells is not None:
+        return None
     count = max(project.outputs, 2)
     pairs = [
         pair for pair in zip(labels.tolist(), classes, strict=False) if 0 <= min(pair) <= max(pair) < count
@@ -246,6 +252,7 @@ class _Tally:
         self.first: str | None = None
         self.counts: list[tuple[int, str]] = []
         self.classes: list[int] = []
+        self.objects = 0
         self._frames = 0
 
     def add(self, board: channel.Channel, frame: np.ndarray, tensor: np.ndarray) -> None:
@@ -262,6 +269,7 @@ class _Tally:
             digest = self._order and not stateful  # a frame that differs cannot be asked for again
             result = board.classify(frame, channel.DIGEST if digest else channel.LAYERS)
         self.classes.append(result.label)
+        self.objects += 0 if result.objects is None else len(result.objects)
         order = () if stateful else self._order
         difference, compared = compare(self._project, result, scores, self._reference, order)
         if self._layers and not self._order:
@@ -344,9 +352,23 @@ def compare(
             difference = "the digest of the layers differs"
     if difference is None and not np.array_equal(scores, result.scores):
         difference = f"scores {result.scores.tolist()} differ from {scores.tolist()}"
-    if difference is None and result.label != (label := reference.label(scores)):
+    if difference is None and project.cells is not None:
+        difference = _compare_objects(project, project.cells, result, scores)
+    elif difference is None and result.label != (label := reference.label(scores)):
         difference = f"class {result.label} differs from {label}, though the scores are equal"
     return difference, compared
+
+
+def _compare_objects(
+    project: Project, cells: Cells, result: channel.Result, scores: np.ndarray
+) -> str | None:
+    """The first difference between the board's objects and those in the scores, or None."""
+    expected = decode.objects(scores.reshape(1, cells.rows, cells.columns, -1), cells.threshold)
+    assert result.objects is not None
+    if np.array_equal(result.objects, expected):
+        return None
+    told = [objects.told(project, some) for some in (result.objects, expected)]
+    return f"objects {told[0]} differ from {told[1]}, though the scores are equal"
 
 
 def _compare_pieces(
@@ -447,7 +469,8 @@ def _print(project: Project, verdict: Verdict) -> None:
     print(f"model    {verdict.model_sha256}")
     print(f"stamp    {verdict.stamp}")
     print(f"vectors  {verdict.source}")
-    print(f"compared {verdict.layers} layers, {verdict.bytes_compared:,} B")
+    found = "" if verdict.objects is None else f", {verdict.objects:,} objects"
+    print(f"compared {verdict.layers} layers, {verdict.bytes_compared:,} B{found}")
     if verdict.executed is not None:
         note = " (not cycles)" if verdict.unit == "instructions" else ""
         note += f", {verdict.ratio:.3f} of what was predicted" if verdict.ratio else ""

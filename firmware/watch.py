@@ -129,6 +129,7 @@ def main() -> int:
     arguments = parser.parse_args()
     project = projects.load(arguments.project)
     project.check_network()
+    project.check_classes("see them with firmware.run --camera, or --draw")
     eyes = eyes_of(project, of_board(project))
     folder = (arguments.out or project.path.with_name(f"{project.path.name}-corrected")).absolute()
     names = tuple(project.class_name(index) for index in range(classes(project)))

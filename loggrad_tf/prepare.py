@@ -4,9 +4,12 @@
 
     python -m loggrad_tf.prepare --data prepared:DIR --size 96 --mode gray --check
 
-Prints the crops of each class in each split, the sensor and whose photographs they are, what was left out and
-why, and where the set is; warns of a set that is too small to train on. With ``--check`` every crop is
-compared with the hash that its manifest has of it.
+    python -m loggrad_tf.prepare --data folder:DIR --task detect:person,car --size 240x160
+
+Prints the crops of each class in each split, or the objects in frames and their sizes, the sensor and whose
+photographs they are, what was left out and why, and where the set is; warns of a set that is too small to
+train on. With ``--check`` every crop is compared with the hash that its manifest has of it, and every
+box with its line.
 """
 
 import sys
@@ -16,7 +19,7 @@ from absl import flags
 from loggrad_tf import cli
 from loggrad_tf.data import dataset, options, prepared
 from loggrad_tf.data.sides import dimensions
-from loggrad_tf.data.summary import doubts, reasons, table
+from loggrad_tf.data.summary import doubts, reasons, sizes, table
 
 flags.adopt_module_key_flags(options)
 _CHECK = flags.DEFINE_bool("check", False, "compare every crop, class and split with the set's manifest")
@@ -27,11 +30,13 @@ def main(argv: list[str]) -> None:
     data = dataset.opened(options.request())
     if _CHECK.value:
         prepared.check(data)
-    sensor = data.sensor
+    sensor, what = data.sensor, "frames" if data.detects else "crops"
     print(table(data))
+    for line in sizes(data):
+        print(f"size    {line}")
     print(
         f"sensor  {sensor.bits} bits, black {sensor.black}, white {sensor.white}, {sensor.cfa};"
-        f" crops {dimensions(data.size)}, {data.mode}, {data.fit}"
+        f" {what} {dimensions(data.size)}, {data.mode}, {data.fit}"
     )
     if data.noise is not None:
         print(f"noise   {data.noise:.3f} of the log gradient at middle gray: no threshold goes below it")
@@ -44,7 +49,7 @@ def main(argv: list[str]) -> None:
     print(f"set     {data.path}")
     print(f"sha256  {data.manifest_sha256}")
     if _CHECK.value:
-        print(f"check   {len(data.pixels)} crops are those of the manifest")
+        print(f"check   {len(data.pixels)} {what} are those of the manifest")
     for warning in doubts(data):
         print(f"warning: {warning}", file=sys.stderr)
 

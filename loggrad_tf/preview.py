@@ -53,8 +53,10 @@ def main(argv: list[str]) -> None:
         draw = functools.partial(views.frame, name=_INPUT.value, mode=FLAGS.mode, geometry=geometry)
         picture = _within_limits(draw, Path(_RAW.value))
     elif _IMAGE.value is not None:
-        form = {"size": FLAGS.size, "mode": FLAGS.mode, "fit": FLAGS.fit}
-        draw = functools.partial(views.photograph, name=_INPUT.value, **form)
+        asked = options.request()
+        draw = functools.partial(
+            views.photograph, name=_INPUT.value, size=asked.size, mode=asked.mode, fit=asked.fit
+        )
         picture = _within_limits(draw, Path(_IMAGE.value))
     else:
         data = dataset.opened(options.request())

@@ -20,6 +20,7 @@ import numpy as np
 from loggrad_tf import arrays, files, json_base
 from loggrad_tf.confusion import Confusion
 from loggrad_tf.data.request import DataReference
+from loggrad_tf.detect.scores import Scores
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 from loggrad_tf.transform.frontend import FrontEnd
@@ -41,13 +42,15 @@ class Description(JsonBase):
     Attributes:
       graph: the network, without pruned channels.
       front_end: what feeds it.
-      class_names: in label order.
+      class_names: in label order; a detector's are those of the objects it finds.
       data: where it was trained.
       train: how it was trained.
       seed: of that training.
-      metrics: e.g. ``val_error``, ``test_error``.
+      metrics: e.g. ``val_error``, ``test_error``; of a detector 1 - F1.
       pruning: what took channels from it while it was trained, if anything did.
       confusion: which classes it takes for which, on ``val`` and ``test``; None if nobody counted.
+      threshold: of a detector, the least margin of an object, in logits; None of a classifier.
+      detection: of a detector, what it finds at that threshold, on ``val`` and ``test``.
     """
 
     graph: Graph
@@ -59,6 +62,8 @@ class Description(JsonBase):
     metrics: dict[str, float]
     pruning: Pruning | None = None
     confusion: dict[str, Confusion] | None = None
+    threshold: float | None = None
+    detection: dict[str, Scores] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -66,7 +66,11 @@ class Op(JsonBase):
 
 @dataclasses.dataclass(frozen=True)
 class Graph(JsonBase):
-    """A network: ``ops[0]`` is the input, the last op gives the logits."""
+    """A network: ``ops[0]`` is the input, the last op gives the logits: a vector, or a map of a detector.
+
+    A detector ends in a convolution without activation: for each cell of a grid the scores of the background
+    and of each class (:mod:`loggrad_tf.detect.grid`).
+    """
 
     ops: tuple[Op, ...]
 
@@ -79,7 +83,13 @@ class Graph(JsonBase):
 
     @property
     def output_units(self) -> int:
-        return self.ops[-1].shape[0]
+        return self.ops[-1].shape[-1]
+
+    @property
+    def cells(self) -> tuple[int, int] | None:
+        """Rows and columns of the grid that a detector answers on; None for a classifier."""
+        shape = self.ops[-1].shape
+        return (shape[0], shape[1]) if len(shape) == 3 else None
 
     def sha256(self) -> str:
         """Hash of the canonical JSON form: equal graphs, and only they, have equal hashes."""
@@ -87,8 +97,14 @@ class Graph(JsonBase):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def output_units(classes: int) -> int:
-    """Width of the last layer: one logit decides two classes, else one per class."""
+def output_units(classes: int, detects: bool = False) -> int:
+    """Width of the last layer: one logit decides two classes, else one per class.
+
+    Args:
+      detects: the network is a detector: one score a class and one for the background.
+    """
+    if detects:
+        return 1 + classes
     if classes < 2:
         raise LogGradError(f"{classes} class: a classifier needs at least two")
     return 1 if classes == 2 else classes
@@ -98,9 +114,9 @@ def adapted(graph: Graph, size: Size, classes: int) -> Graph:
     """The same layers for inputs of another size and another number of classes.
 
     Raises:
-      LogGradError: a map that becomes empty, or other classes for a network that no dense layer ends.
+      LogGradError: a map that becomes empty, or other classes for a classifier that no dense layer ends.
     """
-    units = output_units(classes)
+    units = output_units(classes, detects=graph.cells is not None)
     ops: list[Op] = []
     for position, op in enumerate(graph.ops):
         if op.kind == "input":
@@ -108,11 +124,11 @@ def adapted(graph: Graph, size: Size, classes: int) -> Graph:
         else:
             shape = _expected_shape(op, [ops[i].shape for i in op.inputs])
         if position == len(graph.ops) - 1 and units != graph.output_units:
-            if op.kind != "dense":
+            if op.kind != "dense" and graph.cells is None:
                 raise LogGradError(
                     f"op '{op.name}': the last one is no dense layer, so its classes are fixed"
                 )
-            shape = (units,)
+            shape = (*(shape or op.shape)[:-1], units)
         ops.append(dataclasses.replace(op, shape=shape or op.shape))
     return Graph(tuple(ops))
 
@@ -218,8 +234,8 @@ class GraphBuilder:
         shape = (max(m[0] for m in maps), max(m[1] for m in maps), maps[0][2])
         return self._append(Op("add", tuple(xs), shape, relu=relu))
 
-    def max_pool(self, x: int, rows: int, columns: int | None = None) -> int:
-        return self._pool("max_pool", x, rows, columns)
+    def max_pool(self, x: int, rows: int, columns: int | None = None, *, padding: str = VALID) -> int:
+        return self._pool("max_pool", x, rows, columns, padding)
 
     def avg_pool(self, x: int, rows: int, columns: int | None = None) -> int:
         return self._pool("avg_pool", x, rows, columns)
@@ -245,10 +261,11 @@ class GraphBuilder:
     def _window(self, h: int, w: int, kernel: int, stride: int, padding: str) -> tuple[int, int]:
         return window_output(h, kernel, stride, padding), window_output(w, kernel, stride, padding)
 
-    def _pool(self, kind: str, x: int, rows: int, columns: int | None) -> int:
+    def _pool(self, kind: str, x: int, rows: int, columns: int | None, padding: str = VALID) -> int:
         h, w, c = self._map(x)
         columns = rows if columns is None else columns
-        return self._append(Op(kind, (x,), (h // rows, w // columns, c), (rows, columns), (rows, columns)))
+        shape = (window_output(h, rows, rows, padding), window_output(w, columns, columns, padding), c)
+        return self._append(Op(kind, (x,), shape, (rows, columns), (rows, columns), padding))
 
     def _append(self, op: Op) -> int:
         position = len(self._ops)
@@ -257,8 +274,12 @@ class GraphBuilder:
 
 
 def _check(ops: tuple[Op, ...]) -> None:
-    if len(ops) < 2 or ops[0].kind != "input" or len(ops[-1].shape) != 1:
-        raise LogGradError("a graph begins with an input op and ends with a vector of logits")
+    if len(ops) < 2 or ops[0].kind != "input" or len(ops[-1].shape) != 1 and ops[-1].kind != "conv":
+        raise LogGradError(
+            "a graph begins with an input op and ends with a vector of logits, or with a convolution"
+        )
+    if len(ops[-1].shape) == 3 and (ops[-1].bn or ops[-1].relu):
+        raise LogGradError(f"op '{ops[-1].name}': the scores of a detector have no batch norm and no ReLU")
     names: set[str] = set()
     for position, op in enumerate(ops):
         where = f"op {position} ('{op.name}', {op.kind})"

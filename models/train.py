@@ -13,8 +13,12 @@ classes and size, its recipe for half of the epochs. Both networks are then set 
 the set as it is now. Its test photographs must be new to the old one, as they are in a set of
 ``firmware.collect`` (:mod:`loggrad_tf.data.collected`) and where lists or a manifest keep the splits.
 
+``--task=detect`` trains a detector, ``cells``, with a recipe of its own: 40 epochs, ``long`` 150, in which
+frames are also scaled. ``--like`` and ``--from`` take detectors too.
+
 Saves the network where ``export.convert --run DIR`` finds it, and prints its errors on
-validation and test, and what it takes for what.
+validation and test, and what it takes for what; of a detector how many objects it finds, how many it invents,
+and how well it counts.
 """
 
 import dataclasses
@@ -32,6 +36,7 @@ from loggrad_tf.data import dataset, options
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.request import Request
 from loggrad_tf.data.summary import doubts
+from loggrad_tf.detect import scores as detect_scores
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend
 from loggrad_tf.transform.frontend import FrontEnd
@@ -40,13 +45,18 @@ from models import bundle, progress, zoo
 from models.bundle import Bundle, Description
 from models.graph import Graph, adapted
 from models.pruning.channels import prunable
-from models.recipe import CUBIC, NATIVE, PRUNING_SCHEDULES, RECIPES, TRAINERS, Pruning, TrainConfig
+from models.recipe import CUBIC, NATIVE, PRUNING_SCHEDULES, RECIPES, TRAINERS, Pruning, TrainConfig, recipe
 from models.training.native import build
 from models.training.reproducible import start_tensorflow
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(options)
-flags.DEFINE_enum("net", "small_bn", list(zoo.NETWORKS), "Fixed network.")
+flags.DEFINE_enum(
+    "net",
+    None,
+    [*zoo.NETWORKS, *zoo.DETECTORS],
+    "Fixed network [small_bn; with --task=detect cells, the only one for it].",
+)
 flags.DEFINE_string(
     "like", None, "In place of --net: directory of a search run or of a saved network, to be trained anew."
 )
@@ -55,9 +65,13 @@ flags.DEFINE_string(
 )
 flags.DEFINE_string("input", "loggrad_1p5", f"Input format: {', '.join(frontend.FORMATS)}.")
 flags.DEFINE_enum("recipe", "quick", list(RECIPES), "How to train, where the flags marked * do not say.")
-flags.DEFINE_integer("epochs", None, "* Passes over the training images [40; long 300].", lower_bound=1)
+flags.DEFINE_integer(
+    "epochs", None, "* Passes over the training images [40; long 300, of a detector 150].", lower_bound=1
+)
 flags.DEFINE_integer("batch", None, "* Images per step [64].", lower_bound=1)
-flags.DEFINE_integer("shift", None, "* Augmentation: largest shift in pixels [4; long 8].", lower_bound=0)
+flags.DEFINE_integer(
+    "shift", None, "* Augmentation: largest shift in pixels [4; long 8; of a detector 8].", lower_bound=0
+)
 flags.DEFINE_bool("flip", None, "* Augmentation: mirror half of the images [true].")
 flags.DEFINE_enum(
     "thresholds",
@@ -115,7 +129,7 @@ class Plan:
 
     def graph(self, classes: int) -> Graph:
         if self.like is None:
-            return zoo.NETWORKS[self.name](self.request.size, classes)
+            return (zoo.NETWORKS | zoo.DETECTORS)[self.name](self.request.size, classes)
         return adapted(self.like.graph, self.request.size, classes)
 
     def sensor(self, data: DataSet) -> Sensor:
@@ -146,11 +160,20 @@ def _plan(like: Bundle | None) -> Plan:
     """What the flags ask for, and ``like`` where they say nothing."""
     if like is None:
         request = options.request()
-        return Plan(
-            FLAGS.net, request, FLAGS.input, _recipe(RECIPES[FLAGS.recipe](request.size)), FLAGS.seed, None
-        )
+        known = zoo.DETECTORS if request.detects else zoo.NETWORKS
+        name = FLAGS.net or ("cells" if request.detects else "small_bn")
+        if name not in known:
+            raise LogGradError(f"--net={name}: --task={request.task} takes {' or '.join(known)}")
+        config = _recipe(recipe(FLAGS.recipe, request.size, request.detects))
+        return Plan(name, request, FLAGS.input, config, FLAGS.seed, None)
     request = _request(like)
-    config = _recipe(RECIPES[FLAGS.recipe](request.size) if FLAGS["recipe"].present else like.train)
+    if request.detects != (like.graph.cells is not None):
+        raise LogGradError(
+            f"--task={request.task}: the network of --like was trained for --task={like.data.task}, and"
+            " answers in another form: leave --task out, or give --net"
+        )
+    named = FLAGS["recipe"].present
+    config = _recipe(recipe(FLAGS.recipe, request.size, request.detects) if named else like.train)
     format_ = _given("input", like.front_end.format)
     return Plan(f"the network of {FLAGS.like}", request, format_, config, _given("seed", like.seed), like)
 
@@ -209,6 +232,8 @@ def main(argv: list[str]) -> None:
         raise LogGradError(
             f"--thresholds=trained: not with --sparsity, and only with --input={', '.join(frontend.LEVELS)}"
         )
+    if moving and plan.request.detects:
+        raise LogGradError("--thresholds=trained: not with --task=detect: its thresholds are quantiles")
     if moving and plan.config.trainer == NATIVE:
         raise LogGradError("--thresholds=trained: TensorFlow trains them, leave --trainer=native out")
     if FLAGS["pruning_schedule"].present and FLAGS.sparsity is None:
@@ -258,22 +283,33 @@ def main(argv: list[str]) -> None:
         seed=plan.seed,
         metrics={},
         pruning=pruning,
+        threshold=result.threshold,
     )
     scores = functools.cache(_scores(trained, data))
-    metrics = {
-        "val_error": result.val_error,
-        "test_error": measure.judged(scores("test"), data.labels_of("test"))[0],
-    }
-    confusion = measure.tabled(scores, data)
-    bundle.save(out, dataclasses.replace(trained, metrics=metrics, confusion=confusion))
+    metrics = {"val_error": result.val_error}
+    if data.detects:
+        objects = _found(trained, scores, data)
+        metrics["test_error"] = 1 - objects["test"].f1
+        trained = dataclasses.replace(trained, detection=objects)
+    else:
+        metrics["test_error"] = measure.judged(scores("test"), data.labels_of("test"))[0]
+        trained = dataclasses.replace(trained, confusion=measure.tabled(scores, data))
+    bundle.save(out, dataclasses.replace(trained, metrics=metrics))
     if pruning is not None:
         before, after = (
             sum(group.channels for group in prunable(g, pruning.exempt_first)) for g in (graph, result.graph)
         )
         print(f"{after} of {before} prunable channels left")
-    _report(plan.name, bundle.load(out), data)
+    if data.detects:
+        _report_detector(plan.name, bundle.load(out), scores, data)
+    else:
+        _report(plan.name, bundle.load(out), data)
     if old is not None:
-        _set_side_by_side(scores, functools.cache(_scores(old, data)), data)
+        of_old = functools.cache(_scores(old, data))
+        if data.detects:
+            _detectors_side_by_side(trained, old, of_old, data)
+        else:
+            _set_side_by_side(scores, of_old, data)
 
 
 def _named(flag: str) -> Bundle | None:
@@ -310,6 +346,48 @@ def _scores(trained: Bundle, data: DataSet) -> Callable[[str], np.ndarray]:
 
     model = trained.model()
     return lambda split: measure.logits(model, data, trained.front_end, split)
+
+
+def _found(
+    trained: Bundle, scores: Callable[[str], np.ndarray], data: DataSet
+) -> dict[str, detect_scores.Scores]:
+    """What a detector finds on ``val`` and ``test``, at its own threshold."""
+    from models.training import detection
+
+    if trained.threshold is None:
+        raise LogGradError(
+            "the training diverged: its scores are no numbers any more; train it with another seed"
+        )
+    return {
+        split: detection.scored(scores(split), data, split, trained.threshold) for split in ("val", "test")
+    }
+
+
+def _report_detector(name: str, saved: Bundle, scores: Callable[[str], np.ndarray], data: DataSet) -> None:
+    from models.training import detection
+
+    assert saved.detection is not None and saved.threshold is not None
+    print(detection.told(saved.detection, saved.class_names))
+    print(f"test: {detection.recalls(detection.by_side(scores('test'), data, 'test', saved.threshold))}")
+    print(
+        f"{name} on {saved.front_end.format}: validation F1 {saved.detection['val'].f1:.3f}, test F1"
+        f" {saved.detection['test'].f1:.3f}; saved in {FLAGS.out}"
+    )
+    for warning in detection.doubts(saved.detection["test"], "test"):
+        print(f"warning: {warning}", file=sys.stderr)
+
+
+def _detectors_side_by_side(
+    new: Bundle, old: Bundle, scores: Callable[[str], np.ndarray], data: DataSet
+) -> None:
+    """Print what two detectors find on the set as it is now; ``scores`` gives the old one's on a split."""
+    assert new.detection is not None
+    before = _found(old, scores, data)
+    print(f"{'on ' + data.spec:24.24} {'F1 before':>10} {'F1 now':>10}")
+    for split, now in new.detection.items():
+        print(f"{split + f', {now.frames} photographs':24} {before[split].f1:10.3f} {now.f1:10.3f}")
+        if now.f1 < before[split].f1:
+            print(f"warning: worse on {split} than before: keep {FLAGS['from'].value}", file=sys.stderr)
 
 
 def _report(name: str, saved: Bundle, data: DataSet) -> None:

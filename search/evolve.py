@@ -1,7 +1,8 @@
 """``python -m search.evolve --input loggrad_1p5``: search networks for one input format.
 
 Random networks, then ageing evolution, under soft bounds on error, memory, size and MACs; then the best ones
-trained out, beside one made by hand. ``--budget=10m`` is the time for all of it. Writes a run directory
+trained out, beside one made by hand. ``--budget=10m`` is the time for all of it. ``--task=detect`` searches
+networks that find objects in whole frames; their error is 1 - F1. Writes a run directory
 (search/run/rundir.py), prints the front and saves the best network in DIR/best. Selection looks at the
 validation split only; the test split is read for the network that is saved and the one that it is compared
 with. A run that was stopped, by Ctrl-C or kill -9, goes on with --resume and has the history it would have
@@ -20,12 +21,14 @@ from export import boards
 from export.predict import footprint
 from loggrad_tf import cli, gpus
 from loggrad_tf.data import dataset
+from loggrad_tf.data import options as data_options
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.sides import short
 from loggrad_tf.data.summary import doubts
 from loggrad_tf.errors import LogGradError
 from models.recipe import NATIVE
 from search.cost.objectives import best, overrun
+from search.cost.quantities import error_of
 from search.record.history import Candidate, Record
 from search.record.journal import writing
 from search.record.versions import versions
@@ -83,7 +86,7 @@ def _directory() -> tuple[Path, bool]:
     """The run directory, and whether an existing run goes on there."""
     resume = FLAGS.resume
     if resume in (None, "false"):
-        name = f"{FLAGS.input}_{FLAGS.mode}_size{short(FLAGS.size)}_seed{FLAGS.seed}"
+        name = f"{FLAGS.input}_{FLAGS.mode}_size{short(data_options.request().size)}_seed{FLAGS.seed}"
         return Path(FLAGS.out or Path("runs") / name), False
     if resume in (True, "true"):
         if FLAGS.out is None:
@@ -117,12 +120,13 @@ def _finish(
     with writing(directory):
         plots.write_csv(directory / "front.csv", front.members)
         saved, sentence = finalists.finish_best(directory, config, front, records, data, open_pool)
-        plots.write_png(directory / "front.png", front.points, front.members, bounds, saved, title)
+        error = error_of(config.detects).label
+        plots.write_png(directory / "front.png", front.points, front.members, bounds, saved, title, error)
     best_folder = directory / finalists.BEST
     shown = front.members if saved is None else front.members | {saved: front.points[saved]}
     marks = "! over a bound" if saved is None else f"* saved in {best_folder}, ! over a bound"
     print(f"\nFront of {len(front.points)} candidates ({marks}):")
-    print(table(shown, bounds, saved))
+    print(table(shown, bounds, saved, config.detects))
     failed = sum(r.outcome.failure is not None for r in records)
     stopped = sum(r.outcome.stopped for r in records)
     print(f"{len(records)} candidates: {stopped} stopped early, {failed} failed (reasons in the journal);"
@@ -146,7 +150,9 @@ def _search(directory: Path, config: Config, data: DataSet, begin: float) -> Non
         if (schedule := decided(journal.records, config.budget)) is not None:
             config = _settled(directory, config, schedule)
         else:
-            division = Division(config, clock, longest(len(data.labels_of("train"))), directory)
+            division = Division(
+                config, clock, longest(len(data.labels_of("train")), config.profile), directory
+            )
     settings, train = config.settings(), config.method.train
     evolution = Evolution(settings, records, Drawing(config.method.children))
     rundir.check_history(evolution, journal.path)
@@ -232,7 +238,7 @@ def main(argv: list[str]) -> None:
         else:
             config, data = options.config()
             if config.budget is not None and FLAGS.epochs is None:
-                config = pilot.lengthened(config, data)
+                config = pilot.lengthened(config, data, now() - begin)
             _check_bounds(config)  # impossible ones leave no run behind
             rundir.create(directory, config)
         unsure = gpus.found().doubts() if config.method.train.trainer != NATIVE else ()

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from export.c import front, node_functions, node_windows
+from export.c import answer, front, node_functions, node_windows
 from export.c.node_parts import constant, map_name, padding_name
 from export.c.text import (
     NAME,
@@ -39,6 +39,7 @@ from export.plan.steps import Steps, whole
 from export.tflite.quant_graph import INT8_MAX, QuantGraph
 from firmware.project import BAUD
 from loggrad_tf import __version__
+from loggrad_tf.data.cells import Cells
 
 PROGRAM = Path(__file__).resolve().parents[2] / "firmware" / "program"
 
@@ -61,6 +62,7 @@ def emit(
     steps: Steps | None = None,
     stack: int | None = None,
     name: str = NAME,
+    cells: Cells | None = None,
 ) -> dict[str, str]:
     """File name in ``src/`` -> text.
 
@@ -71,6 +73,7 @@ def emit(
       steps: how net_step cuts rows; None: not at all.
       stack: bytes that a call needs of it, as predicted; None: not known.
       name: what the network is called (see :func:`export.c.text.check_name`).
+      cells: of a detector, which then gives objects in place of a class.
     """
     graph, network = plan.network.graph, plan.network
     steps = steps or whole(plan, source)
@@ -89,14 +92,14 @@ def emit(
         "INPUTS": _inputs(graph),
         "FURTHER": _further(plan),
         "STATEFUL": template("stateful.h") if network.states else "",
-        **interface(graph, source, classes, stamp, steps.front),
+        **interface(graph, source, classes, stamp, steps.front, cells),
     }
     declarations, definitions = _weights(plan, source)
     header = (
         f"#ifndef NET_WEIGHTS_H\n#define NET_WEIGHTS_H\n\n#include <stdint.h>\n\n"
         f"{_weights_includes(plan)}\n{declarations}\n#endif\n"
     )
-    code = _code(plan, source, steps)
+    code = _code(plan, source, steps, cells)
     return {
         f"{name}.h": aligned(fill("net.h.in", common, name)),
         f"{name}.c": fill("net.c.in", common | code, name),
@@ -106,7 +109,12 @@ def emit(
 
 
 def interface(
-    graph: QuantGraph, source: Input, classes: tuple[str, ...], stamp: str, parts: int = 1
+    graph: QuantGraph,
+    source: Input,
+    classes: tuple[str, ...],
+    stamp: str,
+    parts: int = 1,
+    cells: Cells | None = None,
 ) -> dict[str, object]:
     """What ``net.h`` of every runtime says: sizes, scales, types and the front end's part of the state.
 
@@ -128,7 +136,8 @@ def interface(
         "OUTPUT_SCALE": literal(output.scale),
         "OUTPUT_ZERO_POINT": f"({output.zero_point})",
         "CLASSES": len(classes),
-        "FRONT_HEADERS": front.headers(source, parts),
+        "CELLS": answer.macros(graph, cells),
+        "FRONT_HEADERS": front.headers(source, parts, (answer.HEADER,) if cells else ()),
         "FRONT_MEMBERS": front.members(source, parts),
         "FRONT_TAIL": front.tail(source),
         "FRONT_DEFINITIONS": front.definitions(source),
@@ -136,7 +145,7 @@ def interface(
         "FRONT_RESTART": front.restart(source, parts),
         "FRONT_FEED": front.feed(source, parts),
         "CLASS_NAMES": class_names(classes),
-        "CLASS": decision(output.size, output.zero_point),
+        "DECLARED": answer.declared(cells),
     }
 
 
@@ -195,8 +204,9 @@ def rows() -> str:
     return (PROGRAM / "rows.h").read_text()
 
 
-def _code(plan: Plan, source: Input, steps: Steps) -> dict[str, object]:
+def _code(plan: Plan, source: Input, steps: Steps, cells: Cells | None) -> dict[str, object]:
     network = plan.network
+    output = network.graph.tensors[network.graph.output]
     kinds = {node.kind for node in network.nodes}
     cases = "".join(
         f"    case {position}: {node_functions.call(node)} break;\n"
@@ -229,6 +239,14 @@ def _code(plan: Plan, source: Input, steps: Steps) -> dict[str, object]:
         "BUSY": front.busy(steps.front),
         "FRONT_STEP": front.step(source, steps.front),
         "OUTPUT_MAP": map_name(network, network.output),
+        "DEFINED": answer.defined(
+            cells,
+            {
+                "CLASS": decision(output.size, output.zero_point),
+                "MAP": f"lg_map_row(&{map_name(network, network.output)}, arena(net), 0u)",
+                "ROWS": answer.complete_rows(network) if cells else "",
+            },
+        ),
         "FURTHER_OUTPUTS": _further_outputs(plan),
         "STATES": _states(plan),
         "KEEP": "    keep_states(net);\n" if network.states else "",

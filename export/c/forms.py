@@ -50,6 +50,7 @@ class Network:
       core: that the kernels are for.
       state: bytes of ``net_state``.
       stack: bytes that a call needs; None: not known.
+      detects: the network gives objects in place of a class.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Network:
     core: str
     state: int
     stack: int | None
+    detects: bool = False
 
 
 def files(form: str, network: Network) -> dict[str, bytes]:
@@ -118,6 +120,7 @@ def _zephyr(network: Network) -> dict[str, str | bytes]:
     stack = _SAMPLE_STACK + (_STACK_UNKNOWN if network.stack is None else network.stack)
     sample = f"samples/{name}_classify"
     board = _ZEPHYR_BOARDS[network.core]
+    answer = "objects" if network.detects else "class"
     return {
         **_separate(network),
         "zephyr/module.yml": (
@@ -136,7 +139,7 @@ def _zephyr(network: Network) -> dict[str, str | bytes]:
         f"{sample}/sample.yaml": (
             f"sample:\n  name: {name} classify\n  description: {json.dumps(network.title)}\n"
             f"common:\n  tags: loggrad\n  harness: console\n  harness_config:\n    type: one_line\n"
-            f'    regex:\n      - "class (.*), as TFLite has it"\n'
+            f'    regex:\n      - "{answer} (.*), as TFLite has it"\n'
             f"tests:\n  sample.loggrad.{name}:\n    integration_platforms:\n      - {board}\n"
         ),
         f"{sample}/src/main.c": named(_template("zephyr_main.c"), name, prose=True),

@@ -14,9 +14,9 @@ _STRUCTS = {"levels": "lg_quantizer", "gradient": "lg_table_gradient"}
 _GRADIENT = "lg_gradient_line"
 
 
-def headers(source: Input, parts: int) -> str:
+def headers(source: Input, parts: int, more: tuple[str, ...] = ()) -> str:
     """Includes of net.h."""
-    names = [{"levels": "lg_quantizer.h", "tensor": "lg_status.h"}.get(source.kind, "lg_table.h")]
+    names = [*more, {"levels": "lg_quantizer.h", "tensor": "lg_status.h"}.get(source.kind, "lg_table.h")]
     names += ["lg_bin.h"] if source.binning > 1 else []
     names += ["lg_parts.h"] if parts > 1 else []
     return "".join(f'#include "{name}"\n' for name in sorted(names))

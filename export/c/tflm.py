@@ -11,12 +11,13 @@ says what it uses once it runs, and ``firmware.verify`` prints that.
 
 import numpy as np
 
-from export.c import emit, front
+from export.c import answer, emit, front
 from export.c.text import NAME, TEMPLATES, WIDTH, aligned, comment, filled, named, wrapped
 from export.plan import memory
 from export.plan.input import Input
 from export.tflite.file import TfliteFile
 from export.tflite.quant_graph import QuantGraph
+from loggrad_tf.data.cells import Cells
 from loggrad_tf.errors import LogGradError
 
 # Operator of the flatbuffer -> method of MicroMutableOpResolver.
@@ -141,6 +142,7 @@ def files(
     stamp: str,
     arena: int,
     name: str = NAME,
+    cells: Cells | None = None,
 ) -> dict[str, bytes]:
     """Path in the project -> content; what other projects have too (lib/, boards/, vectors) is not among it.
 
@@ -151,12 +153,13 @@ def files(
       stamp: one word that a runner can read from the image.
       arena: bytes for the interpreter, see :func:`arena_bytes`.
       name: what the network is called (see :func:`export.c.text.check_name`).
+      cells: of a detector, which then gives objects in place of a class.
     """
     if arena < MIN_ARENA_BYTES:
         raise LogGradError(f"--arena_bytes={arena}: an interpreter needs at least {MIN_ARENA_BYTES}")
     arena = memory.rounded(arena, 4)
     state = state_bytes(source, arena)
-    codes = operators(model, graph)
+    codes, output = operators(model, graph), graph.tensors[graph.output]
     head = (
         f"/* Generated, do not edit.\n"
         f" *   model    sha256 {graph.sha256}\n"
@@ -175,7 +178,15 @@ def files(
         "TABLE": _table(source),
         "OPERATORS": len(codes),
         "ADDED": " &&\n           ".join(f"operators.{_method(code)} == kTfLiteOk" for code in codes),
-        **emit.interface(graph, source, classes, stamp),
+        **emit.interface(graph, source, classes, stamp, cells=cells),
+        "DEFINED": answer.defined(
+            cells,
+            {
+                "CLASS": emit.decision(output.size, output.zero_point),
+                "MAP": "net->scores",
+                "ROWS": "net->invoked != 0 ? NET_CELL_ROWS : 0u",
+            },
+        ),
     }
     made = {
         f"src/{name}.h": aligned(emit.fill("tflm_net.h.in", values, name)),

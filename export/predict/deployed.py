@@ -86,5 +86,7 @@ def _planned(
     network = nominal(graph, front_end)
     tensor = network.tensors[network.input]
     source = describe(front_end, tensor.shape, tensor.scale, tensor.zero_point, binning)
-    made = footprint.plan(network, source, facts)
-    return facts, source, made, footprint.predict(made, source, facts)
+    room = None if graph.cells is None else facts["flash"]["length"] - footprint.CELLS_BYTES
+    made = footprint.plan(network, source, facts, flash=room)
+    found = footprint.predict(made, source, facts)
+    return facts, source, made, found if graph.cells is None else found.with_cells()

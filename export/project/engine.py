@@ -13,6 +13,7 @@ from export.plan.steps import Steps
 from export.predict import costs, footprint
 from export.tflite.quant_graph import QuantGraph
 from firmware.project import BAUD
+from loggrad_tf.data.cells import Cells
 from loggrad_tf.errors import LogGradError
 
 LOGGRAD, TFLM = "loggrad", "tflm"
@@ -103,6 +104,7 @@ class Given:
     classes: tuple[str, ...]
     command: str
     stamp: str
+    cells: Cells | None = None
 
 
 def generated(given: Given, options: Options) -> Engine:
@@ -114,12 +116,14 @@ def generated(given: Given, options: Options) -> Engine:
             f" {board['ram']['length']} B: choose a larger board"
         )
     room = options.max_flash
+    if given.cells is not None and board["flash"] is not None:
+        room = (room or board["flash"]["length"]) - footprint.CELLS_BYTES
     planned = footprint.plan(given.graph, source, board, options.ram_tables, room, options.optimise)
-    if room and steps.cut(planned, source, _costs(planned, source, board)[1]).front > 1:
+    if room and options.max_flash and steps.cut(planned, source, _costs(planned, source, board)[1]).front > 1:
         # It bounds the whole image, parts of the front end's lines included.
         room -= footprint.PARTS_BYTES
         planned = footprint.plan(given.graph, source, board, options.ram_tables, room, options.optimise)
-    predicted = footprint.predict(planned, source, board)
+    predicted = _predicted(planned, given)
     predicted.check(board)
     instructions, cycles = _costs(planned, source, board)
     cut = steps.cut(planned, source, cycles)
@@ -130,7 +134,15 @@ def generated(given: Given, options: Options) -> Engine:
         else:  # no room for it: the search counts whole lines
             cut = steps.cut(planned, source, cycles, front=False)
     sources = emit.emit(
-        planned, source, given.classes, given.command, given.stamp, cut, predicted.stack, options.name
+        planned,
+        source,
+        given.classes,
+        given.command,
+        given.stamp,
+        cut,
+        predicted.stack,
+        options.name,
+        given.cells,
     )
     texts = {f"src/{name}": text for name, text in sources.items()}
     if options.form == forms.PROJECT:
@@ -148,13 +160,18 @@ def generated(given: Given, options: Options) -> Engine:
     )
 
 
+def _predicted(planned: Plan, given: Given) -> footprint.Footprint:
+    found = footprint.predict(planned, given.source, given.board)
+    return found if given.cells is None else found.with_cells()
+
+
 def _price(given: Given, options: Options, predicted: footprint.Footprint, cycles: list[int] | None) -> str:
     """What --optimise saves and what it costs, in a line."""
     if options.optimise == footprint.SPEED:
         return ""
     source, board = given.source, given.board
     fast = footprint.plan(given.graph, source, board, options.ram_tables, options.max_flash)
-    usual = footprint.predict(fast, source, board)
+    usual = _predicted(fast, given)
     pairs = {"state": (usual.state, predicted.state), "flash": (usual.flash, predicted.flash)}
     if cycles is not None:
         pairs["cycles"] = sum(costs.cycles(fast, source, board["core"])), sum(cycles)
@@ -190,7 +207,15 @@ def interpreted(given: Given, options: Options) -> Engine:
     arena = options.arena_bytes or tflm.arena_bytes(given.graph)
     guessed = ", a guess: firmware.verify says what is used (--arena_bytes)"
     files = tflm.files(
-        given.model, given.graph, given.source, given.classes, given.command, given.stamp, arena, options.name
+        given.model,
+        given.graph,
+        given.source,
+        given.classes,
+        given.command,
+        given.stamp,
+        arena,
+        options.name,
+        given.cells,
     )
     state = tflm.state_bytes(given.source, arena)
     program = memory.program_bytes(state, given.source)

@@ -29,9 +29,11 @@ from export.quantization import accuracy, qat, tfmot
 from export.quantization.settings import OURS, Settings
 from loggrad_tf import files
 from loggrad_tf.confusion import Confusion
+from loggrad_tf.data.cells import Cells
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.description import VERSION
 from loggrad_tf.data.sides import dimensions
+from loggrad_tf.detect.scores import Scores, best_threshold
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend
 from loggrad_tf.transform.frontend import FrontEnd
@@ -41,7 +43,8 @@ from models.bundle import Bundle
 from models.from_keras.network import Network, read
 from models.graph import Graph
 from models.recipe import TFMOT, TrainConfig
-from models.training.measure import evaluate
+from models.training import detection
+from models.training.measure import evaluate, logits
 
 PACKAGES = ("tensorflow", "keras", "numpy", "ai-edge-litert")
 _DEFAULT = Settings()
@@ -57,6 +60,10 @@ class Converted:
     def confusion(self, split: str) -> Confusion:
         """What the int8 network took ``val`` or ``test`` for."""
         return Confusion.from_json(self.description["confusion"][split])
+
+    def detection(self, name: str) -> dict[str, Scores]:
+        """What the ``float``, ``post_training`` or ``int8`` detector finds on ``val`` and ``test``."""
+        return {split: Scores.from_json(one) for split, one in self.description["detection"][name].items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,8 +126,20 @@ def convert_keras(
 
 
 def check_classes(graph: Graph, data: DataSet) -> None:
-    """Refuse outputs that are not one a class, or one for two classes."""
+    """Refuse outputs that are not one a class, or one for two classes; of a detector one and one a class."""
     units, names = graph.output_units, data.class_names
+    if (graph.cells is not None) != data.detects:
+        raise LogGradError(
+            f"the model answers {'once a picture' if graph.cells is None else 'in cells'}, which is not what"
+            f" --task={data.task} asks: give another task, or another model"
+        )
+    if data.detects:
+        if units != 1 + len(names):
+            raise LogGradError(
+                f"the model's scores of a cell: {units}; the background and {', '.join(names)} need"
+                f" {1 + len(names)}: end with Conv2D({1 + len(names)}, 1)"
+            )
+        return
     if units != len(names) and (units, len(names)) != (1, 2):
         raise LogGradError(
             f"the model's outputs: {units}, the data set's classes: {len(names)} ({', '.join(names)}): end"
@@ -157,13 +176,7 @@ def convert(trained: Trained, data: DataSet, settings: Settings = _DEFAULT) -> C
         start = qat.quantized(graph, weights, inputs, tuning)
         found, tuned = _tuned(start, trained, data, tuning, settings.trainer)
         flatbuffers = {"post_training": plain, "int8": found}
-    shares, confusion = {}, {}
-    for split in accuracy.SPLITS:
-        shares[f"float_{split}"] = 1 - evaluate(trained.model, data, front_end, split)
-        for name, flatbuffer in flatbuffers.items():
-            table = accuracy.of_int8(flatbuffer, data, front_end, split)
-            shares[f"{name}_{split}"] = table.accuracy
-            confusion[split] = table.to_json()  # the last one is that of int8
+    measured = _as_detector if data.detects else _as_classifier
     description = {
         "version": VERSION,
         "model_sha256": hashlib.sha256(flatbuffers["int8"]).hexdigest(),
@@ -175,12 +188,45 @@ def convert(trained: Trained, data: DataSet, settings: Settings = _DEFAULT) -> C
         "input_zero_point": front_end.input_zero_point,
         "data": data.reference.to_json(),
         "quantised_training": tuned,
-        "accuracy": shares,
-        "confusion": confusion,
+        **measured(trained, flatbuffers, data),
         "seed": trained.seed,
         "versions": _versions(settings.trainer),
     }
     return Converted(flatbuffers["int8"], description)
+
+
+def _as_classifier(trained: Trained, flatbuffers: dict[str, bytes], data: DataSet) -> dict[str, Any]:
+    """Of model.json: how often the networks are right, and what the last one takes for what."""
+    shares, confusion = {}, {}
+    for split in accuracy.SPLITS:
+        shares[f"float_{split}"] = 1 - evaluate(trained.model, data, trained.front_end, split)
+        for name, flatbuffer in flatbuffers.items():
+            table = accuracy.of_int8(flatbuffer, data, trained.front_end, split)
+            shares[f"{name}_{split}"] = table.accuracy
+            confusion[split] = table.to_json()  # the last one is that of int8
+    return {"accuracy": shares, "confusion": confusion}
+
+
+def _as_detector(trained: Trained, flatbuffers: dict[str, bytes], data: DataSet) -> dict[str, Any]:
+    """Of model.json: the cells, and what the networks find, each at its best threshold on validation."""
+    answers = {
+        "float": {
+            split: logits(trained.model, data, trained.front_end, split).astype(np.float64)
+            for split in accuracy.SPLITS
+        }
+    }
+    for name, flatbuffer in flatbuffers.items():
+        answers[name] = {
+            split: accuracy.outputs(flatbuffer, data, trained.front_end, split) for split in accuracy.SPLITS
+        }
+    grid, found = detection.over(data, answers["int8"]["val"]), {}
+    for name, own in answers.items():
+        threshold = best_threshold(own["val"], data.boxes_of("val"), grid)
+        found[name] = {
+            split: detection.scored(one, data, split, threshold).to_json() for split, one in own.items()
+        }
+    cells = Cells(grid.rows, grid.columns, grid.stride, int(threshold))  # the last one is that of int8
+    return {"cells": cells.to_json(), "detection": found}
 
 
 def _tuned(
@@ -190,8 +236,10 @@ def _tuned(
 
     Returns:
       What was done, ``kept``: the trained network is the one that is returned, and the accuracies of both on
-      validation, ``val_before`` and ``val_after``; the ``trainer``, if it is not ours.
+      validation (of a detector F1), ``val_before`` and ``val_after``; the ``trainer``, if it is not ours.
     """
+    if trainer == TFMOT and data.detects:
+        raise LogGradError("--trainer=tfmot: it trains no detectors: leave it out")
     front_end, config, seed = trained.front_end, qat.tuned(trained.train, tuning), trained.seed or 0
     label = "quantised training"
     if trainer == TFMOT:
@@ -199,7 +247,7 @@ def _tuned(
     else:
         after = qat.train(start, data, front_end, config, seed, progress.of_epochs(label, tuning.epochs))
     both = {"before": qat.convert(start, front_end), "after": qat.convert(after, front_end)}
-    found = {when: accuracy.of_int8(made, data, front_end, "val").accuracy for when, made in both.items()}
+    found = {when: accuracy.quality(made, data, front_end) for when, made in both.items()}
     kept = found["after"] >= found["before"]
     record = {"kept": kept, "val_before": found["before"], "val_after": found["after"]}
     by = {} if trainer == OURS else {"trainer": trainer}

@@ -33,6 +33,7 @@ from loggrad_tf.transform.frontend import FrontEnd
 from loggrad_tf.transform.sensor import requantize
 from models.graph import WEIGHTED, Graph, Op
 from models.keras_net import FoldedWeights
+from models.moves import Cells
 from models.recipe import TrainConfig, steps_per_epoch
 from models.training.batches import training_batches
 from models.training.descent import Descent
@@ -149,7 +150,8 @@ def train(
     pixels, labels = data.subset("train")
     steps = steps_per_epoch(len(pixels), config) * config.epochs
     pixels = requantize(pixels, data.sensor, front_end.sensor)
-    batches = training_batches(pixels, labels, start.graph.output_units, front_end, config, seed)
+    cells = Cells.of(start.graph, data)
+    batches = training_batches(pixels, labels, start.graph.output_units, front_end, config, seed, cells=cells)
     network = _RoundedNetwork(start, front_end)
     image = keras.Input(start.graph.input_shape, name="pixels")
     descent = Descent(
@@ -178,7 +180,7 @@ def tuned(train: TrainConfig, tuning: Tuning) -> TrainConfig:
 
 
 def logits(network: Quantized, front_end: FrontEnd, inputs: np.ndarray) -> np.ndarray:
-    """Outputs of the rounded network, float32 (N, units), for float32 (N, H, W, C).
+    """Outputs of the rounded network, float32 (N, units) or a map of them, for float32 (N, H, W, C).
 
     What its int8 flatbuffer computes, but for the last bit of an activation now and then.
     """
@@ -223,7 +225,7 @@ class _RoundedNetwork(keras.layers.Layer):
         return quantize.outputs(self._start.graph, kernels, biases, x, self._output)[-1]
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return (input_shape[0], self._start.graph.output_units)
+        return (input_shape[0], *self._start.graph.ops[-1].shape)
 
     def trained(self) -> Quantized:
         """The network with what its variables are now."""

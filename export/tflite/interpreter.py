@@ -43,7 +43,7 @@ class ReferenceInterpreter:
         return float(scale), int(zero_point)
 
     def run(self, inputs: np.ndarray) -> np.ndarray:
-        """int8 (N, H, W, C) -> int8 (N, units), one image at a time."""
+        """int8 (N, H, W, C) -> int8 (N, units) or (N, rows, columns, units), one image at a time."""
         outputs = []
         for image in inputs:
             self._interpreter.set_tensor(self._input["index"], image[None])

@@ -49,6 +49,23 @@ static lg_status take(const line *row)
     return status;
 }
 
+/* The class; of a detector whether there is an object. */
+static int32_t answer(void)
+{
+#ifdef NET_CELL_ROWS
+    uint32_t place = 0u;
+    int32_t found = 0;
+    lg_object object;
+    while (net_next_object(&net, &place, &object) == 1) {
+        port_object(&object);
+        found = 1;
+    }
+    return found;
+#else
+    return net_class(&net);
+#endif
+}
+
 static void classify(void *unused)
 {
     static line row;
@@ -69,7 +86,7 @@ static void classify(void *unused)
         }
         awaited = status == LG_OK ? 0u : row.y + 1u;
         if (status == LG_OK) {
-            port_show(net_class(&net));
+            port_show(answer());
         }
     }
 }

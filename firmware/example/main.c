@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A program of its own round the network, without a host: asleep between rows of the camera, a watchdog that is told
- * often enough, and the class on a pin. What differs from chip to chip is port.h; the frame is that of frame.h until
+ * often enough, and the answer on a pin. What differs from chip to chip is port.h; the frame is that of frame.h until
  * port_row reads a camera. Copy this folder and go on from here: nothing else depends on it. */
 #include "net.h"
 #include "port.h"
@@ -20,6 +20,24 @@ static lg_status take(uint32_t y)
     return status;
 }
 
+/* The class; of a detector whether there is an object. Those of a row are known as soon as the row below it is
+ * complete, so this may also be asked after every row, with `place` kept from one to the next. */
+static int32_t answer(void)
+{
+#ifdef NET_CELL_ROWS
+    uint32_t place = 0u;
+    int32_t found = 0;
+    lg_object object;
+    while (net_next_object(&net, &place, &object) == 1) {
+        port_object(&object);
+        found = 1;
+    }
+    return found;
+#else
+    return net_class(&net);
+#endif
+}
+
 int main(void)
 {
     lg_status status = net_init(&net, sizeof net, NET_MODEL_SHA256, NULL);
@@ -32,7 +50,7 @@ int main(void)
             status = take(y);
         }
         if (status == LG_OK) {
-            port_show(net_class(&net));
+            port_show(answer());
         }
     }
     return 1; /* nobody tells the watchdog: it starts the program afresh */

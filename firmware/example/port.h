@@ -21,7 +21,12 @@ void port_row(net_code *row, uint32_t y);
 /* To the watchdog. */
 void port_alive(void);
 
-/* The class of the newest frame. */
+/* The class of the newest frame; of a detector 1 if there is an object, else 0. */
 void port_show(int32_t found);
+
+#ifdef NET_CELL_ROWS
+/* An object of the newest frame. */
+void port_object(const lg_object *object);
+#endif
 
 #endif

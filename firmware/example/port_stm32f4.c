@@ -67,3 +67,10 @@ void port_show(int32_t found)
 {
     *reg(GPIOA + GPIO_BSRR) = found == PIN_CLASS ? 1u << PIN : (uint32_t)1 << (PIN + 16);
 }
+
+#ifdef NET_CELL_ROWS
+void port_object(const lg_object *object)
+{
+    (void)object; /* whether there is any is what the pin says */
+}
+#endif

@@ -24,9 +24,12 @@
  *                   L <layer> <digest so far> <bytes>                       a piece of a layer's output
  *                   E                                                       a line that cannot be read, once
  *
+ * In place of a class a detector has the number of objects, and each of them is a word behind the digest: row,
+ * column, class and margin, 4 hex digits each.
+ *
  * Status is lg_status: 0 the frame is complete, 1 more rows are needed, negative an error; the frame stays as it was.
  * -64: it is not this row's turn; -101 and below: -100 and the camera's error (lg_board.h). Ticks count the rows and
- * the network, not the conversation. The digest is the CRC-32 of all pieces of all layers in the order in which they
+ * the network, not objects, nor the conversation. The digest is the CRC-32 of all pieces of all layers in the order in which they
  * are made, which is the same for every frame. A line has no greatest length: codes past the end of a row are dropped,
  * digits are counted as far as MOST_DIGITS, and the row is refused. */
 #include <stddef.h>
@@ -338,17 +341,56 @@ static int take_camera_frame(int letter)
     return status;
 }
 
+#ifdef NET_CELL_ROWS
+/* How many objects are in this frame. */
+static int32_t SMALL answered(void)
+{
+    int32_t count = 0;
+    uint32_t place = 0u;
+    lg_object object;
+    while (net_next_object(&app.net, &place, &object) == 1) {
+        count++;
+    }
+    return count;
+}
+
+static void SMALL put_objects(int status)
+{
+    uint32_t place = 0u;
+    lg_object object;
+    while (status == LG_OK && net_next_object(&app.net, &place, &object) == 1) {
+        const uint16_t fields[] = {object.row, object.column, object.label, (uint16_t)object.margin};
+        int8_t bytes[2 * sizeof fields / sizeof *fields];
+        for (uint32_t i = 0; i < sizeof bytes; i++) {
+            bytes[i] = (int8_t)(fields[i / 2u] >> (i % 2u == 0u ? 8 : 0));
+        }
+        put_bytes(' ', bytes, sizeof bytes);
+    }
+}
+#else
+static int32_t answered(void)
+{
+    return net_class(&app.net);
+}
+
+static void put_objects(int status)
+{
+    (void)status;
+}
+#endif
+
 static void put_scores(int status)
 {
     const int8_t *scores = NULL;
     status = status < 0 ? status : (int)net_scores(&app.net, &scores);
     put_number(status);
     if (status == LG_OK) {
-        put_number(net_class(&app.net));
+        put_number(answered());
         put_word(' ', app.ticks);
         put_bytes(' ', scores, NET_OUTPUTS);
         put_word(' ', app.digest);
     }
+    put_objects(status);
 }
 
 static void put_who(void)

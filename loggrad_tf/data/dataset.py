@@ -1,15 +1,18 @@
 """The one contract for labelled data: linear RAW crops with classes and splits, prepared once and cached.
 
     synthetic            drawn photographs, written as a PASCALRAW archive into the cache and read like one
-                         (:mod:`loggrad_tf.data.drawn`)
+    synthetic:street     frames of drawn fixed cameras, likewise (:mod:`loggrad_tf.data.drawn`)
     pascalraw:DIR        RAW photographs with VOC annotations (:mod:`loggrad_tf.data.pascalraw`)
     folder:DIR           pictures as an imitated RAW source (:mod:`loggrad_tf.data.folder`)
     prepared:DIR         a set that is prepared already
 
 A prepared set is a directory: ``pixels.npy``, ``labels.npy``, ``split.npy``, ``manifest.csv`` (one line a
-crop, in the arrays' order), ``rejects.csv`` (one line for everything left out) and ``dataset.json``. Its
-name holds a hash of the source's folder, of its files' names, sizes and times of modification and of
-change (which no copy or ``touch`` can set back), of size and mode, and of the version of the preparation,
+crop, in the arrays' order), ``rejects.csv`` (one line for everything left out) and ``dataset.json``. Where
+objects are to be found, each crop is a frame, and ``boxes.npy`` has what is in it
+(:mod:`loggrad_tf.data.frames`).
+
+The set's name holds a hash of the source's folder, of its files' names, sizes and times of modification and
+of change (which no copy or ``touch`` can set back), of size and mode, and of the version of the preparation,
 so a changed source is prepared anew. It is built under a lock beside its place and renamed.
 
 All crops of a set share one sensor, the one that most of its pictures have; those of another span are
@@ -33,10 +36,10 @@ from typing import Any
 import numpy as np
 
 from loggrad_tf import files, parallel
-from loggrad_tf.data import folder, limits, pascalraw, prepared
+from loggrad_tf.data import folder, frames, limits, pascalraw, prepared
 from loggrad_tf.data.drawn import Drawn
 from loggrad_tf.data.prepared import DataSet, Head, open_prepared
-from loggrad_tf.data.request import CLASSIFY, FITS, Request
+from loggrad_tf.data.request import CLASSIFY, FITS, Request, usual_fit
 from loggrad_tf.data.sensor_profile import SensorProfile
 from loggrad_tf.data.sides import Size, short
 from loggrad_tf.data.sources import SPLITS, Cut, Picture, Reject, Source, assign
@@ -100,7 +103,7 @@ def load(
     *,
     size: Size = 96,
     mode: str = "gray",
-    fit: str = FITS[0],
+    fit: str | None = None,
     task: str = CLASSIFY,
     cache: Path | None = None,
 ) -> DataSet:
@@ -110,15 +113,16 @@ def load(
       spec: as :class:`loggrad_tf.data.request.Request` has it.
       size: of a crop in pixels, sides even, 8..512; see :mod:`loggrad_tf.data.sides`.
       mode: ``gray`` or ``mosaic``.
-      fit: how whole pictures of a folder get its proportions, see :class:`loggrad_tf.data.request.Request`.
-      task: ``classify`` or ``presence:CLASS``, see there too.
+      fit: how whole pictures of a folder get its proportions, see :class:`loggrad_tf.data.request.Request`;
+        None for what is usual for the task.
+      task: ``classify``, ``presence:CLASS``, ``detect`` or ``detect:CLASS,CLASS``, see there too.
       cache: where prepared sets are kept; None for :func:`loggrad_tf.files.cache_folder`.
 
     Raises:
       LogGradError: an unknown spec, an unusable source, a class without crops, or a prepared set of another
         size, mode, fit or task.
     """
-    return opened(Request(spec, size, mode, fit, task), cache)
+    return opened(Request(spec, size, mode, usual_fit(task) if fit is None else fit, task), cache)
 
 
 def opened(request: Request, cache: Path | None = None) -> DataSet:
@@ -135,17 +139,18 @@ def opened(request: Request, cache: Path | None = None) -> DataSet:
         listing: Any = drawn.listing
     elif kind in ("pascalraw", "folder") and where:
         root = Path(where).expanduser().resolve()
-        source = (folder if kind == "folder" else pascalraw).plan(root, request.sought)
+        source = (folder if kind == "folder" else pascalraw).plan(root, request.sought, request.asked)
         listing = _listing(source, root)
     else:
         raise LogGradError(
-            f"data set '{spec}': write synthetic, synthetic:PHOTOGRAPHS@SEED, pascalraw:DIR, folder:DIR or"
+            f"data set '{spec}': write synthetic, synthetic:PHOTOGRAPHS@SEED, synthetic:street,"
+            " synthetic:street-unseen, pascalraw:DIR, folder:DIR or"
             " prepared:DIR"
         )
     if request.task == CLASSIFY and fit != FITS[0] and _has_boxes(source):
         raise LogGradError(
             f"--fit={fit}: only whole pictures are fitted, {spec} has boxes: give --fit={FITS[0]},"
-            " or --task=presence:CLASS"
+            " or --task=presence:CLASS or --task=detect"
         )
     asked = [VERSION, kind, size, mode, fit, listing]
     key = _hash(asked if request.task == CLASSIFY else [*asked, request.task])
@@ -155,7 +160,7 @@ def opened(request: Request, cache: Path | None = None) -> DataSet:
             if not path.is_dir():
                 if source is None:
                     assert drawn is not None
-                    source = pascalraw.plan(_drawn_archive(drawn, cache), request.sought)
+                    source = pascalraw.plan(_drawn_archive(drawn, cache), request.sought, request.asked)
                 _prepare(source, path, request)
     return dataclasses.replace(open_prepared(path), spec=spec)
 
@@ -168,7 +173,7 @@ def _has_boxes(source: Source | None) -> bool:
 def _as_asked(data: DataSet, request: Request) -> DataSet:
     size, asked = short(data.size), short(request.size)
     wanted = (request.size, request.mode, request.task)
-    if (data.size, data.mode, data.task) != wanted or request.fit not in (FITS[0], data.fit):
+    if (data.size, data.mode, data.task) != wanted or request.fit not in (usual_fit(request.task), data.fit):
         task = "" if data.task == request.task else f" --task={data.task}"
         raise LogGradError(
             f"{data.path}: prepared at size {size}, mode {data.mode}, fit {data.fit}, asked for at size"
@@ -180,18 +185,35 @@ def _as_asked(data: DataSet, request: Request) -> DataSet:
 
 @dataclasses.dataclass(frozen=True)
 class _Row:
+    """A crop, or a frame and what is in it.
+
+    Attributes:
+      boxes: of a frame, in its own pixels; None for a crop.
+    """
+
     picture: Picture
     place: int
     pixels: np.ndarray
+    boxes: np.ndarray | None
 
     @property
     def label(self) -> str:
-        return self.picture.labels[self.place]
+        """Of a crop; a frame has none."""
+        return "" if self.picture.whole else self.picture.labels[self.place]
 
-    def fields(self) -> tuple[str | int, ...]:
+    def labels(self, names: tuple[str, ...]) -> list[str]:
+        """What can be learnt from it: a crop's class, or those of a frame's objects, difficult ones aside."""
+        if self.boxes is None:
+            return [self.label]
+        return [names[label] for label in self.boxes["label"][~self.boxes["difficult"]]]
+
+    def fields(self, names: tuple[str, ...]) -> tuple[str | int, ...]:
+        """Its line of the manifest."""
         picture = self.picture
         box = ""
-        if picture.boxes:
+        if self.boxes is not None:
+            box = frames.text(self.boxes, names)
+        elif picture.boxes:
             item = picture.boxes[self.place]
             box = f"{item.xmin} {item.ymin} {item.xmax} {item.ymax}"
         digest = hashlib.sha256(self.pixels.astype("<u2").tobytes()).hexdigest()
@@ -200,7 +222,7 @@ class _Row:
 
 
 def _collect(
-    pictures: tuple[Picture, ...], results: list[Cut | LogGradError]
+    pictures: tuple[Picture, ...], results: list[Cut | LogGradError], names: tuple[str, ...], size: Size
 ) -> tuple[list[_Row], list[Reject], Sensor | None]:
     """Crops in order, all of one sensor, and what was left out."""
     cuts = [result for result in results if isinstance(result, Cut)]
@@ -211,14 +233,19 @@ def _collect(
     rejects: list[Reject] = []
     for picture, result in zip(pictures, results, strict=True):
         if isinstance(result, LogGradError):
-            lost = f" ({len(picture.labels)} objects lost)" if picture.boxes else ""
+            lost = f" ({len(picture.boxes)} objects lost)" if picture.boxes else ""
             rejects.append(Reject(picture.file, -1, f"{result}{lost}"))
             continue
         for place, crop in enumerate(result.crops):
             if isinstance(crop, str):
                 rejects.append(Reject(picture.file, picture.items[place], crop))
             elif sensor is not None:
-                rows.append(_Row(picture, place, requantize(crop, result.sensor, sensor)))
+                boxes = frames.placed(picture, result.window, names, size) if picture.whole else None
+                if boxes is not None and len(boxes) < len(picture.boxes):
+                    lost = f"(boxes: {len(picture.boxes) - len(boxes)})"
+                    reason = f"objects outside of what the fit keeps: the frame stays without them {lost}"
+                    rejects.append(Reject(picture.file, -1, reason))
+                rows.append(_Row(picture, place, requantize(crop, result.sensor, sensor), boxes))
     return rows, rejects, sensor
 
 
@@ -240,16 +267,26 @@ def _table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> bytes:
 
 
 def _check_classes(
-    spec: str, rows: list[_Row], names: tuple[str, ...], rejects: list[Reject], listing: Path
+    request: Request,
+    pictures: tuple[Picture, ...],
+    rows: list[_Row],
+    names: tuple[str, ...],
+    rejects: list[Reject],
+    listing: Path,
 ) -> None:
-    found = Counter((row.label, row.picture.split) for row in rows)
-    for name in names:
-        if found[name, "train"]:
-            continue
-        what = "train crop" if any(found[name, split] for split in SPLITS) else "crop"
-        why = Counter(reject.reason for reject in rejects).most_common(1)
-        most = f" ({len(rejects)} rejects in {listing}, most often: {why[0][0]})" if why else ""
-        raise LogGradError(f"{spec}: class '{name}' has no {what}{most}: add photographs of it")
+    """Refuse a class that nothing can be learnt of; a set without a training split is for tests alone."""
+    found = Counter((label, row.picture.split) for row in rows for label in row.labels(names))
+    what = "object" if request.detects else "crop"
+    trains = any(picture.split == "train" for picture in pictures)
+    missing = [name for name in names if not found[name, "train"]]
+    if not missing or (found and not trains):
+        return
+    name, why = missing[0], Counter(reject.reason for reject in rejects).most_common(1)
+    there = [other for other in names if other not in missing]
+    other = f", or give --task=detect:{','.join(there)}" if request.detects and there else ""
+    most = f" ({len(rejects)} rejects in {listing}, most often: {why[0][0]})" if why else ""
+    some = f"train {what}" if any(found[name, split] for split in SPLITS) else what
+    raise LogGradError(f"{request.spec}: class '{name}' has no {some}{most}: add photographs of it{other}")
 
 
 def _noise(profile: SensorProfile | None, mode: str) -> float | None:
@@ -272,14 +309,15 @@ def _prepare(source: Source, path: Path, request: Request) -> None:
             f"{request.spec}: photographs of {len(cameras)} sensors ({found}): a network is made for one:"
             " give each a folder of its own"
         )
-    rows, lost, sensor = _collect(pictures, results)
+    names = source.class_names
+    rows, lost, sensor = _collect(pictures, results, names, request.size)
     rejects = sorted([*source.rejects, *lost], key=lambda reject: (reject.file, reject.item))
     listed = _table(("file", "item", "reason"), [dataclasses.astuple(reject) for reject in rejects])
     failed = path.with_name(f"{path.name}.rejects.csv")
     files.write_whole(failed, listed)
-    _check_classes(request.spec, rows, source.class_names, rejects, failed)
+    _check_classes(request, pictures, rows, names, rejects, failed)
     assert sensor is not None
-    manifest = _table(prepared.COLUMNS, [row.fields() for row in rows])
+    manifest = _table(prepared.COLUMNS, [row.fields(names) for row in rows])
     head = Head(
         format=VERSION,
         spec=request.spec,
@@ -289,15 +327,17 @@ def _prepare(source: Source, path: Path, request: Request) -> None:
         task=request.task,
         crops=len(rows),
         rejects=len(rejects),
-        class_names=source.class_names,
+        class_names=names,
         sensor=sensor,
         manifest_sha256=hashlib.sha256(manifest).hexdigest(),
         cameras={camera: len(files) for camera, files in cameras.items()},
         noise=_noise(source.profile, request.mode),
     )
     pixels = np.stack([row.pixels for row in rows])
-    labels = np.array([source.class_names.index(row.label) for row in rows])
+    labels = np.array([0 if row.boxes is not None else names.index(row.label) for row in rows])
     split = np.array([SPLITS.index(row.picture.split) for row in rows])
+    each = [row.boxes for row in rows if row.boxes is not None]
+    boxes = frames.joined(each) if request.detects else None
     with _building(path) as partial:
-        prepared.write(partial, head, pixels, labels, split, manifest, listed)
+        prepared.write(partial, head, pixels, labels, split, manifest, listed, boxes)
     failed.unlink()

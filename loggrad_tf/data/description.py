@@ -8,6 +8,7 @@ import dataclasses
 from pathlib import Path
 
 from loggrad_tf import json_base
+from loggrad_tf.data.cells import Cells
 from loggrad_tf.data.request import Request
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
@@ -30,6 +31,8 @@ class Description(JsonBase):
       version: of the file's form; :data:`VERSION`.
       input_shape, input_scale, input_zero_point: of the input tensor, where they are given: what front end
         and flatbuffer say.
+      cells: the grid of a detector, whose output has the background's score ahead of the classes'; None of a
+        classifier.
     """
 
     model_sha256: str
@@ -40,6 +43,7 @@ class Description(JsonBase):
     input_shape: tuple[int, ...] | None = None
     input_scale: float | None = None
     input_zero_point: int | None = None
+    cells: Cells | None = None
 
     def __post_init__(self) -> None:
         if self.version != VERSION:

@@ -34,6 +34,7 @@ from pathlib import Path
 
 from loggrad_tf.data import collected, imitation, sensor_profile, voc
 from loggrad_tf.data.collected import session_of
+from loggrad_tf.data.frames import asked_of, framed
 from loggrad_tf.data.pascalraw import CLASSES
 from loggrad_tf.data.photo import cut, is_raw
 from loggrad_tf.data.sources import (
@@ -183,7 +184,7 @@ def _plan_classes(folder: Path) -> Source:
     return dataclasses.replace(source, files=tuple(files), cut=measured, profile=profile)
 
 
-def _plan_voc(folder: Path, sought: str) -> Source:
+def _plan_voc(folder: Path, sought: str, asked: tuple[str, ...] | None) -> Source:
     images, other = _images(folder / "JPEGImages")
     by_name: dict[str, list[Path]] = defaultdict(list)
     for path in images:
@@ -191,7 +192,8 @@ def _plan_voc(folder: Path, sought: str) -> Source:
     annotations = {path.stem: path for path in sorted((folder / "Annotations").glob("[!.]*.xml"))}
     main = folder / "ImageSets/Main"
     lists = read_lists(main)
-    classes = read_classes(folder, CLASSES)
+    classes = read_classes(folder, CLASSES, 2 if asked is None else 1)
+    names = sought_of(classes, sought) if asked is None else asked_of(classes, asked)
     _check_kind(folder, images)
     pictures: list[Picture] = []
     rejects = [Reject(f"JPEGImages/{path.name}", -1, reason) for path, reason in other.items()]
@@ -202,8 +204,8 @@ def _plan_voc(folder: Path, sought: str) -> Source:
             rejects.append(Reject(name, -1, f"no {missing} for it"))
             continue
         if len(same) > 1:
-            names = ", ".join(path.name for path in same)
-            rejects.append(Reject(f"Annotations/{xml.name}", -1, f"several photographs for it: {names}"))
+            several = ", ".join(path.name for path in same)
+            rejects.append(Reject(f"Annotations/{xml.name}", -1, f"several photographs for it: {several}"))
             continue
         (image,) = same
         if lists and name not in lists:
@@ -215,12 +217,16 @@ def _plan_voc(folder: Path, sought: str) -> Source:
             rejects.append(Reject(f"Annotations/{xml.name}", -1, str(error)))
             continue
         alone = Picture(image, f"JPEGImages/{image.name}", name, lists.get(name, ""), (0, 0), ())
-        made, wrong = annotated(alone, annotation, f"Annotations/{xml.name}", classes, sought)
+        about = f"Annotations/{xml.name}"
+        if asked is None:
+            made, wrong = annotated(alone, annotation, about, classes, sought)
+        else:
+            made, wrong = framed(alone, annotation, about, classes, names)
         rejects += wrong
         if made is not None:
             pictures.append(made)
     files = [*images, *annotations.values(), *_lists(folder), *_lists(main)]
-    return _source(folder, pictures, sought_of(classes, sought), rejects, files)
+    return _source(folder, pictures, names, rejects, files, 2 if asked is None else 1)
 
 
 def _lists(folder: Path) -> list[Path]:
@@ -229,29 +235,36 @@ def _lists(folder: Path) -> list[Path]:
 
 
 def _source(
-    where: Path, pictures: list[Picture], names: tuple[str, ...], rejects: list[Reject], files: list[Path]
+    where: Path,
+    pictures: list[Picture],
+    names: tuple[str, ...],
+    rejects: list[Reject],
+    files: list[Path],
+    least: int = 2,
 ) -> Source:
-    """The source, for which ``where`` stands in errors."""
+    """The source, for which ``where`` stands in errors; it has ``least`` classes or more."""
     if not pictures:
         first = f", first reject {rejects[0].file}: {rejects[0].reason}"[:300] if rejects else ""
         raise LogGradError(f"{where}: no picture in it, {len(rejects)} rejects{first}: see the layouts")
-    if len(names) < 2:
+    if len(names) < least:
         raise LogGradError(
             f"{where}: {len(names)} class in it, {', '.join(names)[:100]}: two or more are needed"
         )
-    strange = [picture for picture in pictures if not set(picture.labels) <= set(names)]
+    strange = [item for item in pictures if not item.whole and not set(item.labels) <= set(names)]
     rejects += [Reject(item.file, -1, f"class '{item.labels[0]}' is not in classes.txt") for item in strange]
-    known = [picture for picture in pictures if set(picture.labels) <= set(names)]
+    known = [item for item in pictures if item.whole or set(item.labels) <= set(names)]
     known.sort(key=lambda picture: picture.file)
     _check_kind(where, (picture.path for picture in known))
     return Source(tuple(known), names, tuple(rejects), tuple(files), cut, one_camera=True)
 
 
-def plan(folder: Path, sought: str = "") -> Source:
+def plan(folder: Path, sought: str = "", asked: tuple[str, ...] | None = None) -> Source:
     """List a folder in one of the three layouts; nothing is decoded.
 
     Args:
       sought: a class whose presence is the task, see :func:`loggrad_tf.data.sources.annotated`.
+      asked: for whole frames the classes of the objects that are to be found in them, none for all
+        (:mod:`loggrad_tf.data.frames`); None for crops.
 
     Raises:
       LogGradError: no folder, no picture, an empty class, fewer than two classes, or RAW files beside
@@ -261,10 +274,11 @@ def plan(folder: Path, sought: str = "") -> Source:
         raise LogGradError(f"{folder}: no such folder: give one with a folder of pictures for each class")
     manifest = (folder / "manifest.csv").is_file()
     if not manifest and (folder / "Annotations").is_dir() and (folder / "JPEGImages").is_dir():
-        return _plan_voc(folder, sought)
-    if sought:
+        return _plan_voc(folder, sought, asked)
+    if sought or asked is not None:
+        task = f"presence:{sought}" if sought else "detect"
         raise LogGradError(
-            f"{folder}: --task=presence:{sought} needs photographs with boxes, in JPEGImages and Annotations:"
+            f"{folder}: --task={task} needs photographs with boxes, in JPEGImages and Annotations:"
             " leave it out where every photograph has its class"
         )
     if manifest:

@@ -4,49 +4,50 @@ and ``--fit``.
 A command that imports this module adopts them: ``flags.adopt_module_key_flags(options)``.
 """
 
+import dataclasses
+from typing import Any
+
 from absl import flags
 
 from loggrad_tf.data.crops import MODES
-from loggrad_tf.data.request import CLASSIFY, FITS, MAX_SIZE, MIN_SIZE, PRESENCE, Request
-from loggrad_tf.data.sides import Size, parsed, short
-from loggrad_tf.errors import LogGradError
+from loggrad_tf.data.request import (
+    CLASSIFY,
+    DETECT,
+    DETECT_DATA,
+    DETECT_SIZE,
+    FITS,
+    MAX_SIZE,
+    MIN_SIZE,
+    PRESENCE,
+    Request,
+    usual_fit,
+)
+from loggrad_tf.data.sides import short
+from loggrad_tf.data.size_flag import SizeParser, SizeSerializer
 
 FLAGS = flags.FLAGS
 
 
-class _SizeParser(flags.ArgumentParser):
-    syntactic_help = "a side, or WIDTHxHEIGHT"
-
-    def parse(self, argument: str | Size) -> Size:
-        try:
-            size = parsed(argument) if isinstance(argument, str) else argument
-            Request("", size, MODES[0]).check()
-        except LogGradError as error:
-            raise ValueError(str(error)) from None
-        return size
-
-    def flag_type(self) -> str:
-        return "size"
-
-
-class _SizeSerializer(flags.ArgumentSerializer):
-    def serialize(self, value: Size) -> str:
-        return short(value)
-
-
-flags.DEFINE_string("data", "synthetic", "Data set: synthetic, pascalraw:DIR, folder:DIR or prepared:DIR.")
+flags.DEFINE_string(
+    "data",
+    "synthetic",
+    f"Data set: synthetic, pascalraw:DIR, folder:DIR or prepared:DIR; with --task={DETECT} {DETECT_DATA} if"
+    " none is given.",
+)
 flags.DEFINE_string(
     "task",
     CLASSIFY,
     f"{CLASSIFY}: crops of objects, or pictures of one class each; {PRESENCE}:person: whole photographs with"
-    " boxes, with a person (or another class) or without.",
+    f" boxes, with a person (or another class) or without; {DETECT}: objects found in whole photographs, of"
+    f" all classes of the set, or {DETECT}:person,car: of these.",
 )
 flags.DEFINE(
-    _SizeParser(),
+    SizeParser(),
     "size",
     96,
-    f"Side of the square input in pixels, or width and height: 240x160; even, {MIN_SIZE} to {MAX_SIZE}.",
-    serializer=_SizeSerializer(),
+    f"Side of the square input in pixels, or width and height: 240x160; even, {MIN_SIZE} to {MAX_SIZE};"
+    f" with --task={DETECT} {short(DETECT_SIZE)} if none is given.",
+    serializer=SizeSerializer(),
 )
 flags.DEFINE_enum(
     "mode", MODES[0], list(MODES), "What the network sees: binned gray, or the Bayer mosaic itself."
@@ -55,11 +56,18 @@ flags.DEFINE_enum(
     "fit",
     FITS[0],
     list(FITS),
-    "How a whole picture of a folder gets the input's proportions: both sides scaled, its middle cut out, or"
-    " mirrored at its edges.",
+    "How a whole picture gets the input's proportions: both sides scaled, its middle cut out, or mirrored at"
+    f" its edges; with --task={DETECT} {usual_fit(DETECT)} if nothing is said.",
 )
 
 
 def request() -> Request:
-    """The data set that the flags ask for."""
-    return Request(FLAGS.data, FLAGS.size, FLAGS.mode, FLAGS.fit, FLAGS.task)
+    """The data set that the flags ask for; where they say nothing, what is usual for the task."""
+    asked = Request(FLAGS.data, FLAGS.size, FLAGS.mode, FLAGS.fit, FLAGS.task)
+    if not asked.detects:
+        return asked
+    unsaid: dict[str, Any] = {"spec": DETECT_DATA, "size": DETECT_SIZE, "fit": usual_fit(asked.task)}
+    for name, flag in (("spec", "data"), ("size", "size"), ("fit", "fit")):
+        if FLAGS[flag].present:
+            del unsaid[name]
+    return dataclasses.replace(asked, **unsaid)

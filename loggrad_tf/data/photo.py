@@ -3,8 +3,8 @@
 A RAW file (:data:`loggrad_tf.data.raw.SUFFIXES`) is read as it is: in mode ``gray`` binned to one value a
 2x2 square, in mode ``mosaic`` from its first red photosite on, so that every crop's filter is RGGB. Any other
 file is taken for a picture and imitated (:mod:`loggrad_tf.data.imitation`). A photograph with boxes gives a
-window about each of them; one without is itself the crop, made to measure as ``fit`` says
-(:mod:`loggrad_tf.data.crops`).
+window about each of them; one without, or one whose boxes are to be found in it, is itself the crop, made to
+measure as ``fit`` says (:mod:`loggrad_tf.data.crops`).
 
 Refused: what cannot be decoded, what has no mosaic where one is asked for, boxes drawn in a frame of other
 proportions. A crop that too few pixels stand for is a reason in place of its pixels.
@@ -96,6 +96,7 @@ def _cut_raw(picture: Picture, size: Size, mode: str, fit: str, black: int | Non
     height, width = image.pixels.shape[:2]
     if picture.boxes:
         check_frame(picture.frame, width, height)
+    kept: voc.Box = (0, 0, width, height)
     flat = raw.to_gray(image) if mode == "gray" else raw.to_mosaic(image)
     crop, step = (crops.crop_gray, 1) if mode == "gray" else (crops.crop_mosaic, 2)
     rows, columns = flat.pixels.shape
@@ -103,21 +104,25 @@ def _cut_raw(picture: Picture, size: Size, mode: str, fit: str, black: int | Non
     above, aside = raw.red_corner(image.pattern) if mode == "mosaic" else (0, 0)
     # The box that is judged, in the photograph's pixels; the window in the flat frame's, what it becomes.
     asked: list[tuple[voc.Box, voc.Box, tuple[int, int]]] = []
-    for item in picture.boxes:
+    for item in picture.windows:
         box = voc.scale_box(item, picture.frame, (width, height))
         left, right = ((edge - aside) / scale for edge in box[::2])
         top, bottom = ((edge - above) / scale for edge in box[1::2])
         within = (max(left, 0), max(top, 0), min(right, columns), min(bottom, rows))
         asked.append((box, crops.around(within, columns, rows, size), sides(size)))
-    if not picture.boxes:
-        kept, _ = crops.whole(width, height, size, fit)
-        asked.append((kept, *crops.whole(columns, rows, size, fit, step)))
+    if not picture.windows:
+        judged, _ = crops.whole(width, height, size, fit)
+        window, shape = crops.whole(columns, rows, size, fit, step)
+        asked.append((judged, window, shape))
+        across, down = ([place * scale for place in window[side::2]] for side in (0, 1))
+        kept = (across[0] + aside, down[0] + above, across[1] + aside, down[1] + above)
     results = tuple(
         crops.too_small(box, size)
         or crops.mirrored(crop(flat.pixels, window, shape, flat.sensor.span), size, step)
         for box, window, shape in asked
     )
-    return Cut(flat.sensor, results, raw.kind_of(image, picture.path.suffix.lower()))
+    camera = raw.kind_of(image, picture.path.suffix.lower())
+    return Cut(flat.sensor, results, camera, _in_frame(kept, picture.frame, width, height))
 
 
 def _cut_imitated(picture: Picture, size: Size, mode: str, fit: str) -> Cut:
@@ -128,16 +133,18 @@ def _cut_imitated(picture: Picture, size: Size, mode: str, fit: str) -> Cut:
         sensor, step = Sensor(sensor.bits, sensor.black, sensor.white, imitation.MOSAIC), 2
     # The box that is judged; the window, what it becomes, and the name that seeds it.
     asked: list[tuple[voc.Box, voc.Box, tuple[int, int], str]] = []
+    kept: voc.Box = (0, 0, width, height)
     if picture.boxes:
         check_frame(picture.frame, width, height)
-        for place, item in zip(picture.items, picture.boxes, strict=True):
+    if picture.windows:
+        for place, item in zip(picture.items, picture.windows, strict=True):
             box = voc.scale_box(item, picture.frame, (width, height))
             asked.append(
                 (box, crops.around(box, width, height, size), sides(size), f"{picture.file} {place}")
             )
     else:
-        window, shape = crops.whole(width, height, size, fit, step)
-        asked.append((window, window, shape, picture.file))
+        kept, shape = crops.whole(width, height, size, fit, step)
+        asked.append((kept, kept, shape, picture.file))
 
     def crop(window: voc.Box, shape: tuple[int, int], name: str) -> np.ndarray:
         light = crops.resize(seen.values, window, shape, seen.light)
@@ -146,4 +153,11 @@ def _cut_imitated(picture: Picture, size: Size, mode: str, fit: str) -> Cut:
     results = tuple(
         crops.too_small(box, size) or crop(window, shape, name) for box, window, shape, name in asked
     )
-    return Cut(sensor, results, IMITATED)
+    return Cut(sensor, results, IMITATED, _in_frame(kept, picture.frame, width, height))
+
+
+def _in_frame(window: voc.Box, frame: tuple[int, int], width: int, height: int) -> voc.Box:
+    """A window of a photograph in the pixels of the frame of its boxes."""
+    left, top, right, bottom = window
+    wide, high = frame
+    return left * wide / width, top * high / height, right * wide / width, bottom * high / height

@@ -1,8 +1,9 @@
 """A prepared set as it lies on the disk: what it must hold, and whether it does.
 
 Opening one compares shapes, dtypes, labels, splits and the largest pixel with ``dataset.json``, and the hash
-of ``manifest.csv`` with the one there; it reads every pixel once and hashes none. :func:`check` compares each
-crop, class and split with its line of the manifest, which holds the hash of its pixels.
+of ``manifest.csv`` with the one there; it reads every pixel once and hashes none. Boxes must lie in frames
+that there are, in their order. :func:`check` compares each crop, its class or boxes, and its split with its
+line of the manifest, which holds the hash of its pixels.
 """
 
 import csv
@@ -15,8 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from loggrad_tf import arrays, json_base
+from loggrad_tf.data import frames
+from loggrad_tf.data.boxes import BOX, of_frames
 from loggrad_tf.data.crops import MODES
-from loggrad_tf.data.request import CLASSIFY, FITS, DataReference
+from loggrad_tf.data.request import CLASSIFY, FITS, DataReference, check_task, detects
 from loggrad_tf.data.sides import Size, short, sides, size_of
 from loggrad_tf.data.sources import SPLITS, Reject
 from loggrad_tf.errors import LogGradError
@@ -68,7 +71,7 @@ class DataSet:
 
     Attributes:
       pixels: P, uint16 [N, rows, columns], values 0..sensor.span; mapped from disk, read only.
-      labels: int32 [N], index into class_names.
+      labels: int32 [N], index into class_names; zeros for frames.
       split: uint8 [N], 0 train, 1 val, 2 test.
       class_names: one or two words each.
       sensor: what the pixels mean; its cfa is ``mono`` for gray, RGGB at a crop's top-left for a mosaic.
@@ -80,6 +83,8 @@ class DataSet:
       cameras: photographs that gave crops, by whose they are; none if nobody noted it.
       task: what the classes are of, see :class:`loggrad_tf.data.request.Request`.
       noise: of g at middle gray, natural log, of the sensor as it was measured; None if it was not.
+      boxes: where objects are to be found, those of the frames that the pixels are:
+        :data:`loggrad_tf.data.boxes.BOX`, in the order of the frames; None for other tasks.
     """
 
     pixels: np.ndarray
@@ -95,6 +100,12 @@ class DataSet:
     cameras: dict[str, int] = dataclasses.field(default_factory=dict)
     task: str = CLASSIFY
     noise: float | None = None
+    boxes: np.ndarray | None = None
+
+    @property
+    def detects(self) -> bool:
+        """Whether objects are to be found in the pixels."""
+        return self.boxes is not None
 
     @property
     def size(self) -> Size:
@@ -124,6 +135,16 @@ class DataSet:
           LogGradError: no such split, or nothing in it.
         """
         return self.labels[self._places(name)]
+
+    def boxes_of(self, name: str) -> np.ndarray:
+        """The boxes of ``train``, ``val`` or ``test``, frames numbered as in :meth:`subset`.
+
+        Raises:
+          LogGradError: no such split, nothing in it, or a set without boxes.
+        """
+        if self.boxes is None:
+            raise LogGradError(f"{self.spec}: task {self.task} has no boxes: give --task=detect")
+        return of_frames(self.boxes, self._places(name))
 
     def all_in(self, name: str) -> "DataSet":
         """The same crops, all of them in split ``name``: to test on a set that nothing was trained on."""
@@ -155,9 +176,13 @@ class DataSet:
             )
 
     def counts(self) -> np.ndarray:
-        """Crops of each class in each split, int64 [classes, 3]."""
+        """Crops of each class in each split, int64 [classes, 3]; of frames objects that are not difficult."""
+        labels, split = self.labels, self.split
+        if self.boxes is not None:
+            asked = self.boxes[~self.boxes["difficult"]]
+            labels, split = asked["label"], self.split[asked["frame"]]
         table = np.zeros((len(self.class_names), len(SPLITS)), np.int64)
-        np.add.at(table, (self.labels, self.split), 1)
+        np.add.at(table, (labels, split), 1)
         return table
 
     def groups(self) -> tuple[str, ...]:
@@ -195,11 +220,12 @@ def write(
     split: np.ndarray,
     manifest: bytes,
     rejects: bytes,
+    boxes: np.ndarray | None = None,
 ) -> None:
     """The files of a set, in an empty folder.
 
     Args:
-      pixels, labels, split: as :class:`DataSet` has them.
+      pixels, labels, split, boxes: as :class:`DataSet` has them.
       manifest: manifest.csv, whose hash ``head`` has.
       rejects: rejects.csv.
 
@@ -209,6 +235,8 @@ def write(
     arrays.save(folder / "pixels.npy", pixels)
     arrays.save(folder / "labels.npy", labels.astype(np.int32))
     arrays.save(folder / "split.npy", split.astype(np.uint8))
+    if boxes is not None:
+        arrays.save(folder / "boxes.npy", boxes)
     (folder / "manifest.csv").write_bytes(manifest)
     (folder / "rejects.csv").write_bytes(rejects)
     (folder / "dataset.json").write_text(json.dumps(head.to_json(), indent=1) + "\n", encoding="utf-8")
@@ -233,6 +261,7 @@ def open_prepared(path: Path) -> DataSet:
         pixels = _array(path / "pixels.npy", np.uint16, shape, head.sensor.span, "the sensor's span")
         labels = _array(path / "labels.npy", np.int32, shape[:1], len(head.class_names) - 1, "the classes")
         split = _array(path / "split.npy", np.uint8, shape[:1], len(SPLITS) - 1, "the splits")
+        boxes = _boxes(path / "boxes.npy", head) if detects(head.task) else None
         with (path / "manifest.csv").open("rb") as file:
             manifest = hashlib.file_digest(file, "sha256").hexdigest()
         if manifest != head.manifest_sha256:
@@ -253,11 +282,16 @@ def open_prepared(path: Path) -> DataSet:
         path=path,
         cameras=head.cameras,
         noise=head.noise,
+        boxes=boxes,
     )
 
 
 def _check_head(head: Head) -> None:
     names = head.class_names
+    try:
+        check_task(head.task)
+    except LogGradError as error:
+        raise LogGradError(f"dataset.json: {error}") from None
     known = head.mode in MODES and head.fit in FITS and (head.noise is None or head.noise > 0)
     if not known or min(head.crops, *sides(head.size)) < 1 or head.rejects < 0:
         form = f"size {short(head.size)}, mode '{head.mode}', fit '{head.fit}'"
@@ -278,6 +312,25 @@ def _array(path: Path, kind: type, shape: tuple[int, ...], most: int, limit: str
         if int(block.min()) < 0 or int(block.max()) > most:
             wrong = start + int(np.argmax(((block < 0) | (block > most)).reshape(len(block), -1).any(axis=1)))
             raise LogGradError(f"{path.name}: crop {wrong} has values outside 0..{most}, {limit}")
+    return found
+
+
+def _boxes(path: Path, head: Head) -> np.ndarray:
+    """The boxes of a set's frames, in memory."""
+    found = np.array(arrays.load(path, ""))
+    if found.dtype != BOX or found.ndim != 1:
+        raise LogGradError(f"{path.name}: {found.dtype} of shape {list(found.shape)}, no list of boxes"[:300])
+    rows, columns = sides(head.size)
+    left, top, right, bottom = (found[side] for side in ("left", "top", "right", "bottom"))
+    good = (left >= 0) & (left < right) & (right <= columns) & (top >= 0) & (top < bottom) & (bottom <= rows)
+    good &= (found["label"] >= 0) & (found["label"] < len(head.class_names))
+    good &= (found["frame"] >= 0) & (found["frame"] < head.crops) & (found["difficult"].view(np.uint8) <= 1)
+    good[1:] &= np.diff(found["frame"]) >= 0
+    if not good.all():
+        wrong = int(np.argmin(good))
+        raise LogGradError(
+            f"{path.name}: box {wrong} is of no class or frame of the set, outside its frame or out of order"
+        )
     return found
 
 
@@ -306,6 +359,9 @@ def check(data: DataSet) -> None:
     """
     manifest = data.path / "manifest.csv"
     count = 0
+    ends = (
+        None if data.boxes is None else np.searchsorted(data.boxes["frame"], np.arange(len(data.pixels) + 1))
+    )
     for place, line in enumerate(_lines(manifest, COLUMNS)):
         count = place + 1
         if count > len(data.pixels):
@@ -316,11 +372,14 @@ def check(data: DataSet) -> None:
             "class": data.class_names[data.labels[place]],
             "split": SPLITS[data.split[place]],
         }
+        if data.boxes is not None and ends is not None:
+            mine = data.boxes[ends[place] : ends[place + 1]]
+            found |= {"class": "", "box": frames.text(mine, data.class_names)}
         for column, value in found.items():
             if line[column] != value:
                 raise LogGradError(
-                    f"{data.path}: crop {place} ({line['file']}): {column} is {value}, in {manifest.name}"
-                    f" {line[column]}: {REMEDY}"
+                    f"{data.path}: crop {place} ({line['file']}): {column} is {value[:200]}, in"
+                    f" {manifest.name} {line[column][:200]}: {REMEDY}"
                 )
     if count != len(data.pixels):
         raise LogGradError(f"{manifest}: damaged ({count} crops, {len(data.pixels)} in the set): {REMEDY}")

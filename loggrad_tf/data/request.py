@@ -1,4 +1,9 @@
-"""Which data set, and how its photographs become crops: what a saved network remembers of its data."""
+"""Which data set, and how its photographs become crops or frames: what a saved network remembers of its data.
+
+The task says which of them: ``classify`` crops of objects, or pictures of one class each; ``presence:CLASS``,
+whole photographs with an object of that class or without; ``detect``, whole photographs with the boxes of
+their objects, or ``detect:CLASS,CLASS``, with the boxes of these classes alone.
+"""
 
 import dataclasses
 
@@ -8,8 +13,38 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
 
 FITS = ("stretch", "crop", "pad")
-CLASSIFY, PRESENCE = "classify", "presence"
+CLASSIFY, PRESENCE, DETECT = "classify", "presence", "detect"
+# What a detector is trained on if nothing is said.
+DETECT_DATA = "synthetic:street"
+DETECT_SIZE: Size = (120, 160)
 MIN_SIZE, MAX_SIZE = 8, 512
+
+
+def detects(task: str) -> bool:
+    """Whether a task is to find objects in whole photographs."""
+    return task.partition(":")[0] == DETECT
+
+
+def usual_fit(task: str) -> str:
+    """How whole pictures are fitted if nothing is said: objects to be found keep their proportions."""
+    return "crop" if detects(task) else FITS[0]
+
+
+def check_task(task: str) -> None:
+    """Refuse a task that there is not.
+
+    Raises:
+      LogGradError: what may be chosen instead.
+    """
+    kind, colon, names = task.partition(":")
+    listed = names.split(",")
+    one = kind == PRESENCE and names
+    several = kind == DETECT and (not colon or all(listed) and len(set(listed)) == len(listed))
+    if not (task == CLASSIFY or one or several):
+        raise LogGradError(
+            f"task '{task[:60]}': choose {CLASSIFY}, or {PRESENCE}:person, or another class in its place, or"
+            f" {DETECT}, or {DETECT}:person,car"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,14 +52,13 @@ class Request(JsonBase):
     """What :func:`loggrad_tf.data.dataset.load` is asked for.
 
     Attributes:
-      spec: ``synthetic``, ``synthetic:PHOTOGRAPHS@SEED``, ``pascalraw:DIR``, ``folder:DIR`` or
-        ``prepared:DIR``.
+      spec: ``synthetic``, ``synthetic:PHOTOGRAPHS@SEED``, ``synthetic:street``, ``pascalraw:DIR``,
+        ``folder:DIR`` or ``prepared:DIR``.
       size: of a crop, pixels: the side of a square, or rows and columns.
       mode: ``gray`` or ``mosaic``.
       fit: how a whole picture gets the crop's proportions: ``stretch``, ``crop`` (its middle) or ``pad``
         (mirrored).
-      task: ``classify`` crops of objects, or pictures of one class each; or ``presence:CLASS``: whole
-        photographs with boxes, with an object of that class or without.
+      task: ``classify``, ``presence:CLASS``, ``detect`` or ``detect:CLASS,CLASS``.
     """
 
     spec: str
@@ -47,9 +81,10 @@ class Request(JsonBase):
             )
         if self.fit not in FITS:
             raise LogGradError(f"fit '{self.fit}': choose {', '.join(FITS)}")
-        if self.task != CLASSIFY and not self.sought:
+        check_task(self.task)
+        if self.detects and self.fit == "pad":
             raise LogGradError(
-                f"task '{self.task}': choose {CLASSIFY}, or {PRESENCE}:person, or another class in its place"
+                f"fit 'pad': what is mirrored would have no boxes: choose crop or stretch for {self.task}"
             )
 
     @property
@@ -57,6 +92,19 @@ class Request(JsonBase):
         """The class whose presence is the task; empty if the task is another one."""
         task, _, name = self.task.partition(":")
         return name if task == PRESENCE else ""
+
+    @property
+    def detects(self) -> bool:
+        """Whether objects are to be found in whole photographs."""
+        return detects(self.task)
+
+    @property
+    def asked(self) -> tuple[str, ...] | None:
+        """The classes of the objects that are to be found, none for all of the set; None for other tasks."""
+        if not self.detects:
+            return None
+        names = self.task.partition(":")[2]
+        return tuple(names.split(",")) if names else ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -20,7 +20,7 @@ import numpy as np
 
 from loggrad_tf.data.sensor_profile import SensorProfile
 from loggrad_tf.data.sides import Size
-from loggrad_tf.data.voc import Annotation, Object
+from loggrad_tf.data.voc import Annotation, Box, Object
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.sensor import Sensor
 
@@ -52,6 +52,8 @@ class Picture:
       labels: the class of each object.
       boxes: the box of each object; none if the whole picture is the crop.
       items: the place of each object in its file, for the manifest.
+      whole: the picture is a frame, whose boxes are to be found in it: they are not cut out. An empty label
+        stands for a frame without objects.
     """
 
     path: Path
@@ -62,6 +64,12 @@ class Picture:
     labels: tuple[str, ...]
     boxes: tuple[Object, ...] = ()
     items: tuple[int, ...] = (0,)
+    whole: bool = False
+
+    @property
+    def windows(self) -> tuple[Object, ...]:
+        """The boxes that are cut out; none if the whole picture is the crop."""
+        return () if self.whole else self.boxes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,11 +80,13 @@ class Cut:
       sensor: what the pixels mean.
       crops: for each object its P, uint16 [rows, columns], or why there is none.
       camera: whose codes they are, as people name it.
+      window: what was kept of a whole picture, in the pixels of the frame of its boxes.
     """
 
     sensor: Sensor
     crops: tuple[np.ndarray | str, ...]
     camera: str
+    window: Box = (0, 0, 0, 0)
 
 
 class Cutter(Protocol):
@@ -108,7 +118,7 @@ class Source:
     profile: SensorProfile | None = None
 
 
-def _read_lines(path: Path) -> list[str]:
+def read_lines(path: Path) -> list[str]:
     """The lines of a list of names.
 
     Raises:
@@ -122,14 +132,19 @@ def _read_lines(path: Path) -> list[str]:
         raise LogGradError(f"{path}: not UTF-8 ({error}): save it as such, one name a line") from None
 
 
-def read_classes(folder: Path, default: tuple[str, ...]) -> tuple[str, ...]:
-    """The names in ``classes.txt``, one a line, or the default if there is no such file."""
+def read_classes(folder: Path, default: tuple[str, ...], least: int = 2) -> tuple[str, ...]:
+    """The names in ``classes.txt``, one a line, or the default if there is no such file.
+
+    Raises:
+      LogGradError: there are fewer than ``least``, or one twice.
+    """
     path = folder / "classes.txt"
     if not path.is_file():
         return default
-    names = tuple(line.strip() for line in _read_lines(path) if line.strip())
-    if len(names) < 2 or len(set(names)) != len(names):
-        raise LogGradError(f"{path}: need two or more different class names, one a line")
+    names = tuple(line.strip() for line in read_lines(path) if line.strip())
+    if len(names) < least or len(set(names)) != len(names):
+        wanted = "two or more" if least == 2 else "one or more"
+        raise LogGradError(f"{path}: need {wanted} different class names, one a line")
     return names
 
 
@@ -144,7 +159,7 @@ def read_lists(folder: Path, names: Iterable[str] = SPLITS) -> dict[str, str]:
         path = folder / f"{split}.txt"
         if not path.is_file():
             continue
-        for line in _read_lines(path):
+        for line in read_lines(path):
             name = line.split()[0] if line.split() else ""
             if name and splits.setdefault(name, split) != split:
                 other = f"{splits[name]}.txt"

@@ -3,7 +3,8 @@
 A photograph is shown with its 99.5 % quantile as white and gamma 2.2; a mosaic in colour, a pixel for each
 2x2 square, with its channels' means made equal for the eye only. Beside it stands the input tensor, pixel for
 pixel: levels from black (-n) over gray (0) to white (n); the 8 bits of jpeg8 and raw16 as they are;
-loggrad_fp with 0 as gray and the 99.5 % quantile of its size as black and white.
+loggrad_fp with 0 as gray and the 99.5 % quantile of its size as black and white. Boxes of frames are drawn on
+both, each class in its colour, difficult ones in gray.
 """
 
 from pathlib import Path
@@ -12,8 +13,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from loggrad_tf.data import crops, photo, raw
+from loggrad_tf.data.boxes import of_frames
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.sides import Size, dimensions, sides
+from loggrad_tf.data.sources import SPLITS
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend
 from loggrad_tf.transform.frontend import FrontEnd
@@ -25,6 +28,16 @@ _FONT = ImageFont.load_default(12)
 # the third.
 _LEAST, _ALONE, _MOST = 96, 384, 800
 _BRIGHTEST = 0.995
+# Of the boxes of classes, in turn.
+COLOURS = {
+    "red": (255, 80, 60),
+    "blue": (70, 170, 255),
+    "yellow": (255, 205, 50),
+    "green": (90, 220, 110),
+    "violet": (180, 110, 255),
+    "pink": (255, 150, 190),
+}
+DIFFICULT = (150, 150, 150)
 # Rows that are held as floats at a time.
 _BAND = 256
 
@@ -114,33 +127,60 @@ def sheet(data: DataSet, name: str, rows: int, columns: int) -> Image.Image:
     """Crops of every class, ``rows`` x ``columns`` at most and spread evenly, each with what a network sees.
 
     Args:
-      data: the set; thresholds are taken from its training split, as training takes them.
+      data: the set; thresholds are taken from its training split, as training takes them, or if it has none
+        from its test split. Of a set of frames those with an object of the class are shown.
       name: the input format.
       rows, columns: of pairs.
 
     Raises:
-      LogGradError: no such format, or no training crop.
+      LogGradError: no such format, or neither a training nor a test crop.
     """
-    front_end = frontend.fit(name, data.sensor, data.subset("train")[0])
+    fitted = "train" if (data.split == SPLITS.index("train")).any() else "test"
+    front_end = frontend.fit(name, data.sensor, data.subset(fitted)[0])
     factor = max(1, _LEAST // max(sides(data.size)))
     cameras = "; ".join(data.cameras)
     head = [
-        describe(front_end, "the training split"),
+        describe(front_end, f"the {'training' if fitted == 'train' else fitted} split"),
         f"{_describe_sensor(data.sensor)}{f'; {cameras}' if cameras else ''}; {data.fit}",
     ]
     blocks: list[tuple[list[str], np.ndarray | None]] = [(head, None)]
     for label, class_name in enumerate(data.class_names):
         train, val, test = data.counts()[label]
         members = np.flatnonzero(data.labels == label)
+        if data.boxes is not None:
+            members = np.unique(data.boxes["frame"][data.boxes["label"] == label])
         count = min(rows * columns, len(members))
         chosen = members[np.linspace(0, len(members) - 1, count).round().astype(int)]
         pairs = [
             _pair(camera_saw(crop, data.sensor.cfa), network_sees(front_end, crop), factor)
             for crop in data.pixels[chosen]
         ]
-        caption = f"{class_name}: {train} train, {val} val, {test} test"
+        if data.boxes is not None:
+            inside = of_frames(data.boxes, chosen)
+            wide = factor * data.pixels.shape[2] + _GAP
+            pairs = [_boxed(pair, inside[inside["frame"] == k], factor, wide) for k, pair in enumerate(pairs)]
+        drawn = f", {_colour(label)}" if data.detects else ""
+        caption = f"{class_name}{drawn}: {train} train, {val} val, {test} test"
         blocks.append(([caption], _grid(pairs, columns) if pairs else None))
     return _page(blocks)
+
+
+def _colour(label: int) -> str:
+    return tuple(COLOURS)[label % len(COLOURS)]
+
+
+def _boxed(pair: np.ndarray, boxes: np.ndarray, factor: int, wide: int) -> np.ndarray:
+    """A pair with the boxes of its frame on both sides, the second ``wide`` pixels to the right."""
+    picture = Image.fromarray(pair)
+    draw = ImageDraw.Draw(picture)
+    for box in boxes:
+        colour = DIFFICULT if box["difficult"] else COLOURS[_colour(box["label"])]
+        left, top, right, bottom = (factor * float(box[side]) for side in ("left", "top", "right", "bottom"))
+        for start in (0, wide):
+            draw.rectangle(
+                (start + left, top, start + max(right - 1, left), max(bottom - 1, top)), outline=colour
+            )
+    return np.asarray(picture)
 
 
 def _grid(cells: list[np.ndarray], columns: int) -> np.ndarray:

@@ -107,20 +107,20 @@ def _sky(
     )
 
 
-def _bands(x: np.ndarray, period: float, share: float, offset: float = 0.0) -> np.ndarray:
+def bands(x: np.ndarray, period: float, share: float, offset: float = 0.0) -> np.ndarray:
     """1 on the first ``share`` of every period, else 0."""
     turns = x * np.float32(1.0 / period) + np.float32(offset)
     return (turns - np.floor(turns) < share).astype(np.float32)
 
 
-def _grain(
+def grain(
     albedo: np.ndarray, x: np.ndarray, y: np.ndarray, fields: tuple, stain: float, fine: float
 ) -> np.ndarray:
     factor = np.exp(stain * at(fields[0], x * 9, y * 9) + fine * at(fields[1], x * 50, y * 50))
     return albedo * factor[..., None].astype(np.float32)
 
 
-def _mix(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def mix(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return a + (b.astype(np.float32) - a) * mask[..., None]
 
 
@@ -131,23 +131,23 @@ def _masonry(kind: str, t: np.ndarray, z: np.ndarray, fields: tuple, rng: np.ran
         tall, wide = float(rng.uniform(0.07, 0.14)), float(rng.uniform(0.22, 0.4))
         row = np.floor(z / tall)
         tone = at(fields[1], np.floor(t / wide + 0.5 * (row % 2)) * 7.3, row * 3.1)
-        joint = np.maximum(_bands(z, tall, 0.14), _bands(t + 0.5 * wide * (row % 2), wide, 0.06))
-        flat = _mix(flat * np.exp(0.18 * tone)[..., None], second, joint)
+        joint = np.maximum(bands(z, tall, 0.14), bands(t + 0.5 * wide * (row % 2), wide, 0.06))
+        flat = mix(flat * np.exp(0.18 * tone)[..., None], second, joint)
     elif kind == "boards":
         period = float(rng.uniform(0.12, 0.3))
-        flat = flat * (1.0 - 0.5 * _bands(t if rng.random() < 0.5 else z, period, 0.12))[..., None]
+        flat = flat * (1.0 - 0.5 * bands(t if rng.random() < 0.5 else z, period, 0.12))[..., None]
     elif kind == "shutter":
         flat = flat * (0.75 + 0.3 * np.sin(2 * np.pi * z / rng.uniform(0.08, 0.2)))[..., None]
     elif kind == "blocks":
         wide, tall = rng.uniform(0.6, 1.6), rng.uniform(0.4, 1.0)
         tone = at(fields[1], np.floor(t / wide) * 5.7, np.floor(z / tall) * 3.3)
-        joint = np.maximum(_bands(t, wide, 0.03), _bands(z, tall, 0.04))
+        joint = np.maximum(bands(t, wide, 0.03), bands(z, tall, 0.04))
         flat = flat * (np.exp(0.2 * tone) * (1 - 0.6 * joint))[..., None]
-    flat = _grain(flat, t, z, fields, float(rng.uniform(0.05, 0.3)), float(rng.uniform(0.02, 0.15)))
+    flat = grain(flat, t, z, fields, float(rng.uniform(0.05, 0.3)), float(rng.uniform(0.02, 0.15)))
     if kind != "shutter" and rng.random() < 0.75:
         flat = _windows(flat, t, z, rng)
     if rng.random() < 0.4:
-        flat = _mix(flat, second, (z < rng.uniform(0.2, 1.0)).astype(np.float32))
+        flat = mix(flat, second, (z < rng.uniform(0.2, 1.0)).astype(np.float32))
     return flat
 
 
@@ -164,12 +164,12 @@ def _windows(flat: np.ndarray, t: np.ndarray, z: np.ndarray, rng: np.random.Gene
     edge = 0.05 / wide
     pane = ((u > edge) & (u < 1 - edge) & (v > 0.04) & (v < 0.96)).astype(np.float32)
     bars = np.maximum(
-        _bands(u, 1 / int(rng.integers(1, 4)), 0.06), _bands(v, 1 / int(rng.integers(1, 4)), 0.05)
+        bands(u, 1 / int(rng.integers(1, 4)), 0.06), bands(v, 1 / int(rng.integers(1, 4)), 0.05)
     )
     frame, glass = np.array(grey(rng, 0.03, 0.8)), np.array(grey(rng, 0.02, 0.35))
-    shine = 1.0 + rng.uniform(0, 1.5) * _bands(u + v, 1.3, 0.35)
-    flat = _mix(flat, frame, inside)
-    return _mix(flat, glass * shine[..., None], pane * (1 - bars))
+    shine = 1.0 + rng.uniform(0, 1.5) * bands(u + v, 1.3, 0.35)
+    flat = mix(flat, frame, inside)
+    return mix(flat, glass * shine[..., None], pane * (1 - bars))
 
 
 def _foliage(t: np.ndarray, z: np.ndarray, fields: tuple, rng: np.random.Generator) -> np.ndarray:
@@ -177,8 +177,8 @@ def _foliage(t: np.ndarray, z: np.ndarray, fields: tuple, rng: np.random.Generat
     clumps = 0.5 * at(fields[0], t * fine / 4, z * fine / 4) + 0.5 * at(fields[1], t * fine, z * fine)
     green = np.array(leaf(rng), dtype=np.float32) * np.exp(rng.uniform(0.4, 0.9) * clumps)[..., None]
     if rng.random() < 0.5:
-        trunk = _bands(t + 0.08 * z, float(rng.uniform(0.8, 2.5)), float(rng.uniform(0.06, 0.15)))
-        green = _mix(green, np.array(grey(rng, 0.03, 0.2)), trunk * (z < rng.uniform(1.0, 3.0)))
+        trunk = bands(t + 0.08 * z, float(rng.uniform(0.8, 2.5)), float(rng.uniform(0.06, 0.15)))
+        green = mix(green, np.array(grey(rng, 0.03, 0.2)), trunk * (z < rng.uniform(1.0, 3.0)))
     return green
 
 
@@ -187,30 +187,30 @@ def _ground(
 ) -> np.ndarray:
     """``p`` metres along the wall, ``q`` metres out from it."""
     near, far = str(rng.choice(_GROUNDS)), str(rng.choice(_GROUNDS))
-    floor = _surface(near, p, q, fields, rng)
+    floor = surface(near, p, q, fields, rng)
     if rng.random() < 0.7:
-        walk = _surface(far, p, q, fields, rng)
-        floor = _mix(floor, walk, (q < street.kerb).astype(np.float32))
+        walk = surface(far, p, q, fields, rng)
+        floor = mix(floor, walk, (q < street.kerb).astype(np.float32))
         stone = (np.abs(q - street.kerb) < 0.08).astype(np.float32)
-        floor = _mix(floor, np.array(grey(rng, 0.15, 0.6)), stone)
+        floor = mix(floor, np.array(grey(rng, 0.15, 0.6)), stone)
     if rng.random() < 0.3:
         line = street.kerb + float(rng.uniform(0.5, 3.0))
-        mark = (np.abs(q - line) < 0.07) * _bands(p, float(rng.uniform(1, 4)), float(rng.uniform(0.5, 1.0)))
-        floor = _mix(floor, np.array([0.7, 0.7, 0.65]), mark.astype(np.float32))
+        mark = (np.abs(q - line) < 0.07) * bands(p, float(rng.uniform(1, 4)), float(rng.uniform(0.5, 1.0)))
+        floor = mix(floor, np.array([0.7, 0.7, 0.65]), mark.astype(np.float32))
     return floor
 
 
-def _surface(kind: str, p: np.ndarray, q: np.ndarray, fields: tuple, rng: np.random.Generator) -> np.ndarray:
+def surface(kind: str, p: np.ndarray, q: np.ndarray, fields: tuple, rng: np.random.Generator) -> np.ndarray:
     tone = np.array(leaf(rng) if kind == "grass" else grey(rng, 0.07, 0.45))
     flat: np.ndarray = np.broadcast_to(tone.astype(np.float32), (*p.shape, 3))
     if kind == "grass":
-        return _grain(flat, p, q, fields, 0.3, 0.5)
+        return grain(flat, p, q, fields, 0.3, 0.5)
     if kind == "gravel":
-        return _grain(flat, p, q, fields, 0.15, 0.35)
+        return grain(flat, p, q, fields, 0.15, 0.35)
     if kind in ("paving", "cobbles"):
         side = float(rng.uniform(0.1, 0.18) if kind == "cobbles" else rng.uniform(0.3, 0.8))
         row = np.floor(q / side)
         cell = np.floor(p / side + 0.5 * (row % 2))
-        joint = np.maximum(_bands(q, side, 0.08), _bands(p + 0.5 * side * (row % 2), side, 0.08))
+        joint = np.maximum(bands(q, side, 0.08), bands(p + 0.5 * side * (row % 2), side, 0.08))
         flat = flat * (np.exp(0.15 * at(fields[1], cell * 5.3, row * 3.7)) * (1 - 0.45 * joint))[..., None]
-    return _grain(flat, p, q, fields, 0.15, 0.1)
+    return grain(flat, p, q, fields, 0.15, 0.1)

@@ -5,6 +5,7 @@ are shares of the stature (Drillis and Contini's segment table, rounded); angles
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -40,12 +41,32 @@ class _Clothes:
     shorts: bool
 
 
+_KINDS = ("stand", "walk", "run", "sit", "crouch")
+
+
 def person(rng: np.random.Generator) -> Figure:
     """A random person; stature 1.0 (child) to 1.95 m."""
+    return _standing(_figure(rng, lambda: _posture(rng, (0.36, 0.28, 0.1, 0.17, 0.09))))
+
+
+def passer_by(rng: np.random.Generator) -> Figure:
+    """A person who walks, stands or runs."""
+    return _standing(_figure(rng, lambda: _posture(rng, (0.2, 0.65, 0.15, 0.0, 0.0))))
+
+
+def rider(rng: np.random.Generator, saddle: np.ndarray) -> Figure:
+    """A person who rides a bicycle whose saddle is at ``saddle`` [3]."""
+    lift = saddle + np.array([0.0, 0.0, 0.05])
+    figure = _figure(rng, lambda: _riding(rng))
+    return tuple(dataclasses.replace(part, points=part.points + lift) for part in figure)
+
+
+def _figure(rng: np.random.Generator, posture: Callable[[], _Pose]) -> Figure:
+    """A dressed skeleton in a pose; the pelvis is the origin."""
     stature = float(rng.uniform(1.0, 1.4) if rng.random() < 0.1 else rng.normal(1.71, 0.09))
     girth = float(np.exp(rng.normal(0.05, 0.17)))
     clothes = _dress(rng)
-    pose = _posture(rng)
+    pose = posture()
     points = _skeleton(stature, pose, girth, float(rng.normal(0.0, 0.12)))
     figure = tuple(
         _legs(points, stature, girth, clothes)
@@ -57,13 +78,32 @@ def person(rng: np.random.Generator) -> Figure:
     if pose.seated:
         low = 0.06 * stature * girth
         figure += box((-0.25, -0.25, -0.26 * stature), (0.18, 0.25, -low), grey(rng))
+    return figure
+
+
+def _standing(figure: Figure) -> Figure:
     lowest = min(float((p.points[:, 2] - (p.radii if isinstance(p, Hull) else 0.0)).min()) for p in figure)
     lift = np.array([0.0, 0.0, -lowest])
     return tuple(dataclasses.replace(part, points=part.points + lift) for part in figure)
 
 
-def _posture(rng: np.random.Generator) -> _Pose:
-    kind = str(rng.choice(["stand", "walk", "run", "sit", "crouch"], p=[0.36, 0.28, 0.1, 0.17, 0.09]))
+def _riding(rng: np.random.Generator) -> _Pose:
+    """Hands on the bars, one pedal up and the other down."""
+    turn = float(rng.uniform(0.0, np.pi))
+    up = (0.5 + 0.5 * np.cos(turn), 0.5 - 0.5 * np.cos(turn))
+    return _Pose(
+        thigh=(0.55 + 0.6 * up[0], 0.55 + 0.6 * up[1]),
+        knee=(0.55 + 0.9 * up[0], 0.55 + 0.9 * up[1]),
+        arm=(0.75, 0.75),
+        elbow=(0.25, 0.25),
+        spread=(0.12, 0.12),
+        stoop=float(rng.uniform(0.3, 0.65)),
+        seated=False,
+    )
+
+
+def _posture(rng: np.random.Generator, shares: tuple[float, ...]) -> _Pose:
+    kind = str(rng.choice(_KINDS, p=shares))
     swing = float(rng.uniform(0.15, 0.55)) * float(rng.choice([-1.0, 1.0]))
     if kind == "run":
         swing *= 1.8

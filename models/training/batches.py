@@ -15,6 +15,7 @@ import tensorflow as tf
 from loggrad_tf.transform import ops
 from loggrad_tf.transform.frontend import FrontEnd
 from loggrad_tf.transform.sensor import MONO
+from models.moves import Cells, Moves, extra_of, moved
 from models.recipe import TrainConfig
 
 
@@ -26,8 +27,11 @@ def training_batches(
     config: TrainConfig,
     seed: int,
     transform: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    cells: Cells | None = None,
 ) -> tf.data.Dataset:
     """Shuffled, augmented, encoded batches: (float32 (batch, H, W, 1), one-hot or 0/1 labels).
+
+    Those of a detector are one-hot, (batch, rows, columns, units); all 0 where a cell is asked nothing.
 
     The last, smaller batch of an epoch is left out (when there is a full one), so that the
     compiled transform sees one shape.
@@ -35,19 +39,28 @@ def training_batches(
     Args:
       units: outputs of the network; one decides two classes.
       transform: of P (batch, H, W), in place of the front end's; nothing is cut out of what it gives.
+      cells: of a detector, what each is to say of images that have moved; ``labels`` are not looked at then.
     """
     count = len(pixels)
     size = min(config.batch_size, count)
     memory = tf.constant(pixels)
-    targets = tf.constant(one_hot(labels, units))
+    targets = tf.constant(one_hot(labels, units)) if cells is None else None
     encode = transform or _encoder(front_end)
     cutout = config.cutout if transform is None else 0
     mosaic = front_end.sensor.cfa != MONO
 
+    moving = config.flip, config.shift, mosaic, config.zoom
+    last = _last(pixels.shape[2], mosaic)
+
     @tf.autograph.experimental.do_not_convert
     def batch(indices: tf.Tensor, randomness: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images = augment(tf.gather(memory, indices), randomness, config.flip, config.shift, mosaic)
-        return cut_out(encode(images), randomness, cutout), tf.gather(targets, indices)
+        images, draws = tf.gather(memory, indices), _draws(randomness, size, *moving)
+        if any((config.flip, config.shift, config.zoom)):
+            images = _move(images, draws, mosaic, config.zoom)
+        images = cut_out(encode(images), randomness, cutout)
+        if cells is None:
+            return images, tf.gather(targets, indices)
+        return images, _asked(cells, indices, draws, last, units)
 
     order = tf.data.Dataset.range(count).shuffle(count, seed=seed, reshuffle_each_iteration=True)
     seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2)
@@ -67,12 +80,12 @@ def one_hot(labels: np.ndarray, units: int) -> np.ndarray:
 
 
 def augment(
-    pixels: tf.Tensor, randomness: tf.Tensor, flip: bool, shift: int, mosaic: bool = False
+    pixels: tf.Tensor, randomness: tf.Tensor, flip: bool, shift: int, mosaic: bool = False, zoom: float = 0.0
 ) -> tf.Tensor:
-    """Random mirror images and shifts of linear RAW pixels, per image, before the transform.
+    """Random mirror images, shifts and scales of linear RAW pixels, per image, before the transform.
 
-    On a mosaic every colour stays where the filter has it: shifts are even, and a mirrored
-    image of even width is moved on by one column. The border is mirrored about the outermost
+    On a mosaic every colour stays where the filter has it: shifts are even, a mirrored image of even width
+    is moved on by one column, and nothing is scaled. The border is mirrored about the outermost
     pixel, which pairs equal colours.
 
     Args:
@@ -81,27 +94,69 @@ def augment(
       flip: mirror each image left to right with probability 1/2.
       shift: largest displacement in pixels, each axis, less than H and W.
       mosaic: the pixels are a Bayer mosaic.
+      zoom: what the largest scale exceeds 1 by.
     """
-    if not (flip or shift):
+    if not (flip or shift or zoom):
         return pixels
-    batch, height, width = pixels.shape
-    count = batch if batch is not None else tf.shape(pixels)[0]
-    rows, columns = tf.range(height)[None], tf.range(width)[None]
+    count = pixels.shape[0] if pixels.shape[0] is not None else tf.shape(pixels)[0]
+    return _move(pixels, _draws(randomness, count, flip, shift, mosaic, zoom), mosaic, zoom)
+
+
+def _draws(
+    randomness: tf.Tensor, count: int | tf.Tensor, flip: bool, shift: int, mosaic: bool, zoom: float
+) -> tuple[tf.Tensor, ...]:
+    """Rows, columns, mirrored and extra of :class:`models.moves.Moves` for some images, int32 (count,)."""
+    rows = columns = mirrored = extra = tf.zeros([count], tf.int32)
     if shift:
         step = 2 if mosaic else 1
         steps = shift // step
         corner = step * tf.random.stateless_uniform(
             [2, count, 1], randomness + 1, maxval=2 * steps + 1, dtype=tf.int32
         )
-        rows = _mirrored(rows + corner[0] - steps * step, height)
-        columns = _mirrored(columns + corner[1] - steps * step, width)
+        rows, columns = corner[0, :, 0] - steps * step, corner[1, :, 0] - steps * step
     if flip:
-        flipped = tf.random.stateless_uniform([count, 1], randomness) < 0.5
-        last = width - 2 if mosaic and width % 2 == 0 else width - 1
-        columns = tf.where(flipped, _mirrored(last - columns, width), columns)
+        mirrored = tf.cast(tf.random.stateless_uniform([count, 1], randomness)[:, 0] < 0.5, tf.int32)
+    if zoom and not mosaic:
+        drawn = tf.random.stateless_uniform([count], randomness + 5, -1, 1, tf.float64)
+        extra = tf.numpy_function(functools.partial(extra_of, zoom=zoom), [drawn], tf.int32, stateful=False)
+    return rows, columns, mirrored, extra
+
+
+def _move(pixels: tf.Tensor, draws: tuple[tf.Tensor, ...], mosaic: bool, zoom: float) -> tf.Tensor:
+    _, height, width = pixels.shape
+    last = _last(width, mosaic)
+    if zoom and not mosaic:
+        images = tf.numpy_function(
+            lambda pixels, *draws: moved(pixels, Moves(last, *draws)),
+            [pixels, *draws],
+            pixels.dtype,
+            stateful=False,
+        )
+        return tf.ensure_shape(images, pixels.shape)
+    down, across, mirrored, _ = (each[:, None] for each in draws)
+    rows = _mirrored(tf.range(height)[None] + down, height)
+    columns = _mirrored(tf.range(width)[None] + across, width)
+    columns = tf.where(mirrored > 0, _mirrored(last - columns, width), columns)
     # NumPy copies pixels an order of magnitude faster than TensorFlow gathers them.
-    moved = tf.numpy_function(_take, [pixels, rows, columns], pixels.dtype, stateful=False)
-    return tf.ensure_shape(moved, pixels.shape)
+    images = tf.numpy_function(_take, [pixels, rows, columns], pixels.dtype, stateful=False)
+    return tf.ensure_shape(images, pixels.shape)
+
+
+def _asked(cells: Cells, frames: tf.Tensor, draws: tuple[tf.Tensor, ...], last: int, units: int) -> tf.Tensor:
+    """What each cell is to say, float32 (batch, rows, columns, units)."""
+    found = tf.numpy_function(
+        lambda frames, *draws: cells.asked(frames, Moves(last, *draws)),
+        [frames, *draws],
+        tf.int32,
+        stateful=False,
+    )
+    shape = frames.shape[0], cells.grid.rows, cells.grid.columns
+    return tf.one_hot(tf.ensure_shape(found, shape), units)
+
+
+def _last(width: int, mosaic: bool) -> int:
+    """The column that column 0 of a mirrored image comes from."""
+    return width - 2 if mosaic and width % 2 == 0 else width - 1
 
 
 def cut_out(images: tf.Tensor, randomness: tf.Tensor, side: int) -> tf.Tensor:

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from models.recipe import OBJECT_WEIGHT
 from models.training import loop
 from models.training.loop import Progress, Stop
 
@@ -23,7 +24,8 @@ class Descent:
     """The training of one model.
 
     Args:
-      model: float32 (batch, H, W, C) -> logits (batch, units).
+      model: float32 (batch, H, W, C) -> logits (batch, units), or (batch, rows, columns, units)
+        of a detector, whose loss is :func:`cell_loss`.
       rate: the learning rate of a step, counted from 0.
       momentum: of SGD; None for Adam (Kingma & Ba 2015, its usual constants).
       weight_decay: share of each weight taken off per step at the starting rate.
@@ -102,7 +104,8 @@ class Descent:
     def _update(self, inputs: tf.Tensor, targets: tf.Tensor, rate: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
             logits = self._model(inputs, training=True)
-            loss = tf.reduce_mean(self._losses(logits, targets))
+            losses = self._losses(logits, targets)
+            loss = cell_loss(losses, targets) if len(targets.shape) == 4 else tf.reduce_mean(losses)
         gradients = tape.gradient(loss, self._variables)
         decay = rate * (self._decay / self._rate(0)) if self._decay else None
         momentum = None if self._momentum is None else tf.constant(self._momentum)
@@ -146,5 +149,21 @@ class Descent:
         if self._binary:
             right = tf.equal(logits > 0, targets > 0.5)
         else:
-            right = tf.equal(tf.argmax(logits, axis=1), tf.argmax(targets, axis=1))
-        return tf.reduce_mean(tf.cast(right, tf.float32))
+            right = tf.equal(tf.argmax(logits, axis=-1), tf.argmax(targets, axis=-1))
+        share = tf.cast(right, tf.float32)
+        if len(targets.shape) != 4:
+            return tf.reduce_mean(share)
+        asked = tf.reduce_sum(targets, axis=-1)
+        return tf.math.divide_no_nan(tf.reduce_sum(share * asked), tf.reduce_sum(asked))
+
+
+def cell_loss(losses: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """The mean over the cells of a batch that are asked something; those with an object count
+    :data:`models.recipe.OBJECT_WEIGHT` times as much as those without.
+
+    Args:
+      losses: cross-entropies (batch, rows, columns).
+      targets: one-hot (batch, rows, columns, units), the background first; all 0 where nothing is asked.
+    """
+    weights = targets[..., 0] + OBJECT_WEIGHT * tf.reduce_sum(targets[..., 1:], axis=-1)
+    return tf.math.divide_no_nan(tf.reduce_sum(weights * losses), tf.reduce_sum(weights))

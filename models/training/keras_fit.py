@@ -12,6 +12,7 @@ from loggrad_tf.transform.frontend import FrontEnd
 from loggrad_tf.transform.sensor import requantize
 from models import keras_net
 from models.graph import Graph
+from models.moves import Cells
 from models.pruning.channels import exits
 from models.pruning.masking import MaskUpdates
 from models.recipe import Pruning, TrainConfig, steps_per_epoch
@@ -19,7 +20,7 @@ from models.training.batches import training_batches
 from models.training.descent import Descent
 from models.training.fit import TrainResult, check
 from models.training.loop import Progress, Stop, diverged
-from models.training.measure import measure
+from models.training.measure import logits, validated
 
 
 def train(
@@ -56,13 +57,14 @@ def train(
         front_end,
         config,
         seed,
+        cells=Cells.of(graph, data),
     )
     masks = MaskUpdates(model, graph, pruning, steps) if pruning else None
     after_step = masks.after_step if masks else None
     history = tuple(descent.epochs(batches, range(config.epochs), after_step, on_epoch, stop))
     if masks is not None:
         graph, model = masks.shrunk()
-    val_error, val_loss = measure(model, data, front_end, "val")
+    val_error, val_loss, threshold = validated(logits(model, data, front_end, "val"), data)
     return TrainResult(
         val_error=val_error,
         val_loss=val_loss,
@@ -71,6 +73,7 @@ def train(
         graph=graph,
         weights=tuple(np.asarray(w) for w in model.get_weights()),
         stopped=len(history) < config.epochs and not diverged(history[-1]),
+        threshold=threshold,
     )
 
 

@@ -10,6 +10,7 @@ from loggrad_tf.confusion import Confusion
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.transform.frontend import FrontEnd
 from loggrad_tf.transform.sensor import requantize
+from models.training import detection
 from models.training.kept import last_of
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _KEPT_PIXELS = 2**25
 
 
 def logits(model: "keras.Model", data: DataSet, front_end: FrontEnd, split: str) -> np.ndarray:
-    """The float network's outputs on one split, (N, units)."""
+    """The float network's outputs on one split, (N, units) or (N, rows, columns, units)."""
     if data.labels_of(split).size * data.pixels[0].size > _KEPT_PIXELS:
         pixels, _ = data.subset(split)
         return predict(model, front_end, requantize(pixels, data.sensor, front_end.sensor))
@@ -32,7 +33,7 @@ def logits(model: "keras.Model", data: DataSet, front_end: FrontEnd, split: str)
 
 
 def predict(model: "keras.Model", front_end: FrontEnd, pixels: np.ndarray) -> np.ndarray:
-    """The float network's outputs, (N, units), in batches that shrink as the images grow.
+    """The float network's outputs, as :func:`logits` has them, in batches that shrink as the images grow.
 
     Args:
       pixels: P of ``front_end.sensor``, uint16 (N, H, W).
@@ -81,6 +82,16 @@ def judged(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     if not np.isfinite(scores).all():
         return 1.0, math.inf
     return float(np.mean(classify(scores) != labels)), float(cross_entropies(scores, labels).mean())
+
+
+def validated(scores: np.ndarray, data: DataSet) -> tuple[float, float, float | None]:
+    """Error, loss and, of a detector, threshold by the logits of the validation split.
+
+    See :func:`judged` and :func:`models.training.detection.judged`.
+    """
+    if data.detects:
+        return detection.judged(scores, data, "val")
+    return *judged(scores, data.labels_of("val")), None
 
 
 def cross_entropies(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.detect.grid import IGNORED
 from loggrad_tf.transform.frontend import FrontEnd
 from loggrad_tf.transform.sensor import requantize
 from models.graph import Graph
+from models.moves import Cells
 from models.pruning.ranking import Ranking
 from models.recipe import Pruning, TrainConfig, steps_per_epoch
 from models.training import loop
 from models.training.fit import TrainResult
 from models.training.loop import Progress, Stop, diverged
-from models.training.measure import judged
+from models.training.measure import validated
 from models.training.native.initial import initial
 from models.training.native.inputs import Inputs
 from models.training.native.network import Descent, Network
@@ -47,16 +49,20 @@ def train(
     inputs = Inputs(requantize(pixels, data.sensor, front_end.sensor), front_end, config.cutout)
 
     masks = NetworkMasks(network, graph, pruning, steps) if pruning else None
+    cells = Cells.of(graph, data)
+    wanted = labels if graph.cells is None else np.full((len(pixels), *graph.cells), IGNORED, np.int32)
 
     def epoch() -> dict[str, float]:
         order = drawn_batches.permutation(len(pixels))[: each * images]
         draws = inputs.draws(drawn_batches, len(order), config)
+        if cells is not None:
+            wanted[order] = cells.asked(order, inputs.moves(draws))
         if masks is None:
-            return _entry(descent.steps(inputs, labels, order, draws))
+            return _entry(descent.steps(inputs, wanted, order, draws))
         reports = []
         for k in range(0, len(order), images):
             batch = slice(k, k + images)
-            reports.append(descent.steps(inputs, labels, order[batch], draws[batch]))
+            reports.append(descent.steps(inputs, wanted, order[batch], draws[batch]))
             masks.after_step()
         return _entry(np.concatenate(reports))
 
@@ -65,7 +71,7 @@ def train(
     if masks is not None:
         graph, weights = masks.smaller()
     scores = logits(graph, weights, data, front_end, "val")
-    val_error, val_loss = judged(scores, data.labels_of("val"))
+    val_error, val_loss, threshold = validated(scores, data)
     return TrainResult(
         val_error=val_error,
         val_loss=val_loss,
@@ -74,13 +80,14 @@ def train(
         graph=graph,
         weights=weights,
         stopped=len(history) < config.epochs and not diverged(history[-1]),
+        threshold=threshold,
     )
 
 
 def logits(
     graph: Graph, weights: Sequence[np.ndarray], data: DataSet, front_end: FrontEnd, split: str
 ) -> np.ndarray:
-    """The float network's outputs on one split, float32 (N, units).
+    """The float network's outputs on one split, float32 (N, units) or (N, rows, columns, units).
 
     Args:
       weights: in the order of ``keras_net.build(graph).get_weights()``.

@@ -30,6 +30,8 @@ class Quantity:
 
 
 ERROR = Quantity("error", "validation error", "%", 100, 2)
+# What a detector's error is.
+UNFOUND = Quantity("error", "1 - F1 on validation", "%", 100, 2)
 QUANTITIES = {
     q.name: q
     for q in (
@@ -48,25 +50,37 @@ COSTS = tuple(QUANTITIES[name] for name in RESOURCES)
 FLAG_OF = {flag.path[-1]: f"--{flag.name}" for flag in BOUND_FLAGS}
 
 
-def against(values: Iterable[tuple[str, float]], bounds: Bounds) -> str:
+def error_of(detects: bool) -> Quantity:
+    """How the error of a detector, or of a classifier, is shown beside costs."""
+    return UNFOUND if detects else ERROR
+
+
+def reached(error: float, detects: bool) -> str:
+    """An error in a sentence: ``error 12.34%``, or of a detector ``F1 0.312``."""
+    return f"F1 {1 - error:.3f}" if detects else f"error {error:.2%}"
+
+
+def against(values: Iterable[tuple[str, float]], bounds: Bounds, detects: bool = False) -> str:
     """Values beside their bounds: ``RAM on the board 5,312 of 5,000 B, ...``."""
-    limits = bounds.to_json()
-    shown = ((QUANTITIES[name], value, limits[name]) for name, value in values)
+    limits, words = bounds.to_json(), QUANTITIES | {ERROR.name: error_of(detects)}
+    shown = ((words[name], value, limits[name]) for name, value in values)
     return ", ".join(f"{q.label} {q.text(value)} of {q.bound_text(bound)}" for q, value, bound in shown)
 
 
-def verdict(point: Point, bounds: Bounds) -> str:
+def verdict(point: Point, bounds: Bounds, detects: bool = False) -> str:
     """Which bounds hold and which do not, the error's among them, as the end of a sentence."""
     kept, over = _split(point, bounds)
     if not over:
         return "within all bounds" if kept else "without bounds"
-    inside = f"within its bounds: {', '.join(QUANTITIES[name].label for name, _ in kept)}; " if kept else ""
-    return f"{inside}over its bounds: {against(over, bounds)}"
+    words = QUANTITIES | {ERROR.name: error_of(detects)}
+    inside = f"within its bounds: {', '.join(words[name].label for name, _ in kept)}; " if kept else ""
+    return f"{inside}over its bounds: {against(over, bounds, detects)}"
 
 
-def broken(point: Point, bounds: Bounds) -> list[str]:
+def broken(point: Point, bounds: Bounds, detects: bool = False) -> list[str]:
     """What lies over its bound, the error's first, in words."""
-    return [QUANTITIES[name].label for name, _ in _split(point, bounds)[1]]
+    words = QUANTITIES | {ERROR.name: error_of(detects)}
+    return [words[name].label for name, _ in _split(point, bounds)[1]]
 
 
 def _split(point: Point, bounds: Bounds) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:

@@ -44,6 +44,7 @@ class Outcome(JsonBase):
       stopped: its training was ended early, at a rung.
       curve: mean loss and error of the training batches, per epoch.
       widths: channels of the ops that pruning has made narrower.
+      threshold: of a detector, see :class:`models.bundle.Description`.
     """
 
     val_error: float | None
@@ -53,10 +54,18 @@ class Outcome(JsonBase):
     stopped: bool = False
     curve: tuple[tuple[float, float], ...] = ()
     widths: tuple[tuple[str, int], ...] = ()
+    threshold: float | None = None
 
     def __post_init__(self) -> None:
         if (self.val_error is None) == (self.failure is None):
             raise LogGradError(f"an outcome is an error rate or a failure, got {self}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Fields by name; a classifier has no threshold."""
+        found = super().to_json()
+        if self.threshold is None:
+            del found["threshold"]
+        return found
 
     def loss_text(self, before: str = ", ") -> str:
         """``, loss 0.28``, to go on with behind an error; empty if there is none."""

@@ -116,7 +116,7 @@ def _progress(
     bounds = [run.bounds.error for run in runs if run.bounds.error is not None]
     x = Axis(0, max(p[-1] for p in where if p) * 1.02, LEFT, RIGHT, whole=whole)
     y = Axis(0, max([*errors, *bounds]) * 1.08, BOTTOM, TOP)
-    parts = [frame(x, y, title, "best error within bounds (%)", 1, ERROR.scale)]
+    parts = [frame(x, y, title, f"best {_error(runs)} within bounds (%)", 1, ERROR.scale)]
     for bound in sorted(set(bounds)):
         parts.append(curve([(x.start, y.at(bound)), (x.end, y.at(bound))], "bound", ' stroke="#000"'))
     for nth, (found, places) in enumerate(zip(steps, where, strict=True)):
@@ -126,6 +126,10 @@ def _progress(
         parts.append(stairs(spots, end, "stairs", f' stroke="{colour}"'))
         parts.append(marks(shape, spots, 3, colour))
     return picture(WIDTH, HEIGHT, "".join(parts), f"best error by {title}", "half")
+
+
+def _error(runs: Sequence[Run]) -> str:
+    return "1 - F1" if all(run.detects for run in runs) else "error"
 
 
 def untimed(run: Run) -> str:

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from search.cost.objectives import Point
-from search.cost.quantities import COSTS, ERROR, QUANTITIES, Quantity, broken, verdict
-from search.reporting.reading import Run, resources
+from search.cost.quantities import COSTS, ERROR, Quantity, broken, error_of, verdict
+from search.reporting.reading import Run, error_quantity, resources
 from search.reporting.svg import (
     BLACK,
     BLUE,
@@ -54,7 +54,8 @@ def value(point: Point, name: str) -> float:
 def pairs(runs: Sequence[Run]) -> list[tuple[Quantity, Quantity]]:
     """What the pictures show, as (x, y): the error against every cost, then the costs against each other."""
     costs = resources(list(runs))
-    return [(cost, ERROR) for cost in costs] + list(itertools.combinations(costs, 2))
+    error = error_quantity(list(runs))
+    return [(cost, error) for cost in costs] + list(itertools.combinations(costs, 2))
 
 
 def limits(runs: Sequence[Run], name: str) -> list[tuple[float, str]]:
@@ -133,7 +134,7 @@ def panel(runs: Sequence[Run], x_of: Quantity, y_of: Quantity) -> str:
         shade, faint = (GREY, "trained") if alone else (colour, "trained faint")
         parts.append(dots((spot(p) for p in run.points.values()), faint, shade))
         members = list(run.front.values())
-        if y_of is ERROR:
+        if y_of.name == ERROR.name:
             lowest = lower_envelope(run.points, x_of.name)
             steps = [spot(point) for point in lowest]
             parts.append(stairs(steps, x.end, "stairs", f' stroke="{colour}"'))
@@ -192,8 +193,8 @@ def front_table(run: Run) -> str:
 
 
 def _members(run: Run, order: Sequence[int]) -> str:
-    bounds = run.bounds.resources
-    head = "".join(f"<th>{escape(q.title)}</th>" for q in (ERROR, *COSTS))
+    bounds, error = run.bounds.resources, error_of(run.detects)
+    head = "".join(f"<th>{escape(q.title)}</th>" for q in (error, *COSTS))
     rows = []
     for index in order:
         point, candidate = run.front[index], run.records[index].candidate
@@ -215,7 +216,8 @@ def _members(run: Run, order: Sequence[int]) -> str:
 
 def runs_table(runs: Sequence[Run], names: Sequence[str]) -> str:
     """The chosen candidate of every search, which is the best within its bounds if there is one."""
-    head = "".join(f"<th>{escape(q.title)}</th>" for q in (ERROR, *COSTS))
+    error = error_quantity(list(runs))
+    head = "".join(f"<th>{escape(q.title)}</th>" for q in (error, *COSTS))
     rows = []
     for nth, (run, name) in enumerate(zip(runs, names, strict=True)):
         colour, shape = SERIES[nth]
@@ -226,7 +228,7 @@ def runs_table(runs: Sequence[Run], names: Sequence[str]) -> str:
             continue
         point = run.points[run.chosen]
         cells = "".join(f"<td>{q.text(value(point, q.name))}</td>" for q in (ERROR, *COSTS))
-        over = broken(run.reached(run.chosen), run.bounds)
+        over = broken(run.reached(run.chosen), run.bounds, run.detects)
         verdict = f"no: {', '.join(over)}" if over else "yes"
         rows.append(
             f'<tr data-run="{nth}" data-index="{run.chosen}">{first}<th>#{run.chosen}</th>'
@@ -262,7 +264,7 @@ def script_data(runs: Sequence[Run], names: Sequence[str]) -> str:
         )
     quantities = [
         {"name": q.name, "label": q.label, "unit": q.unit, "scale": q.scale, "decimals": q.decimals}
-        for q in QUANTITIES.values()
+        for q in (error_quantity(list(runs)), *COSTS)
     ]
     text = json.dumps({"runs": shown, "quantities": quantities}, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
@@ -270,6 +272,11 @@ def script_data(runs: Sequence[Run], names: Sequence[str]) -> str:
 
 def _short(cost: float) -> float:
     return cost if isinstance(cost, int) else float(f"{cost:.6g}")
+
+
+def large(error: float, detects: bool) -> str:
+    """An error as a number alone, or the F1 of a detector."""
+    return f"{1 - error:.3f}" if detects else f"{ERROR.text(error)} %"
 
 
 def tiles(run: Run) -> str:
@@ -285,14 +292,17 @@ def tiles(run: Run) -> str:
         point = run.points[run.chosen]
         saved = run.saved
         kept = saved is not None and saved.index is not None
-        trained = f"validation error after {saved.epochs} epochs" if saved and kept else "validation error"
+        error = "F1" if run.detects else "error"
+        trained = (
+            f"validation {error} after {saved.epochs} epochs" if saved and kept else f"validation {error}"
+        )
         reached = run.reached(run.chosen)
         part = "the chosen one" if kept or saved is None else "the best found"
-        found.append((f"{ERROR.text(reached.error)} %", f"{trained} of #{run.chosen}, {part}"))
-        bounds = f"<p>#{run.chosen} is {escape(verdict(reached, run.bounds))}.</p>"
+        found.append((large(reached.error, run.detects), f"{trained} of #{run.chosen}, {part}"))
+        bounds = f"<p>#{run.chosen} is {escape(verdict(reached, run.bounds, run.detects))}.</p>"
         if saved:
-            of = "" if kept else f" of the hand-made {rival.NAME}, which is kept"
-            found.append((f"{ERROR.text(saved.test_error)} %", f"test error{of}"))
+            of = "" if kept else f" of the hand-made {rival.name_of(run.config)}, which is kept"
+            found.append((large(saved.test_error, run.detects), f"test {error}{of}"))
         found += [(f"{q.text(value(point, q.name))} {q.unit}".strip(), q.label) for q in resources([run])]
     cells = "".join(f"<div><b>{escape(big)}</b><span>{escape(small)}</span></div>" for big, small in found)
     return f'<div class="tiles">{cells}</div>{bounds}'

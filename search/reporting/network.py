@@ -16,6 +16,7 @@ from export.plan.plan import Plan
 from export.predict import costs, footprint, pipeline, power
 from export.quantization.nominal import nominal
 from loggrad_tf.confusion import Confusion
+from models.field import receptive_field
 from models.graph import SAME, WEIGHTED, WINDOWED, Graph, Op, macs, weight_count
 from models.pruning.channels import resized
 from search.reporting.reading import Run
@@ -76,6 +77,18 @@ def lanes_of(graph: Graph) -> list[int]:
         tips[lane] = position
         lanes.append(lane)
     return lanes
+
+
+def sees(graph: Graph) -> str:
+    """How much of the input one cell of a detector sees, in a sentence; empty of a classifier."""
+    if graph.cells is None:
+        return ""
+    rows, columns = graph.cells
+    field = receptive_field(graph)
+    return (
+        f"<p>It answers on {columns} × {rows} cells, each of which sees {field[1]} × {field[0]} pixels of the"
+        " input.</p>"
+    )
 
 
 def size_text(shape: Sequence[int]) -> str:

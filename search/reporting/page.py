@@ -13,8 +13,9 @@ from export.c.text import filled
 from loggrad_tf.data.sides import sides
 from loggrad_tf.errors import LogGradError
 from search.cost import objectives
-from search.cost.quantities import ERROR, QUANTITIES
+from search.cost.quantities import ERROR, QUANTITIES, error_of
 from search.reporting import course as report_course
+from search.reporting import detection as report_detection
 from search.reporting import front as report_front
 from search.reporting import network as report_network
 from search.reporting.reading import Run, Saved, command, labels, lineage, unlike_profile
@@ -82,7 +83,7 @@ def bounds_text(run: Run) -> str:
     found = []
     for name, bound in run.bounds.to_json().items():
         if bound is not None:
-            q = QUANTITIES[name]
+            q = error_of(run.detects) if name == ERROR.name else QUANTITIES[name]
             found.append(f"{q.label} {q.bound_text(bound)}")
     return "; ".join(found) or "none"
 
@@ -174,7 +175,9 @@ def _ancestor(run: Run, index: int) -> str:
     record = run.records[index]
     error = record.outcome.val_error
     loss = record.outcome.loss_text()
-    reached = f"failed: {record.outcome.failure}" if error is None else f"error {ERROR.text(error)} %{loss}"
+    name = "F1" if run.detects else "error"
+    told = "" if error is None else report_front.large(error, run.detects)
+    reached = f"failed: {record.outcome.failure}" if error is None else f"{name} {told}{loss}"
     text = f"#{index}  {reached}  —  {record.candidate.morph}"
     return f'<li data-index="{index}">{escape(text)}</li>'
 
@@ -250,7 +253,7 @@ def _network(run: Run, index: int) -> str:
         f"<h3>Nodes of the C for {escape(run.config.board)}</h3>{board}"
     )
     picture = report_network.drawing(drawn, graph, f"input, {run.config.input}")
-    return f'{_kept(run)}<div class="best">{picture}<div>{tables}</div></div>'
+    return f'{_kept(run)}{report_network.sees(graph)}<div class="best">{picture}<div>{tables}</div></div>'
 
 
 def _kept(run: Run) -> str:
@@ -261,34 +264,42 @@ def _kept(run: Run) -> str:
     if saved.index is None:
         who = (
             "Nothing found within the bounds is better on validation than the hand-made"
-            f" {rival.NAME}, which is kept"
+            f" {rival.name_of(run.config)}, which is kept"
         )
     else:
-        ranked = f" ({ERROR.text(run.points[saved.index].error)} % in the search)"
+        ranked = f" ({report_front.large(run.points[saved.index].error, run.detects)} in the search)"
     tables = "".join(
         report_network.confusion_table(_SPLITS.get(split, split), counted)
         for split, counted in saved.confusion.items()
     )
+    error = "F1" if run.detects else "error"
+    val, test = (report_front.large(one, run.detects) for one in (saved.val_error, saved.test_error))
     return (
-        f"<p>{who} after {saved.epochs} epochs of training: validation error {ERROR.text(saved.val_error)} %"
-        f"{ranked}, test error {ERROR.text(saved.test_error)} %.</p>"
-        + _beside(saved)
+        f"<p>{who} after {saved.epochs} epochs of training: validation {error} {val}{ranked}, test {error}"
+        f" {test}.</p>"
+        + _beside(run, saved)
         + (f'<div class="confusions">{tables}</div>' if tables else "")
+        + report_detection.found(run, saved)
     )
 
 
-def _beside(saved: Saved) -> str:
+def _beside(run: Run, saved: Saved) -> str:
     """What was found beside the hand-made network, if one competed."""
     if saved.beside is None:
         return ""
-    made = f"hand-made {rival.NAME}, trained alike"
+    made = f"hand-made {rival.name_of(run.config)}, trained alike"
+    error = "F1" if run.detects else "error %"
+
+    def cell(value: float) -> str:
+        return f"<td>{report_front.large(value, run.detects).removesuffix(' %')}</td>"
+
     names = ("best found", made) if saved.index is not None else (made, "best found")
     rows = "".join(
-        f'<tr><th class="words">{escape(name)}</th><td>{ERROR.text(val)}</td><td>{ERROR.text(test)}</td></tr>'
+        f'<tr><th class="words">{escape(name)}</th>{cell(val)}{cell(test)}</tr>'
         for name, (val, test) in zip(names, (saved.means, saved.beside), strict=True)
     )
     return (
-        '<table class="numbers"><thead><tr><th>finalist</th><th>validation error %</th><th>test error %</th>'
+        f'<table class="numbers"><thead><tr><th>finalist</th><th>validation {error}</th><th>test {error}</th>'
         f"</tr></thead><tbody>{rows}</tbody></table><p>Means over the seeds of the last trainings.</p>"
     )
 

@@ -14,7 +14,7 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import write_whole
 from search.cost.quantities import ERROR
 from search.reporting.front import limits, lower_envelope, value
-from search.reporting.reading import Run, labels, resources
+from search.reporting.reading import Run, error_quantity, labels, resources
 from search.reporting.svg import SERIES
 
 _MARKERS = {
@@ -74,7 +74,7 @@ def write_png(path: Path, runs: Sequence[Run]) -> None:
         panel.xaxis.set_major_formatter(EngFormatter(sep=""))
         panel.xaxis.set_minor_formatter(NullFormatter())
         panel.grid(alpha=0.25)
-    axes[0].set_ylabel("validation error")
+    axes[0].set_ylabel(error_quantity(list(runs)).label)
     axes[0].set_ylim(bottom=0)
     axes[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes[-1].legend(loc="best", framealpha=0.9)

@@ -14,17 +14,18 @@ from typing import Any
 
 from loggrad_tf import json_base
 from loggrad_tf.confusion import Confusion
-from loggrad_tf.data.request import CLASSIFY, FITS
+from loggrad_tf.data.request import CLASSIFY, usual_fit
 from loggrad_tf.data.sides import short
+from loggrad_tf.detect.scores import Scores
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.knob import text
 from search.cost.objectives import BOUND_FLAGS, Bounds, Point, best, overrun, pareto_front
-from search.cost.quantities import COSTS, Quantity
+from search.cost.quantities import COSTS, Quantity, error_of
 from search.record.history import Candidate, Record
 from search.record.journal import JOURNAL, SCHEDULE, TIMING
 from search.run import rival, rundir
 from search.run.config import BOARD, Config
-from search.run.profiles import PROFILES, trained_out
+from search.run.profiles import ALL_PROFILES, DETECT, trained_out
 from search.run.schedule import DECIDES, OPEN, Schedule
 from search.strategy.method import METHOD_FLAGS
 from search.strategy.proposal import training_seed
@@ -39,7 +40,8 @@ class Saved:
       index: of the candidate; None: it is the hand-made network, :mod:`search.run.rival`.
       epochs: of the training whose weights were kept.
       val_error, test_error: after it, 0..1.
-      confusion: which classes it takes for which, by split; empty if nobody counted.
+      confusion: which classes it takes for which, by split; empty if nobody counted, and of a detector.
+      detection: of a detector, what it finds, by split.
       means: validation and test error, over all seeds that it was trained with.
       beside: those of the hand-made network, or of the best one found if that one is kept; None if there is
         none.
@@ -52,6 +54,7 @@ class Saved:
     confusion: dict[str, Confusion]
     means: tuple[float, float]
     beside: tuple[float, float] | None
+    detection: dict[str, Scores] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -77,6 +80,10 @@ class Run:
     @property
     def bounds(self) -> Bounds:
         return self.config.bounds
+
+    @property
+    def detects(self) -> bool:
+        return self.config.detects
 
     @functools.cached_property
     def points(self) -> dict[int, Point]:
@@ -142,7 +149,7 @@ def read(directory: Path) -> Run:
             " give the directory that search.evolve wrote"
         )
     config = rundir.load_config(directory)
-    if config.profile not in PROFILES:
+    if config.profile not in ALL_PROFILES:
         raise LogGradError(
             f"{directory / rundir.CONFIG}: unknown profile '{config.profile}'; restore it from a copy"
         )
@@ -163,7 +170,7 @@ def begins_with(directory: Path) -> str:
     if run.saved is None:
         raise LogGradError(f"--start={directory}: no finished search: finish it with --resume={directory}")
     if run.saved.index is None:
-        return rival.NAME
+        return rival.name_of(run.config)
     genotype = run.records[run.saved.index].candidate.genotype
     return json.dumps(dataclasses.replace(genotype, sparsity=None).to_json(), sort_keys=True)
 
@@ -184,6 +191,8 @@ def _saved(path: Path, config: Config, records: tuple[Record, ...]) -> Saved | N
         epochs, seed = int(data["train"]["epochs"]), data["seed"]
         counted = data.get("confusion") or {}
         confusion = {str(split): Confusion.from_json(table) for split, table in counted.items()}
+        found = data.get("detection") or {}
+        detection = {str(split): Scores.from_json(scores) for split, scores in found.items()}
     except (LogGradError, OSError, ArithmeticError, ValueError, TypeError, KeyError, AttributeError):
         return None
     trained = (*(r.candidate.index for r in records if r.ranked), rival.INDEX)
@@ -192,7 +201,7 @@ def _saved(path: Path, config: Config, records: tuple[Record, ...]) -> Saved | N
     if index is None:
         return None
     candidate = None if index == rival.INDEX else index
-    return Saved(candidate, epochs, val_error, test_error, confusion, means, beside)
+    return Saved(candidate, epochs, val_error, test_error, confusion, means, beside, detection)
 
 
 def _lines(path: Path) -> tuple[list[bytes], bytes]:
@@ -280,6 +289,11 @@ def resources(runs: list[Run]) -> list[Quantity]:
     return [q for q in COSTS if q.name in bounded] or list(COSTS)
 
 
+def error_quantity(runs: list[Run]) -> Quantity:
+    """What the errors of the runs are; of detectors and classifiers side by side an error."""
+    return error_of(all(run.detects for run in runs))
+
+
 def lineage(records: tuple[Record, ...], index: int) -> list[int]:
     """A candidate and its parents, the youngest first."""
     chain = [index]
@@ -303,9 +317,9 @@ def arguments(config: Config) -> list[str]:
     found["size"] = short(config.size)
     if config.profile == "faithful":
         found["faithful"] = True
-    else:
+    elif config.profile != DETECT:
         found["profile"] = config.profile
-    default, undecided = PROFILES[config.profile], config.method.rounds == OPEN
+    default, undecided = ALL_PROFILES[config.profile], config.method.rounds == OPEN
     if undecided and config.budget is not None:
         found["budget"] = f"{config.budget:.10g}s"
     for flag in METHOD_FLAGS:
@@ -314,7 +328,7 @@ def arguments(config: Config) -> list[str]:
             continue
         if flag.name in _LENGTHS or given != flag.of(default):
             found[flag.name] = given
-    if config.fit != FITS[0]:
+    if config.fit != usual_fit(config.task):
         found["fit"] = config.fit
     if config.task != CLASSIFY:
         found["task"] = config.task
@@ -336,7 +350,7 @@ def command(config: Config) -> str:
 def unlike_profile(config: Config) -> list[str]:
     """Training settings that no flag gives and that this version's profile has otherwise."""
     given = {flag.path for flag in METHOD_FLAGS}
-    default = PROFILES[config.profile]
+    default = ALL_PROFILES[config.profile]
     as_long = dataclasses.replace(default.final, epochs=config.method.final.epochs)
     default = trained_out(config.profile, dataclasses.replace(default, final=as_long), config.size)
     return [

@@ -8,11 +8,12 @@ from pathlib import Path
 from loggrad_tf.errors import LogGradError
 from models.bundle import Bundle
 from search.cost.objectives import ERROR, overrun
+from search.cost.quantities import reached
 from search.record.history import Record
 from search.run import rundir
 from search.run.config import Config
 from search.run.entrants import VAL_ERROR, VAL_LOSS, Entrant, Weights, of_candidate, saved_as
-from search.run.profiles import PLAIN
+from search.run.profiles import DETECT, PLAIN
 from search.workers.evaluator import load_weights, weights_path
 
 
@@ -44,7 +45,7 @@ def choose(
     Args:
       images: that errors on validation were measured on.
     """
-    by_loss = config.method.rank_by != ERROR or config.profile not in PLAIN
+    by_loss = goes_by_loss(config)
     found = _best_found(directory, config, leader, finals, images, by_loss)
     made = next((one for one in finals if one.candidate is None), None)
     if made is None:
@@ -54,6 +55,12 @@ def choose(
     if fits and judged(found.trainings, by_loss) < judged(other.trainings, by_loss):
         return found, other
     return other, found
+
+
+def goes_by_loss(config: Config) -> bool:
+    """Whether trainings in full are judged by their loss first: not if the search goes by the error and its
+    profile is the paper's, nor for detectors, whose loss and F1 tell different networks apart."""
+    return config.method.rank_by != ERROR or config.profile not in (*PLAIN, DETECT)
 
 
 def _best_found(
@@ -98,22 +105,27 @@ def mean(trained: Sequence[Bundle], metric: str = VAL_ERROR) -> float:
     return sum(one.metrics.get(metric, math.inf) for one in trained) / len(trained)
 
 
-def errors_told(choice: Choice, saved: Bundle, guessing: float) -> str:
-    """The errors of what was saved, in words; ``guessing``: the test error of the largest class."""
+def errors_told(choice: Choice, saved: Bundle, guessing: str) -> str:
+    """The errors of what was saved, in words; ``guessing``: what they are to be compared with."""
     metrics, others, mean_test = saved.metrics, "", ""
+    detects = saved.graph.cells is not None
+
+    def told(error: float) -> str:
+        return reached(error, detects).removeprefix("F1 ").removeprefix("error ")
+
     if choice.in_full:
         searched = choice.entrant.searched
-        others = f" ({searched:.2%} in the search)" if searched is not None else ""
+        others = f" ({told(searched)} in the search)" if searched is not None else ""
         if (count := len(choice.trainings)) > 1:
-            others = f", mean of {count} seeds {metrics['mean_val_error']:.2%}{others}"
-            mean_test = f", mean {metrics['mean_test_error']:.2%}"
+            others = f", mean of {count} seeds {told(metrics['mean_val_error'])}{others}"
+            mean_test = f", mean {told(metrics['mean_test_error'])}"
     elif choice.passed_over is not None:
         epochs, least = choice.passed_over
-        others = f" (the search's weights; {epochs} epochs gave {least:.2%})"
+        others = f" (the search's weights; {epochs} epochs gave {told(least)})"
     return (
-        f"best: {choice.entrant.name} after {saved.train.epochs} epochs: validation error"
-        f" {metrics['val_error']:.2%}{others}, test error {metrics['test_error']:.2%}{mean_test}"
-        f" (always the largest class: {guessing:.2%})"
+        f"best: {choice.entrant.name} after {saved.train.epochs} epochs: validation"
+        f" {reached(metrics['val_error'], detects)}{others}, test {reached(metrics['test_error'], detects)}"
+        f"{mean_test} ({guessing})"
     )
 
 
@@ -125,7 +137,8 @@ def comparison(choice: Choice, beside: Choice, saved: Bundle) -> str:
         trained = f"{one.network.train.epochs} epochs, {seeds}"
         loss = mean(one.trainings, VAL_LOSS)
         nats = f", {loss:.3f} nats" if math.isfinite(loss) else ""
-        return f"validation error {val_error:.2%}{nats}, test error {test_error:.2%} ({trained})"
+        found, tested = (reached(error, saved.graph.cells is not None) for error in (val_error, test_error))
+        return f"validation {found}{nats}, test {tested} ({trained})"
 
     metrics = saved.metrics
     best = told(choice, metrics["mean_val_error"], metrics["mean_test_error"])

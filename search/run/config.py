@@ -40,6 +40,7 @@ class Config(JsonBase):
       threads: TensorFlow threads per worker.
       versions: of what computes; a different one may round differently.
       budget: seconds to divide (:mod:`search.run.schedule`); None: the method says how many of everything.
+      cell_entropy: see :class:`search.strategy.proposal.Settings`.
     """
 
     profile: str
@@ -62,11 +63,17 @@ class Config(JsonBase):
     fit: str = FITS[0]
     budget: float | None = None
     task: str = CLASSIFY
+    cell_entropy: float | None = None
 
     @property
     def request(self) -> Request:
         """The data set, as it is opened again."""
         return Request(self.data, self.size, self.mode, self.fit, self.task)
+
+    @property
+    def detects(self) -> bool:
+        """Whether it searches detectors; their error is 1 - F1."""
+        return self.request.detects
 
     def history(self) -> dict[str, Any]:
         """JSON form without what may change when the search goes on."""
@@ -78,6 +85,8 @@ class Config(JsonBase):
             del found["fit"]  # as in the runs from before there was a choice
         if self.task == CLASSIFY:
             del found["task"]
+        if self.cell_entropy is None:
+            del found["cell_entropy"]
         return found
 
     def settings(self) -> Settings:
@@ -89,6 +98,7 @@ class Config(JsonBase):
             classes=len(self.class_names),
             workers=self.workers,
             seed=self.seed,
+            cell_entropy=self.cell_entropy,
         )
 
     def training(self, data: Path, weights: Path) -> TrainingSpec:
@@ -99,7 +109,8 @@ class Config(JsonBase):
 def absolute_data(spec: str) -> str:
     """``folder:DIR`` and ``pascalraw:DIR`` with an absolute DIR, so that they hold from anywhere."""
     kind, _, where = spec.partition(":")
-    return f"{kind}:{Path(where).expanduser().resolve()}" if where else spec
+    named = where and kind != "synthetic"
+    return f"{kind}:{Path(where).expanduser().resolve()}" if named else spec
 
 
 def target_sensor(data: DataSet, bits: int) -> Sensor:

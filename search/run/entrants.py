@@ -60,12 +60,12 @@ def entrants(config: Config, wanted: list[Record]) -> list[Entrant]:
     """The candidates that are wanted, and the hand-made network beside them, if there is to be one."""
     entrants = [of_candidate(record, config) for record in wanted]
     if entrants and config.profile not in PLAIN:
-        made = rival.hand_made(config)
+        made, called = rival.hand_made(config), rival.name_of(config)
         if made is None:
-            print(f"no hand-made network is trained beside them: {rival.NAME} does not fit the bounds")
+            print(f"no hand-made network is trained beside them: {called} does not fit the bounds")
         else:
-            name = f"hand-made {rival.NAME} ({made.widths})"
-            entrants.append(Entrant(rival.INDEX, name, rival.NAME, made.graph, made.costs, None))
+            name = f"hand-made {called} ({made.widths})"
+            entrants.append(Entrant(rival.INDEX, name, called, made.graph, made.costs, None))
     return entrants
 
 
@@ -88,5 +88,6 @@ def saved_as(
         data=DataReference(**vars(config.request), manifest_sha256=config.manifest_sha256),
         train=train,
         seed=training_seed(config.seed, entrant.index, repeat),
+        threshold=outcome.threshold,
         metrics={**searched, VAL_ERROR: outcome.val_error, **losses, **entrant.costs.to_json()},
     )

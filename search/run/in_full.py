@@ -16,9 +16,10 @@ from loggrad_tf.errors import LogGradError
 from models import bundle
 from models.bundle import Bundle
 from models.recipe import TrainConfig
+from search.cost.quantities import reached
 from search.record.history import Outcome
 from search.run import rundir
-from search.run.choice import judged
+from search.run.choice import goes_by_loss, judged
 from search.run.config import Config
 from search.run.entrants import Entrant, Weights, saved_as
 from search.run.profiles import PLAIN
@@ -44,17 +45,19 @@ def train_finalists(
     found: dict[Entrant, list[Bundle]] = {}
     for repeat in range(config.method.final_seeds if entrants else 0):
         if repeat and config.profile not in PLAIN:
-            entrants = _still_in(found, config.method.finalists, repeat)
+            entrants = _still_in(found, config.method.finalists, repeat, goes_by_loss(config))
         for entrant, trained in _trained(directory, config, entrants, data, full, repeat, open_pool):
             found.setdefault(entrant, []).append(trained)
     return {one: trained for one, trained in found.items() if len(trained) == config.method.final_seeds}
 
 
-def _still_in(found: dict[Entrant, list[Bundle]], finalists: int, repeat: int) -> list[Entrant]:
+def _still_in(
+    found: dict[Entrant, list[Bundle]], finalists: int, repeat: int, by_loss: bool
+) -> list[Entrant]:
     """Who is trained once more: the better ones so far, and the hand-made network, which they must beat."""
     whole = [one for one, trained in found.items() if len(trained) == repeat]
     best = sorted(
-        (one for one in whole if one.candidate is not None), key=lambda one: judged(found[one], True)
+        (one for one in whole if one.candidate is not None), key=lambda one: judged(found[one], by_loss)
     )
     return best[: entrants_of(finalists, repeat)] + [one for one in whole if one.candidate is None]
 
@@ -98,7 +101,8 @@ def _trained(
             print(f"warning: {entrant.name} in full: {outcome.failure}", file=sys.stderr)
             continue
         print(
-            f"{entrant.name} after {full.epochs} epochs: validation error {outcome.val_error:.2%}"
+            f"{entrant.name} after {full.epochs} epochs: validation"
+            f" {reached(outcome.val_error, config.detects)}"
             f"{outcome.loss_text()}",
             flush=True,
         )

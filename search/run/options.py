@@ -21,11 +21,21 @@ from models.recipe import CUBIC
 from search.cost.objectives import BOUND_FLAGS, Bounds
 from search.record.versions import versions
 from search.run.config import BOARD, Config, absolute_data, fit_front_end
-from search.run.profiles import ENERGY, PLAIN, PROFILES, default_bounds, for_images, in_short, trained_out
+from search.run.profiles import (
+    ALL_PROFILES,
+    DETECT,
+    DETECT_BUDGET,
+    ENERGY,
+    PLAIN,
+    default_bounds,
+    for_images,
+    in_short,
+    trained_out,
+)
 from search.run.schedule import DECIDES, OPEN, opened, seconds_of
 from search.space.spaces import MUNAS
 from search.strategy.method import METHOD_FLAGS, OF_MUNAS, Method
-from search.workers.evaluator import EPOCH_LIMIT, TrainingSpec
+from search.workers.evaluator import EPOCH_LIMIT, TrainingSpec, cell_entropy
 from search.workers.pool import ONEDNN, THREADS, Pool
 from search.workers.ray_pool import RayPool
 from search.workers.trainers import ray_trainers, trainers
@@ -40,7 +50,8 @@ flags.DEFINE_string(
     "budget",
     None,
     "Time for everything, as 10m, 2h or 8h: divides itself between candidates and trainings in full, in place"
-    " of --rounds, --finalists, --final_epochs and --final_seeds.",
+    " of --rounds, --finalists, --final_epochs and --final_seeds; with --task=detect"
+    f" {DETECT_BUDGET / 60:.0f}m if none of these is given.",
 )
 flags.DEFINE_string("out", None, "Run directory [runs/INPUT_MODE_sizeSIZE_seedSEED].")
 flags.DEFINE_enum(
@@ -165,7 +176,8 @@ def budget() -> float | None:
       LogGradError: it is no time, or something that it decides is given too, or a profile without it.
     """
     if FLAGS.budget is None:
-        return None
+        detects = data_options.request().detects
+        return DETECT_BUDGET if detects and not any(FLAGS[name].present for name in DECIDES) else None
     seconds = seconds_of(FLAGS.budget)
     for name in DECIDES:
         if FLAGS[name].value is not None:
@@ -176,6 +188,23 @@ def budget() -> float | None:
             " take the quick profile"
         )
     return seconds
+
+
+def _profile(detects: bool) -> str:
+    """The name of the profile asked for.
+
+    Raises:
+      LogGradError: two of them, or one that is for classifiers.
+    """
+    if FLAGS.faithful and FLAGS["profile"].present:
+        raise LogGradError("--faithful and --profile name two sets of defaults: give one")
+    name = "faithful" if FLAGS.faithful else FLAGS.profile
+    if not detects:
+        return name
+    if name in PLAIN:
+        flag = "--faithful" if FLAGS.faithful else f"--profile={name}"
+        raise LogGradError(f"{flag}: muNAS' space has no detectors: leave it out, or search another --task")
+    return DETECT
 
 
 def method(images: int | None = None) -> Method:
@@ -190,13 +219,14 @@ def method(images: int | None = None) -> Method:
     """
     if FLAGS.ray_address is not None and FLAGS.executor != "ray":
         raise LogGradError(f"--ray_address={FLAGS.ray_address}: give --executor=ray too")
-    if FLAGS.faithful and FLAGS["profile"].present:
-        raise LogGradError("--faithful and --profile name two sets of defaults: give one")
-    name = "faithful" if FLAGS.faithful else FLAGS.profile
-    profile = PROFILES[name]
+    asked = data_options.request()
+    name = _profile(asked.detects)
+    profile = ALL_PROFILES[name]
     if images is not None and not FLAGS.faithful:
         profile = for_images(profile, images)
-    made = trained_out(name, _given(profile, METHOD_FLAGS), FLAGS.size)
+    made = trained_out(name, _given(profile, METHOD_FLAGS), asked.size)
+    if asked.detects and made.space == MUNAS:
+        raise LogGradError(f"--space={MUNAS}: it has no detectors: leave it out, or search another --task")
     if made.space != MUNAS:
         for flag in METHOD_FLAGS:
             if flag.name in OF_MUNAS and flag.of(made) != flag.of(profile):
@@ -227,7 +257,8 @@ def bounds() -> Bounds:
         if board["ram"] is None:
             raise LogGradError(f"--board={FLAGS.board}: it bounds nothing; choose a Cortex-M board")
         footprint.measured_sizes(board)
-    return _given(default_bounds(method().model, board, FLAGS.energy), BOUND_FLAGS)
+    detects = data_options.request().detects
+    return _given(default_bounds(method().model, board, FLAGS.energy, detects), BOUND_FLAGS)
 
 
 def check() -> None:
@@ -246,12 +277,12 @@ def config() -> tuple[Config, DataSet]:
     data = dataset.opened(dataclasses.replace(asked, spec=spec))
     made = method(len(data.labels_of("train")))
     return Config(
-        profile="faithful" if FLAGS.faithful else FLAGS.profile,
+        profile=_profile(asked.detects),
         data=spec,
         input=FLAGS.input,
         mode=FLAGS.mode,
         bits=FLAGS.bits,
-        size=FLAGS.size,
+        size=asked.size,
         seed=FLAGS.seed,
         workers=FLAGS.workers or processors(),
         bounds=limits,
@@ -266,6 +297,7 @@ def config() -> tuple[Config, DataSet]:
         fit=data.fit,
         task=data.task,
         budget=budget(),
+        cell_entropy=cell_entropy(data) if asked.detects else None,
     ), data
 
 
@@ -275,7 +307,7 @@ def again(stored: Config) -> Config:
     if absolute_data(changes.get("data", stored.data)) == absolute_data(stored.data):
         changes["data"] = stored.data
     if FLAGS["profile"].present or FLAGS["faithful"].present:
-        changes["profile"] = "faithful" if FLAGS.faithful else FLAGS.profile
+        changes["profile"] = _profile(stored.request.detects)
     if FLAGS["board"].present or FLAGS["boards"].present:
         changes["board"] = boards.place(FLAGS.board, FLAGS.boards)
     limits = stored.bounds

@@ -25,10 +25,15 @@ CANDIDATES, MOST = 24, 20
 EPOCHS = 3
 
 
-def lengthened(config: Config, data: DataSet) -> Config:
-    """The search with as many epochs a candidate as its budget allows here."""
+def lengthened(config: Config, data: DataSet, spent: float = 0.0) -> Config:
+    """The search with as many epochs a candidate as its budget allows here.
+
+    Args:
+      spent: seconds of the budget that are gone: a data set that is drawn first takes minutes.
+    """
     assert config.budget is not None
-    seconds = (1 - FINAL_SHARE) * config.budget * config.workers / CANDIDATES
+    left = max(config.budget - spent, 0.0)
+    seconds = (1 - FINAL_SHARE) * left * config.workers / CANDIDATES
     return dataclasses.replace(config, method=longer(config.method, seconds / epoch_seconds(config, data)))
 
 

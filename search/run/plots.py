@@ -52,8 +52,13 @@ def write_png(
     bounds: Bounds,
     chosen: int | None,
     title: str,
+    error: str = "validation error",
 ) -> None:
-    """``front.png``, 150 dpi, written whole or not at all."""
+    """``front.png``, 150 dpi, written whole or not at all.
+
+    Args:
+      error: what the errors are, in words.
+    """
     # The figure's own canvas, not pyplot: no display, no global state. Slow to import, used last.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -90,7 +95,7 @@ def write_png(
             panel.axhline(bounds.error, c=BLACK, ls="--", lw=1)
         panel.set_xlabel(UNITS[name])
         panel.grid(alpha=0.25)
-    axes[0].set_ylabel("validation error")
+    axes[0].set_ylabel(error)
     axes[0].set_ylim(bottom=0)
     axes[0].yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes[-1].legend(loc="best", framealpha=0.9)

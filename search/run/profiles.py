@@ -1,8 +1,8 @@
 """Profiles: values of all knobs that belong together.
 
-``quick`` takes minutes on two cores. ``paper`` is the paper's appendix C.1 (2000 candidates of 80 epochs,
-pruning) with everything that makes it cheaper. ``faithful`` is the same as muNAS did it: whatever is drawn
-is trained to the end.
+``quick`` takes minutes on two cores; of detectors it is ``detect``. ``paper`` is the paper's appendix C.1
+(2000 candidates of 80 epochs, pruning) with everything that makes it cheaper. ``faithful`` is the same as
+muNAS did it: whatever is drawn is trained to the end.
 
 Epochs and rungs of a profile are meant for :data:`loggrad_tf.data.summary.FEW` training images or more
 (:func:`for_images`).
@@ -16,13 +16,15 @@ from loggrad_tf.data.sides import Size, sides
 from loggrad_tf.data.summary import FEW
 from loggrad_tf.knob import Flag, text
 from models.graph import SAME, VALID
-from models.recipe import LONGEST, OVERFITTING, TrainConfig, cutout_of
+from models.recipe import DETECTOR_RECIPES, LONGEST, NATIVE, OVERFITTING, TrainConfig, cutout_of
 from search.cost.objectives import ERROR, LOSS, Bounds
 from search.space.spaces import STAGED
 from search.strategy.method import METHOD_FLAGS, Final, Method
 
 # A million multiply-accumulates, the default bound on those, at the 0.52 nJ of a Cortex-M4.
 ENERGY = 5e-4
+# An error is 1 - F1 there; of whole frames the stem alone takes a million.
+DETECTOR_BOUNDS = Bounds(error=0.5, peak_memory=16_000, macs=3_000_000)
 
 _FAITHFUL = Method(
     rounds=2000,
@@ -77,6 +79,17 @@ _QUICK = dataclasses.replace(
     finalists=3,
 )
 PROFILES = {"quick": _QUICK, "paper": _PAPER, "faithful": _FAITHFUL}
+DETECT = "detect"
+_DETECT = dataclasses.replace(
+    _QUICK,
+    rank_by=ERROR,
+    train=dataclasses.replace(DETECTOR_RECIPES["quick"], epochs=6, trainer=NATIVE),
+    final=Final(epochs=DETECTOR_RECIPES["quick"].epochs),
+)
+# Those that flags name, and that of detectors.
+ALL_PROFILES = {**PROFILES, DETECT: _DETECT}
+# Seconds of a search for detectors that is told neither a budget nor how many of everything.
+DETECT_BUDGET = 900.0
 # Those that end as the paper's searches do: no hand-made network competes with what is found, and finalists
 # are judged by what the search ranks by.
 PLAIN = ("paper", "faithful")
@@ -104,22 +117,24 @@ def for_images(profile: Method, images: int) -> Method:
     )
 
 
-def longest(images: int) -> int:
+def longest(images: int, profile: str = "quick") -> int:
     """Epochs beyond which a training gains nothing: those of the recipe ``long``, of few images more."""
-    final = dataclasses.replace(_QUICK.final, epochs=LONGEST)
-    return for_images(dataclasses.replace(_QUICK, final=final), images).final.epochs
+    epochs = DETECTOR_RECIPES["long"].epochs if profile == DETECT else LONGEST
+    method = ALL_PROFILES[profile]
+    final = dataclasses.replace(method.final, epochs=epochs)
+    return for_images(dataclasses.replace(method, final=final), images).final.epochs
 
 
 def trained_out(name: str, method: Method, size: Size) -> Method:
     """``method`` of profile ``name``; finalists that train so long that they would overfit have squares cut
-    out of their inputs. No image is moved by more than it is wide.
+    out of their inputs, but for detectors. No image is moved by more than it is wide.
 
     Args:
       size: of the networks' input.
     """
     if name in PLAIN:
         return method
-    cutout = cutout_of(size) if method.final.epochs >= OVERFITTING else None
+    cutout = cutout_of(size) if method.final.epochs >= OVERFITTING and name != DETECT else None
     return dataclasses.replace(
         method,
         train=dataclasses.replace(method.train, shift=min(method.train.shift, min(sides(size)) - 1)),
@@ -127,15 +142,18 @@ def trained_out(name: str, method: Method, size: Size) -> Method:
     )
 
 
-def default_bounds(model: str, board: Mapping[str, Any] | None = None, energy: bool = False) -> Bounds:
+def default_bounds(
+    model: str, board: Mapping[str, Any] | None = None, energy: bool = False, detects: bool = False
+) -> Bounds:
     """The bounds of a search that names none.
 
     Args:
       model: whose counts they are on; of ``deployed`` the whole image has what the paper gives the maps.
       board: facts of a board with memory, of which an image may fill all; then nothing bounds its weights.
       energy: it is an objective, bounded by :data:`ENERGY`.
+      detects: a detector sees whole frames, not crops.
     """
-    found = Bounds()
+    found = DETECTOR_BOUNDS if detects else Bounds()
     if board is not None:
         memory = {"ram": board["ram"]["length"], "flash": board["flash"]["length"]}
         found = dataclasses.replace(found, peak_memory=None, size=None, **memory)

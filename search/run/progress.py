@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from search.cost.objectives import Bounds, Point, best, overrun
+from search.cost.quantities import reached
 from search.record.history import Record
 from search.run.config import Config
 from search.run.plots import by_error
@@ -44,15 +45,19 @@ def left(seconds: float) -> str:
     return f"{minutes} min left" if seconds >= 90 else f"{seconds:.0f} s left"
 
 
-def table(front: dict[int, Point], bounds: Bounds, chosen: int | None) -> str:
+def table(front: dict[int, Point], bounds: Bounds, chosen: int | None, detects: bool = False) -> str:
     """The front, least error first; the chosen candidate and those over a bound are marked."""
     names = list(HEADINGS)
-    lines = ["  candidate  val error" + "".join(f"{HEADINGS[name]:>13s}" for name in names)]
+    lines = [
+        f"  candidate  {'val F1' if detects else 'val error':>9s}"
+        + "".join(f"{HEADINGS[name]:>13s}" for name in names)
+    ]
     for index in by_error(front):
         point = front[index]
         mark = "*" if index == chosen else "!" if overrun(point.costs, bounds) > 1 else " "
         costs = "".join(f"{text_of(name, getattr(point.costs, name)):>13s}" for name in names)
-        lines.append(f"{mark} {index:9d}  {point.error:9.2%}{costs}")
+        error = f"{1 - point.error:9.3f}" if detects else f"{point.error:9.2%}"
+        lines.append(f"{mark} {index:9d}  {error}{costs}")
     return "\n".join(lines)
 
 
@@ -96,7 +101,10 @@ class Progress:
         bounds, rounds = self._config.bounds, self._config.method.rounds
         done = record.candidate.index + 1
         chosen = best(self._front.members, bounds)
-        leader = f"best {self._front.points[chosen].error:.2%} (#{chosen}) | " if chosen is not None else ""
+        leader = ""
+        if chosen is not None:
+            told = reached(self._front.points[chosen].error, self._config.detects)
+            leader = f"best {told.removeprefix('error ')} (#{chosen}) | "
         pace = (time.monotonic() - self._begin) / (done - self._before)
         if self._config.budget is None:
             place, time_left, every = (
@@ -112,7 +120,7 @@ class Progress:
             flush=True,
         )
         if done < rounds and done % max(every, 10) == 0 and self._front.members:
-            print(table(self._front.members, bounds, chosen), flush=True)
+            print(table(self._front.members, bounds, chosen, self._config.detects), flush=True)
 
     def _result(self, record: Record) -> str:
         if record.point is None:
@@ -123,7 +131,9 @@ class Progress:
         )
         loss = record.outcome.loss_text(before="  ")
         note = f"  stopped after {len(record.outcome.curve)} epochs" if record.outcome.stopped else ""
-        return f"error {record.point.error:6.2%}{loss}  {costs}{note}"
+        error = record.point.error
+        told = reached(error, True) if self._config.detects else f"error {error:6.2%}"
+        return f"{told}{loss}  {costs}{note}"
 
 
 def foresight(records: Sequence[Record], rungs: Sequence[int]) -> str:

@@ -1,8 +1,9 @@
 """The hand-made network that competes with what a search finds: trained alike, and kept if nothing is better.
 
 A search must be worth more than a network that somebody draws in an afternoon. So beside its finalists
-:func:`models.zoo.small_bn` is trained, the best one made by hand so far, with all its widths so much smaller
-that it fits the bounds. Searches as the paper did them have none (:data:`search.run.profiles.PLAIN`).
+:func:`models.zoo.small_bn` is trained, the best one made by hand so far, or :func:`models.zoo.cells` of
+detectors, with all its widths so much smaller that it fits the bounds. Searches as the paper did them have
+none (:data:`search.run.profiles.PLAIN`).
 """
 
 import dataclasses
@@ -16,7 +17,7 @@ from search.run.config import Config
 from search.run.profiles import PLAIN
 from search.strategy.proposal import NARROWINGS
 
-NAME = "small_bn"
+NAME, DETECTOR = "small_bn", "cells"
 # In place of a candidate's, which are far smaller: its seeds are drawn by it.
 INDEX = 2**31 - 1
 
@@ -37,6 +38,11 @@ class Rival:
         return "-".join(str(op.shape[-1]) for op in self.graph.ops[:-1] if op.kind in WEIGHTED)
 
 
+def name_of(config: Config) -> str:
+    """Which network of :mod:`models.zoo` it is."""
+    return DETECTOR if config.detects else NAME
+
+
 def hand_made(config: Config) -> Rival | None:
     """The widest one within the bounds; None if none is, or the search is to have none.
 
@@ -44,7 +50,8 @@ def hand_made(config: Config) -> Rival | None:
     """
     if config.profile in PLAIN:
         return None
-    whole = zoo.NETWORKS[NAME](config.size, len(config.class_names))
+    made = (zoo.NETWORKS | zoo.DETECTORS)[name_of(config)]
+    whole = made(config.size, len(config.class_names))
     target = config.settings().target
     for factor in NARROWINGS:
         graph = _narrowed(whole, factor)

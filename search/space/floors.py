@@ -1,14 +1,15 @@
 """The narrowest networks of each space: a cost is least at one of them.
 
 They have one channel and the narrowest dense layer. Of muNAS' space: a layer that reads the input and steps
-or pools as far as it can, or a chain of such layers, which leaves the fewest weights. Of the staged space:
-stages of one block each. That random networks, as narrow, are never below them is tested, not proved.
+or pools as far as it can, or a chain of such layers, which leaves the fewest weights. Of the staged space,
+and of detectors: stages of one block each. That random networks, as narrow, are never below them is tested,
+not proved.
 """
 
 import functools
 import itertools
 
-from search.space import staged
+from search.space import cells, staged
 from search.space.genotype import (
     CONV,
     MAX_LAYERS,
@@ -59,4 +60,21 @@ def narrowest_staged() -> tuple[Staged, ...]:
         found.append(Staged(stem, (stage,) * depth, units, True))
         if kind == staged.CONV and pool:  # an addition in place of a ReLU
             found.append(Staged(stem, (added, *(stage,) * (depth - 1)), units, True))
+    return tuple(found)
+
+
+def narrowest_cells() -> tuple[Staged, ...]:
+    """Of the space of detectors."""
+    found = []
+    for kernel, stride, kind, pool, depth in itertools.product(
+        (3, 7),
+        staged.STRIDES,
+        (staged.CONV, staged.SEPARABLE),
+        (False, True),
+        range(2, staged.MAX_STAGES + 1),
+    ):
+        stage = staged.Stage(pool, staged.MIN_WIDTH, (staged.Block(kind, 3, 2, False),))
+        tried = Staged(staged.Stem(kernel, stride, staged.MIN_WIDTH), (stage,) * depth, None, False)
+        if cells.reaches(tried):
+            found.append(tried)
     return tuple(found)

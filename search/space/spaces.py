@@ -10,7 +10,7 @@ import numpy as np
 
 from loggrad_tf.errors import LogGradError
 from models.graph import VALID, Graph
-from search.space import assembly, filling, floors, mutation, staged, staged_morphs, starts
+from search.space import assembly, cells, filling, floors, mutation, staged, staged_morphs, starts
 from search.space import genotype as munas
 from search.space.filling import Shares
 from search.space.genotype import Genotype
@@ -18,8 +18,8 @@ from search.space.staged import Staged
 
 MUNAS, STAGED = "munas", "staged"
 SPACES = (MUNAS, STAGED)
-# Networks made by hand that a search may begin with, points of both spaces.
-START_NAMES = tuple(name for name in starts.STARTS if name in staged.STARTS)
+# Networks made by hand that a search may begin with: points of both spaces, and detectors.
+START_NAMES = (*(name for name in starts.STARTS if name in staged.STARTS), *cells.STARTS)
 
 # What the JSON text of any other network begins with.
 WRITTEN = "{"
@@ -159,3 +159,40 @@ class StagedSpace:
 
     def assemble(self, genotype: Staged, input_shape: tuple[int, int, int], classes: int) -> Graph:
         return staged.assemble(genotype, input_shape, classes)
+
+
+@dataclasses.dataclass(frozen=True)
+class CellsSpace(StagedSpace):
+    """The space of detectors (:mod:`search.space.cells`)."""
+
+    @property
+    def first(self) -> str:
+        return "cells"
+
+    @property
+    def narrowest(self) -> tuple[Staged, ...]:
+        return floors.narrowest_cells()
+
+    def start(self, name: str) -> Staged:
+        found = cells.STARTS[name] if name in cells.STARTS else _written(Staged, name)
+        if not cells.reaches(found):
+            raise LogGradError(
+                f"--start: no detector of stride {cells.STRIDE}: give the directory of a search for one"
+            )
+        return found
+
+    def draw(self, rng: np.random.Generator, pruned: bool, shares: Shares[Staged]) -> Staged:
+        return filling.filled(cells.random_cells(rng, pruned), shares, rng)
+
+    def child(
+        self,
+        parent: Staged,
+        rng: np.random.Generator,
+        assembled: Callable[[Staged], Graph],
+        shares: Shares[Staged],
+    ) -> tuple[Staged, str]:
+        fitted = functools.partial(filling.fitted, shares=shares)
+        return staged_morphs.mutate(parent, rng, assembled, fitted, cells.steps)
+
+    def assemble(self, genotype: Staged, input_shape: tuple[int, int, int], classes: int) -> Graph:
+        return cells.assemble(genotype, input_shape, classes)

@@ -28,7 +28,8 @@ from search.space.limits import require, require_sparsity
 
 CONV, SEPARABLE, INVERTED = "conv", "separable", "inverted"
 KINDS = (CONV, SEPARABLE, INVERTED)
-STEM_KERNELS, STRIDES = (3, 5, 7), (1, 2)
+# A step of 4 is for detectors (search.space.cells).
+STEM_KERNELS, STRIDES = (3, 5, 7), (1, 2, 4)
 KERNELS, EXPANSIONS = (3, 5), (2, 3, 4)
 MIN_WIDTH, MAX_WIDTH = 1, 128
 MIN_HIDDEN, MAX_HIDDEN = 10, 128
@@ -54,7 +55,7 @@ DRAWN_STEM, FIRST_GROWTH, GROWTH = 32, (1.0, 1.5), (1.3, 2.2)
 
 @dataclasses.dataclass(frozen=True)
 class Stem(JsonBase):
-    """The convolution that reads the input: kernel 3, 5 or 7, step 1 or 2, 1..128 filters."""
+    """The convolution that reads the input: kernel 3, 5 or 7, step 1, 2 or 4, 1..128 filters."""
 
     kernel: int
     stride: int
@@ -62,7 +63,7 @@ class Stem(JsonBase):
 
     def __post_init__(self) -> None:
         require(self.kernel in STEM_KERNELS, f"kernel {self.kernel} of the stem, not one of {STEM_KERNELS}")
-        require(self.stride in STRIDES, f"stride {self.stride} of the stem, not 1 or 2")
+        require(self.stride in STRIDES, f"stride {self.stride} of the stem, not 1, 2 or 4")
         require(MIN_WIDTH <= self.width <= MAX_WIDTH, f"{self.width} filters of the stem, not 1 to 128")
 
 
@@ -222,25 +223,39 @@ def random_staged(rng: np.random.Generator, pruned: bool = False) -> Staged:
 
 def assemble(genotype: Staged, input_shape: tuple[int, int, int], classes: int) -> Graph:
     """The network of ``genotype`` for maps of ``input_shape`` (H, W, C) and ``classes`` >= 2."""
-    b, stem = GraphBuilder(), genotype.stem
-    x = b.input(*input_shape)
-    x = _conv(b, x, stem.width, stem.kernel, stem.stride)
+    b = GraphBuilder()
+    x = add_stem(b, b.input(*input_shape), genotype.stem)
     for stage in genotype.stages:
         rows, columns, _ = b.shape(x)
         stride = 2 if max(rows, columns) > 1 else 1
         if stage.pool:
             x = b.max_pool(x, min(2, rows), min(2, columns)) if stride == 2 else x
             stride = 1
-        for block in stage.blocks:
-            x, stride = _block(b, x, block, stage.width, stride), 1
-    if genotype.top is not None:
-        x = _conv(b, x, genotype.top, 1)
+        x = add_blocks(b, x, stage, stride)
+    x = add_top(b, x, genotype.top)
     rows, columns, _ = b.shape(x)
     flat = genotype.hidden is not None and genotype.flat and rows * columns <= MAX_FLAT
     x = b.flatten(x) if flat else b.global_avg(x)
     if genotype.hidden is not None:
         x = b.dense(x, genotype.hidden, relu=True)
     return b.build(b.dense(x, output_units(classes)))
+
+
+def add_stem(b: GraphBuilder, x: int, stem: Stem) -> int:
+    """The stem behind op ``x``; the position of what it gives."""
+    return _conv(b, x, stem.width, stem.kernel, stem.stride)
+
+
+def add_blocks(b: GraphBuilder, x: int, stage: Stage, stride: int) -> int:
+    """The blocks of a stage, the first with that step."""
+    for block in stage.blocks:
+        x, stride = _block(b, x, block, stage.width, stride), 1
+    return x
+
+
+def add_top(b: GraphBuilder, x: int, top: int | None) -> int:
+    """The top, if there is one."""
+    return x if top is None else _conv(b, x, top, 1)
 
 
 def _conv(b: GraphBuilder, x: int, filters: int, kernel: int, stride: int = 1, relu: bool = True) -> int:

@@ -25,15 +25,19 @@ P_ANOTHER = 0.5
 
 def morphs(genotype: Staged) -> list[Morph[Staged]]:
     """Every step that applies to ``genotype``, in a fixed order."""
+    stride = dataclasses.replace(genotype.stem, stride=3 - genotype.stem.stride)
     return [
-        *_width_morphs(genotype),
-        *_stem_morphs(genotype),
-        *_stage_morphs(genotype),
+        *width_morphs(genotype),
+        *kernel_morphs(genotype),
+        fixed("stem: flip stride", dataclasses.replace(genotype, stem=stride)),
+        *stage_morphs(genotype),
+        *top_morphs(genotype),
         *_head_morphs(genotype),
     ]
 
 
-def _width_morphs(genotype: Staged) -> Iterator[Morph[Staged]]:
+def width_morphs(genotype: Staged) -> Iterator[Morph[Staged]]:
+    """Those of all widths, of the stem's and of each stage's."""
     for factor in FACTORS:
         yield fixed(f"scale all x{factor}", staged.scaled(genotype, factor))
     widths = genotype.widths
@@ -51,15 +55,16 @@ def _width_morphs(genotype: Staged) -> Iterator[Morph[Staged]]:
                 yield fixed(name, genotype.widened(replaced(widths, place, moved)))
 
 
-def _stem_morphs(genotype: Staged) -> Iterator[Morph[Staged]]:
+def kernel_morphs(genotype: Staged) -> Iterator[Morph[Staged]]:
+    """Those of the stem's kernel."""
     stem, replace = genotype.stem, dataclasses.replace
     for kernel in staged.STEM_KERNELS:
         if abs(kernel - stem.kernel) == 2:
             yield fixed(f"stem: kernel {kernel}", replace(genotype, stem=replace(stem, kernel=kernel)))
-    yield fixed("stem: flip stride", replace(genotype, stem=replace(stem, stride=3 - stem.stride)))
 
 
-def _stage_morphs(genotype: Staged) -> Iterator[Morph[Staged]]:
+def stage_morphs(genotype: Staged) -> Iterator[Morph[Staged]]:
+    """Those of stages and blocks; what is added is drawn."""
     stages, replace = genotype.stages, dataclasses.replace
     if len(stages) < staged.MAX_STAGES:
         for i in range(len(stages) + 1):
@@ -123,8 +128,9 @@ def _adds_block(genotype: Staged, i: int, j: int) -> Callable[[np.random.Generat
     return added
 
 
-def _head_morphs(genotype: Staged) -> Iterator[Morph[Staged]]:
-    replace, units, top = dataclasses.replace, genotype.hidden, genotype.top
+def top_morphs(genotype: Staged) -> Iterator[Morph[Staged]]:
+    """Those of the top."""
+    replace, top = dataclasses.replace, genotype.top
     if top is None:
         widened = staged.scaled_width(genotype.widths[-1], 2.0)
         yield fixed("add top", replace(genotype, top=widened))
@@ -133,6 +139,10 @@ def _head_morphs(genotype: Staged) -> Iterator[Morph[Staged]]:
         for factor in FACTORS:
             if (width := staged.scaled_width(top, factor)) != top:
                 yield fixed(f"top: width x{factor}", replace(genotype, top=width))
+
+
+def _head_morphs(genotype: Staged) -> Iterator[Morph[Staged]]:
+    replace, units = dataclasses.replace, genotype.hidden
     if units is None:
         for flat in (False, True):
             read = "flat" if flat else "average"
@@ -156,12 +166,14 @@ def mutate(
     rng: np.random.Generator,
     assembled: Callable[[Staged], Graph],
     fitted: Callable[[Staged], Staged],
+    steps: Callable[[Staged], list[Morph[Staged]]] = _steps,
 ) -> tuple[Staged, str]:
     """A random child of ``genotype`` whose network differs.
 
     Args:
       assembled: the network of a genotype; what "differs" means.
       fitted: makes a child fit that does not.
+      steps: those that apply to a genotype.
     Returns:
       the child and the names of its steps, joined by ``; ``.
     """
@@ -169,7 +181,7 @@ def mutate(
     while True:  # ends: kernel and step of the stem always show, and do not change with the widths
         child, names = genotype, list[str]()
         while len(names) < wanted:
-            morph = one_by_sort(_steps(child), rng)
+            morph = one_by_sort(steps(child), rng)
             moved = morph.apply(rng)
             if assembled(moved) != assembled(child):
                 child = moved

@@ -59,7 +59,7 @@ class Floor:
 def floor(settings: Settings) -> Floor:
     """What no network goes below, of the costs that are bounded; a tenth of a second."""
     names = sorted(settings.bounds.resources, key=RESOURCES.index)
-    graphs = [build(genotype, settings) for genotype in settings.method.drawn_from.narrowest]
+    graphs = [build(genotype, settings) for genotype in settings.space.narrowest]
     least: dict[str, float] = {}
     fixed = None
     for graph in graphs:

@@ -25,6 +25,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -37,7 +38,7 @@ from search.cost.objectives import ERROR, Bounds, Point, draw_lambdas, fitness, 
 from search.cost.quantities import FLAG_OF, against
 from search.record.history import Candidate, Record
 from search.space.draws import random_sparsity
-from search.space.spaces import AnyGenotype
+from search.space.spaces import AnyGenotype, CellsSpace, Space
 from search.strategy.method import Method
 
 MAX_REDRAWS = 2_000
@@ -66,6 +67,8 @@ class Settings:
       classes: of the data set.
       workers: decides how far candidate k stays behind, see :mod:`search.strategy.evolution`.
       seed: of everything.
+      cell_entropy: of a search for detectors: nats, the mean loss of always answering how frequent the
+        classes of cells are; None: classifiers are searched.
     """
 
     target: Target
@@ -75,6 +78,19 @@ class Settings:
     classes: int
     workers: int
     seed: int
+    cell_entropy: float | None = None
+
+    @property
+    def space(self) -> Space[Any]:
+        """What candidates are drawn from."""
+        return self.method.drawn_from if self.cell_entropy is None else CellsSpace()
+
+    @property
+    def guessing(self) -> tuple[float, float]:
+        """Error and loss of a network that has learned nothing; a detector finds nothing then."""
+        if self.cell_entropy is not None:
+            return 1.0, self.cell_entropy
+        return 1 - 1 / self.classes, math.log(self.classes)
 
 
 def rng_of(seed: int, index: int, purpose: int = _PROPOSAL) -> np.random.Generator:
@@ -93,7 +109,7 @@ def training_seed(seed: int, index: int, repeat: int = 0) -> int:
 @functools.lru_cache(maxsize=4096)
 def build(genotype: AnyGenotype, settings: Settings) -> Graph:
     """The network of ``genotype`` in this search, before any pruning."""
-    return settings.method.drawn_from.assemble(genotype, settings.input_shape, settings.classes)
+    return settings.space.assemble(genotype, settings.input_shape, settings.classes)
 
 
 def expected(genotype: AnyGenotype, settings: Settings) -> Graph:
@@ -230,14 +246,14 @@ def _told(nearest: _Miss | None, settings: Settings) -> str:
 
 def _first(settings: Settings) -> str:
     """The name of the network that the search begins with: as it is told, or as its space does; or none."""
-    return settings.method.start or settings.method.drawn_from.first
+    return settings.method.start or settings.space.first
 
 
 def _draw(
     index: int, parents: list[Record], earlier: list[Candidate], settings: Settings, rng: np.random.Generator
 ) -> _Draw:
     """One network: the one to begin with, a random one, or a morph of a parent."""
-    space = settings.method.drawn_from
+    space = settings.space
 
     def allowed(genotype: AnyGenotype, exact: bool = False) -> Iterator[tuple[str, float]]:
         return shares(expected(genotype, settings), settings, exact)
@@ -280,9 +296,8 @@ def _parents(visible: list[Record], settings: Settings) -> list[Record]:
 def _is_useful(record: Record, settings: Settings) -> bool:
     """Is it within all bounds, and better than guessing?"""
     error = record.outcome.val_error
-    return (
-        error is not None and error < 1 - 1 / settings.classes and overrun(record.costs, settings.bounds) <= 1
-    )
+    guessing, _ = settings.guessing
+    return error is not None and error < guessing and overrun(record.costs, settings.bounds) <= 1
 
 
 def _front(visible: list[Record], settings: Settings) -> dict[int, Point]:
@@ -305,8 +320,8 @@ def standing(record: Record, settings: Settings) -> Point | None:
     point, loss = record.point, record.outcome.val_loss
     if point is None or settings.method.rank_by == ERROR:
         return point
-    worst = 1 - 1 / settings.classes
-    share = math.inf if loss is None else loss / math.log(settings.classes)
+    worst, most = settings.guessing
+    share = math.inf if loss is None else loss / most
     return Point(min(share * worst, 1.0), point.costs)
 
 
@@ -330,13 +345,13 @@ def _tournament(parents: list[Record], settings: Settings, rng: np.random.Genera
 
 def _start(name: str, settings: Settings, rng: np.random.Generator) -> AnyGenotype:
     """The network to begin with; if the search prunes, with a sparsity."""
-    network = settings.method.drawn_from.start(name)
+    network = settings.space.start(name)
     return dataclasses.replace(network, sparsity=random_sparsity(rng)) if settings.method.pruning else network
 
 
 def _narrowed(genotype: AnyGenotype, settings: Settings) -> AnyGenotype:
     """The network with all its widths so much smaller that it fits, if it must."""
-    scaled = settings.method.drawn_from.scaled
+    scaled = settings.space.scaled
     tried = (scaled(genotype, factor) for factor in NARROWINGS)
     return next((g for g in tried if over_bound(expected(g, settings), settings) is None), genotype)
 

@@ -16,15 +16,19 @@ import numpy as np
 
 from loggrad_tf import arrays
 from loggrad_tf.data import dataset
+from loggrad_tf.data.dataset import DataSet
+from loggrad_tf.data.sides import sides
+from loggrad_tf.detect.grid import IGNORED, Grid, targets
 from loggrad_tf.transform.frontend import FrontEnd
 from models import progress
 from models.graph import WEIGHTED, Graph
-from models.recipe import NATIVE, Pruning, TrainConfig
+from models.recipe import NATIVE, OBJECT_WEIGHT, Pruning, TrainConfig
 from models.training import fit
 from models.training.native import library
 from models.training.reproducible import start_tensorflow
 from search.record.history import Outcome
 from search.record.journal import write_synced
+from search.space.cells import STRIDE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +87,20 @@ def entropy(labels: np.ndarray) -> float:
     return float(-(shares * np.log(shares)).sum())
 
 
+def cell_entropy(data: DataSet) -> float:
+    """Of a set with boxes, nats: the mean loss of always answering how frequent the classes of cells are.
+
+    Those with an object count as they do in the loss.
+    """
+    rows, columns = (-(-side // STRIDE) for side in sides(data.size))
+    frames = len(data.labels_of("train"))
+    asked = targets(data.boxes_of("train"), frames, Grid.over(data.size, rows, columns))
+    counts = np.unique(asked[asked != IGNORED], return_counts=True)[1] * 1.0
+    counts[1:] *= OBJECT_WEIGHT
+    shares = counts / counts.sum()
+    return float(-(shares * np.log(shares)).sum())
+
+
 def weights_path(directory: Path, index: int) -> Path:
     return directory / f"{index:05d}.npz"
 
@@ -103,7 +121,7 @@ def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
     """Set up a worker: data set mapped from disk, TensorFlow or the native training step ready."""
     forget = _prepare(spec.train)
     data = dataset.open_prepared(spec.data)
-    chance = entropy(data.labels_of("train"))
+    chance = cell_entropy(data) if data.detects else entropy(data.labels_of("train"))
 
     def evaluate(task: Task) -> Outcome:
         forget()
@@ -127,6 +145,7 @@ def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
             result.train_error,
             val_loss=round(result.val_loss, 6) if math.isfinite(result.val_loss) else None,
             stopped=result.stopped,
+            threshold=result.threshold,
             # A network that diverged ends with a loss that is no number, which the journal cannot hold.
             curve=tuple(
                 (round(e["loss"], 4), round(e["error"], 4))

@@ -62,8 +62,9 @@ def test_from_a_flatbuffer_to_a_class(shared: Path, tmp_path: Path) -> None:
 
 
 def test_the_page_names_every_call() -> None:
-    """The table of calls is that of the header, and what networks of several outputs have beside it."""
-    header = (REPOSITORY / "export/c/templates/net.h.in").read_text()
+    """The table of calls is that of the header, of what it answers, and of several outputs."""
+    parts = ("net.h.in", "class.h", "objects.h")
+    header = "".join((REPOSITORY / "export/c/templates" / part).read_text() for part in parts)
     calls = set(re.findall(r"^(?:lg_status|int32_t) net_(\w+)\(", header, re.MULTILINE))
     table = PAGE.partition("\n## Calls\n")[2].partition("\n**Memory")[0]
     assert set(re.findall(r"^\| `person_(\w+)` \|", table, re.MULTILINE)) == calls | {"further_output"}

@@ -58,11 +58,31 @@ def test_prepare_prints_the_table_and_the_rejects(tmp_path: Path) -> None:
         (("--data=synthetic", "--size=95"), 2, "crop size 95: choose even numbers from 8 to 512"),
         (("--data=synthetic", "--fit=crop"), 1, "--fit=crop: only whole pictures are fitted"),
         (("--data=synthetic", "--mode=rgb"), 2, "--mode"),
+        (("--data=synthetic", "--task=detect:car,"), 1, "or detect, or detect:person,car"),
+        (("--data=synthetic", "--task=detect", "--fit=pad"), 1, "fit 'pad': what is mirrored would have no"),
     ],
 )
 def test_prepare_fails_in_one_line(tmp_path: Path, flags: tuple[str, ...], code: int, reason: str) -> None:
     done = _run("prepare", *flags, cache=tmp_path)
     assert done.returncode == code and reason in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.seconds
+def test_prepare_and_preview_show_frames(tmp_path: Path) -> None:
+    folder, out = archive(tmp_path / "a", 12), tmp_path / "sheet.png"
+    flags = (f"--data=pascalraw:{folder}", "--task=detect", "--size=60x40")
+    done = _run("prepare", *flags, "--check", cache=tmp_path / "c")
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert lines[:2] == [["class", "train", "val", "test", "all"], ["bicycle", "2", "1", "1", "4"]]
+    assert ["frames", "6", "3", "3", "12"] in lines and ["empty", "frames", "0", "0", "0", "0"] in lines
+    assert "size    car: half of them above" in done.stdout and "frames 60x40, gray, crop" in done.stdout
+    assert done.stdout.endswith("check   12 frames are those of the manifest\n")
+    assert "6 frames to train on" in done.stderr
+    done = _run("preview", *flags, "--rows=1", "--columns=2", f"--out={out}", cache=tmp_path / "c")
+    assert done.returncode == 0, done.stderr
+    with Image.open(out) as sheet:  # two lines and three classes of two pairs of 60x40
+        assert sheet.height == 2 * 17 + 3 * (17 + 40 + 2) + 2 and sheet.width >= 2 * (2 * 60 + 2) + 10
 
 
 @pytest.mark.seconds

@@ -9,6 +9,7 @@ import pytest
 from export.quantization import quantize
 from loggrad_tf.errors import LogGradError
 from models import keras_net, zoo
+from models.field import receptive_field
 from models.graph import WEIGHTED, Graph, GraphBuilder, Op, adapted, macs, weight_count
 
 
@@ -35,6 +36,7 @@ GRAPHS = {
     "every kind": every_kind(),
     "global average": global_average(),
     "small_bn": zoo.small_bn(96, 3),
+    "cells": zoo.cells((120, 160), 2),
     "2conv1fc": zoo.two_conv_one_fc(96, 3),
 }
 
@@ -54,6 +56,17 @@ def test_hand_counted_macs() -> None:
     assert convolutions == [48 * 48 * 72, 24 * 24 * 720, 12 * 12 * 1440, 6 * 6 * 4608]
     assert macs(graph, graph.ops[-1]) == 32 * 3
     assert sum(weight_count(graph, op) for op in graph.ops) == 80 + 730 + 1456 + 4640 + 99
+
+
+def test_the_detector_is_what_it_says() -> None:
+    graph = zoo.cells((160, 240), 2)
+    assert graph.cells == (10, 15) and graph.output_units == 3
+    assert sum(macs(graph, op) for op in graph.ops) == 2_827_200
+    assert sum(weight_count(graph, op) for op in graph.ops) == 9171
+    assert receptive_field(graph) == (235, 235)
+    # 120 rows are no multiple of 16: the last row of cells reaches over the edge.
+    assert adapted(graph, (120, 160), 3) == zoo.cells((120, 160), 3)
+    assert zoo.cells((120, 160), 3).cells == (8, 10)
 
 
 def test_json_round_trip_and_hash() -> None:

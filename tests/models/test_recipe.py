@@ -3,7 +3,7 @@
 import pytest
 
 from loggrad_tf.errors import LogGradError
-from models.recipe import RECIPES, TrainConfig
+from models.recipe import RECIPES, TrainConfig, recipe
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,18 @@ def test_recipes_by_name() -> None:
         label_smoothing=0.1, flip=True, shift=8, cutout=24,
     )  # fmt: skip
     assert RECIPES["long"](48).cutout == 12
+    assert recipe("long", 48) == RECIPES["long"](48)
+    detector = recipe("quick", (120, 160), detects=True)
+    assert (detector.zoom, detector.cutout, detector.optimizer) == (0.25, 0, "adam")
+
+
+def test_a_recipe_without_zoom_is_written_as_it_always_was() -> None:
+    """Jobs of experiments and journals of searches are known by it."""
+    assert "zoom" not in TrainConfig().to_json()
+    scaled = TrainConfig(zoom=0.5)
+    assert TrainConfig.from_json(scaled.to_json()) == scaled
+    with pytest.raises(LogGradError, match="zoom 2: give what the largest scale exceeds 1 by"):
+        TrainConfig(zoom=2)
 
 
 def test_a_recipe_of_before_is_read() -> None:

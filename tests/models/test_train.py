@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from loggrad_tf.data import dataset
+from loggrad_tf.data.voc import Annotation, Object, write_voc
 from loggrad_tf.transform import frontend
 from loggrad_tf.transform.sensor import Sensor
 from models import bundle
@@ -181,6 +182,48 @@ def test_a_network_is_trained_on(trainer: str, tmp_path: Path) -> None:
     assert done.returncode == 1 and "the network knows coarse, fine: train it anew" in done.stderr
 
 
+def frames(folder: Path, count: int = 20) -> Path:
+    """Photographs of 60x40 in VOC layout, with a bright square in each."""
+    for name in ("JPEGImages", "Annotations"):
+        (folder / name).mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for i in range(count):
+        picture = rng.integers(0, 60, (40, 60, 3))
+        left, top = (int(rng.integers(1, side - 12)) for side in (60, 40))
+        picture[top : top + 12, left : left + 12] += 150
+        Image.fromarray(picture.astype(np.uint8)).save(folder / f"JPEGImages/{i:02d}.png")
+        square = Object("car", left + 1, top + 1, left + 12, top + 12)
+        write_voc(folder / f"Annotations/{i:02d}.xml", Annotation(f"{i:02d}", 60, 40, (square,)))
+    return folder
+
+
+@needs_compiler
+@pytest.mark.seconds
+def test_a_detector_is_trained(tmp_path: Path) -> None:
+    """And anew, and on; what detectors cannot have is refused."""
+    data = ["--task=detect:car", f"--data=folder:{frames(tmp_path / 'frames')}", "--size=60x40"]
+    words = ["--trainer=native", "--epochs=2", "--batch=7", f"--out={tmp_path / 'first'}"]
+    done = run(tmp_path, "models.train", *data, *words)
+    assert done.returncode == 0, done.stderr
+    first = bundle.load(tmp_path / "first")
+    assert first.graph.cells == (3, 4) and first.class_names == ("car",) and first.confusion is None
+    assert first.detection is not None and set(first.detection) == {"val", "test"}
+    assert first.threshold == first.detection["test"].threshold
+    assert first.metrics["test_error"] == 1 - first.detection["test"].f1
+    assert first.metrics["val_error"] == 1 - first.detection["val"].f1
+    assert "AP car" in done.stdout and "found by their longer side: under 20 pixels" in done.stdout
+    done = run(tmp_path, "models.train", f"--like={tmp_path / 'first'}", f"--out={tmp_path / 'again'}")
+    assert done.returncode == 0, done.stderr
+    for one, other in zip(bundle.load(tmp_path / "again").weights, first.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    done = run(tmp_path, "models.train", f"--from={tmp_path / 'first'}", f"--out={tmp_path / 'second'}")
+    assert done.returncode == 0, done.stderr
+    assert "F1 before" in done.stdout.splitlines()[-3]
+    like = [f"--like={tmp_path / 'first'}", "--task=classify", f"--out={tmp_path / 'x'}"]
+    done = run(tmp_path, "models.train", *like)
+    assert done.returncode == 1 and "was trained for --task=detect:car" in done.stderr
+
+
 def _drawn(like: Bundle) -> Bundle:
     """The same network with fresh weights."""
     drawn = initial(like.graph, like.train.initializer, np.random.default_rng(0))
@@ -198,6 +241,9 @@ def _distance(one: Bundle, other: Bundle) -> float:
     [
         (["--net=small_bn", "--like=a"], "--net, --like and --from each name a network: give one of them"),
         (["--pruning_schedule=tfmot"], "--pruning_schedule=tfmot: nothing is pruned; add --sparsity"),
+        (["--task=detect", "--net=small_bn"], "--net=small_bn: --task=detect takes cells"),
+        (["--net=cells"], "--net=cells: --task=classify takes two_conv_one_fc or small_bn"),
+        (["--task=detect", "--thresholds=trained"], "--thresholds=trained: not with --task=detect"),
         (["--like=gone"], "--like=gone: not a directory"),
         (["--from=gone"], "--from=gone: not a directory"),
         (["--from=a", "--like=a"], "--net, --like and --from each name a network: give one of them"),

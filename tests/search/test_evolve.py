@@ -16,6 +16,7 @@ from PIL import Image
 
 from export import boards
 from export.predict import footprint
+from loggrad_tf.data.voc import Annotation, Object, write_voc
 from models import bundle
 from search.record.journal import SCHEDULE
 from search.reporting import reading
@@ -91,6 +92,10 @@ def _one_line_error(done: subprocess.CompletedProcess[str]) -> str:
         (("--board=uno",), "--board=uno: no such board; choose one of arduino-nano-33-ble,"),
         (("--board=host",), "--board=host: it bounds nothing"),
         (("--data=folder:/nowhere/at/all",), "/nowhere/at/all"),
+        (("--task=detect", "--space=munas"), "--space=munas: it has no detectors: leave it out"),
+        (("--task=detect", "--profile=paper"), "--profile=paper: muNAS' space has no detectors"),
+        (("--task=detect", "--faithful"), "--faithful: muNAS' space has no detectors"),
+        (("--task=detect", "--budget=2h", "--rounds=3"), "--budget=2h decides --rounds: give one of them"),
         (("--resume",), "--resume: say which run"),
         (("--resume=/nowhere",), "/nowhere: no search there to resume"),
         (("--resume=a", "--out=b"), "name two directories"),
@@ -149,7 +154,8 @@ def test_running_search_is_found_before_data_is_prepared(cache: Path, tmp_path: 
 
 def test_data_is_named_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert absolute_data("synthetic") == "synthetic"
+    for drawn in ("synthetic", "synthetic:40@3", "synthetic:street"):
+        assert absolute_data(drawn) == drawn
     assert absolute_data("folder:a/../b") == f"folder:{tmp_path / 'b'}"
     assert absolute_data(f"pascalraw:{tmp_path}") == f"pascalraw:{tmp_path}"
 
@@ -263,6 +269,75 @@ def test_a_killed_search_with_a_budget_is_the_one_that_its_numbers_make(
         np.testing.assert_array_equal(a, b)
     refused = _evolve(cache, f"--resume={killed}", "--budget=2h", "--rounds=9")
     assert "--budget=2h decides --rounds: give one of them" in _one_line_error(refused)
+
+
+@pytest.fixture(scope="module")
+def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """48 pictures of 64x48 in VOC layout: bright cars, wider than high, and dark persons, on noise."""
+    place, rng = tmp_path_factory.mktemp("frames"), np.random.default_rng(0)
+    for name in ("JPEGImages", "Annotations", "ImageSets/Main"):
+        (place / name).mkdir(parents=True)
+    for k in range(48):
+        values, objects = rng.integers(90, 140, (48, 64)).astype(np.uint8), []
+        for name, width, height, shade in (("car", 22, 12, 230), ("person", 8, 20, 20)):
+            if rng.random() < 0.7:
+                x, y = int(rng.integers(0, 64 - width)), int(rng.integers(0, 48 - height))
+                values[y : y + height, x : x + width] = shade
+                objects.append(Object(name, x + 1, y + 1, x + width, y + height))
+        Image.fromarray(values).save(place / f"JPEGImages/{k:02d}.png")
+        write_voc(place / f"Annotations/{k:02d}.xml", Annotation(f"{k:02d}", 64, 48, tuple(objects)))
+    for split, names in (("train", range(32)), ("val", range(32, 40)), ("test", range(40, 48))):
+        (place / f"ImageSets/Main/{split}.txt").write_text("\n".join(f"{k:02d}" for k in names))
+    return place
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_a_killed_search_for_detectors_is_the_one_that_was_not(
+    frames: Path, cache: Path, tmp_path: Path
+) -> None:
+    arguments = (
+        f"--data=folder:{frames}", "--task=detect:car,person", "--size=64x48", "--rounds=5", "--population=2",
+        "--sample=2", "--epochs=4", "--rungs=none", "--final_epochs=8", "--finalists=1", "--workers=2",
+        "--pruning",
+    )  # fmt: skip
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    done = _evolve(cache, *arguments, f"--out={whole}")
+    assert done.returncode == 0, done.stderr
+    assert "val F1" in done.stdout and "test F1" in done.stdout and "validation error" not in done.stdout
+    assert "AP person" in done.stdout and "hand-made cells" in done.stdout
+    environment = {**os.environ, "LOGGRAD_CACHE": str(cache)}
+    process = subprocess.Popen(
+        _command(*arguments, f"--out={killed}"),
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    journal = killed / "journal.jsonl"
+    while process.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= 3):
+        time.sleep(0.02)
+    assert process.poll() is None, "the search ended before it could be killed"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = _evolve(cache, f"--resume={killed}")
+    assert done.returncode == 0, done.stderr
+    assert _state(killed) == _state(whole)
+    saved = [bundle.load(d / "best") for d in (whole, killed)]
+    assert saved[0].metrics == saved[1].metrics and saved[0].threshold == saved[1].threshold
+    for a, b in zip(saved[0].weights, saved[1].weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert saved[0].graph.cells == (3, 4) and saved[0].class_names == ("car", "person")
+    assert saved[0].detection is not None and saved[0].confusion is None
+    assert saved[0].metrics["test_error"] == pytest.approx(1 - saved[0].detection["test"].f1)
+    with Image.open(whole / "found.png") as picture:
+        assert picture.width > 1000
+    page = subprocess.run(
+        [sys.executable, "-m", "search.report", f"--run={whole}", f"--out={tmp_path / 'report.html'}"],
+        cwd=REPOSITORY, capture_output=True, text=True,
+    )  # fmt: skip
+    assert page.returncode == 0, page.stderr
+    assert 'class="frames"' in (tmp_path / "report.html").read_text()
 
 
 @pytest.mark.slow

@@ -44,6 +44,7 @@ OPERATIONS = {
         ),
         (16, "conv depthwise fully_connected add max_pool average_pool mean pad requantize"),
         (32, "conv_row rescale"),
+        (96, "cells"),
     )
     for number, name in enumerate(names.split(), first)
 }

@@ -39,7 +39,7 @@ from firmware import run as firmware_run
 from loggrad_tf.confusion import Confusion
 from loggrad_tf.data import dataset, description, folder, photo, prepared, raw, voc
 from loggrad_tf.data.request import DataReference
-from loggrad_tf.data.sources import Picture
+from loggrad_tf.data.sources import SPLITS, Picture
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import write_whole
 from loggrad_tf.transform.frontend import fixed
@@ -107,6 +107,31 @@ def _read_prepared(place: Path) -> object:
     data = prepared.open_prepared(place)
     prepared.check(data)
     return [data.subset(name) for name in ("train", "val", "test") if (data.split == name).any()]
+
+
+def _make_frames(place: Path) -> None:
+    """A set of frames with boxes in every split, one without."""
+    source = place / "source"
+    (source / "JPEGImages").mkdir(parents=True), (source / "Annotations").mkdir()
+    boxes = (
+        voc.Object("car", 1, 2, 9, 9),
+        voc.Object("person", 3, 3, 30, 20),
+        voc.Object("car", 9, 9, 30, 30),
+    )
+    for number in range(8):
+        name = f"{number:02d}"
+        Image.new("RGB", (40, 30), (10 * number, 90, 200)).save(source / f"JPEGImages/{name}.png")
+        voc.write_voc(source / f"Annotations/{name}.xml", voc.Annotation(name, 40, 30, boxes[: number % 4]))
+    made = dataset.load(f"folder:{source}", size=16, task="detect:car,person", cache=place / "cache").path
+    for path in made.iterdir():
+        shutil.copy(path, place)
+
+
+def _read_frames(place: Path) -> object:
+    data = prepared.open_prepared(place)
+    prepared.check(data)
+    there = [name for number, name in enumerate(SPLITS) if (data.split == number).any()]
+    return [(data.subset(name), data.boxes_of(name) if data.detects else None) for name in there]
 
 
 def _make_run(place: Path) -> None:
@@ -232,6 +257,12 @@ SUBJECTS = (
     *(
         Subject(suffix, _make_picture(suffix), (f"a{suffix}",), _read_picture(suffix))
         for suffix in (".dng", ".png", ".jpg", ".tif", ".exr", ".hdr")
+    ),
+    Subject(
+        "frames",
+        _make_frames,
+        ("boxes.npy", "dataset.json", "pixels.npy", "labels.npy", "split.npy", "manifest.csv"),
+        _read_frames,
     ),
 )
 

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from loggrad_tf.detect.grid import IGNORED
 from loggrad_tf.transform.frontend import FrontEnd
 from loggrad_tf.transform.sensor import Sensor
 from models import keras_net
 from models.graph import Graph
 from models.recipe import TrainConfig
 from models.training.batches import one_hot
+from models.training.descent import cell_loss
 from models.training.native import build, library
 from models.training.native.initial import initial
 from models.training.native.inputs import Inputs
@@ -55,7 +57,8 @@ class Pair:
         self.model = keras_net.build(graph, config.fused_bn, list(masked))
         for name, arrays in layers.items():
             self.model.get_layer(name).set_weights(arrays)
-        self.labels = np.random.default_rng(seed).integers(0, max(2, graph.output_units), batch)
+        least, shape = (0, (batch,)) if graph.cells is None else (IGNORED, (batch, *graph.cells))
+        self.labels = np.random.default_rng(seed).integers(least, max(2, graph.output_units), shape)
         self.inputs = Inputs(images(batch, graph.input_shape, seed), RAW)
 
     def descent(self, rate: float) -> Descent:
@@ -71,7 +74,9 @@ class Pair:
 
         A bias behind a batch norm has none: what Keras finds is rounding.
         """
-        targets = one_hot(self.labels, self.graph.output_units)
+        units = self.graph.output_units
+        cells = self.graph.cells is not None
+        targets = tf.one_hot(self.labels, units).numpy() if cells else one_hot(self.labels, units)
         smoothing = self.config.label_smoothing
         with tf.GradientTape() as tape:
             logits = self.model(tf.constant(self.inputs.encoded()), training=True)
@@ -80,7 +85,7 @@ class Pair:
                 losses = tf.nn.sigmoid_cross_entropy_with_logits(smooth, logits)
             else:
                 losses = tf.nn.softmax_cross_entropy_with_logits(smooth, logits)
-            loss = tf.reduce_mean(losses)
+            loss = cell_loss(losses, targets) if cells else tf.reduce_mean(losses)
         names = [layer.name for layer in self.model.layers if layer.trainable_weights]
         variables = [[w.value for w in self.model.get_layer(name).trainable_weights] for name in names]
         found = tape.gradient(loss, variables)

@@ -8,6 +8,7 @@ import numpy as np
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.frontend import FrontEnd
 from loggrad_tf.transform.sensor import MONO
+from models.moves import Moves, extra_of
 from models.recipe import TrainConfig
 from models.training.native import library
 
@@ -66,12 +67,19 @@ class Inputs:
                 drawn[name] = step * generator.integers(-steps, steps + 1, count)
         if config.flip:
             drawn["mirrored"] = generator.random(count) < 0.5
+        if config.zoom and not self._mosaic:
+            drawn["extra"] = extra_of(generator.uniform(-1, 1, count), config.zoom)
         if config.cutout:
             half = config.cutout // 2
             drawn["cut"] = generator.random(count) < 0.5
             for name, size in zip(("top", "left"), self.shape, strict=True):
                 drawn[name] = generator.integers(-half, size - half, count)
         return drawn
+
+    def moves(self, draws: np.ndarray) -> Moves:
+        """How draws move the images."""
+        fields = (draws[name] for name in ("rows", "columns", "mirrored", "extra"))
+        return Moves(self.struct.last, *fields)
 
     def encoded(self, draws: np.ndarray | None = None) -> np.ndarray:
         """All images as the network sees them, float32 (N, H, W, 1).

@@ -13,7 +13,7 @@ KINDS = ("input", "conv", "depthwise", "dense", "add", "max_pool", "avg_pool", "
 TABLE, LOG_GRADIENT, LEVELS = range(3)
 
 # What becomes of an image; ``Draw`` in input.h.
-DRAW = np.dtype([(name, np.int32) for name in ("rows", "columns", "mirrored", "cut", "top", "left")])
+DRAW = np.dtype([(name, np.int32) for name in ("rows", "columns", "mirrored", "extra", "cut", "top", "left")])
 REPORT = np.dtype([("loss", np.float32), ("right", np.float32)])
 # An op; ``Description`` in api.cpp.
 DESCRIPTION = np.dtype(
@@ -43,7 +43,7 @@ class DescentStruct(Structure):
 
     _fields_ = [
         ("adam", c_int32),
-        *((name, c_float) for name in ("momentum", "smoothing", "decay")),
+        *((name, c_float) for name in ("momentum", "smoothing", "decay", "object_weight")),
         ("slots", c_void_p),
         ("powers", c_float * 2),
     ]

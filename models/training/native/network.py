@@ -13,7 +13,7 @@ import numpy as np
 
 from loggrad_tf.errors import LogGradError
 from models.graph import SAME, WEIGHTED, WINDOWED, Graph, Op
-from models.recipe import TrainConfig
+from models.recipe import OBJECT_WEIGHT, TrainConfig
 from models.training.native import library
 from models.training.native.inputs import Inputs, check
 from models.variables import Layers, in_order, norm_of, shapes
@@ -103,14 +103,13 @@ class Network:
     def mask(self, name: str, live: np.ndarray) -> None:
         """Let convolutions, dense layers and flattens see only the live channels of an op, bool (C,)."""
         position = [op.name for op in self._graph.ops].index(name)
-        self._library.native_mask(
-            self._handle, position, library.pointer(np.ascontiguousarray(live, np.float32))
-        )
+        mask = np.ascontiguousarray(live, np.float32)
+        self._library.native_mask(self._handle, position, library.pointer(mask))
 
     def logits(self, inputs: Inputs) -> np.ndarray:
-        """The network's outputs, float32 (N, units), by the moving averages."""
+        """The network's outputs by the moving averages, float32 (N, units) or (N, rows, columns, units)."""
         _check_inputs(self._graph, inputs)
-        out = np.empty((len(inputs.pixels), self._graph.output_units), np.float32)
+        out = np.empty((len(inputs.pixels), *self._graph.ops[-1].shape), np.float32)
         status = self._library.native_predict(
             self._handle,
             ctypes.byref(inputs.struct),
@@ -142,6 +141,7 @@ class Descent:
             momentum=config.momentum,
             smoothing=config.label_smoothing,
             decay=config.weight_decay / rate(0),
+            object_weight=1 if network._graph.cells is None else OBJECT_WEIGHT,
             slots=library.pointer(self._slots),
             powers=_BETAS,
         )
@@ -151,7 +151,8 @@ class Descent:
         """Train on whole batches; returns loss and share of right answers of each, before its step.
 
         Args:
-          labels: of all images of ``inputs``, integers (N,).
+          labels: of all images of ``inputs``, integers (N,); for a detector what each cell is to say,
+            (N, rows, columns), :data:`loggrad_tf.detect.grid.IGNORED` where nothing is asked.
           indices: int64, images of each batch in turn.
           draws: what becomes of each of them.
         """

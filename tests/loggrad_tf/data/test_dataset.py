@@ -150,7 +150,8 @@ def test_wrong_requests_are_one_line(tmp_path: Path) -> None:
         (
             "pascal",
             {},
-            "write synthetic, synthetic:PHOTOGRAPHS@SEED, pascalraw:DIR, folder:DIR or prepared:DIR",
+            "write synthetic, synthetic:PHOTOGRAPHS@SEED, synthetic:street, synthetic:street-unseen, "
+            "pascalraw:DIR, folder:DIR or prepared:DIR",
         ),
         ("synthetic:", {}, "write synthetic"),
         ("synthetic:12@x", {}, "write synthetic"),

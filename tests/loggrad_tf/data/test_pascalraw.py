@@ -126,3 +126,30 @@ def test_real_camera_files_in_the_layout(shared: Path, tmp_path: Path) -> None:
         for mode in crops.MODES:
             crop = photo.cut(picture, 96, mode, "stretch").crops[0]
             assert isinstance(crop, np.ndarray) and crop.std() > 100
+
+
+def test_a_test_part_makes_the_lists_decide(tmp_path: Path) -> None:
+    archive(tmp_path, 4)
+    (tmp_path / "trainval").mkdir()
+    for split, number in (("train", 0), ("val", 1), ("test", 2)):
+        (tmp_path / f"trainval/{split}.txt").write_text(f"2014_00000{number}\n")
+    source = pascalraw.plan(tmp_path)
+    assert [picture.split for picture in source.pictures] == ["train", "val", "test"]
+    assert _reasons(source.rejects) == {
+        ("original/raw/2014_000003.dng", -1): "in no list of train, val and test"
+    }
+    assert tmp_path / "trainval/test.txt" in source.files
+    (tmp_path / "trainval/test.txt").unlink()
+    assert {picture.split for picture in pascalraw.plan(tmp_path).pictures} == {""}
+
+
+def test_groups_are_read_from_their_file(tmp_path: Path) -> None:
+    archive(tmp_path, 3)
+    groups = tmp_path / "groups.txt"
+    groups.write_text("2014_000000 monday\n2014_000002 monday\n")
+    source = pascalraw.plan(tmp_path)
+    assert [picture.group for picture in source.pictures] == ["monday", "2014_000001", "monday"]
+    assert groups in source.files
+    groups.write_text("2014_000000\n")
+    with pytest.raises(LogGradError, match="write the name of a photograph and its group"):
+        pascalraw.plan(tmp_path)

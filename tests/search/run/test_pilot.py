@@ -31,3 +31,7 @@ def test_two_dozen_of_them_fit_into_the_searchs_share(monkeypatch: pytest.Monkey
     config: Config = dataclasses.replace(CONFIG, method=QUICK, budget=600.0, workers=2)
     found = pilot.lengthened(config, None)  # type: ignore[arg-type]
     assert found.method.train.epochs == 40 and found.budget == 600.0
+    late = pilot.lengthened(config, None, 300.0)  # type: ignore[arg-type]
+    assert late.method.train.epochs == 20 and late.budget == 600.0
+    gone = pilot.lengthened(config, None, 900.0)  # type: ignore[arg-type]
+    assert gone.method.train.epochs == QUICK.train.epochs

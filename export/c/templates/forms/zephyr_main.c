@@ -23,6 +23,28 @@ static lg_status classify(void)
     return status;
 }
 
+/* The class, or each object of a detector and how many there are. */
+static void print_answer(void)
+{
+#ifdef NET_CELL_ROWS
+    uint32_t place = 0u;
+    int found = 0;
+    lg_object object;
+    while (net_next_object(&net, &place, &object) == 1) {
+        printk("%s in column %d, row %d\n", net_class_names[object.label], object.column, object.row);
+        found++;
+    }
+    printk("objects %d", found);
+#else
+    const int32_t found = net_class(&net);
+#if NET_CLASSES > 0
+    printk("class %d %s", (int)found, net_class_names[found]);
+#else
+    printk("class %d", (int)found);
+#endif
+#endif
+}
+
 int main(void)
 {
     const int8_t *scores = NULL;
@@ -37,12 +59,7 @@ int main(void)
         printk("net: status %d\n", (int)status);
         return 0;
     }
-    const int32_t found = net_class(&net);
-#if NET_CLASSES > 0
-    printk("class %d %s", (int)found, net_class_names[found]);
-#else
-    printk("class %d", (int)found);
-#endif
+    print_answer();
     printk(", %s\n", memcmp(scores, frame_scores, NET_OUTPUTS) == 0 ? "as TFLite has it" : "NOT what TFLite has");
     return 0;
 }

@@ -166,18 +166,19 @@ void native_mask(Network* network, int layer, const float* mask) {
     own.assign(mask, mask + network->layers[layer].channels);
 }
 
-// `steps` batches of the network's size; `indices`, `draws` and `labels` have one entry an image.
+// `steps` batches of the network's size; `indices` and `draws` have one entry an image, `labels` one an answer.
 int native_train(Network* network, const FrontEnd* front, Descent* descent, const uint16_t* pixels, int steps,
                  const int64_t* indices, const Draw* draws, const int32_t* labels, const float* rates,
                  Report* reports) try {
     const WithoutDenormals scope;
     Encoder encoder(*front, pixels);
-    const int images = network->batch.images;
+    const Layer& last = network->layers.back();
+    const int images = network->batch.images, cells = last.rows * last.columns;
     for (int step = 0; step < steps; step++) {
         const ptrdiff_t first = ptrdiff_t(step) * images;
         read_batch(*network, encoder, indices + first, draws + first);
         forward(*network, true);
-        reports[step] = loss_gradient(*network, *descent, labels + first);
+        reports[step] = loss_gradient(*network, *descent, labels + first * cells);
         backward(*network);
         descend(*network, *descent, rates[step]);
     }
@@ -186,7 +187,7 @@ int native_train(Network* network, const FrontEnd* front, Descent* descent, cons
     return -1;
 }
 
-// Logits of `count` images, (count, units), by the moving averages.
+// Logits of `count` images, (count, units) or (count, rows, columns, units), by the moving averages.
 int native_predict(Network* network, const FrontEnd* front, const uint16_t* pixels, int64_t count,
                    float* logits) try {
     const WithoutDenormals scope;
@@ -201,8 +202,10 @@ int native_predict(Network* network, const FrontEnd* front, const uint16_t* pixe
         forward(*network, false);
         Layer& last = network->layers.back();
         for (int image = 0; image < images; image++)
-            for (int k = 0; k < last.channels; k++)
-                *logits++ = (*last.value.at(image / LANES, k, 0, 0))[image % LANES];
+            for (int row = 0; row < last.rows; row++)
+                for (int column = 0; column < last.columns; column++)
+                    for (int k = 0; k < last.channels; k++)
+                        *logits++ = (*last.value.at(image / LANES, k, row, column))[image % LANES];
     }
     network->batch = whole;
     return 0;

@@ -41,7 +41,8 @@ void levels_of(const FrontEnd& front, const uint16_t* up, const uint16_t* down, 
 const uint16_t* Encoder::move(int64_t image, const Draw* draw, std::vector<uint16_t>& memory) {
     const int rows = front_.rows, columns = front_.columns;
     const uint16_t* pixels = pixels_ + image * image_size();
-    if (!draw || !(draw->mirrored || draw->rows || draw->columns)) return pixels;
+    if (!draw || !(draw->mirrored || draw->rows || draw->columns || draw->extra)) return pixels;
+    if (draw->extra) return scale(pixels, *draw, memory);
     places_.resize(columns);
     for (int x = 0; x < columns; x++) {
         const int place = reflected(x + draw->columns, columns);
@@ -63,6 +64,40 @@ const uint16_t* Encoder::move(int64_t image, const Draw* draw, std::vector<uint1
         else
             for (int x = begin; x < end; x++) to[x] = middle[-x];
         for (int x = end; x < columns; x++) to[x] = from[places_[x]];
+    }
+    return memory.data();
+}
+
+// Between four pixels, by whole 256ths of the way from one to the next.
+const uint16_t* Encoder::scale(const uint16_t* pixels, const Draw& draw, std::vector<uint16_t>& memory) {
+    struct Place {
+        int first, second;
+        uint32_t share;
+    };
+    const auto place = [&](int at, int moved, int size, bool mirrored) {
+        constexpr int PIXEL = 1 << 16;
+        const int end = (size - 1) * PIXEL;
+        const auto inside = [&](int where) { return end - std::abs(end - std::abs(where)); };
+        // Halves are rounded down; a shift does so for negative numbers, too.
+        int where = inside(moved * PIXEL + at * (PIXEL + draw.extra) + ((-(size - 1) * draw.extra) >> 1));
+        if (mirrored) where = inside(front_.last * PIXEL - where);
+        const int first = where >> 16;
+        return Place{first, std::min(first + 1, size - 1), uint32_t(where >> 8 & 255)};
+    };
+    const int rows = front_.rows, columns = front_.columns;
+    std::vector<Place> across(columns);
+    for (int x = 0; x < columns; x++) across[x] = place(x, draw.columns, columns, draw.mirrored);
+    memory.resize(image_size());
+    uint16_t* to = memory.data();
+    for (int y = 0; y < rows; y++) {
+        const Place down = place(y, draw.rows, rows, false);
+        const uint16_t *upper = pixels + ptrdiff_t(down.first) * columns,
+                       *lower = pixels + ptrdiff_t(down.second) * columns;
+        for (const Place& x : across) {
+            const uint32_t above = upper[x.first] * (256 - x.share) + upper[x.second] * x.share;
+            const uint32_t below = lower[x.first] * (256 - x.share) + lower[x.second] * x.share;
+            *to++ = (above * (256 - down.share) + below * down.share + (1 << 15)) >> 16;
+        }
     }
     return memory.data();
 }

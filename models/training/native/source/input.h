@@ -8,9 +8,10 @@
 
 namespace native {
 
-// What becomes of one image: it is moved by `rows` and `columns`, mirrored, and a square is cut out of it.
+// What becomes of one image: it is scaled by `extra` (models/moves.py), moved by `rows` and `columns`,
+// mirrored, and a square is cut out of it.
 struct Draw {
-    int32_t rows, columns, mirrored, cut, top, left;
+    int32_t rows, columns, mirrored, extra, cut, top, left;
 };
 
 enum Format { TABLE, LOG_GRADIENT, LEVELS };
@@ -45,6 +46,7 @@ class Encoder {
     void encode(const uint16_t* moved, const Draw* draw, int row, float* out);
 
    private:
+    const uint16_t* scale(const uint16_t* pixels, const Draw& draw, std::vector<uint16_t>& memory);
     void levels(const uint16_t* up, const uint16_t* here, const uint16_t* down, float* out);
     void log_gradient(const uint16_t* up, const uint16_t* here, const uint16_t* down, float* out);
 

@@ -1,6 +1,7 @@
 // The loss and its gradient by the logits, the pass through all layers, and the optimisers.
 #include "training.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace native {
@@ -72,27 +73,36 @@ struct Entropy {
 
 Report loss_gradient(Network& network, const Descent& descent, const int32_t* labels) {
     Layer& last = network.layers.back();
-    const int units = last.channels, images = network.batch.images;
+    const int units = last.channels, images = network.batch.images, cells = last.rows * last.columns;
+    const auto weight = [&](int label) { return label < 0 ? 0.0 : label > 0 ? descent.object_weight : 1.0; };
+    double weights = 0, loss = 0;
+    int counted = 0, right = 0;
+    for (int k = 0; k < images * cells; k++) {
+        weights += weight(labels[k]);
+        counted += labels[k] >= 0;
+    }
+    const double total = counted ? weights : 1;
     std::vector<float> logits(units);
     Entropy entropy{std::vector<double>(units), 0, false};
-    double loss = 0;
-    int right = 0;
-    for (int image = 0; image < network.batch.groups * LANES; image++) {
-        const int g = image / LANES, lane = image % LANES;
-        const bool real = image < images;
-        if (real) {
-            for (int k = 0; k < units; k++) logits[k] = (*last.value.at(g, k, 0, 0))[lane];
-            if (units == 1)
-                entropy.binary(logits[0], labels[image], descent.smoothing);
-            else
-                entropy.categorical(logits, labels[image], descent.smoothing);
-            loss += entropy.loss;
-            right += entropy.right;
+    for (int image = 0; image < network.batch.groups * LANES; image++)
+        for (int cell = 0; cell < cells; cell++) {
+            const int g = image / LANES, lane = image % LANES;
+            const int row = cell / last.columns, column = cell % last.columns;
+            const int label = image < images ? labels[image * cells + cell] : -1;
+            if (label >= 0) {
+                for (int k = 0; k < units; k++) logits[k] = (*last.value.at(g, k, row, column))[lane];
+                if (units == 1)
+                    entropy.binary(logits[0], label, descent.smoothing);
+                else
+                    entropy.categorical(logits, label, descent.smoothing);
+                loss += entropy.loss * weight(label);
+                right += entropy.right;
+            }
+            for (int k = 0; k < units; k++)
+                (*last.gradient.at(g, k, row, column))[lane] =
+                    label < 0 ? 0.0f : float(entropy.gradient[k] * weight(label) / total);
         }
-        for (int k = 0; k < units; k++)
-            (*last.gradient.at(g, k, 0, 0))[lane] = real ? float(entropy.gradient[k] / images) : 0.0f;
-    }
-    return {float(loss / images), float(right) / images};
+    return {float(loss / total), float(right) / std::max(counted, 1)};
 }
 
 void descend(Network& network, Descent& descent, float rate) {

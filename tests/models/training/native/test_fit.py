@@ -1,6 +1,7 @@
 """Native trainings: they learn, repeat themselves, prune and end as TensorFlow's do."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -149,6 +150,26 @@ def test_a_mask_is_a_channel_mask() -> None:
     loss, gradients = pair.theirs()
     assert pair.step(pair.descent(1e-9))["loss"][0] == pytest.approx(loss, rel=1e-5)
     same(pair.network.gradients, gradients)
+
+
+def test_a_mask_is_there_until_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Memory that was given back too early would hold what is written before the compiled code reads it."""
+    b = GraphBuilder()
+    x = b.conv(b.input(8, 8, 1), 336, 3, relu=True)
+    graph = b.build(b.dense(b.global_avg(b.conv(x, 2, 1)), 3))
+    pair = Pair(graph, 2, TrainConfig())
+    loaded = pair.network._library
+    mask = loaded.native_mask
+
+    def later(*arguments: Any) -> None:
+        others = [np.full(336, 7, np.float32) for _ in range(20)]
+        mask(*arguments)
+        del others
+
+    monkeypatch.setattr(loaded, "native_mask", later)
+    pair.network.mask(graph.ops[1].name, np.zeros(336, bool))
+    found = pair.network.logits(pair.inputs)
+    np.testing.assert_array_equal(found, np.broadcast_to(found[0], found.shape), "nothing is seen")
 
 
 def test_no_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

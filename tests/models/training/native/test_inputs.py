@@ -8,6 +8,7 @@ import pytest
 from loggrad_tf.transform import frontend
 from loggrad_tf.transform.frontend import FORMATS, FrontEnd
 from loggrad_tf.transform.sensor import Sensor
+from models.moves import moved
 from models.recipe import TrainConfig
 from models.training import batches
 from models.training.native import library
@@ -99,6 +100,25 @@ def test_the_draws_are_as_frequent_as_tensorflows() -> None:
         assert np.bincount(draws[name] + 3).min() > 4000 / 7 * 0.8
     assert (draws["top"].min(), draws["top"].max()) == (-2, 5)
     assert (draws["left"].min(), draws["left"].max()) == (-2, 7)
+
+
+@pytest.mark.parametrize("shape", [(10, 23), (24, 9)])
+def test_images_are_scaled_as_numpy_has_it_bit_for_bit(shape: tuple[int, int]) -> None:
+    front_end = FrontEnd("loggrad_2p25", Sensor(16, 0, 65535), (5000, 7000))
+    config = TrainConfig(flip=True, shift=3, zoom=1.0)
+    pixels = pixels_of(front_end.sensor, (300, *shape))
+    pixels[:5] = 65535
+    inputs = Inputs(pixels, front_end)
+    draws = inputs.draws(np.random.default_rng(5), 300, config)
+    assert draws["extra"].min() < -30000 and draws["extra"].max() > 60000 and draws["mirrored"].any()
+    expected = moved(pixels, inputs.moves(draws))
+    assert (expected[:5] == 65535).all()
+    np.testing.assert_array_equal(inputs.encoded(draws), front_end.encode(expected))
+
+
+def test_a_mosaic_is_not_scaled() -> None:
+    _, draws = drawn(FrontEnd("raw16", Sensor(12, 0, 4095, "RGGB")), (50, 8, 8), TrainConfig(zoom=0.5))
+    assert not draws["extra"].any()
 
 
 def test_an_even_shift_of_one_moves_no_mosaic() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from loggrad_tf.detect.grid import IGNORED
 from loggrad_tf.errors import LogGradError
 from models import zoo
 from models.graph import Graph, GraphBuilder, Op
@@ -92,6 +93,35 @@ def test_any_batch_is_right(batch: int, units: int) -> None:
     same(pair.network.gradients, gradients)
     averages = weights_of(graph, pair.model)
     same({n: w[2:] for n, w in pair.network.layers.items()}, {n: w[2:] for n, w in averages.items()})
+
+
+def detector(units: int = 3) -> Graph:
+    b = GraphBuilder()
+    x = b.conv(b.input(20, 13, 1), 5, 3, stride=2, padding="same", bn=True, relu=True)
+    x = b.max_pool(b.conv(x, 7, 3, padding="same", bn=True, relu=True), 2, padding="same")
+    return b.build(b.conv(x, units, 3, padding="same"))
+
+
+@pytest.mark.parametrize("batch", [1, 16, 19])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_loss_of_cells_is_tensorflows(batch: int, smoothing: float) -> None:
+    """Some of them are asked nothing."""
+    pair = Pair(detector(), batch, dataclasses.replace(PLAIN, label_smoothing=smoothing), seed=batch)
+    loss, gradients = pair.theirs()
+    reports = pair.step(pair.descent(1e-9))
+    assert reports["loss"][0] == pytest.approx(loss, rel=1e-5)
+    same(pair.network.gradients, gradients)
+    logits = pair.model(pair.inputs.encoded(), training=False).numpy()
+    # The step has moved the native averages on; Keras' own have moved in theirs().
+    np.testing.assert_allclose(pair.network.logits(pair.inputs), logits, rtol=1e-3, atol=1e-3)
+
+
+def test_cells_that_are_asked_nothing_teach_nothing() -> None:
+    pair = Pair(detector(), 5, PLAIN)
+    pair.labels[:] = IGNORED
+    reports = pair.step(pair.descent(1e-9))
+    assert reports["loss"][0] == 0 and reports["right"][0] == 0
+    assert not any(array.any() for arrays in pair.network.gradients.values() for array in arrays)
 
 
 def windowed(kind: str, kernel: tuple[int, int], stride: tuple[int, int], padding: str) -> Graph:
