@@ -11,7 +11,9 @@ saw.
 """
 
 import dataclasses
+import itertools
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,14 @@ from experiments import plots
 from experiments.figures.fig10_brightness import ENDS, EXPONENTS, KINDS, relit
 from experiments.jobs import AGAIN, NETWORK, Training, open_data
 from experiments.study import Claim, Result, Study, front_end, training
-from loggrad_tf import json_base
+from loggrad_tf import arrays, json_base
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.request import DETECT_DATA
 from loggrad_tf.data.sides import Size, dimensions, sides
+from loggrad_tf.data.sources import SPLITS
+from loggrad_tf.detect.decode import objects
 from loggrad_tf.detect.grid import Grid
-from loggrad_tf.detect.scores import Scores, best_threshold, mean_counts, score
+from loggrad_tf.detect.scores import HIT, INVENTED, Scores, best_threshold, matched, mean_counts, score
 from models.graph import SAME, Graph, GraphBuilder, macs, weight_count
 from models.recipe import DETECTOR_RECIPES, NATIVE
 from models.zoo import DETECTORS
@@ -34,7 +38,7 @@ from models.zoo import DETECTORS
 INPUTS = ("jpeg8", "raw16", "loggrad_1p5", "loggrad_2p25")
 OURS, OTHER = "cells", "MobileNetV2-0.35"
 GRAY, MOSAIC = "gray", "mosaic"
-FOUND = "found.json"
+FOUND, COUNTS = "found.json", "counts.npy"
 # Factor, channels, blocks and stride of each stage up to a stride of 16 (Sandler et al. 2018, table 2), the
 # channels those of width 0.35.
 _STAGES = ((1, 8, 1, 1), (6, 8, 2, 2), (6, 16, 3, 2), (6, 24, 4, 2), (6, 32, 3, 1))
@@ -102,28 +106,99 @@ class Found:
 
     def run(self, directory: Path) -> str:
         """Writes ``found.json``: a list of set, kind, exponent and scores."""
-        from models import bundle
-        from models.training.measure import predict
-
-        saved, own = bundle.load(self.folder / NETWORK), open_data(self.training.data)
-        assert saved.graph.cells is not None
-        model, classes = saved.model(), len(own.class_names)
-        grid = Grid.over(own.size, *saved.graph.cells)
-        answers = predict(model, saved.front_end, own.subset("val")[0])
-        threshold = best_threshold(answers, own.boxes_of("val"), grid)
-        means = mean_counts(own.boxes_of("train"), len(own.labels_of("train")), classes)
+        own = open_data(self.training.data)
+        detector = _Detector(self.folder, own)
+        means = mean_counts(own.boxes_of("train"), len(own.labels_of("train")), len(own.class_names))
         lines = []
         for name, path in self.sets:
             data = open_data(path)
             pixels, boxes = data.subset("test")[0], data.boxes_of("test")
             for kind, exponent in self.lights:
                 seen = pixels if (kind, exponent) == (KINDS[0], 0) else relit(pixels, exponent, kind, data)
-                answers = predict(model, saved.front_end, seen)
-                found = score(answers, boxes, grid, threshold, means)
+                found = score(detector.answers(seen), boxes, detector.grid, detector.threshold, means)
                 lines.append({"set": name, "kind": kind, "exponent": exponent, "scores": found.to_json()})
         (directory / FOUND).write_text(json.dumps(lines) + "\n", encoding="utf-8")
         [home, *_] = (line["scores"] for line in lines if line["exponent"] == 0)
         return f"F1 {Scores.from_json(home).f1:.3f}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Counted:
+    """The job of counting, frame by frame of its own test split, what one detector finds.
+
+    Attributes:
+      training: of the detector.
+      folder: its result.
+    """
+
+    training: Training
+    folder: Path
+
+    @property
+    def title(self) -> str:
+        return f"{self.training.title}, frame by frame"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"counted": self.training.to_json()}
+
+    def run(self, directory: Path) -> str:
+        """Writes ``counts.npy``: hits, invented objects and boxes of each frame, int64 (frames, 3)."""
+        data = open_data(self.training.data)
+        detector = _Detector(self.folder, data)
+        pixels, boxes = data.subset("test")[0], data.boxes_of("test")
+        found = objects(detector.answers(pixels), detector.threshold)
+        fates, _ = matched(found, boxes, detector.grid)
+        there = [found[fates == HIT], found[fates == INVENTED], boxes[~boxes["difficult"]]]
+        counts = np.stack([np.bincount(some["frame"], minlength=len(pixels)) for some in there], axis=1)
+        arrays.save(directory / COUNTS, counts)
+        hits, invented, asked = counts.sum(axis=0)
+        return f"{hits} of {asked} found, {invented} invented"
+
+
+class _Detector:
+    """A trained detector and its threshold, chosen on the validation frames of its set."""
+
+    def __init__(self, folder: Path, data: DataSet) -> None:
+        from models import bundle
+        from models.training.measure import predict
+
+        saved = bundle.load(folder / NETWORK)
+        assert saved.graph.cells is not None
+        model = saved.model()
+        self.answers = lambda pixels: predict(model, saved.front_end, pixels)
+        self.grid = Grid.over(data.size, *saved.graph.cells)
+        held = self.answers(data.subset("val")[0])
+        self.threshold = best_threshold(held, data.boxes_of("val"), self.grid)
+
+
+def difference(one: np.ndarray, other: np.ndarray, groups: Sequence[str]) -> tuple[float, float, float]:
+    """How much larger one F1 is than another, and its 95 % interval.
+
+    Frames of a group (a photograph; a camera's day) and trainings are drawn anew with replacement, both
+    detectors' alike, 2,000 times (Efron's percentile interval).
+
+    Args:
+      one, other: :class:`Counted` by seed, (seeds, frames, 3).
+      groups: of the frames.
+    """
+    names, index = np.unique(np.asarray(groups), return_inverse=True)
+    sums = np.zeros((2, len(one), len(names), 3))
+    for arm, counts in enumerate((one, other)):
+        np.add.at(sums[arm].swapaxes(0, 1), index, counts.swapaxes(0, 1))
+
+    def gap(weights: np.ndarray, seeds: np.ndarray) -> float:
+        hits, invented, there = np.moveaxis(np.einsum("g,asgk->ask", weights, sums[:, seeds]), -1, 0)
+        f1 = 2 * hits / np.maximum(hits + invented + there, 1)
+        return float((f1[0] - f1[1]).mean())
+
+    rng = np.random.default_rng(0)
+    shares = np.full(len(names), 1 / len(names))
+    drawn = [
+        gap(rng.multinomial(len(names), shares).astype(float), rng.integers(len(one), size=len(one)))
+        for _ in range(2000)
+    ]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return gap(np.ones(len(names)), np.arange(len(one))), float(low), float(high)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,9 +243,10 @@ def run(study: Study) -> Result:
         for graph in (job.graph,)
         for line in json_base.read(folder / FOUND, AGAIN)
     ]
+    pairs = _pairs(study, scale, data[GRAY], cases, jobs, folders) if scale.seeds > 1 else []
     about = f"{dimensions(scale.size)}, {scale.epochs} epochs, {plots.source(study.spec)}"
     figures = {"found": _figure(rows, scale, about), "brightness": _brightness(rows, scale, about)}
-    return Result(rows, figures, _claims(rows, scale))
+    return Result(rows, figures, _claims(rows, scale, pairs), pairs)
 
 
 def _training(case: Case, data: DataSet, scale: Scale) -> Training:
@@ -179,6 +255,33 @@ def _training(case: Case, data: DataSet, scale: Scale) -> Training:
     name = f"{case.network}, {case.input}, {case.mode}"
     front = front_end(data, case.input)
     return training(name, make(data.size, len(data.class_names)), data, front, recipe, case.seed)
+
+
+def _pairs(
+    study: Study,
+    scale: Scale,
+    data: DataSet,
+    cases: Sequence[Case],
+    jobs: Sequence[Training],
+    folders: Sequence[Path],
+) -> list[dict[str, Any]]:
+    """F1 of every two inputs compared, test frame by test frame of the detector's own set."""
+    mine = [
+        (case, Counted(job, folder))
+        for case, job, folder in zip(cases, jobs, folders, strict=True)
+        if (case.network, case.mode) == (OURS, GRAY)
+    ]
+    made = study.run([job for _, job in mine])
+    counts: dict[str, list[np.ndarray]] = {name: [] for name in scale.inputs}
+    for (case, _), folder in zip(mine, made, strict=True):
+        counts[case.input].append(arrays.load(folder / COUNTS, AGAIN))
+    groups = np.array(data.groups())[data.split == SPLITS.index("test")].tolist()
+    rows = []
+    for one, other in itertools.combinations(scale.inputs, 2):
+        found = difference(np.stack(counts[one]), np.stack(counts[other]), groups)
+        gap, low, high = (round(value, 4) for value in found)
+        rows.append({"measure": "F1", "one": one, "other": other, "gap": gap, "low": low, "high": high})
+    return rows
 
 
 def _tested(study: Study, size: Size, mode: str, own: DataSet) -> dict[str, DataSet]:
@@ -266,7 +369,7 @@ def _brightness(rows: list[dict[str, Any]], scale: Scale, about: str) -> Any:
     return figure
 
 
-def _claims(rows: list[dict[str, Any]], scale: Scale) -> list[Claim]:
+def _claims(rows: list[dict[str, Any]], scale: Scale, pairs: list[dict[str, Any]]) -> list[Claim]:
     by_input = []
     for name in scale.inputs:
         said = f"{plots.NAMES[name]} F1 {_three(_values(rows, input=name))}"
@@ -279,6 +382,11 @@ def _claims(rows: list[dict[str, Any]], scale: Scale) -> list[Claim]:
         by_input.append(f"{said}, count off by {count} (always the mean: {mean:.2f})")
     if len(other := _values(rows, network=OTHER)):
         by_input.append(f"{OTHER} on {plots.NAMES['loggrad_1p5']} {_three(other)}")
+    by_input += [
+        f"{plots.NAMES[pair['one']]} over {plots.NAMES[pair['other']]} {pair['gap']:+.3f}"
+        f" ({pair['low']:+.3f} to {pair['high']:+.3f})"
+        for pair in pairs
+    ]
     lost = []
     for kind in KINDS:
         each = []

@@ -5,6 +5,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from experiments.beyond import detection
@@ -50,6 +51,28 @@ def test_a_question_about_classes_is_not_asked_of_frames(study: Study) -> None:
 @dataclasses.dataclass(frozen=True)
 class _Squares:
     size: int = 32
+
+
+def test_a_difference_is_that_of_the_f1s_and_its_interval_narrows_with_photographs() -> None:
+    rng = np.random.default_rng(1)
+
+    def counts(found: float, frames: int) -> np.ndarray:
+        hits = rng.random((3, frames)) < found
+        return np.stack([hits, rng.random((3, frames)) < 0.3, np.ones_like(hits)], axis=-1).astype(int)
+
+    widths = []
+    for frames in (40, 640):
+        one, other = counts(0.6, frames), counts(0.4, frames)
+        gap, low, high = detection.difference(one, other, [str(k) for k in range(frames)])
+        f1 = [2 * a[0] / a.sum() for arm in (one, other) for a in arm.sum(axis=1)]
+        assert gap == pytest.approx(np.mean(f1[:3]) - np.mean(f1[3:]))
+        assert low < gap < high
+        widths.append(high - low)
+    assert widths[1] < widths[0] / 2.5
+    assert detection.difference(one, one, [str(k) for k in range(frames)]) == (0, 0, 0)
+    # What is one photograph's is one observation.
+    gap, low, high = detection.difference(one, other, ["a", "b"] * (frames // 2))
+    assert low < gap < high
 
 
 def test_the_other_network_is_mobilenet_up_to_a_stride_of_16() -> None:
