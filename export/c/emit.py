@@ -447,6 +447,9 @@ def _head(plan: Plan, source: Input, command: str) -> str:
 
 
 def fill(template: str, values: dict[str, object], name: str) -> str:
-    """A template of C with its values, for a network of this name."""
-    own = {key: named(value, name) if isinstance(value, str) else value for key, value in values.items()}
+    """A template of C with its values, for a network of this name; DECLARED and DEFINED are templates too."""
+    own = {
+        key: named(value, name, prose=key in ("DECLARED", "DEFINED")) if isinstance(value, str) else value
+        for key, value in values.items()
+    }
     return filled(named((TEMPLATES / template).read_text(), name, prose=True), own)
