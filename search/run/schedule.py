@@ -99,6 +99,15 @@ class Schedule(JsonBase):
         seeds = f", the better half with {self.final_seeds} seeds" if self.final_seeds > 1 else ""
         return f"{self.rounds} candidates; the best {self.finalists} for {self.final_epochs} epochs{seeds}"
 
+    def doubts(self, epochs: int) -> list[str]:
+        """What to warn of, if candidates are trained for so many epochs."""
+        if self.final_epochs > epochs:
+            return []
+        return [
+            f"{self.final_epochs} epochs are no more than the {epochs} of a candidate: none is trained in"
+            " full, and no hand-made network beside them; give a longer --budget"
+        ]
+
     def of(self, config: Config) -> Config:
         """The search with these numbers."""
         final = dataclasses.replace(config.method.final, epochs=self.final_epochs)

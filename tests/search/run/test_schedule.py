@@ -264,3 +264,10 @@ def test_a_search_whose_candidates_all_fail_ends(tmp_path: Path) -> None:
     assert division.decide(failures, 11) is None
     clock.now = 241.0
     assert division.decide(failures, 11) == Schedule(600.0, 11, 1, 1, 2 * EPOCHS)
+
+
+def test_a_search_whose_finals_are_no_longer_says_so() -> None:
+    made = Schedule(60.0, 6, 3, 1, 62)
+    assert made.doubts(61) == []
+    (warning,) = made.doubts(62)
+    assert "none is trained in full" in warning and "give a longer --budget" in warning
