@@ -286,10 +286,12 @@ class Division:
         return Pace.of(records, self._seconds, best)
 
     def _plan(self, seconds: float, pace: Pace) -> tuple[int, int, int]:
-        """Finalists, seeds and epochs that fit; never fewer than one of twice a candidate's epochs."""
+        """Finalists, seeds and epochs that fit; never fewer than one, nor than twice a candidate's epochs."""
         workers = self._config.workers
         for finalists, seeds in PLANS:
-            least = self._longest if seeds > 1 or finalists > 3 else min(SHORT, self._longest)
+            least = (
+                self._longest if seeds > 1 or finalists > 3 else max(min(SHORT, self._longest), self._least)
+            )
             epochs = pace.epochs(seconds, finalists, seeds, workers)
             if epochs >= least:
                 return finalists, seeds, min(epochs, self._longest)
