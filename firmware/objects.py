@@ -15,6 +15,7 @@ from loggrad_tf.errors import LogGradError
 
 # A side of the picture is at least so many pixels.
 _LEAST = 480
+_EDGE = "#101010"
 # A colour for each class, then from the beginning again.
 _COLOURS = ("#ff4b30", "#35c2ff", "#ffd23f", "#5bd75b", "#d98cff", "#ff9f1c")
 
@@ -60,6 +61,7 @@ def draw(project: Project, codes: np.ndarray, objects: np.ndarray, path: Path) -
         left, top = side * int(one["column"]), side * int(one["row"])
         colour = _COLOURS[int(one["label"]) % len(_COLOURS)]
         pen.rectangle((left, top, left + side - 1, top + side - 1), outline=colour, width=2)
-        pen.text((left + 4, top + 2), project.class_name(int(one["label"])), fill=colour)
+        name = project.class_name(int(one["label"]))
+        pen.text((left + 4, top + 2), name, fill=colour, stroke_width=2, stroke_fill=_EDGE)
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.save(path)

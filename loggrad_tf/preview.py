@@ -38,7 +38,10 @@ _COLUMNS = flags.DEFINE_integer("columns", 6, "pairs in a row", lower_bound=1)
 
 def main(argv: list[str]) -> None:
     del argv
-    if (FLAGS["data"].present > 0) + (_IMAGE.value is not None) + (_RAW.value is not None) != 1:
+    photographs = [path for path in (_IMAGE.value, _RAW.value) if path is not None]
+    # A task alone means its usual data set.
+    data = FLAGS["data"].present > 0 or (FLAGS["task"].present > 0 and not photographs)
+    if data + len(photographs) != 1:
         raise LogGradError("give either --data or --raw or --image")
     if _GEOMETRY.value and _RAW.value is None:
         raise LogGradError("--geometry: it is of a headerless file: give that with --raw")
@@ -59,8 +62,7 @@ def main(argv: list[str]) -> None:
         )
         picture = _within_limits(draw, Path(_IMAGE.value))
     else:
-        data = dataset.opened(options.request())
-        picture = views.sheet(data, _INPUT.value, _ROWS.value, _COLUMNS.value)
+        picture = views.sheet(dataset.opened(options.request()), _INPUT.value, _ROWS.value, _COLUMNS.value)
     png = io.BytesIO()
     picture.save(png, format="PNG")
     write_whole(out, png.getvalue())

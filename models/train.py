@@ -163,7 +163,7 @@ def _plan(like: Bundle | None) -> Plan:
         known = zoo.DETECTORS if request.detects else zoo.NETWORKS
         name = FLAGS.net or ("cells" if request.detects else "small_bn")
         if name not in known:
-            raise LogGradError(f"--net={name}: --task={request.task} takes {' or '.join(known)}")
+            raise LogGradError(f"--net={name}: --task={request.task} takes {' or '.join(known)}: give that")
         config = _recipe(recipe(FLAGS.recipe, request.size, request.detects))
         return Plan(name, request, FLAGS.input, config, FLAGS.seed, None)
     request = _request(like)

@@ -204,6 +204,8 @@ def _search(directory: Path, config: Config, data: DataSet, begin: float) -> Non
             journal.append(schedule.to_json())
             config = _settled(directory, config, schedule)
             print(f"{schedule.text}; {left(division.left)}", flush=True)
+            for warning in schedule.doubts(config.method.train.epochs):
+                print(f"warning: {warning}", file=sys.stderr)
             return True
 
         with contextlib.closing(events), options.pool(config.workers, spec, config) as pool:

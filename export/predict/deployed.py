@@ -53,7 +53,7 @@ def deployed(graph: Graph, front_end: FrontEnd, board: str, binning: int = 1) ->
       LogGradError: no such board, a board without memory to count (host), an input that the front end
         does not fill, or more calls a frame than the C counts (:data:`export.plan.schedule.MAX_CALLS`).
     """
-    facts, source, made, found = _planned(graph, front_end, board, binning)
+    facts, source, made, found = planned(graph, front_end, board, binning)
     assert found.ram is not None and found.flash is not None
     cycles = sum(costs.cycles(made, source, facts["core"]))
     return Deployed(
@@ -71,15 +71,19 @@ def fixed_ram(graph: Graph, front_end: FrontEnd, board: str) -> int:
     Raises:
       LogGradError: as :func:`deployed`.
     """
-    found = _planned(graph, front_end, board, 1)[3]
+    found = planned(graph, front_end, board)[3]
     assert found.ram is not None
     return found.ram - found.state
 
 
-def _planned(
-    graph: Graph, front_end: FrontEnd, board: str, binning: int
+def planned(
+    graph: Graph, front_end: FrontEnd, board: str, binning: int = 1
 ) -> tuple[dict[str, Any], Input, Plan, Footprint]:
-    """Facts of the board, the input, the plan of the network's C, and what its image takes."""
+    """Facts of the board, the input, the plan of the network's C, and what its image takes.
+
+    Raises:
+      LogGradError: as :func:`deployed`.
+    """
     facts = boards.read(board)
     if facts["ram"] is None or facts["flash"] is None:
         raise LogGradError(f"board '{board}' has no memory to count: choose one with a microcontroller")

@@ -42,7 +42,7 @@ from loggrad_tf.data.prepared import DataSet, Head, open_prepared
 from loggrad_tf.data.request import CLASSIFY, FITS, Request, usual_fit
 from loggrad_tf.data.sensor_profile import SensorProfile
 from loggrad_tf.data.sides import Size, short
-from loggrad_tf.data.sources import SPLITS, Cut, Picture, Reject, Source, assign
+from loggrad_tf.data.sources import SPLITS, STAYS, Cut, Picture, Reject, Source, assign
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import cache_folder
 from loggrad_tf.transform.sensor import MONO, Sensor, requantize
@@ -243,7 +243,7 @@ def _collect(
                 boxes = frames.placed(picture, result.window, names, size) if picture.whole else None
                 if boxes is not None and len(boxes) < len(picture.boxes):
                     lost = f"(boxes: {len(picture.boxes) - len(boxes)})"
-                    reason = f"objects outside of what the fit keeps: the frame stays without them {lost}"
+                    reason = f"objects outside of what the fit keeps: the {STAYS} them {lost}"
                     rejects.append(Reject(picture.file, -1, reason))
                 rows.append(_Row(picture, place, requantize(crop, result.sensor, sensor), boxes))
     return rows, rejects, sensor

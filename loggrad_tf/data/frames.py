@@ -17,7 +17,7 @@ import numpy as np
 
 from loggrad_tf.data import boxes, voc
 from loggrad_tf.data.sides import Size, sides
-from loggrad_tf.data.sources import Picture, Reject, judge
+from loggrad_tf.data.sources import STAYS, Picture, Reject, judge
 from loggrad_tf.errors import LogGradError
 
 
@@ -51,7 +51,7 @@ def framed(
         Reject(
             xml,
             -1,
-            f"class '{name}' is not one of {', '.join(classes)}: its frame stays without it (boxes: {count})",
+            f"class '{name}' is not one of {', '.join(classes)}: its {STAYS} it (boxes: {count})",
         )
         for name, count in sorted(strange.items())
     ]

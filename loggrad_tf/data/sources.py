@@ -25,6 +25,8 @@ from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.sensor import Sensor
 
 SPLITS = ("train", "val", "test")
+# In the reason of a reject that costs a frame some boxes, but not its place in the set.
+STAYS = "frame stays without"
 # Of a list of names.
 _MAX_BYTES = 64 * 2**20
 _VAL_SHARE = _TEST_SHARE = 0.15

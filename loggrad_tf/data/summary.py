@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 
 from loggrad_tf.data.dataset import DataSet
-from loggrad_tf.data.sources import SPLITS, Reject
+from loggrad_tf.data.sources import SPLITS, STAYS, Reject
 
 _MOST_REASONS = 12
 # Training crops below which networks learn little and errors on validation and test are mostly luck.
@@ -68,9 +68,11 @@ def doubts(data: DataSet) -> list[str]:
     what, one = ("frames", "object") if data.detects else ("crops", "crop")
     lists = "lists of their names" if data.detects else "a manifest.csv"
     if count < FEW:
+        drawn = data.spec.partition(":")[0] == "synthetic"
+        more = "it is for trying the way: give photographs of your own" if drawn else "add photographs"
         found.append(
             f"{data.spec}: {count} {what} to train on; below about {FEW:,} a network learns little, and its"
-            " errors are mostly luck: add photographs"
+            f" errors are mostly luck: {more}"
         )
     for name, row in zip(data.class_names, data.counts().tolist(), strict=True):
         if missing := [split for split, there in zip(SPLITS, row, strict=True) if not there]:
@@ -82,13 +84,20 @@ def doubts(data: DataSet) -> list[str]:
 
 
 def reasons(rejects: tuple[Reject, ...]) -> list[str]:
-    """The rejects by kind of reason, most frequent first: a count, the reason of the first, its file."""
+    """The rejects by kind of reason: a count, the reason of the first, its file.
+
+    What a set goes without comes first, then what a frame goes without and stays; the most frequent first.
+    """
     kinds: Counter[str] = Counter()
-    first: dict[str, Reject] = {}
+    first: dict[str, str] = {}
     for reject in rejects:
-        kind = re.sub(r"\d+", "#", reject.reason.replace(reject.file, ""))
+        said = reject.reason.rpartition(f"{reject.file}: ")[2]  # errors begin with the file's path
+        kind = re.sub(r"\d+", "#", said.replace(reject.file, ""))
         kinds[kind] += 1
-        first.setdefault(kind, reject)
-    lines = [f"{count:>6}  {first[kind].file}: {first[kind].reason}" for kind, count in kinds.most_common()]
-    more = [f"        and {len(lines) - _MOST_REASONS} other reasons"] if len(lines) > _MOST_REASONS else []
-    return lines[:_MOST_REASONS] + more
+        first.setdefault(kind, f"{reject.file}: {said}")
+    order = sorted(kinds.most_common(), key=lambda item: STAYS in item[0])
+    lines = [f"{count:>6}  {first[kind]}" for kind, count in order]
+    if len(lines) > _MOST_REASONS:
+        more = f"        and {len(lines) - _MOST_REASONS} other reasons: rejects.csv of the set has all"
+        lines = [*lines[:_MOST_REASONS], more]
+    return lines

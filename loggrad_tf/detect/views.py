@@ -99,5 +99,6 @@ class _Tile:
         right, bottom = max(right, left), max(bottom, top)
         self._pen.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=_EDGE, width=4)
         self._pen.rectangle((left, top, right, bottom), outline=colour, width=2)
-        place = (left + 3, top - 16 if top >= 16 else top + 2)
+        beside = max(min(left + 3, limits[0] - round(self._pen.textlength(name, _FONT)) - 2), 0)
+        place = (beside, top - 16 if top >= 16 else top + 2)
         self._pen.text(place, name, fill=colour, font=_FONT, stroke_width=2, stroke_fill=_EDGE)

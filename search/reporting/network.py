@@ -8,12 +8,11 @@ by node of its plan, by the same planner and predictions that :mod:`export.firmw
 import math
 from collections.abc import Sequence
 
-from export import boards
-from export.plan.input import describe
 from export.plan.nodes import dims
 from export.plan.nodes import macs as node_macs
 from export.plan.plan import Plan
-from export.predict import costs, footprint, pipeline, power
+from export.predict import costs, pipeline, power
+from export.predict.deployed import planned
 from export.quantization.nominal import nominal
 from loggrad_tf.confusion import Confusion
 from models.field import receptive_field
@@ -219,17 +218,13 @@ def deployed(run: Run, graph: Graph) -> str:
     Raises:
       LogGradError: the board is unknown, or something of it was never measured.
     """
-    facts = boards.read(run.config.board)
     front_end = run.config.settings().target.front_end
-    network = nominal(graph, front_end)
-    tensor = network.tensors[network.input]
-    source = describe(front_end, tensor.shape, tensor.scale, tensor.zero_point)
-    made = footprint.plan(network, source, facts)
+    facts, source, made, found = planned(graph, front_end, run.config.board)
     instructions, cycles = (predict(made, source, facts["core"]) for predict in (costs.predict, costs.cycles))
     time, energy = power.latency(sum(cycles), facts), power.energy(sum(cycles), facts)
     sums = (
         f"Rows share an arena of {made.arena_bytes:,} B."
-        f" {footprint.predict(made, source, facts).text}; of {facts['ram']['length']:,} B of RAM and"
+        f" {found.text}; of {facts['ram']['length']:,} B of RAM and"
         f" {facts['flash']['length']:,} B of flash. A frame takes {1e3 * time.nominal:,.1f} ms"
         f" ({1e3 * time.low:,.1f} to {1e3 * time.high:,.1f}) and {1e3 * energy.nominal:,.2f} mJ"
         f" ({1e3 * energy.low:,.2f} to {1e3 * energy.high:,.2f}), estimated from its cycles."

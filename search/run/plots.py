@@ -62,7 +62,7 @@ def write_png(
     # The figure's own canvas, not pyplot: no display, no global state. Slow to import, used last.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter
+    from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
 
     limits = bounds.resources
     figure = Figure(figsize=(4 * max(len(limits), 1), 4.2), layout="constrained")
@@ -94,6 +94,10 @@ def write_png(
         if bounds.error is not None:
             panel.axhline(bounds.error, c=BLACK, ls="--", lw=1)
         panel.set_xlabel(UNITS[name])
+        low, high = panel.get_xlim()
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)) if high > 10 * low else MaxNLocator(5))
+        panel.xaxis.set_major_formatter(EngFormatter(sep=""))
+        panel.xaxis.set_minor_locator(NullLocator())
         panel.grid(alpha=0.25)
     axes[0].set_ylabel(error)
     axes[0].set_ylim(bottom=0)

@@ -99,6 +99,15 @@ class Schedule(JsonBase):
         seeds = f", the better half with {self.final_seeds} seeds" if self.final_seeds > 1 else ""
         return f"{self.rounds} candidates; the best {self.finalists} for {self.final_epochs} epochs{seeds}"
 
+    def doubts(self, epochs: int) -> list[str]:
+        """What to warn of, if candidates are trained for so many epochs."""
+        if self.final_epochs > epochs:
+            return []
+        return [
+            f"{self.final_epochs} epochs are no more than the {epochs} of a candidate: none is trained in"
+            " full, and no hand-made network beside them; give a longer --budget"
+        ]
+
     def of(self, config: Config) -> Config:
         """The search with these numbers."""
         final = dataclasses.replace(config.method.final, epochs=self.final_epochs)
@@ -277,10 +286,12 @@ class Division:
         return Pace.of(records, self._seconds, best)
 
     def _plan(self, seconds: float, pace: Pace) -> tuple[int, int, int]:
-        """Finalists, seeds and epochs that fit; never fewer than one of twice a candidate's epochs."""
+        """Finalists, seeds and epochs that fit; never fewer than one, nor than twice a candidate's epochs."""
         workers = self._config.workers
         for finalists, seeds in PLANS:
-            least = self._longest if seeds > 1 or finalists > 3 else min(SHORT, self._longest)
+            least = (
+                self._longest if seeds > 1 or finalists > 3 else max(min(SHORT, self._longest), self._least)
+            )
             epochs = pace.epochs(seconds, finalists, seeds, workers)
             if epochs >= least:
                 return finalists, seeds, min(epochs, self._longest)

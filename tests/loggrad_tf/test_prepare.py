@@ -1,5 +1,6 @@
 """The doors prepare and preview, as a user runs them."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from loggrad_tf.data.dataset import DataSet
-from loggrad_tf.data.sources import Reject
+from loggrad_tf.data.sources import STAYS, Reject
 from loggrad_tf.data.summary import FEW, doubts, reasons
 from loggrad_tf.data.views import colours, shown
 from loggrad_tf.transform.sensor import Sensor
@@ -101,6 +102,8 @@ def test_preview_draws_crops_and_raw_files(tmp_path: Path) -> None:
             assert sheet.height == 2 * 17 + side[1] + 4 and sheet.width >= 2 * side[0] + 2
     done = _run("preview", f"--out={out}", cache=tmp_path)
     assert done.returncode == 1 and "give either --data or --raw" in done.stderr
+    done = _run("preview", "--task=detect", "--fit=pad", f"--out={out}", cache=tmp_path)
+    assert done.returncode == 1 and "fit 'pad'" in done.stderr  # a task alone has its usual data set
     done = _run("preview", f"--raw={photograph}", "--size=32", f"--out={out}", cache=tmp_path / "c")
     assert done.returncode == 1 and "--size: --raw shows the whole frame" in done.stderr
     done = _run("preview", "--data=synthetic", cache=tmp_path)
@@ -145,3 +148,24 @@ def test_rejects_are_grouped_by_kind() -> None:
     rejects = tuple(Reject(f"a{n}.xml", n, f"box {n} 1 {n} 2 is too small") for n in range(5))
     lines = reasons((*rejects, Reject("b.xml", -1, "no object in it")))
     assert lines == ["     5  a0.xml: box 0 1 0 2 is too small", "     1  b.xml: no object in it"]
+
+
+def test_rejects_that_cost_a_frame_come_first() -> None:
+    kept = tuple(
+        Reject(f"{n}.xml", -1, f"class '{name}' is none: its {STAYS} it")
+        for n, name in enumerate("abcdefghijklm" * 2)
+    )
+    lost = Reject("Annotations/x.xml", -1, "/photos/Annotations/x.xml: it is not XML; mend or remove it")
+    first, *others, more = reasons((*kept, lost))
+    assert first == "     1  Annotations/x.xml: it is not XML; mend or remove it"
+    assert others[0] == "     2  0.xml: class 'a' is none: its frame stays without it"
+    assert len(others) == 11 and more == "        and 2 other reasons: rejects.csv of the set has all"
+
+
+@pytest.mark.parametrize(
+    ("spec", "word"), [("folder:x", "add photographs"), ("synthetic:street", "your own")]
+)
+def test_nobody_is_to_add_to_drawn_photographs(spec: str, word: str) -> None:
+    split = np.repeat(np.arange(3, dtype=np.uint8), (20, 20, 20))
+    (warning,) = doubts(dataclasses.replace(_set(np.arange(60, dtype=np.int32) % 2, split), spec=spec))
+    assert word in warning

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from export.predict.deployed import deployed
 from loggrad_tf.detect.scores import Scores
 from search.cost.objectives import Bounds
 from search.record.history import Record
+from search.reporting import network, png, reading
 from search.reporting import page as report_page
-from search.reporting import png, reading
 from search.run import rival
 from search.run.finalists import FOUND
 from search.run.profiles import ALL_PROFILES, DETECTOR_BOUNDS
@@ -67,6 +68,15 @@ def test_a_detector_has_an_f1_and_scores(tmp_path: Path, hand_made: bool) -> Non
     assert "1 - F1 on validation (%)" in words and "1 - F1 on validation 50 %" in words
     assert "validation error" not in words and "test error" not in words
     assert "<img" not in page, "no picture was drawn"
+
+
+@pytest.mark.seconds
+def test_the_flash_of_the_chosen_one_is_that_of_the_search(tmp_path: Path) -> None:
+    run = reading.read(_written(tmp_path / "run"))
+    assert run.chosen is not None
+    graph = network.chosen_graph(run, run.chosen)[1]
+    found = deployed(graph, DETECTS.settings().target.front_end, DETECTS.board)
+    assert f"flash {found.flash:,} B" in network.deployed(run, graph)
 
 
 @pytest.mark.seconds

@@ -135,6 +135,14 @@ def test_a_budget_too_small_still_trains_one_out(tmp_path: Path) -> None:
     assert _divide(tmp_path, 1.0)[1] == Schedule(1.0, 6, 1, 1, 2 * EPOCHS)
 
 
+def test_finals_are_longer_than_a_long_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = dataclasses.replace(CONFIG.method.train, epochs=188)
+    method = dataclasses.replace(CONFIG.method, train=train)
+    monkeypatch.setitem(globals(), "CONFIG", dataclasses.replace(CONFIG, method=method))
+    found = _divide(tmp_path, 600.0)[1]
+    assert (found.finalists, found.final_epochs) == (1, 300)
+
+
 def test_the_search_has_what_the_finals_leave(tmp_path: Path) -> None:
     """Of 3600 s 60 % are 2160, less 18: at 605 s a training, on two workers, three waves."""
     ended, found, _ = _divide(tmp_path, 3600.0)
@@ -264,3 +272,10 @@ def test_a_search_whose_candidates_all_fail_ends(tmp_path: Path) -> None:
     assert division.decide(failures, 11) is None
     clock.now = 241.0
     assert division.decide(failures, 11) == Schedule(600.0, 11, 1, 1, 2 * EPOCHS)
+
+
+def test_a_search_whose_finals_are_no_longer_says_so() -> None:
+    made = Schedule(60.0, 6, 3, 1, 62)
+    assert made.doubts(61) == []
+    (warning,) = made.doubts(62)
+    assert "none is trained in full" in warning and "give a longer --budget" in warning
