@@ -83,7 +83,8 @@ FIELDS = {
     "camera.black": Field(int, "code of no light"),
     "camera.white": Field(int, "code of saturation", 1),
     "camera.cfa": Field(str, "colour filters from the window's first photosite on", choices=(MONO, *BAYER)),
-    "camera.side": Field(int, "of the largest square window, in photosites", 1),
+    "camera.side": Field(int, "of the largest square window, in photosites: the most rows", 1),
+    "camera.width": Field(int, "columns of the widest window, if more than `camera.side`", 1, optional=True),
     "camera.lines": Field(int, "the longest exposure that `lg_board_camera_expose` takes", 1),
     "camera.line_us": Field(int, "microseconds of a line of exposure", 1),
     "link": Field(list, "further options of the linker: the C library"),
@@ -98,6 +99,11 @@ FIELDS = {
         int, "family number of UF2 files, for a boot loader with a drive", optional=True
     ),
 }
+
+
+def largest_window(camera: Mapping[str, Any]) -> tuple[int, int]:
+    """The most rows and columns of a board.json's ``camera``, in photosites."""
+    return camera["side"], camera.get("width", camera["side"])
 
 
 def keys(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -166,6 +172,8 @@ def _check_together(facts: dict[str, Any], path: Path, common: Path) -> None:
             Sensor(camera["bits"], camera["black"], camera["white"], camera["cfa"])
         except LogGradError as error:
             raise _wrong(path, "camera", f"is of no {error}") from None
+        if largest_window(camera)[1] < camera["side"]:
+            raise _wrong(path, "camera.width", f"is {camera['width']}, 'camera.side' {camera['side']}")
     for source in facts["common"]:
         if not re.fullmatch(r"\w+\.c", source) or not (common / source).is_file():
             raise _wrong(path, "common", f"has {_shown(source)}, which is not there")

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from absl import flags
 
-from export import boards
+from export import board_fields, boards
 from export.c import answer, collector, emit, forms, vectors
 from export.c.text import NAME, TEMPLATES, WIDTH, check_name, comment, filled, named
 from export.plan.input import Input, describe, stamp
@@ -46,6 +46,7 @@ from firmware import verify
 from firmware.project import BAUD, FirmwareError
 from loggrad_tf import __version__, cli, files, json_base
 from loggrad_tf.data import description
+from loggrad_tf.data.sides import Size, parsed, short, sides
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.binning import FACTORS
 from loggrad_tf.transform.sensor import MONO
@@ -90,11 +91,11 @@ flags.DEFINE_string(
 flags.DEFINE_boolean(
     "collect", False, "A project that sends frames of the board's camera, without a network."
 )
-flags.DEFINE_integer(
+flags.DEFINE_string(
     "window",
     None,
-    "Of --collect: rows and columns of a frame, in photosites (default: all that the camera has).",
-    lower_bound=1,
+    "Of --collect: a frame, in photosites: its side, or width and height, 240x160 (default: the largest"
+    " square that the camera has).",
 )
 flags.DEFINE_integer(
     "baud",
@@ -138,6 +139,8 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         raise LogGradError(f"model.json: input_shape is {given}, the flatbuffer's {own}: convert again")
     source = describe(front_end, tensor.shape, tensor.scale, tensor.zero_point, options.binning)
     source = dataclasses.replace(source, unsigned=graph.unsigned)
+    if options.form == forms.PROJECT:
+        _check_window(board, source)
     classes = found.class_names if found else ()
     output = graph.tensors[graph.output]
     cells = found.cells if found else None
@@ -227,7 +230,7 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
         engine.files
         | example
         | {
-            "CMakePresets.json": emit.presets(board, options.baud),
+            "CMakePresets.json": emit.presets(board, options.baud, (source.rows, source.row_codes)),
             "README.md": text.encode(),
             "project.json": _json(record),
             "model.tflite": model.read_bytes(),
@@ -237,6 +240,21 @@ def make(model: Path, board_name: str, options: Options = DEFAULTS) -> Project:
     if found:
         files[description.NAME] = model.with_name(description.NAME).read_bytes()
     return Project(board, graph.sha256, files, engine, source, note)
+
+
+def _check_window(board: dict[str, Any], source: Input) -> None:
+    """LogGradError, with what fits, if the board's camera has no windows as large as the network's frames."""
+    camera = board.get("camera")
+    if camera is None or source.front_end is None:
+        return
+    rows, columns = board_fields.largest_window(camera)
+    if source.rows > rows or source.row_codes > columns:
+        even = 2 * source.binning
+        raise LogGradError(
+            f"--board={board['name']}: its camera has windows up to {columns}x{rows}, the network asks for"
+            f" {source.row_codes}x{source.rows} with --binning={source.binning}: a --size up to"
+            f" {columns // even * 2}x{rows // even * 2} fits"
+        )
 
 
 def doubts(project: Project) -> list[str]:
@@ -298,10 +316,11 @@ _STEPS = """ Where no call may block for long, `{name}_feed_row` and `{name}_ste
 steps: {steps}."""
 
 
-def make_collector(board_name: str, window: int | None = None, baud: int = BAUD) -> collector.Collector:
+def make_collector(board_name: str, window: Size | None = None, baud: int = BAUD) -> collector.Collector:
     """The project of a collector (see :mod:`export.c.collector`), in memory."""
     board = boards.read(board_name)
-    words = [f"--window={window}"] * (window is not None) + [f"--baud={baud}"] * (baud != BAUD)
+    words = [] if window is None else [f"--window={short(window)}"]
+    words += [f"--baud={baud}"] * (baud != BAUD)
     command = " ".join(["python -m export.firmware --collect", boards.as_flags(board, short=True), *words])
     return collector.make(board, VERSION, command, window, baud)
 
@@ -433,9 +452,14 @@ def _main_collect() -> None:
         raise LogGradError("--collect has no network: leave out --model")
     out, board = Path(FLAGS.out).absolute(), boards.place(FLAGS.board, FLAGS.boards)
     assert board is not None
-    made = make_collector(board, FLAGS.window, FLAGS.baud)
+    try:
+        window = None if FLAGS.window is None else parsed(FLAGS.window)
+    except LogGradError as error:
+        raise LogGradError(f"--window: {error}") from None
+    made = make_collector(board, window, FLAGS.baud)
     write(made, out, FLAGS.replace)
-    print(f"frames    {made.side} x {made.side} of {made.board['camera']['title']}")
+    rows, columns = sides(made.size)
+    print(f"frames    {columns} x {rows} of {made.board['camera']['title']}")
     real = made.board["channel"] == "uart"
     step = "flash" if real else "collect"
     more = "" if real else " --out=SET --label=NAME"

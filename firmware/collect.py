@@ -32,6 +32,7 @@ from firmware.project import FirmwareError, Project
 from loggrad_tf.data import collected, sensor_profile, views
 from loggrad_tf.data.collected import Collected, Shot
 from loggrad_tf.data.sensor_profile import Level
+from loggrad_tf.data.sides import size_of
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.sensor import MONO, Sensor
 
@@ -64,16 +65,12 @@ class Wanted:
 
 
 def of_board(project: Project) -> Collected:
-    """What a set remembers of the board's camera; FirmwareError unless it has one, and frames are square."""
+    """What a set remembers of the board's camera; FirmwareError unless it has one."""
     stated = project.board.get("camera")
     if stated is None:
         raise FirmwareError(f"board {project.board['name']} has no camera: choose one that has")
-    if project.rows != project.row_codes:
-        raise FirmwareError(
-            f"frames of {project.row_codes}x{project.rows} codes: cameras send squares: give a square --size"
-        )
     sensor = Sensor(stated["bits"], stated["black"], stated["white"], stated["cfa"])
-    return Collected(stated["title"], sensor, project.rows)
+    return Collected(stated["title"], sensor, size_of(project.rows, project.row_codes))
 
 
 def differs(codes: np.ndarray, last: np.ndarray | None, sensor: Sensor) -> bool:
@@ -85,8 +82,9 @@ def differs(codes: np.ndarray, last: np.ndarray | None, sensor: Sensor) -> bool:
 
 
 def _blocks(pixels: np.ndarray) -> np.ndarray:
-    side = pixels.shape[0] // _BLOCKS
-    return pixels[: side * _BLOCKS, : side * _BLOCKS].reshape(_BLOCKS, side, _BLOCKS, side).mean(axis=(1, 3))
+    rows, columns = (side // _BLOCKS for side in pixels.shape)
+    blocks = pixels[: rows * _BLOCKS, : columns * _BLOCKS].reshape(_BLOCKS, rows, _BLOCKS, columns)
+    return blocks.mean(axis=(1, 3))
 
 
 def collect(camera: Camera, project: Project, folder: Path, wanted: Wanted) -> int:

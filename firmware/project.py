@@ -239,6 +239,7 @@ _CAMERA: dict[str, type] = {
     **{"title": str, "cfa": str},
     **dict.fromkeys(("bits", "black", "white", "side", "lines", "line_us"), int),
 }
+_CAMERA_OPTIONAL: dict[str, type] = {"width": int}
 # What a board that images can be run on or flashed to must have.
 _HARDWARE: dict[str, type] = {"flash": dict, "ram": dict, "channel": str, "statics": dict}
 
@@ -348,6 +349,7 @@ def _check_board(path: Path, board: dict[str, Any]) -> None:
     if board.get("camera") is not None:
         _check(path, board, {"camera": dict})
         _check(path, board["camera"], _CAMERA)
+        _check(path, board["camera"], _CAMERA_OPTIONAL, needed=False)
     if board["core"] == "host" or (board["qemu"] is None and board["flash_tools"] is None):
         return
     _check(path, board, _HARDWARE)

@@ -8,6 +8,7 @@ moves to the other class.
 
 import dataclasses
 import io
+import math
 import threading
 import time
 from collections import deque
@@ -19,6 +20,7 @@ from PIL import Image
 from firmware.project import FirmwareError, Project
 from loggrad_tf.data import collected, description, views
 from loggrad_tf.data.collected import Collected
+from loggrad_tf.data.sides import sides
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.binning import binned
 from loggrad_tf.transform.frontend import FrontEnd
@@ -112,7 +114,7 @@ class Memory:
         self.folder = folder
         self.class_names = class_names
         self.labels = tuple(name for name in class_names if _can_be_folder(name))
-        self.capacity = max(min(MOST_FRAMES, MOST_BYTES // (2 * made.side**2)), 1)
+        self.capacity = max(min(MOST_FRAMES, MOST_BYTES // (2 * math.prod(sides(made.side)))), 1)
         self.corrected = 0
         self._made = made
         self._session = collected.new_session()

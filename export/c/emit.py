@@ -179,10 +179,16 @@ def program(name: str = NAME) -> str:
     return named((PROGRAM / "main.c").read_text(), name, prose=True)
 
 
-def presets(board: Mapping[str, Any], baud: int) -> bytes:
-    """``CMakePresets.json`` of a project for a board, with the speed of its serial line."""
+def presets(board: Mapping[str, Any], baud: int, window: tuple[int, int] | None = None) -> bytes:
+    """``CMakePresets.json`` of a project for a board, with the speed of its serial line.
+
+    Args:
+      window: rows and columns of its camera's frames; None where it is asked for none.
+    """
     name = board["name"]
     variables = {"LG_BOARD": name} | ({} if baud == BAUD else {"LG_BAUD": str(baud)})
+    if window is not None and board.get("camera") is not None and window[0] != window[1]:
+        variables["LG_CAMERA_ROWS"] = str(window[0])
     preset = {
         "name": name,
         "generator": "Ninja",

@@ -101,6 +101,9 @@ function(loggrad_image name)
   if(LG_BOARD_CAMERA)
     target_compile_definitions(${name} PRIVATE LG_BOARD_HAS_CAMERA)
   endif()
+  if(LG_CAMERA_ROWS) # of a window that is no square
+    target_compile_definitions(${name} PRIVATE LG_CAMERA_ROWS=${LG_CAMERA_ROWS}u)
+  endif()
   if(LG_BAUD) # of the serial line; uart.h has the usual one
     target_compile_definitions(${name} PRIVATE LG_BAUD=${LG_BAUD}u)
   endif()

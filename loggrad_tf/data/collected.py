@@ -24,6 +24,7 @@ import numpy as np
 
 from loggrad_tf import json_base
 from loggrad_tf.data.dng import write_dng
+from loggrad_tf.data.sides import Size, sides
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import write_whole
 from loggrad_tf.json_base import JsonBase
@@ -42,12 +43,12 @@ class Collected(JsonBase):
     Attributes:
       camera: what photographs call it.
       sensor: as the board states it.
-      side: rows and columns of a frame, photosites.
+      side: of a frame, photosites: the side of a square, or rows and columns.
     """
 
     camera: str
     sensor: Sensor
-    side: int
+    side: Size
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,14 +111,18 @@ def opened(folder: Path, asked: Collected) -> None:
         found = json_base.read_as(Collected, path, "give another folder")
         if found != asked:
             raise LogGradError(
-                f"{folder}: frames of {found.camera}, {found.side} x {found.side}, not of {asked.camera},"
-                f" {asked.side} x {asked.side}: give another folder"
+                f"{folder}: frames of {_told(found)}, not of {_told(asked)}: give another folder"
             )
         return
     if folder.is_dir() and any(folder.iterdir()):
         raise LogGradError(f"{folder}: not empty, and no set that was collected: give another folder")
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(path, (json.dumps(asked.to_json(), indent=1) + "\n").encode())
+
+
+def _told(made: Collected) -> str:
+    rows, columns = sides(made.side)
+    return f"{made.camera}, {columns} x {rows}"
 
 
 def keep(
@@ -132,7 +137,7 @@ def keep(
     """Write a frame, whole or not at all.
 
     Args:
-      codes: uint16 (side, side), black included.
+      codes: uint16 (rows, columns), black included.
       shot: None if the camera exposed by itself.
     """
     place = folder / label

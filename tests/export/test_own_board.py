@@ -127,6 +127,7 @@ def test_a_wrong_field_is_named(key: str, value: Any, message: str | None, tmp_p
         ({}, r"'camera\.title' is missing; it means: what photographs call it"),
         ({"bits": 8, "white": 256}, r"'camera' is of no sensor levels black=8, white=256"),
         ({"cfa": "RGB"}, r"'camera\.cfa' is 'RGB', one of mono, RGGB"),
+        ({"width": 243}, r"'camera\.width' is 243, 'camera\.side' 244; it means: columns of the widest"),
     ],
 )
 def test_a_camera_may_be_left_out_and_is_checked(

@@ -297,15 +297,20 @@ def test_memory_is_linked_from_here(name: str) -> None:
     assert 0 < sizes["memcpy"] < 100 and 0 < sizes["memset"] < 100
 
 
-@pytest.fixture(scope="module")
-def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The camera's driver with a simulated sensor, whose rows are 400 periods long."""
-    program = tmp_path_factory.mktemp("camera") / "hm01b0"
+def driver(folder: Path, *defined: str, periods: int = 400) -> Path:
+    """The camera's driver with a simulated sensor, whose rows are so many periods long."""
+    program = folder / "hm01b0"
     sources = [str(REPOSITORY / "tests/firmware/c/hm01b0_cases.c"), str(COMMON / "hm01b0.c")]
     include = [f"-I{REPOSITORY / 'tests/firmware/c'}", f"-I{COMMON}"]
-    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-DHM01B0_LINE_PCK=400u"]
-    compile_c(["gcc", *STRICT, *sanitize, *include, *sources, "-o", str(program)])
+    sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-DHM01B0_LINE_PCK={periods}u"]
+    compile_c(["gcc", *STRICT, *sanitize, *include, *defined, *sources, "-o", str(program)])
     return program
+
+
+@pytest.fixture(scope="module")
+def camera(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One whose windows are squares."""
+    return driver(tmp_path_factory.mktemp("camera"))
 
 
 def shoot(camera: Path, *arguments: object) -> list[list[str]]:
@@ -317,19 +322,34 @@ def shoot(camera: Path, *arguments: object) -> list[list[str]]:
 
 @pytest.mark.parametrize("codes", [1, 48, 96, 121, 122, 123, 200, 244])
 def test_camera_rows(camera: Path, codes: int) -> None:
+    check_window(camera, codes, codes)
+
+
+@pytest.mark.parametrize(("codes", "height"), [(162, 122), (163, 122), (48, 123), (97, 48), (324, 244)])
+def test_camera_rows_of_windows_that_are_no_squares(tmp_path: Path, codes: int, height: int) -> None:
+    made = driver(tmp_path, f"-DLG_CAMERA_ROWS={height}u", periods=440)
+    check_window(made, codes, height, periods=440)
+
+
+@pytest.mark.parametrize(("codes", "height"), [(325, 244), (200, 245)])
+def test_camera_has_no_larger_window(tmp_path: Path, codes: int, height: int) -> None:
+    assert shoot(driver(tmp_path, f"-DLG_CAMERA_ROWS={height}u"), "size", codes) == [["-7", "0"]]
+
+
+def check_window(camera: Path, codes: int, height: int, periods: int = 400) -> None:
     """The sensor sends 7 * line + 3 * column, mod 251; the window is in the middle."""
-    *rows, registers = shoot(camera, "rows", codes, codes, 50)
-    binned = codes <= 122
-    width, height = (162, 122) if binned else (324, 244)
-    left, top = (width - codes) // 2, (height - codes) // 2
+    *rows, registers = shoot(camera, "rows", codes, height, 50)
+    binned = codes <= 162 and height <= 122
+    columns, lines = (162, 122) if binned else (324, 244)
+    left, top = (columns - codes) // 2, (lines - height) // 2
     for row, line in enumerate(rows):
         assert line == [
             "0",
             *(str((7 * (top + row) + 3 * (left + i)) % 251) for i in range(codes)),
         ], f"row {row}"
-    assert len(rows) == codes
+    assert len(rows) == height
     # streaming, BINNING_MODE, READOUT_X, BIT_CONTROL, LINE_LENGTH_PCK, FRAME_LENGTH_LINES
-    expected = ["1", *(("3", "3") if binned else ("0", "1")), "2", "400", "132" if binned else "260"]
+    expected = ["1", *(("3", "3") if binned else ("0", "1")), "2", str(periods), "132" if binned else "260"]
     assert registers == ["registers", *expected, "writes", "25"]
 
 

@@ -18,6 +18,7 @@ from firmware import build, camera, channel, collect, project, simulated
 from firmware.link import Place
 from loggrad_tf.data import collected, dataset, raw, sensor_profile
 from loggrad_tf.data.dng import write_dng
+from loggrad_tf.data.sides import Size
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.sensor import Sensor
 from tests.firmware.test_protocol import constants
@@ -251,6 +252,40 @@ def test_a_collector_that_is_ended_leaves_whole_frames(
     simulated.lay(made, [ramp()])
 
 
+@pytest.mark.seconds
+def test_windows_that_are_no_squares(tmp_path: Path) -> None:
+    """Through the doors: as wide as asked, in whole DNG files of one window; another one is refused."""
+    place, out = str(tmp_path / "p"), tmp_path / "set"
+    write = ("export.firmware", "--collect", "--board=host-camera")
+    for window in ("64x48", "48x64"):
+        done = door(*write, f"--window={window}", f"--out={place}")
+        assert done.returncode == 0 and f"{window.replace('x', ' x ')} of LogGrad" in done.stdout, done.stderr
+        done = door("firmware.collect", "--project", place, "--out", str(out), "--frames=2", "--changed")
+        if window == "64x48":
+            assert done.returncode == 0 and "2 frames more" in done.stdout, done.stderr
+        else:
+            assert "64 x 48, not of LogGrad simulated camera, 48 x 64: give another folder" in done.stderr
+    files = sorted((out / collected.UNLABELLED).glob("*.dng"))
+    assert len(files) == 2
+    assert {raw.read_raw(path).pixels.shape for path in files} == {(48, 64)}
+    assert raw.read_raw(files[0]).sensor == Sensor(10, 64, 1023, "RGGB")
+    said = "error: --window: size '64:48': write the side of a square, 96, or width and height, 240x160\n"
+    assert door(*write, "--window=64:48", "--out=p").stderr == said
+
+
+@pytest.mark.qemu
+def test_the_drivers_are_told_of_windows_that_are_no_squares(tmp_path: Path) -> None:
+    """By what is compiled: of squares as before, in nothing."""
+    for board, size in (("raspberry-pi-pico", (120, 160)), ("arduino-tiny-ml-kit", (240, 320))):
+        export.write(export.make_collector(board, size), tmp_path / board)
+        found = project.load(tmp_path / board)
+        assert (found.rows, found.row_codes) == size
+        build.build(found)
+        assert f"-DLG_CAMERA_ROWS={size[0]}u" in (tmp_path / board / "build/build.ninja").read_text()
+    square = export.make_collector("raspberry-pi-pico", 120).files
+    assert b"LG_CAMERA_ROWS" not in square["CMakePresets.json"]
+
+
 def test_only_frames_that_differ() -> None:
     sensor = Sensor(10, 64, 1023, "RGGB")
     rng = np.random.default_rng(1)
@@ -261,6 +296,8 @@ def test_only_frames_that_differ() -> None:
     assert collect.differs(scene.astype(np.uint16), None, sensor)
     assert not collect.differs(same.astype(np.uint16), scene.astype(np.uint16), sensor)
     assert collect.differs(moved.astype(np.uint16), scene.astype(np.uint16), sensor)
+    before, still, after = (np.repeat(one, 2, axis=1).astype(np.uint16) for one in (scene, same, moved))
+    assert collect.differs(after, before, sensor) and not collect.differs(still, before, sensor)
 
 
 def test_keys_choose_the_label() -> None:
@@ -277,9 +314,19 @@ def test_keys_choose_the_label() -> None:
         ("host-camera", 47, "--window=47: choose an even number from 22 to 256"),
         ("host-camera", 258, "--window=258: choose an even number from 22 to 256"),
         ("raspberry-pi-pico", 245, "--window=245: choose from 22 to 244"),
+        (
+            "raspberry-pi-pico",
+            (200, 325),
+            "--window=325x200: choose a width from 22 to 324, a height from 22 to 244",
+        ),
+        (
+            "arduino-tiny-ml-kit",
+            (120, 161),
+            "--window=161x120: choose even numbers, a width from 22 to 320, a height from 22 to 240",
+        ),
     ],
 )
-def test_what_cannot_collect(board: str, window: int | None, said: str) -> None:
+def test_what_cannot_collect(board: str, window: Size | None, said: str) -> None:
     with pytest.raises(LogGradError, match=re.escape(said)):
         export.make_collector(board, window)
 

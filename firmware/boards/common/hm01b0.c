@@ -2,8 +2,8 @@
 /* lg_board_camera_line for a Himax HM01B0: 8-bit linear codes of a monochrome sensor, 324x324, over its 8-bit parallel
  * port, read by polling. Registers are those of the data sheet, whose names they bear.
  *
- * Window: up to 122 codes a row the sensor bins 2x2 (162x122), up to 244 it does not (324x244, its QVGA window);
- * `codes` columns are taken from the middle, and rows from where a square window of that side begins.
+ * Window: up to 162x122 codes the sensor bins 2x2, up to 324x244 (its QVGA window) it does not; the window's columns and
+ * rows are taken from the middle.
  *
  * Time: the clock input is 12 MHz and the core of the sensor runs at an eighth of it, so a code comes every 0.67 us: 83
  * cycles at 125 MHz for the loop below, whose instructions take fewer than 50 once they are in the flash's cache.
@@ -20,6 +20,7 @@
  * Row 0 sets the sensor up if it is not yet, over its two-wire bus (address 0x24, register numbers of 16 bits, one byte
  * of data), made here of two pins that are pulled low or let go. camera_pins.h of the board gives the pins. */
 #include "camera_pins.h"
+#include "camera_window.h"
 #include "lg_board.h"
 #include "two_wire.h"
 
@@ -93,9 +94,14 @@ static int read_register(uint32_t number)
     return value;
 }
 
+static uint32_t is_binned(uint32_t codes)
+{
+    return codes <= BINNED_COLUMNS && window_rows(codes) <= BINNED_ROWS;
+}
+
 static int set_up(uint32_t codes)
 {
-    const uint32_t binned = codes <= BINNED_ROWS;
+    const uint32_t binned = is_binned(codes);
     const uint32_t lines = binned ? BINNED_LINES : FULL_LINES, reading = binned ? BINNED : UNBINNED;
     const struct {
         uint16_t number, value;
@@ -207,9 +213,9 @@ static int read_line(uint8_t *line, uint32_t skip, uint32_t codes)
 
 static int take_row(uint8_t *line, uint32_t row)
 {
-    const uint32_t codes = camera.codes, binned = codes <= BINNED_ROWS;
+    const uint32_t codes = camera.codes, binned = is_binned(codes);
     const uint32_t columns = binned ? BINNED_COLUMNS : FULL_COLUMNS, rows = binned ? BINNED_ROWS : FULL_ROWS;
-    const uint32_t wanted = (rows - codes) / 2u + row;
+    const uint32_t wanted = (rows - window_rows(codes)) / 2u + row;
     if (row == 0u) {
         if (wait_pins(CAMERA_VSYNC, 0u) != 0 || wait_pins(CAMERA_VSYNC, CAMERA_VSYNC) != 0) {
             return LG_CAMERA_NO_FRAME;
@@ -231,7 +237,7 @@ static int take_row(uint8_t *line, uint32_t row)
 
 int lg_board_camera_line(void *line, uint32_t codes, uint32_t row)
 {
-    if (codes == 0u || codes > FULL_ROWS) {
+    if (codes == 0u || codes > FULL_COLUMNS || window_rows(codes) > FULL_ROWS) {
         return LG_CAMERA_SIZE;
     }
     if (codes != camera.codes) {

@@ -23,7 +23,8 @@ void lg_board_exit(int code) __attribute__((noreturn));
 
 /* Wait for row `row` of the camera's frame and write `codes` of its codes to `line`, in the sensor's width: uint8_t up
  * to 8 bits, else uint16_t. Row 0 waits for the next frame to begin; later rows must be asked for in rising order and
- * before they begin. 0, or why there is no row; after an error begin again with row 0. */
+ * before they begin. 0, or why there is no row; after an error begin again with row 0. The window lies in the middle of the
+ * sensor; camera_window.h says how many rows it has. */
 enum {
     LG_CAMERA_NONE = -1,      /* the board has no camera */
     LG_CAMERA_NO_ANSWER = -2, /* nothing answers on its control bus */
@@ -31,7 +32,7 @@ enum {
     LG_CAMERA_NO_FRAME = -4,  /* no frame begins */
     LG_CAMERA_NO_ROW = -5,    /* the frame ends before the row, or the row before its codes */
     LG_CAMERA_LATE = -6,      /* the row, or one after it, began before it was asked for */
-    LG_CAMERA_SIZE = -7       /* the sensor has no so many codes, or none were asked for */
+    LG_CAMERA_SIZE = -7       /* the sensor has no such window, or no codes were asked for */
 };
 int lg_board_camera_line(void *line, uint32_t codes, uint32_t row);
 

@@ -4,9 +4,9 @@
  * names they bear.
  *
  * Window: as RAW the sensor sends all of its 640x480 codes and scales nothing, so photosites are left out here. Of 8x8 of
- * them the first 2x2 are taken for up to 120 codes a row, of 4x4 for up to 240: quads of four neighbours stay whole, no
- * code is computed, and a window spans the same part of the picture as a binned one. It lies in the middle and begins at a
- * red photosite (RGGB): the array begins with a blue one, and the window at odd columns and lines.
+ * them the first 2x2 are taken for windows up to 160x120 codes, of 4x4 up to 320x240: quads of four neighbours stay whole,
+ * no code is computed, and a window spans the same part of the picture as a binned one. It lies in the middle and begins
+ * at a red photosite (RGGB): the array begins with a blue one, and the window at odd columns and lines.
  *
  * Time: the internal clock is XCLK / CLOCK_DIVIDER, 0.8 MHz of the 16 MHz that the board gives. A line is 784 codes of two
  * of its periods, 640 of them with HREF:
@@ -20,8 +20,8 @@
  * port is taken for 4 cycles. With 8 it would be 58.
  *
  * The two lines of a quad follow each other, so both are read when the first is asked for, and the second one waits in
- * RAM. From its end to the next line that is taken lie 12.1 ms up to 120 codes a row, 4.3 ms above: the program's time for
- * the work of two rows; whoever is late is told so (LG_CAMERA_LATE). HREF's edges are counted by the chip, so lines may
+ * RAM. From its end to the next line that is taken lie 12.1 ms up to 160x120, 4.3 ms above: the program's time for the
+ * work of two rows; whoever is late is told so (LG_CAMERA_LATE). HREF's edges are counted by the chip, so lines may
  * pass meanwhile.
  *
  * Gain is 1, always; exposure is 1 to 510 lines: the sensor's own, or fixed after lg_board_camera_expose. Gamma, lens, pixel
@@ -31,6 +31,7 @@
 #include <string.h>
 
 #include "camera_pins.h"
+#include "camera_window.h"
 #include "lg_board.h"
 #include "two_wire.h"
 
@@ -67,7 +68,8 @@ enum {
     REG76 = 0x76
 };
 enum { RESET = 0x80, BAYER_RAW = 0x01, UNLIMITED_STEP = 0x40, FAST = 0x80, AEC = 0x01, KEEP_80 = 0x80, NO_PLL = 0x0A };
-enum { COLUMNS = 640, LINES = 480, MOST_CODES = 240, COARSE_CODES = 120 };
+enum { COLUMNS = 640, LINES = 480, COARSE_STEP = 8, STEP = 4 /* from quad to quad */ };
+enum { MOST_CODES = 320, MOST_ROWS = 240, COARSE_CODES = 160, COARSE_ROWS = 120 };
 enum { FIRST_COLUMN = 136, FIRST_LINE = 12 /* of the array, as after a reset */ };
 enum { WARM = 8 /* periods that the loop must run before a line */, SETTLING = 2 /* frames after a change */ };
 
@@ -282,8 +284,9 @@ static int take_line(uint8_t *line, uint32_t wanted, uint32_t step)
 
 static int take_row(uint8_t *line, uint32_t row)
 {
-    const uint32_t codes = camera.codes, step = codes <= COARSE_CODES ? 8u : 4u;
-    const uint32_t first = (LINES - (codes + 1u) / 2u * step) / 2u | 1u;
+    const uint32_t codes = camera.codes, rows = window_rows(codes);
+    const uint32_t step = codes <= COARSE_CODES && rows <= COARSE_ROWS ? COARSE_STEP : STEP;
+    const uint32_t first = (LINES - (rows + 1u) / 2u * step) / 2u | 1u;
     const uint32_t wanted = first + row / 2u * step + (row & 1u);
     int status = 0;
     if (row == 0u) {
@@ -310,7 +313,7 @@ static int take_row(uint8_t *line, uint32_t row)
 
 int lg_board_camera_line(void *line, uint32_t codes, uint32_t row)
 {
-    if (codes == 0u || codes > MOST_CODES) {
+    if (codes == 0u || codes > MOST_CODES || window_rows(codes) > MOST_ROWS) {
         return LG_CAMERA_SIZE;
     }
     if (codes != camera.codes) {
