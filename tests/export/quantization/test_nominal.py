@@ -56,6 +56,15 @@ def padding(made: Plan) -> int:
     return sum(memory.padding(made).values())
 
 
+def rounding(made: Plan) -> list[bool]:
+    """Of each node, whether it is seen how halves below the zero point are rounded.
+
+    Outputs of a layer without ReLU may all be above 0 by chance: then it is not.
+    """
+    network = made.network
+    return [node.low < network.maps[node.output].pad for node in network.nodes]
+
+
 def compare(graph: Graph, name: str, seed: int = 0) -> None:
     end = converted.front_end(name)
     found, real = nominal(graph, end), tflite_graph.parse(converted.flatbuffer(graph, end, seed))
@@ -71,7 +80,13 @@ def compare(graph: Graph, name: str, seed: int = 0) -> None:
         if actual.flash is not None:
             actual = dataclasses.replace(actual, flash=actual.flash + shared)
         assert shared >= 0 and expected == actual
-        assert costs.predict(one, source, board["core"]) == costs.predict(other, source, board["core"])
+        asked, got = (costs.predict(made, source, board["core"]) for made in (one, other))
+        assert len(asked) == len(got)
+        for place, (seen, really) in enumerate(zip(rounding(one), rounding(other), strict=True)):
+            if seen and not really and board["name"] == "mps3-an547":
+                assert got[place] <= asked[place]
+                asked[place] = got[place]
+        assert asked == got, board["name"]
 
 
 @pytest.mark.seconds

@@ -51,7 +51,9 @@ def test_a_layer_in_front_is_the_front_end(name: str) -> None:
     np.testing.assert_allclose(outputs, wanted, atol=2e-5)
 
 
-OWN = GRAPHS | {f"candidate {seed}": converted.candidate(seed, 300_000) for seed in range(0, 18, 4)}
+OWN = {name: graph for name, graph in GRAPHS.items() if graph.cells is None} | {
+    f"candidate {seed}": converted.candidate(seed, 300_000) for seed in range(0, 18, 4)
+}
 
 
 @pytest.mark.parametrize("name", OWN)
