@@ -180,8 +180,11 @@ def _weighted(
         reach += np.abs(bias.astype(np.int64))
     if np.any(reach > ACCUMULATOR_MAX):
         raise reader.fail("bias and weights can overflow the 32-bit accumulator")
-    reals = source.scale * scale / out.scale
-    return bias, reals.tolist(), tuple(reach.tolist())
+    product = source.scale * scale
+    # Of a convolution of uint8 TFLite multiplies these in float32 (GetQuantizedConvolutionMultipler).
+    if reader.file.unsigned and op.code != "FULLY_CONNECTED":
+        product = np.float64(np.float32(source.scale) * scale.astype(np.float32))
+    return bias, (product / out.scale).tolist(), tuple(reach.tolist())
 
 
 def convolution(reader: Reader, op: Operator, out: Tensor) -> Fields:
