@@ -130,6 +130,8 @@ class MunasSpace:
 class StagedSpace:
     """The staged space (:mod:`search.space.staged`)."""
 
+    _steps = staticmethod(staged_morphs.steps)
+
     @property
     def first(self) -> str:
         return "small_bn"
@@ -152,7 +154,7 @@ class StagedSpace:
         shares: Shares[Staged],
     ) -> tuple[Staged, str]:
         fitted = functools.partial(filling.fitted, shares=shares)
-        return staged_morphs.mutate(parent, rng, assembled, fitted)
+        return staged_morphs.mutate(parent, rng, assembled, fitted, self._steps)
 
     def scaled(self, genotype: Staged, factor: float) -> Staged:
         return staged.scaled(genotype, factor)
@@ -164,6 +166,8 @@ class StagedSpace:
 @dataclasses.dataclass(frozen=True)
 class CellsSpace(StagedSpace):
     """The space of detectors (:mod:`search.space.cells`)."""
+
+    _steps = staticmethod(cells.steps)
 
     @property
     def first(self) -> str:
@@ -183,16 +187,6 @@ class CellsSpace(StagedSpace):
 
     def draw(self, rng: np.random.Generator, pruned: bool, shares: Shares[Staged]) -> Staged:
         return filling.filled(cells.random_cells(rng, pruned), shares, rng)
-
-    def child(
-        self,
-        parent: Staged,
-        rng: np.random.Generator,
-        assembled: Callable[[Staged], Graph],
-        shares: Shares[Staged],
-    ) -> tuple[Staged, str]:
-        fitted = functools.partial(filling.fitted, shares=shares)
-        return staged_morphs.mutate(parent, rng, assembled, fitted, cells.steps)
 
     def assemble(self, genotype: Staged, input_shape: tuple[int, int, int], classes: int) -> Graph:
         return cells.assemble(genotype, input_shape, classes)

@@ -158,7 +158,7 @@ def _head_morphs(genotype: Staged) -> Iterator[Morph[Staged]]:
 
 
 # Parents of several children are asked for their steps again and again.
-_steps = functools.lru_cache(maxsize=STEPS_KEPT)(morphs)
+steps = functools.lru_cache(maxsize=STEPS_KEPT)(morphs)
 
 
 def mutate(
@@ -166,7 +166,7 @@ def mutate(
     rng: np.random.Generator,
     assembled: Callable[[Staged], Graph],
     fitted: Callable[[Staged], Staged],
-    steps: Callable[[Staged], list[Morph[Staged]]] = _steps,
+    steps: Callable[[Staged], list[Morph[Staged]]] = steps,
 ) -> tuple[Staged, str]:
     """A random child of ``genotype`` whose network differs.
 
