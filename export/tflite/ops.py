@@ -183,7 +183,7 @@ def _weighted(
     product = source.scale * scale
     # Of a convolution of uint8 TFLite multiplies these in float32 (GetQuantizedConvolutionMultipler).
     if reader.file.unsigned and op.code != "FULLY_CONNECTED":
-        product = np.float64(np.float32(source.scale) * scale.astype(np.float32))
+        product = (np.float32(source.scale) * scale.astype(np.float32)).astype(np.float64)
     return bias, (product / out.scale).tolist(), tuple(reach.tolist())
 
 
