@@ -8,7 +8,7 @@ import pytest
 from export import boards, firmware
 from export.firmware import Options
 from export.predict import costs, power
-from export.predict.deployed import Deployed, _planned, deployed
+from export.predict.deployed import Deployed, deployed, planned
 from firmware import project, verify
 from loggrad_tf.errors import LogGradError
 from models import zoo
@@ -86,7 +86,7 @@ def test_time_and_energy_of_every_board(board: str) -> None:
     facts = boards.read(board)
     graph = zoo.small_bn(32, 3)
     found = deployed(graph, FRONT_END, board)
-    _, source, made, _ = _planned(graph, FRONT_END, board, 1)
+    _, source, made, _ = planned(graph, FRONT_END, board)
     cycles = sum(costs.cycles(made, source, facts["core"]))
     assert cycles != found.instructions or facts["core"] == "cortex-m33"
     for count, band in (
