@@ -55,7 +55,7 @@ _VARIANT = re.compile(r"\.(isra|constprop|part)\.\d+$")
 
 # Generated functions and those of main.c: one of each in an image, of a size that the network changes.
 _GENERATED = re.compile(
-    r"net_\w+|by_\w+|open_rows|close_row|some_outputs|finish_row|input_row|softmax|standing|check"
+    r"net_\w+|by_\w+|open_rows|close_row|some_outputs|finish_row|input_row|standing|check"
     r"|main|answer|receive|observe|get_ready"
 )
 STAMP = "probe"

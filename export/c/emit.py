@@ -2,7 +2,7 @@
 
 One function a node, which makes one row, or a piece of one; the order of calls is a constant; all addresses
 and sizes are constants of the text. State is one struct, ``net_state``, of
-:func:`export.plan.memory.state_bytes`; no malloc, no float but in softmax. Same input, same text: the files
+:func:`export.plan.memory.state_bytes`; no malloc, no float. Same input, same text: the files
 hold no date and no path. Files and public symbols begin with the network's name, so that one image can hold
 several networks, which share ``lib/``.
 """
@@ -213,7 +213,6 @@ def rows() -> str:
 def _code(plan: Plan, source: Input, steps: Steps, cells: Cells | None) -> dict[str, object]:
     network = plan.network
     output = network.graph.tensors[network.graph.output]
-    kinds = {node.kind for node in network.nodes}
     cases = "".join(
         f"    case {position}: {node_functions.call(node)} break;\n"
         for position, node in enumerate(network.nodes)
@@ -233,7 +232,6 @@ def _code(plan: Plan, source: Input, steps: Steps, cells: Cells | None) -> dict[
         ),
         "CONVOLUTIONS": node_windows.convolutions(plan),
         "DENSE": node_windows.dense_layers(plan),
-        "SOFTMAX": template("softmax.c") + "\n" if "softmax" in kinds else "",
         "NODES_CODE": "\n".join(node_functions.function(plan, node) for node in network.nodes),
         "CASES": cases,
         "NEXT_ROW": 2**bits - 1,

@@ -79,6 +79,11 @@ def _bilinear_fields(network: Network, node: Node) -> Fields:
     return {"pixels": out.width, "channels": out.channels} | arrays(node, "columns")
 
 
+def _softmax_fields(network: Network, node: Node) -> Fields:
+    out = network.maps[node.output]
+    return {"pixels": out.width, "channels": out.channels} | arrays(node, "exponentials")
+
+
 def _log_softmax_fields(network: Network, node: Node) -> Fields:
     out, (scale, back) = network.maps[node.output], node.op.scales
     sizes: Fields = {"pixels": out.width, "channels": out.channels, "least": node.op.value}
@@ -146,20 +151,6 @@ def _lookup(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> st
 
 
 def _softmax(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
-    if source.width == 1:
-        call = f"    softmax({constant(node, 'table')}, {row_of(plan, source.key)}, {source.pixels}u, out);\n"
-        return f"{open_row(plan, node)}{call}{end_row(plan, node)}"
-    channels = source.channels
-    return (
-        f"    const int8_t *const in = {row_of(plan, source.key)};\n"
-        + open_row(plan, node)
-        + f"    for (uint32_t x = 0; x < {source.pixels}u; x += {channels}u) {{\n"
-        + f"        softmax({constant(node, 'table')}, in + x, {channels}u, out + x);\n    }}\n"
-        + end_row(plan, node)
-    )
-
-
-def _log_softmax(plan: Plan, node: Node, kernel: Kernel, source: Map, out: Map) -> str:
     call = f"{kernel.function}(&{node.name}, {row_of(plan, source.key)}, out);"
     return f"{open_row(plan, node)}    {call}\n{end_row(plan, node)}"
 
@@ -249,8 +240,8 @@ KINDS = {
     "lookup": Kind(_lookup, _ELEMENTWISE),
     "pad": Kind(_pad, _ELEMENTWISE),
     "concat": Kind(_concat, _ELEMENTWISE),
-    "softmax": Kind(_softmax),
-    "log_softmax": Kind(_log_softmax, "lg_log_softmax.h", "lg_log_softmax", _log_softmax_fields),
+    "softmax": Kind(_softmax, "lg_softmax.h", "lg_softmax", _softmax_fields),
+    "log_softmax": Kind(_softmax, "lg_log_softmax.h", "lg_log_softmax", _log_softmax_fields),
     "reflow": Kind(_reflow),
     "select": Kind(_select, "lg_moves.h", "lg_select", _select_fields),
     "bilinear": Kind(_bilinear, "lg_moves.h", "lg_bilinear", _bilinear_fields),

@@ -58,7 +58,7 @@ _FUNCTIONS = {
     "pad": "lg_copy_pixels",
     "concat": "lg_copy_pixels",
     "reflow": "lg_map_append",
-    "softmax": "softmax",
+    "softmax": "lg_softmax_row",
     "log_softmax": "lg_log_softmax_row",
     "select": "lg_select_row",
     "bilinear": "lg_bilinear_row",
@@ -179,10 +179,10 @@ def choose(node: Node, maps: dict[int, Map], core: str, levels: int, winograd: b
         fixed = next((one.constant for one in op.operands if one.constant is not None), None)
         if fixed is not None:
             constants["b"] = fixed
-    elif node.kind == "log_softmax":
+    elif node.kind in ("softmax", "log_softmax"):
         assert op.table is not None
         constants["exponentials"] = op.table
-    elif node.kind in ("lookup", "softmax"):
+    elif node.kind == "lookup":
         assert op.table is not None
         constants["table"] = op.table
     functions = _WIDE if op.is_wide or op.rounds_up else _FUNCTIONS

@@ -334,7 +334,7 @@ def simple(kind: str, shape: Shape, **more: int) -> QuantGraph:
     if kind == "lookup":
         fields = {"table": np.zeros(256, np.int8)}
     if kind == "softmax":
-        fields = {"table": np.ones(256, np.float32)}
+        fields = {"table": np.full(256, (1 << 31) - 1, np.int32)}
     if kind == "log_softmax":
         fields = {
             "table": np.full(256, 1 << 19, np.int32),

@@ -1,14 +1,12 @@
 """Operators that work value by value or only move values, checked; see :mod:`export.tflite.ops`."""
 
-import math
-
 import numpy as np
 
 from export.tflite import pairs
 from export.tflite.file import MAX_SIDE, Operator
 from export.tflite.lookup import scalar
 from export.tflite.ops import ACCUMULATOR_MAX, Fields, Reader
-from export.tflite.quant_graph import INT8_MIN, Tensor
+from export.tflite.quant_graph import Tensor
 
 
 def _plain_constant(reader: Reader, op: Operator, out: Tensor, place: int) -> np.ndarray | None:
@@ -109,22 +107,3 @@ def pad(reader: Reader, op: Operator, out: Tensor) -> Fields:
             raise reader.fail("the pad value must be one number of the output's scale and zero point")
         value = int(given[0])
     return {"before": tuple(int(p) for p in pads[1:, 0]), "value": value}
-
-
-def softmax(reader: Reader, op: Operator, out: Tensor) -> Fields:
-    reader.count(op, 1)
-    source = reader.read(op)
-    if source.shape != out.shape:
-        raise reader.fail(f"shape {list(source.shape)} becomes {list(out.shape)}")
-    if (out.scale, out.zero_point) != (1 / 256, INT8_MIN):
-        raise reader.fail("output must have scale 1/256 and zero point -128")
-    beta = np.float32(reader.options(op).beta)
-    if not np.isfinite(beta) or beta <= 0:
-        raise reader.fail(f"beta {beta}: must be a positive number")
-    # table[255 - v] = exp(-scale beta v), each step in float32 as the reference does.
-    with np.errstate(over="ignore"):
-        steps = -(np.float32(source.scale) * beta) * np.arange(256, dtype=np.float32)
-    if not np.all(np.isfinite(steps)):
-        raise reader.fail(f"beta {beta} times scale {source.scale:g} is too large")
-    values = [math.exp(float(step)) for step in steps[::-1]]
-    return {"table": np.array(values, np.float32)}

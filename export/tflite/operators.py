@@ -7,11 +7,11 @@ supported.
 import dataclasses
 from collections.abc import Callable
 
-from export.tflite import elementwise, log_softmax, lookup, moves, ops, pairs
+from export.tflite import elementwise, lookup, moves, ops, pairs, softmax
 from export.tflite.file import MAX_SIDE, Operator
-from export.tflite.log_softmax import MAX_TERMS
 from export.tflite.ops import MAX_MEAN_PIXELS, MAX_STRIDE, Fields, Reader
 from export.tflite.quant_graph import Tensor
+from export.tflite.softmax import MAX_TERMS
 
 Build = Callable[[Reader, Operator, Tensor], Fields]
 
@@ -61,9 +61,9 @@ KNOWN: dict[str, Known] = {
     "PACK": Known("concat", moves.pack, f"along the first side behind the batch; {_SAME}", joins=True),
     "PAD": Known("pad", elementwise.pad, f"amounts constant, of up to {MAX_SIDE}; {_SAME}"),
     "PADV2": Known("pad", elementwise.pad, "as PAD, and a constant value"),
-    "SOFTMAX": Known("softmax", elementwise.softmax, "over the last side; in float, as TFLite has it"),
+    "SOFTMAX": Known("softmax", softmax.softmax, f"over the last side, of up to {MAX_TERMS}"),
     "LOG_SOFTMAX": Known(
-        "log_softmax", log_softmax.log_softmax, f"over the last side, of up to {MAX_TERMS}; not of uint8"
+        "log_softmax", softmax.log_softmax, f"over the last side, of up to {MAX_TERMS}; not of uint8"
     ),
     "RELU": Known("lookup", lookup.unary, _UNARY),
     "RELU6": Known("lookup", lookup.unary, _UNARY),

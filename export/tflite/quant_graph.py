@@ -93,7 +93,7 @@ class Op:
         second of two (prelu).
       reach: conv, depthwise, dense: per output channel 256 sum |w| + |bias|, below 2^31: no sum of
         raw int8 inputs and a bias with the input's zero point folded in is larger.
-      table: softmax: exp(-scale beta (255 - i)), float32 [256]; log_softmax: exp(-scale i) in 2^-19, int32;
+      table: softmax: exp(-scale beta i) in 2^-31, int32 [256]; log_softmax: exp(-scale i) in 2^-19, int32;
         lookup: output of the input value i - 128, int8 [256].
       constant: mul: values minus their zero point, int16; add_constant: raw values, int8. One per
         channel, or one per element of the map.

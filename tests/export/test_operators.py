@@ -94,6 +94,43 @@ int main(void)
 
 
 @pytest.mark.seconds
+def test_a_long_softmax_is_that_of_the_fixed_point(tmp_path: Path) -> None:
+    """Rows in which a value comes out otherwise in float; of 512 or more that are alike, at which TFLite's
+    reference ends its process, all come out as nothing."""
+    net = quantized.Net(0)
+    made = generate(tmp_path / "p", net.flatbuffer(net.softmax(net.input((1001,), 0.125))), count=1)
+    reference = verify.Reference(made.path / "model.tflite", made.input_tensor, made.output_tensor)
+    drawn = [np.random.default_rng(seed).normal(0, 40, 1001) for seed in (409, 598, 678, 699)]
+    rows = [row.clip(-128, 127).astype(np.int8) for row in drawn]
+    expected = [reference.run(row).reshape(-1).astype(int) for row in rows]
+    for row, scores in zip(rows, expected, strict=True):
+        terms = np.exp(np.float32(0.125) * (row.astype(np.float32) - row.max()))
+        assert np.any(np.round(256 * terms / np.cumsum(terms)[-1]).clip(0, 255) - 128 != scores)
+    frames = ",\n".join("{" + ", ".join(map(str, row)) + "}" for row in [*rows, np.full(1001, 5)])
+    text = f"""#include <stdio.h>
+#include "net.h"
+static net_state net;
+static const net_code frames[5][1001] = {{{frames}}};
+int main(void)
+{{
+    net_init(&net, sizeof net, NET_MODEL_SHA256, NULL);
+    for (int i = 0; i < 5; i++) {{
+        const int8_t *scores;
+        net_begin(&net);
+        for (uint32_t y = 0; y < NET_ROWS; y++) {{
+            net_push_row(&net, frames[i] + y * NET_ROW_CODES, NET_ROW_CODES);
+        }}
+        net_scores(&net, &scores);
+        for (uint32_t k = 0; k < NET_OUTPUTS; k++) printf("%d ", scores[k]);
+    }}
+    return 0;
+}}
+"""
+    found = compiled(made, text, tmp_path).stdout.split()
+    assert [int(value) for value in found] == np.concatenate([*expected, np.full(1001, -128)]).tolist()
+
+
+@pytest.mark.seconds
 def test_states_survive_frames_and_are_forgotten_on_request(tmp_path: Path) -> None:
     """The same frame three times has other scores each time; after a reset, and after a frame that was not
     finished, those of before."""

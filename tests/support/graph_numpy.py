@@ -166,16 +166,12 @@ def _lookup(graph: QuantGraph, op: Op, inputs: list[np.ndarray]) -> np.ndarray:
 
 
 def _softmax(graph: QuantGraph, op: Op, inputs: list[np.ndarray]) -> np.ndarray:
-    """In float32, as the reference: table entries summed in order, one division, one product."""
+    """In exact fractions of the table's terms; the reference's reciprocal is off by a few units of 2^-31."""
     assert op.table is not None
     x = inputs[0].reshape(-1).astype(np.int64)
-    terms = op.table[255 - (x.max() - x)]
-    total = np.float32(0)
-    for term in terms:
-        total = np.float32(total + term)
-    scaled = terms * (np.float32(1) / (total * np.float32(1 / 256)))
-    whole = np.floor(scaled)
-    return np.clip(whole + (scaled - whole >= 0.5) - 128, -128, 127)
+    terms = op.table[x.max() - x].astype(np.int64)
+    total = int(((terms + 2048) >> 12).sum()) << 12
+    return np.array([min((256 * int(term) + total // 2) // total, 255) - 128 for term in terms])
 
 
 _OPS = {

@@ -210,11 +210,11 @@ def mean(net: Net, x: int, axes: Shape, keep: bool = False, like: bool = False) 
 
 
 def pixels(seed: int) -> bytes:
-    """Softmax of every pixel of a map, of every row of a sequence."""
-    net, _, x = start(seed)
+    """Softmax of every pixel of a map, of every row of a sequence; of many scales."""
+    net, draw, x = start(seed)
     height, width, channels = net.shape(x)
     outputs = [net.softmax(x), net.softmax(net.reshape(x, (height * width, channels)))]
-    return net.flatbuffer(outputs)
+    return net.flatbuffer([*outputs, *(net.softmax(y) for y in _rescaled(net, draw, x))])
 
 
 def logarithms(seed: int) -> bytes:
@@ -224,12 +224,19 @@ def logarithms(seed: int) -> bytes:
     outputs = [net.log_softmax(x), net.log_softmax(net.reshape(x, (height * width, channels)))]
     last = net.log_softmax(net.dense(x, int(draw.integers(2, 300))))
     further = net.conv(outputs[0], 3)
+    outputs += [net.log_softmax(y) for y in _rescaled(net, draw, x)]
+    return net.flatbuffer([last, further, *outputs])
+
+
+def _rescaled(net: Net, draw: np.random.Generator, x: int) -> list[int]:
+    """The map in many scales."""
     net.calibrated = False
+    found = []
     for scale in np.geomspace(2.0**-10, 15.9, 9) * draw.uniform(0.7, 1, 9):
         y = net.tensor(net.shape(x), float(scale))
         net.operator(BUILTIN.QUANTIZE, OPTIONS.QuantizeOptions, schema.QuantizeOptionsT(), [x], y)
-        outputs.append(net.log_softmax(y))
-    return net.flatbuffer([last, further, *outputs])
+        found.append(y)
+    return found
 
 
 def sequence(seed: int) -> bytes:

@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "lg_log_softmax.h"
 
-#include "lg_requant.h"
-
-/* x * 2^n, at most INT32_MAX; x >= 0. */
-static int32_t raised(int32_t x, int32_t n)
-{
-    return x > (INT32_MAX >> n) ? INT32_MAX : (int32_t)((uint32_t)x << n);
-}
+#include "lg_reciprocal.h"
 
 /* x / 2^n, ties away from zero. */
 static int32_t lowered(int32_t x, int32_t n)
@@ -16,36 +10,16 @@ static int32_t lowered(int32_t x, int32_t n)
     return lg_floor_shift(below, n) + (lg_floor_shift(below, n - 1) & 1);
 }
 
-static int32_t leading_zeros(uint32_t x)
-{
-    int32_t count = 0;
-    for (; (x & 0x80000000u) == 0u; x <<= 1) {
-        count++;
-    }
-    return count;
-}
-
-/* 1 / (1 + x) by Newton's method, 0 <= x < 1; both in 2^-31. */
-static int32_t reciprocal(int32_t x)
-{
-    const int32_t half = (int32_t)(((uint32_t)x + 0x80000000u) >> 1);
-    int32_t y = 1515870810 + lg_high(-1010580540, half); /* 48/17 - 32/17 half, in 2^-29 */
-    for (int i = 0; i < 3; i++) {
-        y += lg_high((1 << 29) - lg_high(y, half), y) * 4;
-    }
-    return raised(y, 1);
-}
-
 /* x = 2^power r with r round 2^(-1/4), then a rational approximation of log(r) about that. Constants are in 2^-31,
  * sums of powers in 2^-25. */
 int32_t lg_log(int32_t x)
 {
     enum { LOG_2 = 1488522236, ROOT_OF_HALF = 1518500250, FOURTH_ROOT = 1805811301 };
-    const int32_t zeros = leading_zeros((uint32_t)x);
+    const int32_t zeros = lg_leading_zeros((uint32_t)x);
     const int32_t scaled = lg_high(x, ROOT_OF_HALF);
-    const int32_t scaled_zeros = leading_zeros((uint32_t)scaled) - 1;
-    const int32_t r_a = raised(lg_high((int32_t)((uint32_t)x << (zeros - 1)), ROOT_OF_HALF), 1);
-    const int32_t r_b = raised(x, scaled_zeros);
+    const int32_t scaled_zeros = lg_leading_zeros((uint32_t)scaled) - 1;
+    const int32_t r_a = lg_raised(lg_high((int32_t)((uint32_t)x << (zeros - 1)), ROOT_OF_HALF), 1);
+    const int32_t r_b = lg_raised(x, scaled_zeros);
     const int32_t power_a = (12 - zeros) * (1 << 25) + (1 << 23);
     const int32_t power_b = (12 - scaled_zeros) * (1 << 25) - (1 << 23);
     const int32_t r = r_a < r_b ? r_a : r_b, power = power_a > power_b ? power_a : power_b;
@@ -56,7 +30,7 @@ int32_t lg_log(int32_t x)
     const int32_t numerator = lg_high(q, r) + lg_high(lg_high(q, square), 117049297);
     const int32_t denominator =
         lg_high(1057819769 + q + lg_high(square, 127690142), p) + lg_high(q, 638450708);
-    return 2 * (lg_high(power, LOG_2) + lg_high(lowered(numerator, 6), reciprocal(denominator)));
+    return 2 * (lg_high(power, LOG_2) + lg_high(lowered(numerator, 6), lg_reciprocal(denominator)));
 }
 
 void lg_log_softmax_row(const lg_log_softmax *layer, const int8_t *in, int8_t *out)

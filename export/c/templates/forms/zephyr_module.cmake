@@ -16,6 +16,4 @@ if(CONFIG_@SYMBOL@)
   endif()
   zephyr_library_named(@NAME@)
   zephyr_library_sources("${LG_ROOT}/src/@NAME@.c" "${LG_ROOT}/src/@NAME@_weights.c")
-  # Softmax has the bits of TFLite only if its products and sums stay apart.
-  zephyr_library_compile_options(-ffp-contract=off)
 endif()
