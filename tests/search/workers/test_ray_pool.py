@@ -222,7 +222,7 @@ def test_what_ends_the_search(cluster: Any, fresh: Spec, monkeypatch: pytest.Mon
 def test_a_host_that_is_frozen_is_given_up(
     cluster: Any, fresh: Spec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ray_pool, "START_LIMIT", 2.0)
+    monkeypatch.setattr(ray_pool, "START_LIMIT", 10.0)
     with RayPool(2, setup, fresh, cluster.address, timeout=1.0) as pool:
         outcomes = _all(pool, [f"freeze {fresh.weights / 'once'}", "0.05", "0.05", "0.05"])
     assert all(outcomes[i].failure is None for i in range(4))
