@@ -58,7 +58,7 @@ class Scale:
 
 SCALES = {
     "quick": Scale(epochs=10, seeds=1, inputs=("jpeg8", "loggrad_1p5")),
-    "long": Scale(epochs=60, seeds=3, networks=(OURS, OTHER), modes=(GRAY, MOSAIC)),
+    "long": Scale(epochs=150, seeds=3, networks=(OURS, OTHER), modes=(GRAY, MOSAIC)),
 }
 
 

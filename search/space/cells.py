@@ -39,8 +39,8 @@ P_RESIDUAL = 0.7
 def _cells() -> Staged:
     """:func:`models.zoo.cells`."""
     small, large = (Block(staged.SEPARABLE, kernel, 2, False) for kernel in staged.KERNELS)
-    parts = (16, (small,)), (24, (small,)), (40, (large,)), (48, (large, large))
-    return Staged(Stem(5, 2, 4), tuple(Stage(True, *part) for part in parts), None, False)
+    parts = (32, (small,)), (56, (large,)), (56, (large, large))
+    return Staged(Stem(5, 4, 12), tuple(Stage(True, *part) for part in parts), None, False)
 
 
 STARTS = {"cells": _cells()}
