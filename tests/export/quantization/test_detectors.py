@@ -1,6 +1,7 @@
 """A trained detector becomes int8: its threshold is chosen by int8 scores, and a board finds the same."""
 
 import dataclasses
+import json
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from export import firmware
 from export.firmware import Options
 from export.quantization import accuracy, conversion
 from export.quantization.settings import Settings
+from export.tflite.interpreter import ReferenceInterpreter
 from firmware import project, run, verify
 from loggrad_tf.data import dataset
 from loggrad_tf.data.dataset import DataSet
@@ -150,6 +152,18 @@ def test_from_a_saved_detector_to_objects_of_a_photograph(
     )
     said = door("export.convert", f"--run={tmp_path / 'net'}")
     assert "AP car" in said and re.search(r"cells: 10x6 of 4 pixels; an object has a margin of -?\d+", said)
+    found = re.search(
+        r"margin of (-?\d+) or more \((-?\d+\.\d\d) in logits\): the threshold is chosen anew on validation,"
+        r" by the scores of int8; by those of float it is (-?\d+\.\d\d)\n",
+        said,
+    )
+    assert found
+    described = json.loads((tmp_path / "net/export/model.json").read_text())
+    scale = ReferenceInterpreter((tmp_path / "net/export/model.tflite").read_bytes()).output_quantization[0]
+    assert int(found[1]) == described["cells"]["threshold"]
+    assert float(found[2]) == pytest.approx(scale * int(found[1]), abs=0.006)
+    own = described["detection"]["float"]["val"]["threshold"]
+    assert float(found[3]) == pytest.approx(own, abs=0.006)
     model, out = tmp_path / "net/export/model.tflite", tmp_path / "p"
     door("export.firmware", f"--model={model}", "--board=host", f"--out={out}", "--vectors=6")
     assert re.search(r"compared .* [1-9]\d* objects", door("firmware.verify", f"--project={out}"))
