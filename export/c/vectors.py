@@ -67,7 +67,7 @@ def make(source: Input, data: Request | None, count: int) -> Vectors:
         pixels, labels = images.subset("test")
         if len(pixels) == 0 or pixels.shape[1:] != (source.lines, source.line_pixels):
             raise LogGradError(
-                f"data set {data.spec} has no test images of {source.lines}x{source.line_pixels}"
+                f"data set {data.spec} has no test images of {source.line_pixels}x{source.lines}"
             )
         count = min(count, len(pixels))
         chosen = np.linspace(0, len(pixels) - 1, count).round().astype(int)

@@ -255,7 +255,7 @@ def test_what_is_of_classes_is_refused(host: project.Project, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
-        ({"rows": 7}, "a grid of 7x10 cells and 2 class names, the flatbuffer answers 6x10x3"),
+        ({"rows": 7}, r"a grid of 10x7 cells and 2 class names, the flatbuffer answers \[6, 10, 3\]"),
         ({"columns": 0}, "a grid of 0x6 cells of 4 pixels"),
         ({"threshold": 257}, "a threshold of 257: margins are -255..256"),
     ],
