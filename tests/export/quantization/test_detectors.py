@@ -19,6 +19,7 @@ from firmware import project, run, verify
 from loggrad_tf.data import dataset
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.voc import Object
+from loggrad_tf.detect.scores import Scores
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend
 from models import bundle, keras_net
@@ -95,7 +96,7 @@ def test_a_board_finds_what_was_measured(
     verdict = verify.verify(made)
     found = converted.detection("int8")["test"]
     assert verdict.passed and verdict.vectors == found.frames
-    assert verdict.objects == found.hits + found.invented
+    assert verdict.objects == found.hits + found.invented and verdict.found is None
     assert run.load_vectors(made).note == "test"
 
 
@@ -166,7 +167,18 @@ def test_from_a_saved_detector_to_objects_of_a_photograph(
     assert float(found[3]) == pytest.approx(own, abs=0.006)
     model, out = tmp_path / "net/export/model.tflite", tmp_path / "p"
     door("export.firmware", f"--model={model}", "--board=host", f"--out={out}", "--vectors=6")
-    assert re.search(r"compared .* [1-9]\d* objects", door("firmware.verify", f"--project={out}"))
+    said = door("firmware.verify", f"--project={out}")
+    assert re.search(r"compared .* [1-9]\d* objects", said)
+    told = re.search(
+        r"\nfound    (\d+) of \d+ objects, (\d+) invented, in 6 frames: F1 (\d\.\d{3}), as the board", said
+    )
+    board, int8 = (
+        json.loads((out / "certificate.json").read_text())["found"],
+        described["detection"]["int8"]["test"],
+    )
+    assert told and (int(told[1]), int(told[2])) == (board["hits"], board["invented"])
+    assert {name: int8[name] for name in board} == board
+    assert float(told[3]) == pytest.approx(Scores.from_json(int8).f1, abs=0.001)
     photo = place / "JPEGImages/test0.png"
     said = door("firmware.run", f"--project={out}", f"--image={photo}", f"--draw={tmp_path / 'seen'}")
     assert re.match(rf"{photo}: (car|person) at \d+,\d+ \([+-]\d+\)", said)
