@@ -47,8 +47,8 @@ class Verdict:
 
     ``executed`` is the largest count of a frame, in ``unit``; ``confusion`` the board's classes of the frames
     that have labels, None where none has; ``arena_used`` what an interpreter uses of its arena, in bytes;
-    ``objects`` how many a detector's board found, each compared, and ``found`` what became of
-    them where boxes are known; None of a classifier.
+    ``objects`` how many a detector's board found, each compared, and ``found`` what became of them
+    where boxes are known; None of a classifier.
     """
 
     board: str

@@ -49,9 +49,9 @@ def found(project: Project, boxes: np.ndarray, objects: Sequence[np.ndarray]) ->
     cells, there = project.cells, boxes[boxes["frame"] < len(objects)]
     if cells is None or not len(there):
         return None
-    told = np.concatenate(objects)
-    told["frame"] = np.repeat(np.arange(len(objects)), [len(one) for one in objects])
-    fates, _ = matched(told, there, Grid(cells.rows, cells.columns, cells.stride))
+    every = np.concatenate(objects)
+    every["frame"] = np.repeat(np.arange(len(objects)), [len(one) for one in objects])
+    fates, _ = matched(every, there, Grid(cells.rows, cells.columns, cells.stride))
     hits, invented = (int(np.count_nonzero(fates == fate)) for fate in (HIT, INVENTED))
     return Found(len(objects), int(np.count_nonzero(~there["difficult"])), hits, invented)
 
