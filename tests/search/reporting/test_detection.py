@@ -12,6 +12,7 @@ from PIL import Image
 from export.predict.deployed import deployed
 from loggrad_tf.detect.scores import Scores
 from models import zoo
+from models.field import receptive_field
 from search.cost.objectives import Bounds
 from search.record.history import Record
 from search.reporting import network, png, reading
@@ -106,11 +107,12 @@ def test_it_is_asked_for_again_by_its_task(tmp_path: Path) -> None:
 
 
 def test_a_cell_sees_no_more_than_the_frame() -> None:
-    """235 pixels of the hand-made one, down and across."""
+    field = receptive_field(zoo.cells((320, 480), 3))[0]
     small, wide, large = (network.sees(zoo.cells(size, 3)) for size in ((48, 64), (160, 320), (320, 480)))
+    assert 160 < field < 320
     assert "4 × 3 cells, each of which sees the whole frame or, at its edges, most of it." in small
-    assert "20 × 10 cells, each of which sees 235 × 160 pixels of the input." in wide
-    assert "30 × 20 cells, each of which sees 235 × 235 pixels of the input." in large
+    assert f"20 × 10 cells, each of which sees {field} × 160 pixels of the input." in wide
+    assert f"30 × 20 cells, each of which sees {field} × {field} pixels of the input." in large
 
 
 def test_the_hand_made_one_is_begun_with_by_its_name(tmp_path: Path) -> None:
