@@ -196,7 +196,7 @@ def _check_fits(run: Path, saved: Bundle, data: DataSet, format_: str) -> None:
 
 
 def _form(height: int, width: int, mode: str, format_: str, units: int) -> str:
-    return f"{height}x{width}, {mode}, {format_}, outputs {units}"
+    return f"{width}x{height}, {mode}, {format_}, outputs {units}"
 
 
 def _fixed(size: Size, data: DataSet) -> dict[str, Graph]:

@@ -1,11 +1,13 @@
 """``python -m benchmarks.zoo DIR --boards=mps2-an386``: every network of a folder, built and verified.
 
-Prints a line of a Markdown table for each network and board: whether it is accepted (or why not), frames and
-mismatches against TFLite's reference kernels, every layer compared, cycles of a frame as the plan predicts
-them and as they are estimated from what QEMU executes (:mod:`firmware.cycles`), RAM with the stack, and all
-flash, each beside its prediction. Boards without a core whose cycles are known have none.
+Prints a line of a Markdown table for each network and board: whether it is accepted (or why not) and its
+image fits (or by how many bytes not), frames and mismatches against TFLite's reference kernels, every layer
+compared, cycles of a frame as the plan predicts them and as they are estimated from what QEMU executes
+(:mod:`firmware.cycles`), RAM with the stack, and all flash, each beside its prediction. Boards without a core
+whose cycles are known have none.
 """
 
+import re
 import tempfile
 from pathlib import Path
 
@@ -23,16 +25,23 @@ def measure(model: Path, board: str, frames: int, work: Path) -> Verdict:
     """Generate, build, verify.
 
     Raises:
-      LogGradError: the network is refused, or does not fit the board.
+      LogGradError: the network is refused, or will not fit the board.
+      FirmwareError: its image does not fit, or is not built.
     """
     firmware.write(firmware.make(model, board, firmware.Options(frames)), work)
     return verify.verify(project.load(work), cycles=boards.read(board)["core"] in CORES)
 
 
-def row(network: str, board: str, found: Verdict | LogGradError) -> str:
-    """A line of the table."""
-    if isinstance(found, LogGradError):
-        return f"| {network} | {board} | refused: {str(found).partition(': ')[2]} |" + " |" * (len(HEAD) - 3)
+def too_large(error: FirmwareError) -> str | None:
+    """By how much an image exceeds which memory, as the linker says it; None for any other error."""
+    found = re.search(r"region `(\w+)' overflowed by (\d+) bytes", str(error))
+    return found and f"does not fit: {found[1]}, {int(found[2]):,} bytes over"
+
+
+def row(network: str, board: str, found: Verdict | str) -> str:
+    """A line of the table: what was found, or why there is nothing."""
+    if isinstance(found, str):
+        return f"| {network} | {board} | {found} |" + " |" * (len(HEAD) - 3)
     cells = (
         f"{found.mismatches} of {found.vectors}",
         *(_count(n) for n in (found.cycles.total.cycles if found.cycles else None, found.cycles_predicted)),
@@ -54,19 +63,24 @@ def main() -> int:
     models, chosen = sorted(arguments.folder.glob("*.tflite")), arguments.boards.split(",")
     if not models:
         raise FirmwareError(f"{arguments.folder}: holds no .tflite: give a folder of networks")
-    wrong = refused = 0
+    wrong = refused = larger = 0
     print(f"| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}", flush=True)
     for model in models:
         for board in chosen:
-            found: Verdict | LogGradError
+            found: Verdict | str
             with tempfile.TemporaryDirectory() as work:
                 try:
                     found = measure(model, board, arguments.frames, Path(work) / "project")
                     wrong += not found.passed
                 except LogGradError as error:
-                    found, refused = error, refused + 1
+                    found, refused = f"refused: {str(error).partition(': ')[2]}", refused + 1
+                except FirmwareError as error:
+                    if (told := too_large(error)) is None:
+                        raise
+                    found, larger = told, larger + 1
             print(row(model.stem, board, found), flush=True)
-    print(f"{len(models) * len(chosen)} projects, {refused} refused, {wrong} not exact")
+    over = f"{larger} too large, " if larger else ""
+    print(f"{len(models) * len(chosen)} projects, {refused} refused, {over}{wrong} not exact")
     return 1 if wrong else 0
 
 

@@ -3,9 +3,10 @@
 Writes ``model.tflite`` and ``model.json`` (what the flatbuffer means: input format, thresholds
 as integer ratios, sensor, classes, data set, accuracies, confusions, hashes) and prints what int8 costs
 in accuracy. Of a detector they hold the grid, and the threshold that is best on validation by the scores of
-int8; what is printed is how many objects are found. ``DIR`` is a run of the search, or a directory with a
-saved network. ``MODEL.keras`` is a Keras model of your own, trained by ``fit``
-(:mod:`models.from_keras.layers` lists its layers): behind a layer of levels, or on what ``--input`` names.
+int8; what is printed is how many objects are found, and that threshold beside the float network's. ``DIR``
+is a run of the search, or a directory with a saved network. ``MODEL.keras`` is a Keras model of your own,
+trained by ``fit`` (:mod:`models.from_keras.layers` lists its layers): behind a layer of levels, or on what
+``--input`` names.
 ``--qat`` fine-tunes the network as int8 computes it before it is converted
 (:mod:`export.quantization.qat`), which changes the network but not the form of the files; if that
 does worse on validation, the network is converted as it was. ``--trainer=tfmot`` has
@@ -105,7 +106,7 @@ def _of_keras(path: Path, settings: Settings) -> tuple["Converted", DataSet]:
     if not FLAGS["data"].present:
         raise LogGradError("--data is missing: name the data set that the model was trained on")
     if FLAGS.input is not None:
-        frontend.check_format(FLAGS.input)
+        frontend.check_format(FLAGS.input, "--input")
     model = archive.load(path)
     from export.quantization.conversion import convert_keras
     from models.from_keras.network import read
@@ -149,10 +150,12 @@ def _show_objects(converted: "Converted", data: DataSet) -> list[str]:
     for name in converted.description["detection"]:
         print(f"{names[name]}:\n{detection.told(converted.detection(name), data.class_names)}")
     _show_kept(converted)
-    cells = converted.description["cells"]
+    cells, scale = converted.description["cells"], converted.output_scale
     print(
         f"cells: {cells['columns']}x{cells['rows']} of {cells['stride']} pixels; an object has a margin of"
-        f" {cells['threshold']} or more, which is best on validation"
+        f" {cells['threshold']} or more ({scale * cells['threshold']:.2f} in logits): the threshold is chosen"
+        " anew on validation, by the scores of int8; by those of float it is"
+        f" {converted.detection('float')['val'].threshold:.2f}"
     )
     return detection.doubts(converted.detection("int8")["test"], "test")
 

@@ -9,9 +9,36 @@ from typing import Any
 from firmware.frame_cycles import FrameCycles
 from firmware.project import Project
 from loggrad_tf.confusion import Confusion
+from loggrad_tf.detect.scores import f1
 
 CERTIFICATE = 3
 FLASH_TOLERANCE = 0.02
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What a detector's board found in the frames whose boxes are known.
+
+    Attributes:
+      frames: so many.
+      there: boxes, without difficult ones.
+      hits: of them, found.
+      invented: objects that hit nothing.
+    """
+
+    frames: int
+    there: int
+    hits: int
+    invented: int
+
+    @property
+    def text(self) -> str:
+        """For people, with F1."""
+        reached = f1(self.there, self.hits, self.invented)
+        return (
+            f"{self.hits} of {self.there} objects, {self.invented} invented, in {self.frames} frames: F1"
+            f" {reached:.3f}"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,7 +47,8 @@ class Verdict:
 
     ``executed`` is the largest count of a frame, in ``unit``; ``confusion`` the board's classes of the frames
     that have labels, None where none has; ``arena_used`` what an interpreter uses of its arena, in bytes;
-    ``objects`` how many a detector's board found, each compared; None of a classifier.
+    ``objects`` how many a detector's board found, each compared, and ``found`` what became of them
+    where boxes are known; None of a classifier.
     """
 
     board: str
@@ -49,6 +77,7 @@ class Verdict:
     cycles_predicted: int | None = None
     arena_used: int | None = None
     objects: int | None = None
+    found: Found | None = None
 
     @property
     def ratio(self) -> float | None:

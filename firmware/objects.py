@@ -1,16 +1,20 @@
-"""What a detector's board found in a frame, as text and as a picture.
+"""What a detector's board found in a frame, as text and as a picture, and how many of the objects there.
 
 An object is told by its class, the centre of its cell in pixels of the network's input, and its margin. The
 picture is the frame as its camera saw it, with the cells of objects, a colour for each class.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from firmware.certificate import Found
 from firmware.project import FirmwareError, Project
 from loggrad_tf.data import description, views
+from loggrad_tf.detect.grid import Grid
+from loggrad_tf.detect.scores import HIT, INVENTED, matched
 from loggrad_tf.errors import LogGradError
 
 # A side of the picture is at least so many pixels.
@@ -33,6 +37,23 @@ def told(project: Project, objects: np.ndarray) -> str:
         f"{stride * int(one['row']) + stride // 2} ({int(one['margin']):+d})"
         for one in objects
     )
+
+
+def found(project: Project, boxes: np.ndarray, objects: Sequence[np.ndarray]) -> Found | None:
+    """What became of the boxes in frames and of the board's objects; None where no box is known.
+
+    Args:
+      boxes: :data:`loggrad_tf.data.boxes.BOX` [n], of these frames or further ones.
+      objects: :data:`loggrad_tf.detect.decode.OBJECT`, an array for each frame.
+    """
+    cells, there = project.cells, boxes[boxes["frame"] < len(objects)]
+    if cells is None or not len(there):
+        return None
+    every = np.concatenate(objects)
+    every["frame"] = np.repeat(np.arange(len(objects)), [len(one) for one in objects])
+    fates, _ = matched(every, there, Grid(cells.rows, cells.columns, cells.stride))
+    hits, invented = (int(np.count_nonzero(fates == fate)) for fate in (HIT, INVENTED))
+    return Found(len(objects), int(np.count_nonzero(~there["difficult"])), hits, invented)
 
 
 def draw(project: Project, codes: np.ndarray, objects: np.ndarray, path: Path) -> None:

@@ -80,13 +80,16 @@ def _as_codes(
     own, sensor = made
     note = f"made {dimensions(data.size)} ({data.mode}, {data.fit})"
     if sensor.span != target.span:
-        note += f", codes 0..{sensor.span} seen as 0..{target.span}"
+        note += (
+            f", from black to white 0..{sensor.span} in the photograph, scaled to 0..{target.span} of the"
+            " network's sensor"
+        )
     pixels = requantize(own, sensor, target)
     mosaic = spread(pixels, project.binning, target.span, np.random.default_rng(0))
     if mosaic.shape != (project.rows, project.row_codes):
         raise FirmwareError(
-            f"{flag}: {description.NAME} gives {mosaic.shape[0]}x{mosaic.shape[1]} codes, the image takes"
-            f" {project.rows}x{project.row_codes}: generate the project again"
+            f"{flag}: {description.NAME} gives {mosaic.shape[1]}x{mosaic.shape[0]} codes, the image takes"
+            f" {project.row_codes}x{project.rows}: generate the project again"
         )
     kind = np.uint8 if project.code_bytes == 1 else np.uint16
     return Photo(path, target.codes(mosaic).astype(kind), note)

@@ -18,6 +18,7 @@ import numpy as np
 from firmware import build, channel, objects
 from firmware import project as projects
 from firmware.project import FirmwareError, Project
+from loggrad_tf.data import boxes
 
 if TYPE_CHECKING:
     from firmware.photos import Photo
@@ -30,12 +31,16 @@ _SCORES = 10
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Vectors:
-    """vectors.npz: frames (N, rows, codes), int8 tensors (N, H, W, C), labels (N,), where they are from."""
+    """vectors.npz: frames (N, rows, codes), int8 tensors (N, H, W, C), labels (N,), where they are from.
+
+    ``boxes`` are those of the frames, for a detector: :data:`loggrad_tf.data.boxes.BOX`; none where unknown.
+    """
 
     frames: np.ndarray
     tensors: np.ndarray
     labels: np.ndarray
     note: str
+    boxes: np.ndarray = dataclasses.field(default_factory=boxes.empty)
 
 
 def arrays_of(
@@ -64,8 +69,9 @@ def arrays_of(
 def load_vectors(project: Project) -> Vectors:
     project.check_network()
     path = project.path / "vectors.npz"
-    arrays = arrays_of(path, ("frames", "tensors", "labels", "note"))
-    vectors = Vectors(arrays["frames"], arrays["tensors"], arrays["labels"], str(arrays["note"]))
+    arrays = arrays_of(path, ("frames", "tensors", "labels", "note"), ("boxes",))
+    there = arrays.get("boxes", boxes.empty())
+    vectors = Vectors(arrays["frames"], arrays["tensors"], arrays["labels"], str(arrays["note"]), there)
     frames, tensors, labels = vectors.frames, vectors.tensors, vectors.labels
     if (
         frames.ndim != 3
@@ -74,10 +80,15 @@ def load_vectors(project: Project) -> Vectors:
         or tensors.ndim != 4
     ):
         raise FirmwareError(f"{path}: damaged (values of other types): generate the project again")
+    if there.dtype != boxes.BOX or there.ndim != 1:
+        raise FirmwareError(f"{path}: damaged (its boxes are none): generate the project again")
     if labels.ndim != 1 or labels.dtype.kind != "i" or not len(frames) == len(tensors) == len(labels):
         raise FirmwareError(
             f"{path}: damaged (its arrays do not belong together): generate the project again"
         )
+    known = {"frame": len(frames), "label": len(project.class_names) if project.cells else 0}
+    if any(len(there) and not 0 <= there[name].min() <= there[name].max() < n for name, n in known.items()):
+        raise FirmwareError(f"{path}: damaged (boxes of other frames or classes): generate the project again")
     if vectors.frames.shape[1:] != (project.rows, project.row_codes) or len(vectors.frames) == 0:
         raise FirmwareError(
             f"{path}: frames {vectors.frames.shape[1:]}, the image takes {(project.rows, project.row_codes)}:"

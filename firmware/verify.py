@@ -213,7 +213,8 @@ def verify(
         cycles=estimated,
         cycles_predicted=project.cycles,
         arena_used=arena_used,
-        objects=tally.objects if project.cells is not None else None,
+        objects=sum(map(len, tally.objects)) if project.cells is not None else None,
+        found=objects.found(project, vectors.boxes, tally.objects[: len(vectors.frames)]),
     )
 
 
@@ -252,7 +253,7 @@ class _Tally:
         self.first: str | None = None
         self.counts: list[tuple[int, str]] = []
         self.classes: list[int] = []
-        self.objects = 0
+        self.objects: list[np.ndarray] = []
         self._frames = 0
 
     def add(self, board: channel.Channel, frame: np.ndarray, tensor: np.ndarray) -> None:
@@ -269,7 +270,8 @@ class _Tally:
             digest = self._order and not stateful  # a frame that differs cannot be asked for again
             result = board.classify(frame, channel.DIGEST if digest else channel.LAYERS)
         self.classes.append(result.label)
-        self.objects += 0 if result.objects is None else len(result.objects)
+        if result.objects is not None:
+            self.objects.append(result.objects)
         order = () if stateful else self._order
         difference, compared = compare(self._project, result, scores, self._reference, order)
         if self._layers and not self._order:
@@ -493,6 +495,8 @@ def _print(project: Project, verdict: Verdict) -> None:
             f"accuracy {verdict.confusion.accuracy:.2%} of {labelled:,} labelled frames, as the board answers"
         )
         print(verdict.confusion.text())
+    if verdict.found:
+        print(f"found    {verdict.found.text}, as the board answers")
     if verdict.first_mismatch:
         print(f"first    {verdict.first_mismatch}")
     for complaint in verdict.complaints:

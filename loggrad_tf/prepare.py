@@ -19,7 +19,7 @@ from absl import flags
 from loggrad_tf import cli
 from loggrad_tf.data import dataset, options, prepared
 from loggrad_tf.data.sides import dimensions
-from loggrad_tf.data.summary import doubts, reasons, sizes, table
+from loggrad_tf.data.summary import counted, doubts, reasons, sizes, table
 
 flags.adopt_module_key_flags(options)
 _CHECK = flags.DEFINE_bool("check", False, "compare every crop, class and split with the set's manifest")
@@ -43,7 +43,7 @@ def main(argv: list[str]) -> None:
     for camera, count in data.cameras.items():
         print(f"camera  {camera}: {count} {'photograph' if count == 1 else 'photographs'}")
     rejects = data.rejects()
-    print(f"rejects {len(rejects)}" + (" (count, first one of its kind)" if rejects else ""))
+    print(f"rejects {counted(rejects)}")
     for line in reasons(rejects):
         print(line)
     print(f"set     {data.path}")

@@ -226,7 +226,7 @@ def main(argv: list[str]) -> None:
     old = _named("from")
     like = _named("like") if old is None else old
     plan = _plan(like) if old is None else _going_on(old)
-    frontend.check_format(plan.format)
+    frontend.check_format(plan.format, "--input")
     moving = FLAGS.thresholds == "trained"
     if moving and (FLAGS.sparsity is not None or plan.format not in frontend.LEVELS):
         raise LogGradError(
@@ -261,7 +261,7 @@ def main(argv: list[str]) -> None:
             f" {', '.join(old.class_names)}: train it anew, with --like"
         )
     front_end, graph = _front_end(plan, data), plan.graph(len(data.class_names))
-    show = progress.of_epochs(plan.name, plan.config.epochs)
+    show = progress.of_epochs(plan.name, plan.config.epochs, data.detects)
     if moving:
         from models.training import thresholds as threshold_training
 

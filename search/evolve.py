@@ -28,7 +28,7 @@ from loggrad_tf.data.summary import doubts
 from loggrad_tf.errors import LogGradError
 from models.recipe import NATIVE
 from search.cost.objectives import best, overrun
-from search.cost.quantities import error_of
+from search.cost.quantities import candidates, error_of
 from search.record.history import Candidate, Record
 from search.record.journal import writing
 from search.record.versions import versions
@@ -116,7 +116,7 @@ def _finish(
     chosen = best(front.members, bounds)
     if chosen is None:
         raise LogGradError(nothing_trained(directory, config, records))
-    title = f"{config.input}, {config.data}, {len(records)} candidates, seed {config.seed}"
+    title = f"{config.input}, {config.data}, {candidates(len(records))}, seed {config.seed}"
     with writing(directory):
         plots.write_csv(directory / "front.csv", front.members)
         saved, sentence = finalists.finish_best(directory, config, front, records, data, open_pool)
@@ -125,11 +125,11 @@ def _finish(
     best_folder = directory / finalists.BEST
     shown = front.members if saved is None else front.members | {saved: front.points[saved]}
     marks = "! over a bound" if saved is None else f"* saved in {best_folder}, ! over a bound"
-    print(f"\nFront of {len(front.points)} candidates ({marks}):")
+    print(f"\nFront of {candidates(len(front.points))} ({marks}):")
     print(table(shown, bounds, saved, config.detects))
     failed = sum(r.outcome.failure is not None for r in records)
     stopped = sum(r.outcome.stopped for r in records)
-    print(f"{len(records)} candidates: {stopped} stopped early, {failed} failed (reasons in the journal);"
+    print(f"{candidates(len(records))}: {stopped} stopped early, {failed} failed (reasons in the journal);"
           f" weights of the front take {front.weight_bytes / 1e3:.0f} KB")  # fmt: skip
     if told := foresight(records, config.method.rungs):
         print(told)
@@ -171,7 +171,7 @@ def _search(directory: Path, config: Config, data: DataSet, begin: float) -> Non
         )
 
     if not evolution.finished:
-        to_go = f"{settings.method.rounds - len(records)} candidates to go"
+        to_go = f"{candidates(settings.method.rounds - len(records))} to go"
         if division is not None:
             to_go = left(division.left)
         print(

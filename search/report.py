@@ -12,6 +12,7 @@ from absl import flags
 from loggrad_tf import cli
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.files import check_place, write_whole
+from search.cost.quantities import candidates
 from search.reporting import page as report_page
 from search.reporting import png as report_png
 from search.reporting import reading
@@ -41,7 +42,7 @@ def main(argv: list[str]) -> None:
         check_place(Path(FLAGS.png), "png")
     page = report_page.page(runs).encode()
     write_whole(out, page)
-    print(f"{out}: {sum(len(run.records) for run in runs)} candidates, {len(page) / 1e3:,.0f} KB")
+    print(f"{out}: {candidates(sum(len(run.records) for run in runs))}, {len(page) / 1e3:,.0f} KB")
     if FLAGS.png:
         report_png.write_png(Path(FLAGS.png), runs)
         print(FLAGS.png)

@@ -24,8 +24,8 @@ def check(graph: QuantGraph, cells: Cells | None, classes: tuple[str, ...]) -> N
     wanted = (cells.rows, cells.columns, 1 + len(classes))
     if not classes or output.shape != wanted or len(graph.outputs) > 1:
         raise LogGradError(
-            f"model.json: a grid of {cells.rows}x{cells.columns} cells and {len(classes)} class names, the"
-            f" flatbuffer answers {'x'.join(map(str, output.shape))}: convert again"
+            f"model.json: a grid of {cells.columns}x{cells.rows} cells and {len(classes)} class names, the"
+            f" flatbuffer answers {list(output.shape)}: convert again"
         )
 
 

@@ -9,11 +9,12 @@ is P: its places are unequal, and its squares sum to anything that rounds to P.
 
 import dataclasses
 import io
+from typing import Any
 
 import numpy as np
 
 from export.plan.input import Input
-from loggrad_tf.data import dataset
+from loggrad_tf.data import boxes, dataset
 from loggrad_tf.data.request import Request
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform.binning import spread
@@ -31,17 +32,27 @@ class Vectors:
       tensors: int8 (N, H, W, C).
       labels: int32 (N,), -1 where unknown.
       note: where they come from, one phrase.
+      boxes: :data:`loggrad_tf.data.boxes.BOX` of the frames, for a detector; none where unknown.
     """
 
     frames: np.ndarray
     tensors: np.ndarray
     labels: np.ndarray
     note: str
+    boxes: np.ndarray = dataclasses.field(default_factory=boxes.empty)
 
     def npz(self) -> bytes:
-        """The file: the four fields as arrays. Equal vectors give equal bytes."""
+        """The file: the fields as arrays, boxes where there are any. Equal vectors give equal bytes."""
+        known: dict[str, Any] = {"boxes": self.boxes} if len(self.boxes) else {}
         file = io.BytesIO()
-        np.savez(file, frames=self.frames, tensors=self.tensors, labels=self.labels, note=np.array(self.note))
+        np.savez(
+            file,
+            frames=self.frames,
+            tensors=self.tensors,
+            labels=self.labels,
+            note=np.array(self.note),
+            **known,
+        )
         return file.getvalue()
 
 
@@ -59,7 +70,7 @@ def make(source: Input, data: Request | None, count: int) -> Vectors:
         return Vectors(
             frames, tensors, np.full(count, UNLABELLED, np.int32), "random int8 frames (no model.json)"
         )
-    front_end = source.front_end
+    front_end, there = source.front_end, boxes.empty()
     try:
         if data is None:
             raise LogGradError("model.json names no data set")
@@ -67,12 +78,14 @@ def make(source: Input, data: Request | None, count: int) -> Vectors:
         pixels, labels = images.subset("test")
         if len(pixels) == 0 or pixels.shape[1:] != (source.lines, source.line_pixels):
             raise LogGradError(
-                f"data set {data.spec} has no test images of {source.lines}x{source.line_pixels}"
+                f"data set {data.spec} has no test images of {source.line_pixels}x{source.lines}"
             )
         count = min(count, len(pixels))
         chosen = np.linspace(0, len(pixels) - 1, count).round().astype(int)
         linear = requantize(np.asarray(pixels[chosen]), images.sensor, front_end.sensor)
         labels = np.asarray(labels[chosen], np.int32)
+        if data.detects:
+            there = boxes.of_frames(images.boxes_of("test"), chosen)
         note = f"test images of {data.spec}"
     except LogGradError as error:
         size = (count, source.lines, source.line_pixels)
@@ -81,4 +94,4 @@ def make(source: Input, data: Request | None, count: int) -> Vectors:
         note = f"random frames, no photographs ({error})"
     mosaic = np.stack([spread(image, source.binning, front_end.sensor.span, generator) for image in linear])
     codes = front_end.sensor.codes(mosaic).astype(np.uint8 if source.code_bytes == 1 else np.uint16)
-    return Vectors(codes, front_end.encode_int8(linear), labels, note)
+    return Vectors(codes, front_end.encode_int8(linear), labels, note, there)

@@ -434,5 +434,10 @@ def tensor_of(key: int) -> int | None:
     return None if key == CODES else key if key >= 0 else _COPY - key
 
 
+def shape_of(map_: Map) -> str:
+    """Rows, columns and channels, for people: brackets tell a shape from a size, whose width comes first."""
+    return str([map_.height, map_.width, map_.channels])
+
+
 def dims(map_: Map) -> str:
     return f"{map_.height}x{map_.width}x{map_.channels}"

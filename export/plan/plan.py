@@ -24,7 +24,7 @@ import numpy as np
 
 from export.plan import kernels, schedule
 from export.plan.kernels import Choice, Kernel
-from export.plan.nodes import GATHERS, SUMS, Map, Network, Node, build, dims, macs
+from export.plan.nodes import GATHERS, SUMS, Map, Network, Node, build, macs, shape_of
 from export.plan.schedule import Schedule
 from export.tflite.quant_graph import QuantGraph
 from loggrad_tf.errors import LogGradError
@@ -102,14 +102,14 @@ class Plan:
         """
         work = {"instr.": instructions, "cycles": cycles}
         shown = {name: counts for name, counts in work.items() if counts is not None}
-        head = f"{'layer':26s} {'output':>12s} {'rows':>7s} {'B':>7s} {'const B':>9s} {'MACs':>11s}"
+        head = f"{'layer':26s} {'output':>15s} {'rows':>7s} {'B':>7s} {'const B':>9s} {'MACs':>11s}"
         lines = [head + "".join(f" {name:>11s}" for name in shown) + "  kernel"]
         columns = list(zip(*shown.values(), strict=True)) or [()] * (len(self.network.nodes) + 1)
         lines.append(self._line("input", self.network.maps[self.network.input], 0, 0, "", columns[-1]))
         for node, kernel, counts in zip(self.network.nodes, self.kernels, columns, strict=False):
             out, macs_ = self.network.maps[node.output], macs(self.network, node)
             lines.append(self._line(node.title, out, kernel.bytes, macs_, kernel.function, counts))
-        total = f"{'total':46s} {self.arena_bytes:>7,} {self.constant_bytes:>9,} {self.macs:>11,}"
+        total = f"{'total':49s} {self.arena_bytes:>7,} {self.constant_bytes:>9,} {self.macs:>11,}"
         lines.append(total + "".join(f" {sum(counts):>11,}" for counts in shown.values()))
         return "\n".join(lines)
 
@@ -117,7 +117,7 @@ class Plan:
         self, title: str, map_: Map, constants: int, work: int, function: str, counts: Sequence[int]
     ) -> str:
         rows = f"{self.schedule.rows[map_.key]}/{map_.height}"
-        text = f"{title[:26]:26s} {dims(map_):>12s} {rows:>7s} {self.ring_bytes(map_.key):>7,}"
+        text = f"{title[:26]:26s} {shape_of(map_):>15s} {rows:>7s} {self.ring_bytes(map_.key):>7,}"
         text += f" {constants:>9,} {work:>11,}" + "".join(f" {count:>11,}" for count in counts)
         return f"{text}  {function}".rstrip()
 

@@ -27,6 +27,7 @@ import numpy as np
 
 from export.quantization import accuracy, qat, tfmot
 from export.quantization.settings import OURS, Settings
+from export.tflite.interpreter import ReferenceInterpreter
 from loggrad_tf import files
 from loggrad_tf.confusion import Confusion
 from loggrad_tf.data.cells import Cells
@@ -60,6 +61,11 @@ class Converted:
     def confusion(self, split: str) -> Confusion:
         """What the int8 network took ``val`` or ``test`` for."""
         return Confusion.from_json(self.description["confusion"][split])
+
+    @property
+    def output_scale(self) -> float:
+        """Of one step of the int8 scores, in logits."""
+        return ReferenceInterpreter(self.flatbuffer).output_quantization[0]
 
     def detection(self, name: str) -> dict[str, Scores]:
         """What the ``float``, ``post_training`` or ``int8`` detector finds on ``val`` and ``test``."""
@@ -245,7 +251,8 @@ def _tuned(
     if trainer == TFMOT:
         after = tfmot.train(start, data, front_end, config, seed, label)
     else:
-        after = qat.train(start, data, front_end, config, seed, progress.of_epochs(label, tuning.epochs))
+        show = progress.of_epochs(label, tuning.epochs, data.detects)
+        after = qat.train(start, data, front_end, config, seed, show)
     both = {"before": qat.convert(start, front_end), "after": qat.convert(after, front_end)}
     found = {when: accuracy.quality(made, data, front_end) for when, made in both.items()}
     kept = found["after"] >= found["before"]

@@ -78,7 +78,7 @@ def read(
         raise LogGradError(str(error) if str(path) in str(error) else f"{path}: {error}") from error
     crop = made.crops[0]
     if isinstance(crop, str):
-        raise LogGradError(f"{path}: {crop}: give a larger photograph or a smaller --size")
+        raise LogGradError(f"{path}: {crop}: give a larger photograph")
     return crop, made.sensor
 
 

@@ -76,9 +76,7 @@ class Request(JsonBase):
         if self.mode not in MODES:
             raise LogGradError(f"mode '{self.mode}': choose gray or mosaic")
         if any(not MIN_SIZE <= side <= MAX_SIZE or side % 2 for side in sides(self.size)):
-            raise LogGradError(
-                f"crop size {short(self.size)}: choose even numbers from {MIN_SIZE} to {MAX_SIZE}"
-            )
+            raise LogGradError(f"size {short(self.size)}: choose even numbers from {MIN_SIZE} to {MAX_SIZE}")
         if self.fit not in FITS:
             raise LogGradError(f"fit '{self.fit}': choose {', '.join(FITS)}")
         check_task(self.task)

@@ -83,6 +83,13 @@ def doubts(data: DataSet) -> list[str]:
     return found
 
 
+def counted(rejects: tuple[Reject, ...]) -> str:
+    """How many rejects there are, and, if any are, how many of frames that stay in the set."""
+    stay = sum(STAYS in reject.reason for reject in rejects)
+    apart = f": {len(rejects) - stay} left out, {stay} of frames that stay without something" if stay else ""
+    return f"{len(rejects)}{apart}" + (" (count, first one of its kind)" if rejects else "")
+
+
 def reasons(rejects: tuple[Reject, ...]) -> list[str]:
     """The rejects by kind of reason: a count, the reason of the first, its file.
 

@@ -63,8 +63,13 @@ class Scores(JsonBase):
     @property
     def f1(self) -> float:
         """Harmonic mean of precision and recall."""
-        every = self.there + self.hits + self.invented
-        return 2 * self.hits / every if every else 1.0
+        return f1(self.there, self.hits, self.invented)
+
+
+def f1(there: int, hits: int, invented: int) -> float:
+    """Harmonic mean of precision and recall; 1 if nothing is there and nothing was found."""
+    every = there + hits + invented
+    return 2 * hits / every if every else 1.0
 
 
 def matched(found: np.ndarray, boxes: np.ndarray, grid: Grid) -> tuple[np.ndarray, np.ndarray]:

@@ -145,9 +145,18 @@ class FrontEnd(JsonBase):
         return table[pixels][..., None]
 
 
-def check_format(name: str) -> None:
+def check_format(name: str, flag: str = "") -> None:
+    """Refuse an input format that there is not.
+
+    Args:
+      flag: that named it, as ``--input``; empty if none did.
+
+    Raises:
+      LogGradError: what may be chosen instead.
+    """
     if name not in FORMATS:
-        raise LogGradError(f"unknown input format '{name}': choose one of {', '.join(FORMATS)}")
+        by = f"{flag}: " if flag else ""
+        raise LogGradError(f"{by}unknown input format '{name}': choose one of {', '.join(FORMATS)}")
 
 
 def fixed(name: str, sensor: Sensor) -> FrontEnd:

@@ -55,6 +55,11 @@ def error_of(detects: bool) -> Quantity:
     return UNFOUND if detects else ERROR
 
 
+def candidates(count: int) -> str:
+    """How many there are: ``1 candidate``, ``27 candidates``."""
+    return f"{count} candidate{'' if count == 1 else 's'}"
+
+
 def reached(error: float, detects: bool) -> str:
     """An error in a sentence: ``error 12.34%``, or of a detector ``F1 0.312``."""
     return f"F1 {1 - error:.3f}" if detects else f"error {error:.2%}"

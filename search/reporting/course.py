@@ -39,13 +39,14 @@ SECONDS = (
 
 
 def learning(run: Run) -> str:
-    """Loss and error of the front's members on their training batches, an epoch a step; of one epoch none."""
+    """Loss and error of the front's members on their training batches, an epoch a step; of one epoch none.
+
+    A detector's are the loss and the error of cells.
+    """
     if max((len(run.records[i].outcome.curve) for i in run.front), default=0) < 2:
         return ""
-    return "".join(
-        _learning(run, title, which, scale)
-        for title, which, scale in (("training loss", 0, 1.0), ("training error (%)", 1, 100.0))
-    )
+    error = "error of cells in training (%)" if run.detects else "training error (%)"
+    return _learning(run, "training loss", 0, 1.0) + _learning(run, error, 1, 100.0)
 
 
 def _learning(run: Run, title: str, which: int, scale: float) -> str:

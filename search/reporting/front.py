@@ -283,7 +283,10 @@ def tiles(run: Run) -> str:
     """The few numbers that matter most, large, and which bounds the chosen network keeps."""
     done, bounds = len(run.records), ""
     found = [
-        (f"{done:,} / {run.asked}", "candidates" if run.finished else "candidates so far"),
+        (
+            f"{done:,} / {run.asked}",
+            f"candidate{'' if run.asked == '1' else 's'}{'' if run.finished else ' so far'}",
+        ),
         (f"{len(run.points):,}", "trained in full"),
         (f"{len(run.stopped):,}", "stopped early"),
         (f"{len(run.failed):,}", "failed"),

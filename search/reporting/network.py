@@ -8,8 +8,8 @@ by node of its plan, by the same planner and predictions that :mod:`export.firmw
 import math
 from collections.abc import Sequence
 
-from export.plan.nodes import dims
 from export.plan.nodes import macs as node_macs
+from export.plan.nodes import shape_of
 from export.plan.plan import Plan
 from export.predict import costs, pipeline, power
 from export.predict.deployed import planned
@@ -83,15 +83,12 @@ def sees(graph: Graph) -> str:
     if graph.cells is None:
         return ""
     rows, columns = graph.cells
-    field = receptive_field(graph)
-    return (
-        f"<p>It answers on {columns} × {rows} cells, each of which sees {field[1]} × {field[0]} pixels of the"
-        " input.</p>"
-    )
-
-
-def size_text(shape: Sequence[int]) -> str:
-    return " × ".join(map(str, shape))
+    frame = graph.input_shape[:2]
+    height, width = (min(pair) for pair in zip(receptive_field(graph), frame, strict=True))
+    seen = f"{width} × {height} pixels of the input"
+    if (height, width) == frame:
+        seen = "the whole frame or, at its edges, most of it"
+    return f"<p>It answers on {columns} × {rows} cells, each of which sees {seen}.</p>"
 
 
 def _title(op: Op) -> str:
@@ -123,7 +120,7 @@ def drawing(drawn: Graph, graph: Graph, input_name: str) -> str:
         title = input_name if op.kind == "input" else _title(op)
         width = drawn.ops[position].shape[-1]
         pruned = op.kind in WEIGHTED and width != op.shape[-1]
-        below = size_text(op.shape) + (f" of {width}" if pruned else "") + _after(op)
+        below = str(list(op.shape)) + (f" of {width}" if pruned else "") + _after(op)
         fill = _FILLS.get(op.kind, _OTHER)
         boxes.append(
             f'<rect class="box" x="{place(left)}" y="{place(top)}" width="{BOX}" height="{TALL}" rx="5"'
@@ -205,7 +202,7 @@ def munas_table(graph: Graph) -> str:
         if op.kind == "flatten":
             continue
         padded = ", padded" if op.padding == SAME else ""
-        words.append([_title(op) + padded, size_text(op.shape)])
+        words.append([_title(op) + padded, str(list(op.shape))])
         numbers.append([math.prod(op.shape), weight_count(graph, op), macs(graph, op)])
     weights, work = sum(n[1] for n in numbers), sum(n[2] for n in numbers)
     head = ("layer", "output", "output B", "weights B", "MACs")
@@ -267,11 +264,11 @@ def energy(run: Run, graph: Graph) -> str:
 def _plan_table(made: Plan, instructions: Sequence[int], cycles: Sequence[int]) -> str:
     network, rows = made.network, made.schedule.rows
     entry = network.maps[network.input]
-    words = [["input, front end", dims(entry), f"{rows[entry.key]} / {entry.height}"]]
+    words = [["input, front end", shape_of(entry), f"{rows[entry.key]} / {entry.height}"]]
     numbers = [[made.ring_bytes(entry.key), 0, 0, instructions[-1], cycles[-1]]]
     for node, kernel, *work in zip(network.nodes, made.kernels, instructions, cycles, strict=False):
         out = network.maps[node.output]
-        words.append([node.title, dims(out), f"{rows[out.key]} / {out.height}"])
+        words.append([node.title, shape_of(out), f"{rows[out.key]} / {out.height}"])
         numbers.append([made.ring_bytes(out.key), kernel.bytes, node_macs(network, node), *work])
     total = (
         "",

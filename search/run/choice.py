@@ -145,8 +145,9 @@ def comparison(choice: Choice, beside: Choice, saved: Bundle) -> str:
     other = told(beside, metrics["beside_val_error"], metrics["beside_test_error"])
     if choice.entrant.candidate is None:
         return (
-            "nothing found within the bounds is better on validation, trained in full, than the"
-            f" {choice.entrant.name}, which is saved: {best}; {beside.entrant.name}: {other}"
+            "trained in full, as the candidates of the table above are not, nothing found within the bounds"
+            f" is better on validation than the {choice.entrant.name}, which is saved: {best};"
+            f" {beside.entrant.name}: {other}"
         )
     return f"{choice.entrant.name}: {best}; the {beside.entrant.name}, trained alike: {other}"
 

@@ -263,7 +263,7 @@ def bounds() -> Bounds:
 
 def check() -> None:
     """Find wrong values in a moment, before anything is written."""
-    check_format(FLAGS.input)
+    check_format(FLAGS.input, "--input")
     if FLAGS.bits and not 8 <= FLAGS.bits <= 16:
         raise LogGradError(f"--bits={FLAGS.bits}: choose 8 to 16, or 0 for the data set's own depth")
     method()

@@ -31,6 +31,11 @@ HEADINGS = {
     "energy": "mJ",
 }
 
+MEMORIES = (
+    "  memory: the most that is alive at one time, as muNAS counts it; RAM: all that the board needs, stack"
+    " included"
+)
+
 
 def text_of(name: str, value: float) -> str:
     """A cost in the unit of its heading."""
@@ -46,7 +51,10 @@ def left(seconds: float) -> str:
 
 
 def table(front: dict[int, Point], bounds: Bounds, chosen: int | None, detects: bool = False) -> str:
-    """The front, least error first; the chosen candidate and those over a bound are marked."""
+    """The front, least error first; the chosen candidate and those over a bound are marked.
+
+    A last line says which memory is meant.
+    """
     names = list(HEADINGS)
     lines = [
         f"  candidate  {'val F1' if detects else 'val error':>9s}"
@@ -58,7 +66,7 @@ def table(front: dict[int, Point], bounds: Bounds, chosen: int | None, detects: 
         costs = "".join(f"{text_of(name, getattr(point.costs, name)):>13s}" for name in names)
         error = f"{1 - point.error:9.3f}" if detects else f"{point.error:9.2%}"
         lines.append(f"{mark} {index:9d}  {error}{costs}")
-    return "\n".join(lines)
+    return "\n".join([*lines, MEMORIES])
 
 
 class Drawing:

@@ -21,6 +21,7 @@ import numpy as np
 
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.json_base import JsonBase
+from search.cost.quantities import candidates
 from search.record.history import Record
 from search.record.journal import SCHEDULE, TIMING, encode, writing
 from search.run.config import Config
@@ -97,7 +98,7 @@ class Schedule(JsonBase):
     def text(self) -> str:
         """What will be trained in full, for people."""
         seeds = f", the better half with {self.final_seeds} seeds" if self.final_seeds > 1 else ""
-        return f"{self.rounds} candidates; the best {self.finalists} for {self.final_epochs} epochs{seeds}"
+        return f"{candidates(self.rounds)}; the best {self.finalists} for {self.final_epochs} epochs{seeds}"
 
     def doubts(self, epochs: int) -> list[str]:
         """What to warn of, if candidates are trained for so many epochs."""

@@ -126,7 +126,7 @@ def open_evaluator(spec: TrainingSpec) -> Callable[[Task], Outcome]:
     def evaluate(task: Task) -> Outcome:
         forget()
         name = task.name or f"{spec.label} {task.index}"
-        show = progress.of_epochs(name, spec.train.epochs) if spec.label else None
+        show = progress.of_epochs(name, spec.train.epochs, data.detects) if spec.label else None
         limits = dict(task.limits)
         areas = [0.0]
 

@@ -13,8 +13,10 @@ from PIL import Image
 
 from export import firmware
 from export.firmware import Options
-from firmware import build, channel, own_frames, project, run, verify
+from firmware import build, channel, objects, own_frames, project, run, verify
+from firmware.certificate import Found
 from loggrad_tf.data import raw
+from loggrad_tf.data.boxes import BOX
 from loggrad_tf.detect import decode
 from loggrad_tf.errors import LogGradError
 from tests.export.test_forms import ARDUINO, ZEPHYR
@@ -55,6 +57,38 @@ def test_every_cell_and_object_is_compared(host: project.Project) -> None:
     assert verdict.objects is not None and verdict.objects > 20 and verdict.confusion is None
     assert verdict.bytes_compared == 4 * (sum(layer.bytes for layer in host.layers) + host.outputs)
     assert run.load_vectors(host).labels.max() == -1
+
+
+def test_boxes_of_the_frames_tell_what_was_found(host: project.Project) -> None:
+    """By hand: of three objects in two frames the second box is missed, a difficult one is not asked for."""
+    boxes = np.zeros(4, BOX)
+    boxes["frame"], boxes["label"] = (0, 0, 1, 2), (0, 1, 1, 0)
+    boxes["left"], boxes["right"], boxes["bottom"] = (4, 20, 8, 0), (12, 28, 16, 8), 8
+    boxes["difficult"] = (False, False, True, False)
+    one, other = np.zeros(2, decode.OBJECT), np.zeros(1, decode.OBJECT)
+    one["column"], other["column"], other["label"] = (1, 8), 3, 1
+    found = objects.found(host, boxes, [one, other])
+    assert found == Found(frames=2, there=2, hits=1, invented=1)
+    assert found.text == "1 of 2 objects, 1 invented, in 2 frames: F1 0.500"
+    assert objects.found(host, boxes[:0], [one, other]) is None
+
+
+@pytest.mark.parametrize(
+    ("boxes", "said"),
+    [
+        (np.zeros(2, np.float32), "its boxes are none"),
+        (np.zeros((1, 2), BOX), "its boxes are none"),
+        (np.array([(4, 0, 0, 0, 9, 9, False)], BOX), "boxes of other frames or classes"),
+        (np.array([(0, 2, 0, 0, 9, 9, False)], BOX), "boxes of other frames or classes"),
+    ],
+)
+def test_damaged_boxes_are_refused(boxes: np.ndarray, said: str, tmp_path: Path) -> None:
+    found = project.load(made(tmp_path))
+    with np.load(found.path / "vectors.npz") as arrays:
+        content = dict(arrays)
+    np.savez(found.path / "vectors.npz", **(content | {"boxes": boxes}))
+    with pytest.raises(project.FirmwareError, match=said):
+        run.load_vectors(found)
 
 
 def test_an_object_that_is_another_is_a_mismatch(host: project.Project) -> None:
@@ -255,7 +289,7 @@ def test_what_is_of_classes_is_refused(host: project.Project, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
-        ({"rows": 7}, "a grid of 7x10 cells and 2 class names, the flatbuffer answers 6x10x3"),
+        ({"rows": 7}, r"a grid of 10x7 cells and 2 class names, the flatbuffer answers \[6, 10, 3\]"),
         ({"columns": 0}, "a grid of 0x6 cells of 4 pixels"),
         ({"threshold": 257}, "a threshold of 257: margins are -255..256"),
     ],

@@ -62,7 +62,8 @@ def test_codes_come_back_as_the_pixels_of_training(
         assert found.codes.dtype == (np.uint8 if sensor.bits == 8 else np.uint16)
         assert np.array_equal(binned(sensor.linearize(found.codes), factor), requantize(pixels, own, sensor))
         assert found.note.startswith("made 10x10 (gray, crop)")
-        assert (f"codes 0..{own.span} seen as 0..{sensor.span}" in found.note) == (own.span != sensor.span)
+        scaled = f"from black to white 0..{own.span} in the photograph, scaled to 0..{sensor.span} of"
+        assert (scaled in found.note) == (own.span != sensor.span)
 
 
 def test_a_rectangle_is_made_to_measure(tmp_path: Path, pictures: list[Path]) -> None:
@@ -81,6 +82,14 @@ def test_a_mosaic_stays_one(tmp_path: Path, pictures: list[Path]) -> None:
     assert np.array_equal(found.codes, pixels + 64)
 
 
+def test_a_photograph_that_is_too_small_is_told_without_flags(tmp_path: Path) -> None:
+    """The size is the network's: no flag of firmware.run changes it."""
+    made = generate(tmp_path, fixed("loggrad_1p5", OWN))
+    Image.new("L", (4, 4)).save(tmp_path / "small.png")
+    with pytest.raises(project.FirmwareError, match="at least .* are needed: give a larger photograph$"):
+        photos.read(made, [tmp_path / "small.png"])
+
+
 @pytest.mark.seconds
 def test_the_door_classifies_photographs(tmp_path: Path, pictures: list[Path]) -> None:
     """As TFLite does behind the front end in NumPy."""
@@ -95,7 +104,7 @@ def test_the_door_classifies_photographs(tmp_path: Path, pictures: list[Path]) -
         scores = reference.run(front_end.encode_int8(requantize(pixels, own, front_end.sensor))[None])
         name = made.class_name(reference.label(scores))
         assert line == f"{path}: {name}, scores {' '.join(map(str, scores))}"
-    assert last.startswith("run: 2 photographs, made 10x10 (gray, crop), codes 0..")
+    assert last.startswith("run: 2 photographs, made 10x10 (gray, crop), from black to white 0..")
 
 
 def test_a_project_without_a_front_end_is_told(tmp_path: Path, pictures: list[Path]) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.sources import STAYS, Reject
-from loggrad_tf.data.summary import FEW, doubts, reasons
+from loggrad_tf.data.summary import FEW, counted, doubts, reasons
 from loggrad_tf.data.views import colours, shown
 from loggrad_tf.transform.sensor import Sensor
 from tests.support import REPOSITORY
@@ -50,13 +50,22 @@ def test_prepare_prints_the_table_and_the_rejects(tmp_path: Path) -> None:
         (("--data=nonsense",), 1, "error: data set 'nonsense'"),
         (("--data=synthetic", "--size=7"), 2, "--size=7"),
         (("--data=synthetic", "--task=find"), 1, "task 'find': choose classify, or presence:person"),
-        (("--data=synthetic", "--size=240x95"), 2, "crop size 240x95: choose even numbers from 8 to 512"),
+        (
+            ("--data=synthetic", "--size=240x95"),
+            2,
+            "--size=240x95: size 240x95: choose even numbers from 8 to 512",
+        ),
         (
             ("--data=synthetic", "--size=240*160"),
             2,
             "write the side of a square, 96, or width and height, 240x160",
         ),
-        (("--data=synthetic", "--size=95"), 2, "crop size 95: choose even numbers from 8 to 512"),
+        (
+            ("--task=detect", "--size=100x75"),
+            2,
+            "--size=100x75: size 100x75: choose even numbers from 8 to 512",
+        ),
+        (("--data=synthetic", "--size=95"), 2, "--size=95: size 95: choose even numbers from 8 to 512"),
         (("--data=synthetic", "--fit=crop"), 1, "--fit=crop: only whole pictures are fitted"),
         (("--data=synthetic", "--mode=rgb"), 2, "--mode"),
         (("--data=synthetic", "--task=detect:car,"), 1, "or detect, or detect:person,car"),
@@ -148,6 +157,14 @@ def test_rejects_are_grouped_by_kind() -> None:
     rejects = tuple(Reject(f"a{n}.xml", n, f"box {n} 1 {n} 2 is too small") for n in range(5))
     lines = reasons((*rejects, Reject("b.xml", -1, "no object in it")))
     assert lines == ["     5  a0.xml: box 0 1 0 2 is too small", "     1  b.xml: no object in it"]
+
+
+def test_rejects_of_frames_that_stay_are_told_apart() -> None:
+    lost, kept = Reject("a.xml", -1, "no RAW file a.* for it"), Reject("b.xml", -1, f"its {STAYS} it")
+    assert counted(()) == "0" and counted((lost, lost)) == "2 (count, first one of its kind)"
+    assert counted((lost, kept, kept)) == (
+        "3: 1 left out, 2 of frames that stay without something (count, first one of its kind)"
+    )
 
 
 def test_rejects_that_cost_a_frame_come_first() -> None:

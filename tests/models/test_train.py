@@ -212,6 +212,7 @@ def test_a_detector_is_trained(tmp_path: Path) -> None:
     assert first.metrics["test_error"] == 1 - first.detection["test"].f1
     assert first.metrics["val_error"] == 1 - first.detection["val"].f1
     assert "AP car" in done.stdout and "found by their longer side: under 20 pixels" in done.stdout
+    assert "error of cells in training" in done.stderr and "training error" not in done.stderr
     done = run(tmp_path, "models.train", f"--like={tmp_path / 'first'}", f"--out={tmp_path / 'again'}")
     assert done.returncode == 0, done.stderr
     for one, other in zip(bundle.load(tmp_path / "again").weights, first.weights, strict=True):

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,23 @@ def _evolve(cache: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def _killed_when(cache: Path, run: Path, arguments: Sequence[str], ripe: Callable[[bytes], bool]) -> None:
+    """Search in ``run``, and kill that with SIGKILL as soon as its journal is ``ripe``."""
+    process = subprocess.Popen(
+        _command(*arguments),
+        cwd=REPOSITORY,
+        env={**os.environ, "LOGGRAD_CACHE": str(cache)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    journal = run / "journal.jsonl"
+    while process.poll() is None and not (journal.exists() and ripe(journal.read_bytes())):
+        time.sleep(0.02)
+    assert process.poll() is None, "the search ended before it could be killed"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
 def _one_line_error(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode not in (0, None) and "Traceback" not in done.stderr
     lines = done.stderr.strip().splitlines()
@@ -75,7 +93,7 @@ def _one_line_error(done: subprocess.CompletedProcess[str]) -> str:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--input=png",), "unknown input format 'png'"),
+        (("--input=png",), "--input: unknown input format 'png'"),
         (("--rounds=0",), "rounds"),
         (("--bits=7",), "--bits=7: choose 8 to 16"),
         (("--macs_bound=fast",), "--macs_bound=fast: give a positive number, or none"),
@@ -184,24 +202,9 @@ def test_killed_search_goes_on_as_if_nothing_had_happened(
     assert "validation error" in done.stdout and "test error" in done.stdout
 
     killed = tmp_path / "killed"
-    environment = {**os.environ, "LOGGRAD_CACHE": str(cache)}
     for starts, lines in enumerate((1, 3, 5)):  # the begin record, then a few candidates more each time
         arguments = [data, *TINY, "--resume", f"--out={killed}"] if not starts else [f"--resume={killed}"]
-        process = subprocess.Popen(
-            _command(*arguments),
-            cwd=REPOSITORY,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        journal = killed / "journal.jsonl"
-        while process.poll() is None and not (
-            journal.exists() and journal.read_bytes().count(b"\n") >= lines
-        ):
-            time.sleep(0.02)
-        assert process.poll() is None, "the search ended before it could be killed"
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        _killed_when(cache, killed, arguments, lambda journal, lines=lines: journal.count(b"\n") >= lines)
     refused = _evolve(cache, f"--resume={killed}", "--seed=3")
     assert "seed was 0, now 3" in _one_line_error(refused)
     refused = _evolve(cache, f"--resume={killed}", "--macs_bound=none")
@@ -239,21 +242,8 @@ def test_a_killed_search_with_a_budget_is_the_one_that_its_numbers_make(
 ) -> None:
     """In the staged space, trained natively, killed when it is decided what to train in full."""
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    environment = {**os.environ, "LOGGRAD_CACHE": str(cache)}
     arguments = (f"--data=folder:{pictures}", "--size=24", "--workers=2", "--trainer=native", "--budget=40s")
-    process = subprocess.Popen(
-        _command(*arguments, f"--out={killed}"),
-        cwd=REPOSITORY,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    journal = killed / "journal.jsonl"
-    while process.poll() is None and not (journal.exists() and SCHEDULE.encode() in journal.read_bytes()):
-        time.sleep(0.02)
-    assert process.poll() is None, "the search ended before it could be killed"
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    _killed_when(cache, killed, [*arguments, f"--out={killed}"], lambda journal: SCHEDULE.encode() in journal)
     done = _evolve(cache, f"--resume={killed}")
     assert done.returncode == 0, done.stderr
     config = rundir.load_config(killed)
@@ -306,20 +296,7 @@ def test_a_killed_search_for_detectors_is_the_one_that_was_not(
     assert done.returncode == 0, done.stderr
     assert "val F1" in done.stdout and "test F1" in done.stdout and "validation error" not in done.stdout
     assert "AP person" in done.stdout and "hand-made cells" in done.stdout
-    environment = {**os.environ, "LOGGRAD_CACHE": str(cache)}
-    process = subprocess.Popen(
-        _command(*arguments, f"--out={killed}"),
-        cwd=REPOSITORY,
-        env=environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    journal = killed / "journal.jsonl"
-    while process.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= 3):
-        time.sleep(0.02)
-    assert process.poll() is None, "the search ended before it could be killed"
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    _killed_when(cache, killed, [*arguments, f"--out={killed}"], lambda journal: journal.count(b"\n") >= 3)
     done = _evolve(cache, f"--resume={killed}")
     assert done.returncode == 0, done.stderr
     assert _state(killed) == _state(whole)

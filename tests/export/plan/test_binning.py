@@ -70,6 +70,8 @@ def test_vectors_are_mosaics_of_the_gray_frames(monkeypatch: pytest.MonkeyPatch)
     assert made.note == "test images of gray"
     assert np.array_equal(made.tensors, fixed("loggrad_2p25", SENSOR).encode_int8(pixels))
     assert made.npz() == vectors.make(source, data, 5).npz()
+    other = describe(fixed("loggrad_2p25", SENSOR), (12, 16, 1), 1.0, 0)
+    assert "(data set gray has no test images of 16x12)" in vectors.make(other, data, 5).note
 
 
 def check_mosaic(made: project.Project, front_end: FrontEnd) -> None:

@@ -208,7 +208,7 @@ def test_quantised_training_that_ends_worse_is_not_kept(
         (["--keras=b.keras"], "--data is missing: name the data set that the model was trained on"),
         (["--keras=b.keras", "--data=synthetic"], "b.keras: no such file"),
         (["--keras=", "--data=synthetic"], ".: no such file"),
-        (["--keras=b.keras", "--data=synthetic", "--input=png"], "unknown input format 'png'"),
+        (["--keras=b.keras", "--data=synthetic", "--input=png"], "--input: unknown input format 'png'"),
         (["--run=a", "--data=synthetic"], "--data: a run knows its data set and its input; leave it out"),
         (["--run=gone"], "--run=gone: not a directory"),
     ],

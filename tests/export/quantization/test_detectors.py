@@ -1,6 +1,7 @@
 """A trained detector becomes int8: its threshold is chosen by int8 scores, and a board finds the same."""
 
 import dataclasses
+import json
 import re
 import subprocess
 import sys
@@ -13,10 +14,12 @@ from export import firmware
 from export.firmware import Options
 from export.quantization import accuracy, conversion
 from export.quantization.settings import Settings
+from export.tflite.interpreter import ReferenceInterpreter
 from firmware import project, run, verify
 from loggrad_tf.data import dataset
 from loggrad_tf.data.dataset import DataSet
 from loggrad_tf.data.voc import Object
+from loggrad_tf.detect.scores import Scores
 from loggrad_tf.errors import LogGradError
 from loggrad_tf.transform import frontend
 from models import bundle, keras_net
@@ -93,7 +96,7 @@ def test_a_board_finds_what_was_measured(
     verdict = verify.verify(made)
     found = converted.detection("int8")["test"]
     assert verdict.passed and verdict.vectors == found.frames
-    assert verdict.objects == found.hits + found.invented
+    assert verdict.objects == found.hits + found.invented and verdict.found is None
     assert run.load_vectors(made).note == "test"
 
 
@@ -150,9 +153,32 @@ def test_from_a_saved_detector_to_objects_of_a_photograph(
     )
     said = door("export.convert", f"--run={tmp_path / 'net'}")
     assert "AP car" in said and re.search(r"cells: 10x6 of 4 pixels; an object has a margin of -?\d+", said)
+    found = re.search(
+        r"margin of (-?\d+) or more \((-?\d+\.\d\d) in logits\): the threshold is chosen anew on validation,"
+        r" by the scores of int8; by those of float it is (-?\d+\.\d\d)\n",
+        said,
+    )
+    assert found
+    described = json.loads((tmp_path / "net/export/model.json").read_text())
+    scale = ReferenceInterpreter((tmp_path / "net/export/model.tflite").read_bytes()).output_quantization[0]
+    assert int(found[1]) == described["cells"]["threshold"]
+    assert float(found[2]) == pytest.approx(scale * int(found[1]), abs=0.006)
+    own = described["detection"]["float"]["val"]["threshold"]
+    assert float(found[3]) == pytest.approx(own, abs=0.006)
     model, out = tmp_path / "net/export/model.tflite", tmp_path / "p"
     door("export.firmware", f"--model={model}", "--board=host", f"--out={out}", "--vectors=6")
-    assert re.search(r"compared .* [1-9]\d* objects", door("firmware.verify", f"--project={out}"))
+    said = door("firmware.verify", f"--project={out}")
+    assert re.search(r"compared .* [1-9]\d* objects", said)
+    told = re.search(
+        r"\nfound    (\d+) of \d+ objects, (\d+) invented, in 6 frames: F1 (\d\.\d{3}), as the board", said
+    )
+    board, int8 = (
+        json.loads((out / "certificate.json").read_text())["found"],
+        described["detection"]["int8"]["test"],
+    )
+    assert told and (int(told[1]), int(told[2])) == (board["hits"], board["invented"])
+    assert {name: int8[name] for name in board} == board
+    assert float(told[3]) == pytest.approx(Scores.from_json(int8).f1, abs=0.001)
     photo = place / "JPEGImages/test0.png"
     said = door("firmware.run", f"--project={out}", f"--image={photo}", f"--draw={tmp_path / 'seen'}")
     assert re.match(rf"{photo}: (car|person) at \d+,\d+ \([+-]\d+\)", said)

@@ -158,7 +158,7 @@ def test_wrong_requests_are_one_line(tmp_path: Path) -> None:
         ("synthetic:0@1", {}, "draw 1 to 100000 photographs"),
         ("folder:", {}, "write synthetic"),
         (f"folder:{tmp_path}/none", {}, "no such folder"),
-        ("synthetic", {"size": 33}, "crop size 33"),
+        ("synthetic", {"size": 33}, "^size 33"),
         ("synthetic", {"mode": "rgb"}, "mode 'rgb'"),
     ):
         with pytest.raises(LogGradError, match=reason):

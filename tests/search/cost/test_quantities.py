@@ -3,7 +3,7 @@
 import pytest
 
 from search.cost.objectives import Bounds
-from search.cost.quantities import against, broken, verdict
+from search.cost.quantities import against, broken, candidates, verdict
 from tests.support.search_cases import point
 
 BOUNDS = Bounds(0.05, None, 20_000, 1_000_000, 10_000, latency=0.05)
@@ -51,3 +51,7 @@ def test_values_stand_beside_their_bounds() -> None:
     assert against([("ram", 5312), ("macs", 7)], BOUNDS) == (
         "RAM on the board 5,312 of 10,000 B, multiply-accumulates 7 of 1,000,000"
     )
+
+
+def test_one_is_no_plural() -> None:
+    assert [candidates(count) for count in (0, 1, 2)] == ["0 candidates", "1 candidate", "2 candidates"]

@@ -11,6 +11,8 @@ from PIL import Image
 
 from export.predict.deployed import deployed
 from loggrad_tf.detect.scores import Scores
+from models import zoo
+from models.field import receptive_field
 from search.cost.objectives import Bounds
 from search.record.history import Record
 from search.reporting import network, png, reading
@@ -65,6 +67,7 @@ def test_a_detector_has_an_f1_and_scores(tmp_path: Path, hand_made: bool) -> Non
     assert "test 40 60 66.7% 40.0% 0.500 0.310 0.127 0.42 0.55" in words
     assert "AP car AP person count error" in words
     assert "It answers on 4 × 3 cells, each of which sees" in words
+    assert "error of cells in training (%)" in page and "training error" not in page
     assert "1 - F1 on validation (%)" in words and "1 - F1 on validation 50 %" in words
     assert "validation error" not in words and "test error" not in words
     assert "<img" not in page, "no picture was drawn"
@@ -101,6 +104,15 @@ def test_it_is_asked_for_again_by_its_task(tmp_path: Path) -> None:
     assert DETECTS.settings().space.start(text) == dataclasses.replace(
         run.records[run.chosen or 0].candidate.genotype, sparsity=None
     )
+
+
+def test_a_cell_sees_no_more_than_the_frame() -> None:
+    field = receptive_field(zoo.cells((320, 480), 3))[0]
+    small, wide, large = (network.sees(zoo.cells(size, 3)) for size in ((48, 64), (160, 320), (320, 480)))
+    assert 160 < field < 320
+    assert "4 × 3 cells, each of which sees the whole frame or, at its edges, most of it." in small
+    assert f"20 × 10 cells, each of which sees {field} × 160 pixels of the input." in wide
+    assert f"30 × 20 cells, each of which sees {field} × {field} pixels of the input." in large
 
 
 def test_the_hand_made_one_is_begun_with_by_its_name(tmp_path: Path) -> None:

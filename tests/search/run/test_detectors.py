@@ -85,8 +85,10 @@ def test_it_is_told_as_f1() -> None:
         "over its bounds: 1 - F1 on validation 62.00 of 50 %"
     )
     assert broken(over, DETECTOR_BOUNDS, True) == ["1 - F1 on validation"]
-    heading, row = table({3: over}, DETECTOR_BOUNDS, 3, True).splitlines()
+    heading, row, memories = table({3: over}, DETECTOR_BOUNDS, 3, True).splitlines()
     assert heading.split()[:3] == ["candidate", "val", "F1"] and row.split()[:3] == ["*", "3", "0.380"]
+    assert "memory B" in heading and "RAM B" in heading
+    assert memories.startswith("  memory: ") and "; RAM: " in memories
     assert counted(SCORES) == (
         "its counts are off by 0.42 a frame and class, always answering the mean by 0.55"
     )

@@ -386,6 +386,7 @@ def test_what_is_no_better_than_the_hand_made_network_is_not_saved(
     assert ("search_val_error" in saved.metrics) == found_is_saved
     assert ("nothing found within the bounds is better on validation" in sentence) != found_is_saved
     if not found_is_saved:
+        assert "\ntrained in full, as the candidates of the table above are not, nothing found" in sentence
         assert sentence.startswith("best: hand-made small_bn (")
         assert "; candidate 0: validation error" in sentence
         assert saved.metrics["val_error"] == errors[1] and "within all bounds" not in sentence
