@@ -11,7 +11,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments.catalogue import EXPERIMENTS, PROFILES, room
+from experiments.catalogue import EXPERIMENTS, PROFILES, drawn, room
 from loggrad_tf import cli, files
 from loggrad_tf.data.request import CLASSIFY, DETECT, PRESENCE
 from loggrad_tf.data.size_flag import SizeParser, SizeSerializer
@@ -20,7 +20,12 @@ from loggrad_tf.parallel import processors
 
 FLAGS = flags.FLAGS
 flags.DEFINE_list("figure", ["list"], "Names, separated by commas; all; or list.")
-flags.DEFINE_string("data", "synthetic", "Data set: synthetic, pascalraw:DIR, folder:DIR or prepared:DIR.")
+flags.DEFINE_string(
+    "data",
+    None,
+    "Data set: synthetic (the default), synthetic:street (that of detectors), pascalraw:DIR, folder:DIR or"
+    " prepared:DIR.",
+)
 flags.DEFINE_enum(
     "profile",
     "quick",
@@ -75,9 +80,8 @@ def main(argv: list[str]) -> None:
     for number, name in enumerate(names, 1):
         begin = time.monotonic()
         print(f"--- {number} of {len(names)}: {EXPERIMENTS[name]}", flush=True)
-        study = Study(
-            name, FLAGS.data, FLAGS.profile, changes, out, FLAGS.workers or processors(), FLAGS.task
-        )
+        spec = FLAGS.data or drawn(name)
+        study = Study(name, spec, FLAGS.profile, changes, out, FLAGS.workers or processors(), FLAGS.task)
         try:
             result = importlib.import_module(f"experiments.{room(name)}.{name}").run(study)
         except LogGradError as error:

@@ -1,5 +1,7 @@
 """The experiments there are, in the order in which ``make figures`` runs them, and their profiles."""
 
+from loggrad_tf.data.request import DETECT_DATA
+
 PROFILES = ("quick", "long", "folds", "paper")
 
 EXPERIMENTS = {
@@ -26,3 +28,8 @@ EXPERIMENTS = {
 def room(name: str) -> str:
     """The package of experiments that holds one: the paper's figures, or what the paper left open."""
     return "figures" if name.startswith("fig") else "beyond"
+
+
+def drawn(name: str) -> str:
+    """The drawn data set of an experiment."""
+    return DETECT_DATA if name == "detection" else "synthetic"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from experiments import plots
-from experiments.catalogue import EXPERIMENTS
+from experiments.catalogue import EXPERIMENTS, drawn
 from experiments.study import Claim, Result, Study, held_out, right
 from loggrad_tf.transform import frontend
 from loggrad_tf.transform.sensor import Sensor
@@ -87,6 +87,11 @@ def test_right_compares_in_order() -> None:
         return np.eye(3)[np.where(shown == 2, 0, shown)]
 
     assert np.array_equal(right(oracle, front, pixels, labels), labels != 2)
+
+
+def test_detectors_are_measured_on_drawn_frames_with_boxes() -> None:
+    assert [name for name in EXPERIMENTS if drawn(name) != "synthetic"] == ["detection"]
+    assert drawn("detection") == "synthetic:street"
 
 
 def test_the_catalogue_names_modules() -> None:
