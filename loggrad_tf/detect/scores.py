@@ -113,8 +113,9 @@ def _frames(*arrays: np.ndarray) -> int:
 def best_threshold(scores: np.ndarray, boxes: np.ndarray, grid: Grid) -> float:
     """The threshold of the largest F1; of equal ones the highest.
 
-    It lies halfway between the least margin of an object and the next one below, a whole number for int8:
-    another order of sums, as another processor may have it, does not make an object of it or none.
+    It lies halfway between the least margin of an object and the next one below, a whole number for int8, and
+    2^-10 below it where none is lower: another order of sums, as another processor may have it, does not make
+    an object of it or none.
 
     Args:
       scores: as :func:`loggrad_tf.detect.decode.objects` takes them.
@@ -129,9 +130,9 @@ def best_threshold(scores: np.ndarray, boxes: np.ndarray, grid: Grid) -> float:
     # Objects of one margin come and go together.
     last = np.append(margins[1:] != margins[:-1], True)
     steps, best = margins[last], int(np.argmax(f1[last]))
-    half = (steps[best] - steps[best + 1]) / 2 if best + 1 < len(steps) else 0.0
+    half = (steps[best] - steps[best + 1]) / 2 if best + 1 < len(steps) else 2.0**-10
     if scores.dtype == np.int8:
-        half = np.ceil(half) - 1 if half else 0.0
+        half = np.ceil(half) - 1
     return float(steps[best] - half)
 
 

@@ -88,6 +88,14 @@ def test_the_best_threshold_is_the_highest_of_the_largest_f1():
     assert score(shuffled, boxes, GRID, best, (0, 0)).f1 >= max(f1)
 
 
+def test_the_best_threshold_lies_below_the_least_margin_of_all():
+    """So that the last place of a sum does not decide whether it is an object."""
+    lone, boxes, grid = np.array([0.0, -0.28]).reshape(1, 1, 1, 2), box(0, 0, 0, 64, 64), Grid(1, 1, 64)
+    best = best_threshold(lone, boxes, grid)
+    assert best == -0.28 - 2**-10
+    assert score(lone - [0, 1e-7], boxes, grid, best, (0,)).hits == 1
+
+
 def test_mean_counts_leave_difficult_ones_out():
     boxes = np.concatenate([box(0, 0, 0, 1, 1), box(1, 0, 0, 1, 1, 1, True)])
     assert mean_counts(boxes, 4, 2) == (0.25, 0.0)
