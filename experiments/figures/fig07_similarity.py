@@ -51,7 +51,7 @@ class Scale:
 LIVING = PAPER | {"trainer": NATIVE, "initializer": GLOROT}
 SCALES = {
     "quick": Scale(size=48, epochs=6, seeds=1, filters=24, inputs=INPUTS[:4]),
-    "long": Scale(96, 40, seeds=3, filters=150, inputs=INPUTS[:4], recipe=LIVING),
+    "long": Scale(96, 40, seeds=3, filters=150, inputs=("raw16", "jpeg8", "loggrad_1p5"), recipe=LIVING),
     "paper": Scale(size=224, epochs=40, seeds=3, filters=150, inputs=INPUTS),
 }
 # input -> layer -> kernel of each seed, (rows, columns, channels, filters).
